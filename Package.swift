@@ -1,0 +1,189 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// CI turns warnings into errors; a developer's build only prints them.
+let inCI = Context.environment["CI"] != nil
+
+let settings: [SwiftSetting] =
+  [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+  ] + (inCI ? [.treatAllWarnings(as: .error)] : [])
+
+func room(_ name: String, knows: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: knows, exclude: exclude, swiftSettings: settings)
+}
+
+func tests(
+  _ name: String, of knows: [Target.Dependency], resources: [Resource]? = nil,
+  exclude: [String] = []
+) -> Target {
+  .testTarget(
+    name: name, dependencies: knows, exclude: exclude, resources: resources,
+    swiftSettings: settings)
+}
+
+extension Target.Dependency {
+  static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+  static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+  static let bigInt = product(name: "BigInt", package: "BigInt")
+  static let crypto = product(name: "Crypto", package: "swift-crypto")
+  static let grdb = product(name: "GRDB", package: "GRDB.swift")
+  static let grpcCore = product(name: "GRPCCore", package: "grpc-swift-2")
+  static let grpcNIO = product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
+  static let grpcProtobuf = product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+  static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
+  static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+  static let logging = product(name: "Logging", package: "swift-log")
+  static let nioCore = product(name: "NIOCore", package: "swift-nio")
+  static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+  static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+  static let serviceLifecycle = product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
+  static let swiftProtobuf = product(name: "SwiftProtobuf", package: "swift-protobuf")
+}
+
+let package = Package(
+  name: "plumise-petals-e2e",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "PetalsNode", targets: ["PetalsNode"]),
+    .library(name: "OracleReporter", targets: ["OracleReporter"]),
+    .library(name: "ChainAgent", targets: ["ChainAgent"]),
+    .library(name: "MockOracle", targets: ["MockOracle"]),
+    .library(name: "MockWeb3", targets: ["MockWeb3"]),
+    .library(name: "PlumiseTesting", targets: ["PlumiseTesting"]),
+    .executable(name: "petals-e2e", targets: ["petals-e2e"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    .package(url: "https://github.com/attaswift/BigInt", from: "6.0.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+    .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+    .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+  ],
+  targets: [
+    // Ground: the system libraries, one module map each, and our own C kernels.
+    .systemLibrary(
+      name: "CBLAS", pkgConfig: "blas",
+      providers: [.apt(["libblas-dev", "libopenblas0-pthread"]), .brew(["openblas"])]),
+    .systemLibrary(
+      name: "CSecp256k1", pkgConfig: "libsecp256k1",
+      providers: [.apt(["libsecp256k1-dev"]), .brew(["secp256k1"])]),
+    .systemLibrary(
+      name: "COpenSSL", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .target(name: "BloomKernels"),
+    room("EthereumPrimitives", knows: ["CSecp256k1", "COpenSSL"]),
+
+    // Floor 1: the model, and the words that programs exchange.
+    room("Bloom", knows: ["CBLAS", "BloomKernels"]),
+    room("PlumiseWire", knows: ["EthereumPrimitives"]),
+
+    // Floor 2: what the parts are built from.
+    room("PipelineRPC", knows: [.grpcCore, .grpcProtobuf, .swiftProtobuf], exclude: ["Protos"]),
+    room("InferenceMetrics", knows: ["PlumiseWire"]),
+    room(
+      "EthereumClient",
+      knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore]),
+    room("MockServing", knows: [.hummingbird, .httpTypes, .logging, .nioCore, .nioPosix]),
+
+    // Floor 3: the parts themselves.
+    room(
+      "PetalsNode",
+      knows: [
+        "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", .grpcCore, .grpcNIO,
+        .grpcProtobuf, .hummingbird, .httpTypes, .logging, .nioCore, .nioPosix,
+        .serviceLifecycle,
+      ]),
+    room(
+      "OracleReporter",
+      knows: [
+        "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", .asyncHTTPClient, .logging,
+        .nioCore, .serviceLifecycle,
+      ]),
+    room(
+      "ChainAgent",
+      knows: [
+        "EthereumClient", "PlumiseWire", "EthereumPrimitives", .logging, .serviceLifecycle,
+      ]),
+    room(
+      "MockOracle",
+      knows: [
+        "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", .hummingbird,
+        .httpTypes, .grdb, .logging, .nioCore,
+      ]),
+    room(
+      "MockWeb3",
+      knows: [
+        "MockServing", "PlumiseWire", "EthereumPrimitives", .hummingbird, .httpTypes, .logging,
+        .nioCore,
+      ]),
+
+    // Floor 4: what people use.
+    room(
+      "PlumiseTesting",
+      knows: [
+        "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
+        "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
+        "MockServing", .asyncHTTPClient, .logging, .nioCore, .nioPosix,
+      ]),
+    .executableTarget(
+      name: "petals-e2e",
+      dependencies: [
+        "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
+        "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
+        "MockServing", .argumentParser, .asyncHTTPClient, .logging, .serviceLifecycle,
+        .subprocess,
+      ],
+      swiftSettings: settings),
+
+    // What the tests share: golden data made with other implementations.
+    .target(
+      name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
+      resources: [.copy("ethereum.json"), .copy("bloom")], swiftSettings: settings),
+    tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),
+    tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
+    tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors"]),
+    tests(
+      "PetalsNodeTests",
+      of: [
+        "PetalsNode", "PipelineRPC", "Bloom", "InferenceMetrics", "PlumiseTesting", "TestVectors",
+        .asyncHTTPClient,
+      ]),
+    tests(
+      "OracleTests",
+      of: [
+        "MockOracle", "OracleReporter", "InferenceMetrics", "MockServing", "PlumiseWire",
+        "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient,
+      ]),
+    tests(
+      "ChainTests",
+      of: [
+        "MockWeb3", "ChainAgent", "EthereumClient", "MockServing", "PlumiseWire",
+        "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient,
+      ]),
+    tests(
+      "PetalsE2ETests",
+      of: [
+        "PlumiseTesting", "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3",
+        "Bloom", "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
+        "MockServing", "TestVectors", .asyncHTTPClient,
+      ]),
+    tests(
+      "CommandTests",
+      of: ["petals-e2e", "PlumiseTesting", "PlumiseWire", "Bloom", "TestVectors", .subprocess]),
+  ]
+)

@@ -1,0 +1,3 @@
+#ifndef BLOOM_KERNELS_H
+#define BLOOM_KERNELS_H
+#endif

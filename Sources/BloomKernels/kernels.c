@@ -1,0 +1,1 @@
+#include "BloomKernels.h"

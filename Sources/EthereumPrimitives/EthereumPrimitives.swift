@@ -1,0 +1,2 @@
+import CSecp256k1
+import COpenSSL

@@ -1,0 +1,2 @@
+import MockServing
+import GRDB

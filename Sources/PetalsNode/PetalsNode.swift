@@ -1,0 +1,4 @@
+import Bloom
+import GRPCCore
+import GRPCNIOTransportHTTP2
+import Hummingbird

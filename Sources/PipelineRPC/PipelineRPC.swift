@@ -1,0 +1,3 @@
+import GRPCCore
+import GRPCProtobuf
+import SwiftProtobuf

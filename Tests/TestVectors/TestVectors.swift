@@ -1,0 +1,26 @@
+public import Foundation
+
+/// The golden data that the tests compare with, all of it made by other implementations.
+///
+/// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers.
+public enum TestVectors {
+  /// A BLOOM checkpoint with its expected hidden states, logits, ids and tokenizer cases.
+  public enum Model: String, CaseIterable, Sendable {
+    /// 24 blocks, hidden 64, 4 heads (a power of two), F16, one file.
+    case tinyF16 = "tiny-f16"
+    /// 24 blocks, hidden 48, 6 heads (not a power of two), F32, three files with an index.
+    case oddF32Sharded = "odd-f32-sharded"
+    /// 4 blocks, hidden 48, 3 heads, BF16, the residual taken after the layer norm.
+    case postLayerNormBF16 = "post-layernorm-bf16"
+  }
+
+  /// Keys, digests, signatures, reports, transactions, proofs, calldata and keystores.
+  public static var ethereum: URL { root.appending(path: "ethereum.json") }
+
+  /// The folder of one checkpoint.
+  public static func bloom(_ model: Model) -> URL {
+    root.appending(path: "bloom").appending(path: model.rawValue)
+  }
+
+  private static var root: URL { Bundle.module.resourceURL ?? Bundle.module.bundleURL }
+}
