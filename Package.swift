@@ -27,7 +27,6 @@ func tests(
 extension Target.Dependency {
   static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
   static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
-  static let bigInt = product(name: "BigInt", package: "BigInt")
   static let crypto = product(name: "Crypto", package: "swift-crypto")
   static let grdb = product(name: "GRDB", package: "GRDB.swift")
   static let grpcCore = product(name: "GRPCCore", package: "grpc-swift-2")
@@ -35,6 +34,7 @@ extension Target.Dependency {
   static let grpcProtobuf = product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
   static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
   static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+  static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
   static let logging = product(name: "Logging", package: "swift-log")
   static let nioCore = product(name: "NIOCore", package: "swift-nio")
   static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
@@ -64,7 +64,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
-    .package(url: "https://github.com/attaswift/BigInt", from: "6.0.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
     .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
@@ -89,24 +88,26 @@ let package = Package(
     room("EthereumPrimitives", knows: ["CSecp256k1", "COpenSSL"]),
 
     // Floor 1: the model, and the words that programs exchange.
-    room("Bloom", knows: ["CBLAS", "BloomKernels"]),
+    room("Bloom", knows: ["CBLAS", "BloomKernels", .crypto]),
     room("PlumiseWire", knows: ["EthereumPrimitives"]),
 
     // Floor 2: what the parts are built from.
-    room("PipelineRPC", knows: [.grpcCore, .grpcProtobuf, .swiftProtobuf], exclude: ["Protos"]),
+    room(
+      "PipelineRPC", knows: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
+      exclude: ["Protos", "generate.sh"]),
     room("InferenceMetrics", knows: ["PlumiseWire"]),
     room(
       "EthereumClient",
-      knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore]),
-    room("MockServing", knows: [.hummingbird, .httpTypes, .logging, .nioCore, .nioPosix]),
+      knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
+    room("MockServing", knows: [.hummingbirdCore, .httpTypes, .logging, .nioCore, .nioPosix]),
 
     // Floor 3: the parts themselves.
     room(
       "PetalsNode",
       knows: [
-        "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", .grpcCore, .grpcNIO,
-        .grpcProtobuf, .hummingbird, .httpTypes, .logging, .nioCore, .nioPosix,
-        .serviceLifecycle,
+        "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives",
+        .grpcCore, .grpcNIO, .grpcProtobuf, .hummingbirdCore, .httpTypes, .logging, .nioCore,
+        .nioPosix, .serviceLifecycle,
       ]),
     room(
       "OracleReporter",
@@ -145,35 +146,38 @@ let package = Package(
       dependencies: [
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", .argumentParser, .asyncHTTPClient, .logging, .serviceLifecycle,
-        .subprocess,
+        "MockServing", .argumentParser, .asyncHTTPClient, .logging, .nioCore, .subprocess,
       ],
       swiftSettings: settings),
 
     // What the tests share: golden data made with other implementations.
     .target(
       name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
-      resources: [.copy("ethereum.json"), .copy("bloom")], swiftSettings: settings),
+      resources: [.copy("ethereum.json"), .copy("chain.json"), .copy("bloom")],
+      swiftSettings: settings),
+    tests("PlumiseTestingTests", of: ["PlumiseTesting"]),
     tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),
     tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
     tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors"]),
     tests(
       "PetalsNodeTests",
       of: [
-        "PetalsNode", "PipelineRPC", "Bloom", "InferenceMetrics", "PlumiseTesting", "TestVectors",
-        .asyncHTTPClient,
+        "PetalsNode", "PipelineRPC", "Bloom", "EthereumPrimitives", "InferenceMetrics",
+        "PlumiseTesting", "PlumiseWire", "TestVectors", .asyncHTTPClient, .grpcCore, .grpcNIO,
+        .logging, .nioCore, .nioPosix, .serviceLifecycle,
       ]),
     tests(
       "OracleTests",
       of: [
         "MockOracle", "OracleReporter", "InferenceMetrics", "MockServing", "PlumiseWire",
-        "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient,
+        "EthereumClient", "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient,
+        .httpTypes, .logging, .serviceLifecycle,
       ]),
     tests(
       "ChainTests",
       of: [
         "MockWeb3", "ChainAgent", "EthereumClient", "MockServing", "PlumiseWire",
-        "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient,
+        "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient, .httpTypes,
       ]),
     tests(
       "PetalsE2ETests",
@@ -184,6 +188,6 @@ let package = Package(
       ]),
     tests(
       "CommandTests",
-      of: ["petals-e2e", "PlumiseTesting", "PlumiseWire", "Bloom", "TestVectors", .subprocess]),
+      of: ["petals-e2e", "MockServing", "PlumiseWire", "TestVectors", .subprocess]),
   ]
 )

@@ -1,0 +1,45 @@
+# Each target does its own set-up: one command on a fresh clone is enough.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help deps build e2e test lint ci bench docs coverage clean
+
+# One configuration and one build folder serve tests, the command and CI alike.
+CONFIGURATION ?= release
+SWIFT_BUILD = swift build -c $(CONFIGURATION)
+COMMAND = source Scripts/blas-environment.sh && "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e"
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what is missing of the system libraries, check the Swift version
+	@Scripts/deps.sh
+
+build: deps ## build the command
+	$(SWIFT_BUILD) --product petals-e2e
+
+e2e: build ## run the whole flow: chain, oracle, two nodes of a bloom-560m-shaped model (E2E_FLAGS adds options)
+	@$(COMMAND) run --model bloom-560m $(E2E_FLAGS)
+
+test: deps ## build and run every test, and check that all of them ran
+	@Scripts/test.sh
+
+lint: ## check format, the layers between targets, and that no test sleeps
+	@Scripts/lint.sh
+
+ci: export CI = true
+ci: lint ## what GitHub Actions runs: lint, warnings as errors, tests, documentation, a short end-to-end run
+	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory docs
+	$(COMMAND) run --model tiny --ports auto --report .build/ci-report
+
+bench: build ## measure inference, chain, oracle and fixtures (BENCH_FLAGS adds options)
+	@$(COMMAND) bench $(BENCH_FLAGS)
+
+docs: ## check the links between the documentation's pages
+	@python3 Scripts/check-links.py
+
+coverage: deps ## run the tests with coverage, print a table per target
+	@Scripts/coverage.sh
+
+clean: ## remove build folders and reports
+	rm -rf .build .build-coverage .build-mutations report

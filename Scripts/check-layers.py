@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Guards the arrows of Documentation/Architecture.md.
+
+Reads the targets' dependencies from `swift package describe --type json` and the imports of every
+Swift file, and compares both with the tables below. `--self-test` shows that violations are caught.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# What each target may know of our own targets.
+PRIMITIVES_AND_WIRE = {"EthereumPrimitives", "PlumiseWire"}
+FLOOR_3 = {"PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3"}
+FLOOR_4 = FLOOR_3 | PRIMITIVES_AND_WIRE | {
+    "Bloom", "InferenceMetrics", "EthereumClient", "MockServing"
+}
+KNOWS = {
+    "CBLAS": set(),
+    "CSecp256k1": set(),
+    "COpenSSL": set(),
+    "BloomKernels": set(),
+    "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
+    "Bloom": {"CBLAS", "BloomKernels"},
+    "PlumiseWire": {"EthereumPrimitives"},
+    "PipelineRPC": set(),
+    "InferenceMetrics": {"PlumiseWire"},
+    "EthereumClient": PRIMITIVES_AND_WIRE,
+    "MockServing": set(),
+    "PetalsNode": {"Bloom", "PipelineRPC", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
+    "OracleReporter": {"InferenceMetrics"} | PRIMITIVES_AND_WIRE,
+    "ChainAgent": {"EthereumClient"} | PRIMITIVES_AND_WIRE,
+    "MockOracle": {"MockServing", "EthereumClient"} | PRIMITIVES_AND_WIRE,
+    "MockWeb3": {"MockServing"} | PRIMITIVES_AND_WIRE,
+    "PlumiseTesting": FLOOR_4,
+    "petals-e2e": FLOOR_4,
+    "TestVectors": set(),
+}
+
+# Modules that only the named targets may import or depend on. "tests" stands for the test targets.
+ONLY = {
+    "CSecp256k1": {"EthereumPrimitives"},
+    "COpenSSL": {"EthereumPrimitives"},
+    "CBLAS": {"Bloom"},
+    "BloomKernels": {"Bloom", "BloomTests"},
+    "GRDB": {"MockOracle"},
+    "Testing": {"PlumiseTesting", "tests"},
+    "XCTest": set(),
+    "FoundationNetworking": set(),
+    "GRPCCore": {"PipelineRPC", "PetalsNode", "PetalsNodeTests"},
+    "GRPCNIOTransportHTTP2": {"PetalsNode", "PetalsNodeTests"},
+    "GRPCProtobuf": {"PipelineRPC", "PetalsNode"},
+    "SwiftProtobuf": {"PipelineRPC"},
+    "Hummingbird": {"MockServing", "PetalsNode", "MockOracle", "MockWeb3"},
+    "HummingbirdCore": {"MockServing", "PetalsNode"},
+    "AsyncHTTPClient": {
+        "EthereumClient", "OracleReporter", "PlumiseTesting", "petals-e2e", "tests",
+    },
+    "ArgumentParser": {"petals-e2e"},
+    "Subprocess": {"petals-e2e", "CommandTests"},
+}
+
+# Values and arithmetic: no networking below floor 2.
+NO_NETWORK = {"EthereumPrimitives", "Bloom", "BloomKernels", "PlumiseWire", "InferenceMetrics"}
+NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|Hummingbird|GRPC\w*")
+
+IMPORT = re.compile(
+    r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?"
+    r"import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias|actor)\s+)?(\w+)",
+    re.MULTILINE,
+)
+
+
+def allowed_by_only(name, is_test, module):
+    owners = ONLY.get(module)
+    return owners is None or name in owners or (is_test and "tests" in owners)
+
+
+def violations(targets, imports):
+    """Everything that breaks an arrow.
+
+    targets: as `swift package describe` gives them. imports: {target name: [(file, module)]}.
+    """
+    ours = {target["name"] for target in targets}
+    found = []
+    for target in targets:
+        name, is_test = target["name"], target["type"] == "test"
+        knows = set(target.get("target_dependencies", []))
+        products = set(target.get("product_dependencies", []))
+        if not is_test:
+            if name not in KNOWS:
+                found.append(f"{name}: a new target; give it a row in KNOWS")
+                continue
+            for other in sorted(knows - KNOWS[name]):
+                found.append(f"{name} may not depend on {other}")
+        for module in sorted(knows | products):
+            if not allowed_by_only(name, is_test, module):
+                found.append(f"{name} may not depend on {module}")
+        for file, module in imports.get(name, []):
+            if module in ours and module != name and module not in knows:
+                found.append(f"{file}: {name} imports {module}, which it does not depend on")
+            if not allowed_by_only(name, is_test, module):
+                found.append(f"{file}: {name} may not import {module}")
+            if name in NO_NETWORK and NETWORK.fullmatch(module):
+                found.append(f"{file}: {name} does no input or output, but imports {module}")
+    return found
+
+
+def imports_of(target):
+    folder = ROOT / target["path"]
+    return [
+        (str((folder / source).relative_to(ROOT)), module)
+        for source in target["sources"]
+        if source.endswith(".swift")
+        for module in IMPORT.findall((folder / source).read_text())
+    ]
+
+
+def self_test():
+    def target(name, knows=(), products=(), kind="library"):
+        return {
+            "name": name,
+            "type": kind,
+            "target_dependencies": list(knows),
+            "product_dependencies": list(products),
+        }
+
+    assert IMPORT.findall("public import Bloom\n@preconcurrency import struct NIOCore.ByteBuffer") == [
+        "Bloom", "NIOCore",
+    ]
+    cases = [
+        ("the two mocks know each other", [target("MockOracle", ["MockWeb3"])], {}),
+        ("a mock knows its client", [target("MockWeb3", ["ChainAgent"])], {}),
+        ("a client knows its mock", [target("OracleReporter", ["MockOracle"])], {}),
+        ("a node knows the oracle", [target("PetalsNode", ["MockOracle"])], {}),
+        ("a second owner of the C library", [target("PlumiseWire", ["CSecp256k1"])], {}),
+        ("a second owner of BLAS", [target("PetalsNode", ["CBLAS"])], {}),
+        ("a second owner of the database", [target("MockWeb3", [], ["GRDB"])], {}),
+        ("a target without a row", [target("Utilities")], {}),
+        ("Testing outside of tests", [target("Bloom")], {"Bloom": [("A.swift", "Testing")]}),
+        ("a library that does I/O", [target("Bloom")], {"Bloom": [("A.swift", "NIOCore")]}),
+        (
+            "an import that rides on someone else's dependency",
+            [target("Bloom"), target("InferenceMetrics")],
+            {"InferenceMetrics": [("A.swift", "Bloom")]},
+        ),
+    ]
+    for name, targets, imports in cases:
+        assert violations(targets, imports), f"not caught: {name}"
+    clean = [target("PlumiseWire", ["EthereumPrimitives"]), target("A", ["MockWeb3"], kind="test")]
+    assert not violations(clean, {"A": [("A.swift", "Testing")]}), "a clean package is refused"
+
+
+def main():
+    if "--self-test" in sys.argv[1:]:
+        self_test()
+        return
+    # Reads only; the lock would make it wait for a build in another window.
+    describe = ["swift", "package", "--ignore-lock", "describe", "--type", "json"]
+    result = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"check-layers: {' '.join(describe)} fails:\n{result.stderr}")
+    targets = json.loads(result.stdout)["targets"]
+    imports = {target["name"]: imports_of(target) for target in targets}
+    if not any(imports.values()):
+        sys.exit("check-layers: read no import at all")
+    found = violations(targets, imports)
+    if found:
+        sys.exit("\n".join(found) + "\ncheck-layers: see Documentation/Architecture.md")
+    print(f"check-layers: {len(targets)} targets keep to their arrows")
+
+
+main()

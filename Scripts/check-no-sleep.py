@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Refuses tests that wait for time instead of an event.
+
+A test awaits what it is about (an entry in a journal, a receipt, a clock it moves itself);
+sleeping makes it slow on a fast machine and wrong on a slow one.
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+SLEEP = re.compile(
+    r"""Task(\s*<[^>]*>)?\s*\.\s*sleep          # Swift concurrency
+      | Thread\s*\.\s*sleep
+      | (Continuous|Suspending)Clock\(\)\s*\.\s*sleep
+      | \.\s*(continuous|suspending)\s*\.\s*sleep
+      | \b(u|nano|clock_nano)sleep\s*\(        # C
+      | (?<![\w.])sleep\s*\(
+      | \btime\s*\.\s*sleep\s*\(               # Python
+      | \basyncAfter\s*\(
+      | \bscheduleTask\s*\(\s*in:
+    """,
+    re.VERBOSE,
+)
+COMMENT = re.compile(r"//.*$")
+
+
+def findings(name, text):
+    """Lines of `text` that sleep, as `name:line: text`."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        code = COMMENT.sub("", line) if name.endswith(".swift") else line
+        if SLEEP.search(code):
+            found.append(f"{name}:{number}: {line.strip()}")
+    return found
+
+
+def self_test():
+    sleeping = [
+        "try await Task.sleep(for: .seconds(1))",
+        "try await Task<Never, Never>.sleep(nanoseconds: 5)",
+        "try await ContinuousClock().sleep(for: .seconds(1))",
+        "try await clock.continuous.sleep(until: .now)",
+        "usleep(10)",
+        "sleep(1)",
+        "Thread.sleep(forTimeInterval: 1)",
+        "queue.asyncAfter(deadline: .now() + 1) {}",
+    ]
+    awake = [
+        "// Task.sleep would make this slow",
+        "try await journal.wait(forCount: 2)",
+        "func sleeps() {}",
+        "let waiter = clock.sleep(until: deadline)  // a manual clock",
+    ]
+    for line in sleeping:
+        assert findings("A.swift", line), f"not caught: {line}"
+    for line in awake:
+        assert not findings("A.swift", line), f"wrongly caught: {line}"
+
+
+def main():
+    if "--self-test" in sys.argv[1:]:
+        self_test()
+        return
+    files = sorted(
+        path for path in (ROOT / "Tests").rglob("*") if path.suffix in {".swift", ".py", ".sh"}
+    )
+    if not files:
+        sys.exit("check-no-sleep: found no tests to look at")
+    found = [
+        finding
+        for path in files
+        for finding in findings(str(path.relative_to(ROOT)), path.read_text())
+    ]
+    if found:
+        print("\n".join(found), file=sys.stderr)
+        sys.exit("check-no-sleep: await an event, or move an injected clock")
+    print(f"check-no-sleep: {len(files)} files wait for events only")
+
+
+main()

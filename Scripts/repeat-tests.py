@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Runs the tests many times: in parallel, one at a time, and in random groups.
+
+Every run's count of tests is compared with the number asked for, because `swift test --filter`
+succeeds when nothing matches. Needs a finished `swift build -c release --build-tests`.
+"""
+
+import argparse
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+
+SWIFT_TEST = ["swift", "test", "-c", "release", "--skip-build", "--disable-xctest"]
+CLOSING_LINE = re.compile(r"Test run with (\d+) tests?\b.*?(passed|failed) after ([\d.]+) seconds")
+
+
+def listed_tests():
+    """Every test's identifier, `Module.Suite/test()`."""
+    listing = subprocess.run(
+        ["swift", "test", "list", *SWIFT_TEST[2:]], capture_output=True, text=True, check=True
+    )
+    return sorted({line.strip() for line in listing.stdout.splitlines() if "/" in line})
+
+
+def suite_of(test):
+    return test.split("/", 1)[0]
+
+
+def run(name, arguments, expected, timeout):
+    """Runs once; returns the closing line's seconds or exits with the run's output."""
+    began = time.monotonic()
+    try:
+        result = subprocess.run(
+            SWIFT_TEST + arguments, capture_output=True, text=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired as stuck:
+        sys.exit(f"{name}: still running after {timeout} s\n{(stuck.output or b'')[-4000:]!r}")
+    output = result.stdout + result.stderr
+    closing = CLOSING_LINE.search(output)
+    count = int(closing.group(1)) if closing else 0
+    if result.returncode != 0 or count != expected:
+        print(output, file=sys.stderr)
+        sys.exit(f"{name}: exit code {result.returncode}, {count} tests ran, {expected} expected")
+    print(
+        f"{name}: {count} tests in {closing.group(3)} s ({time.monotonic() - began:.1f} s in all)",
+        flush=True,
+    )
+
+
+def random_group(tests, generator):
+    """A filter for some suites and the number of tests in them."""
+    suites = sorted({suite_of(test) for test in tests})
+    chosen = set(generator.sample(suites, generator.randint(1, max(1, len(suites) // 2))))
+    pattern = "^(" + "|".join(re.escape(suite) for suite in sorted(chosen)) + ")/"
+    return pattern, sum(suite_of(test) in chosen for test in tests)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--times", type=int, default=50, help="runs of each kind (default 50)")
+    parser.add_argument(
+        "--kinds",
+        default="parallel,serial,random",
+        help="which kinds, separated by commas (default parallel,serial,random)",
+    )
+    parser.add_argument("--seed", type=int, default=None, help="of the random groups")
+    parser.add_argument("--timeout", type=int, default=600, help="seconds a run may take")
+    options = parser.parse_args()
+    kinds = options.kinds.split(",")
+    unknown = set(kinds) - {"parallel", "serial", "random"}
+    if unknown:
+        parser.error(f"unknown kind {', '.join(sorted(unknown))}")
+
+    tests = listed_tests()
+    if not tests:
+        sys.exit("`swift test list` lists no test; run swift build -c release --build-tests first")
+    seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
+    print(f"{len(tests)} tests, {options.times} runs of each kind, seed {seed}", flush=True)
+    generator = random.Random(seed)
+    for kind in kinds:
+        for number in range(1, options.times + 1):
+            name = f"{kind} {number}/{options.times}"
+            if kind == "random":
+                pattern, expected = random_group(tests, generator)
+                run(name, ["--parallel", "--filter", pattern], expected, options.timeout)
+            else:
+                mode = "--parallel" if kind == "parallel" else "--no-parallel"
+                run(name, [mode], len(tests), options.timeout)
+    print("every run passed with every test")
+
+
+main()
