@@ -17,6 +17,9 @@ public enum TestVectors {
   /// Keys, digests, signatures, reports, transactions, proofs, calldata and keystores.
   public static var ethereum: URL { root.appending(path: "ethereum.json") }
 
+  /// Trie roots, header hashes, blooms, receipts and base fees (`Scripts/chain_vectors.py`).
+  public static var chain: URL { root.appending(path: "chain.json") }
+
   /// The folder of one checkpoint.
   public static func bloom(_ model: Model) -> URL {
     root.appending(path: "bloom").appending(path: model.rawValue)

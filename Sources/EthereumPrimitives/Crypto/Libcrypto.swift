@@ -1,0 +1,127 @@
+import COpenSSL
+
+/// The one place that calls OpenSSL's libcrypto.
+///
+/// Why that is safe: every function here is a one-shot with its own context, so no object of the
+/// library is shared between threads (libcrypto itself initialises once and is thread-safe); every
+/// length is passed beside its pointer and comes from the same buffer; every return code is
+/// checked; no pointer outlives the call. Buffers may be empty: the functions used accept a null
+/// pointer with length 0, except as a password, where `nonNull` supplies a byte that is not read.
+enum Libcrypto {
+  enum Digest {
+    case sha256, sha512
+
+    fileprivate var pointer: OpaquePointer? {
+      switch self {
+      case .sha256: EVP_sha256()
+      case .sha512: EVP_sha512()
+      }
+    }
+  }
+
+  /// Overwrites bytes in a way that the optimiser cannot leave out.
+  static func cleanse(_ bytes: UnsafeMutableRawBufferPointer) {
+    OPENSSL_cleanse(bytes.baseAddress, bytes.count)
+  }
+
+  /// Fills a buffer from the generator for secrets.
+  ///
+  /// Without randomness no key is safe, so it traps when there is none.
+  static func fillRandom(_ bytes: UnsafeMutableRawBufferPointer) {
+    let address = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
+    precondition(
+      RAND_priv_bytes(address, Int32(bytes.count)) == 1, "the system gives no random bytes")
+  }
+
+  /// Whether two byte strings are equal, in a time that depends on their length alone.
+  static func equal(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
+  }
+
+  /// PBKDF2 with HMAC (RFC 8018).
+  static func pbkdf2(
+    _ digest: Digest, password: [UInt8], salt: [UInt8], iterations: Int32, count: Int
+  ) throws(LibcryptoError) -> SecretBytes {
+    try SecretBytes(count: count) { (output) throws(LibcryptoError) in
+      let result = nonNull(password) { password, length in
+        PKCS5_PBKDF2_HMAC(
+          password, Int32(length), salt, Int32(salt.count), iterations, digest.pointer,
+          Int32(output.count), output.assumingMemoryBound(to: UInt8.self).baseAddress)
+      }
+      guard result == 1 else { throw .failed("PKCS5_PBKDF2_HMAC") }
+    }
+  }
+
+  /// scrypt (RFC 7914), which needs about 128·n·r bytes of memory.
+  static func scrypt(
+    password: [UInt8], salt: [UInt8], n: UInt64, r: UInt64, p: UInt64, memoryLimit: UInt64,
+    count: Int
+  ) throws(LibcryptoError) -> SecretBytes {
+    try SecretBytes(count: count) { (output) throws(LibcryptoError) in
+      let result = nonNull(password) { password, length in
+        EVP_PBE_scrypt(
+          password, length, salt, salt.count, n, r, p, memoryLimit,
+          output.assumingMemoryBound(to: UInt8.self).baseAddress, output.count)
+      }
+      guard result == 1 else { throw .failed("EVP_PBE_scrypt") }
+    }
+  }
+
+  /// HMAC-SHA512 (RFC 2104) of a message.
+  static func hmacSHA512(
+    key: UnsafeRawBufferPointer, message: UnsafeRawBufferPointer
+  ) throws(LibcryptoError) -> SecretBytes {
+    try SecretBytes(count: 64) { (output) throws(LibcryptoError) in
+      var written = 0
+      let result = EVP_Q_mac(
+        nil, "HMAC", nil, "SHA512", nil, key.baseAddress, key.count,
+        message.assumingMemoryBound(to: UInt8.self).baseAddress, message.count,
+        output.assumingMemoryBound(to: UInt8.self).baseAddress, output.count, &written)
+      guard result != nil, written == 64 else { throw .failed("EVP_Q_mac") }
+    }
+  }
+
+  /// AES-128 in counter mode, which encrypts and decrypts alike.
+  static func aes128CTR(
+    key: SecretBytes, iv: [UInt8], input: SecretBytes
+  ) throws(LibcryptoError) -> SecretBytes {
+    precondition(key.count == 16 && iv.count == 16, "AES-128 takes 16 bytes of key and of IV")
+    guard let context = EVP_CIPHER_CTX_new() else { throw .failed("EVP_CIPHER_CTX_new") }
+    defer { EVP_CIPHER_CTX_free(context) }
+    return try SecretBytes(count: input.count) { (output) throws(LibcryptoError) in
+      let started = key.withUnsafeBytes {
+        EVP_EncryptInit_ex(
+          context, EVP_aes_128_ctr(), nil, $0.assumingMemoryBound(to: UInt8.self).baseAddress, iv)
+      }
+      guard started == 1 else { throw .failed("EVP_EncryptInit_ex") }
+      var written: Int32 = 0
+      let updated = input.withUnsafeBytes {
+        EVP_EncryptUpdate(
+          context, output.assumingMemoryBound(to: UInt8.self).baseAddress, &written,
+          $0.assumingMemoryBound(to: UInt8.self).baseAddress, Int32($0.count))
+      }
+      guard updated == 1, Int(written) == output.count else { throw .failed("EVP_EncryptUpdate") }
+    }
+  }
+
+  /// Hands over a password as characters, with a pointer that is never null.
+  private static func nonNull<R>(
+    _ password: [UInt8], _ body: (UnsafePointer<CChar>, Int) -> R
+  ) -> R {
+    var characters = password.map { CChar(bitPattern: $0) } + [0]
+    defer { characters.withUnsafeMutableBytes { cleanse($0) } }
+    return characters.withUnsafeBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { preconditionFailure("never empty") }
+      return body(start, password.count)
+    }
+  }
+}
+
+/// A function of libcrypto that refused its arguments or had no memory.
+struct LibcryptoError: Error, Hashable, Sendable, CustomStringConvertible {
+  let function: String
+
+  static func failed(_ function: String) -> LibcryptoError { LibcryptoError(function: function) }
+
+  var description: String { "libcrypto's \(function) failed" }
+}

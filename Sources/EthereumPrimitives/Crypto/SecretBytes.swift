@@ -1,0 +1,42 @@
+/// Bytes that are overwritten when their last owner lets go of them.
+///
+/// Copies of the owner share one buffer, so a secret has one place in memory. What a function
+/// computes from it in registers or on the stack is out of reach.
+///
+/// `@unchecked Sendable` because the buffer is written in `init` and `deinit` alone, when nobody
+/// else can hold the object.
+final class SecretBytes: @unchecked Sendable {
+  private let buffer: UnsafeMutableRawBufferPointer
+
+  /// Makes room for a count of bytes and lets the closure fill it, from zeros.
+  init<E: Error>(
+    count: Int, filledBy fill: (UnsafeMutableRawBufferPointer) throws(E) -> Void
+  ) throws(E) {
+    buffer = .allocate(byteCount: count, alignment: 16)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0)
+    try fill(buffer)
+  }
+
+  /// Copies bytes; the caller's copy remains.
+  convenience init(_ bytes: some Collection<UInt8>) {
+    self.init(count: bytes.count) { $0.copyBytes(from: bytes) }
+  }
+
+  var count: Int { buffer.count }
+
+  func withUnsafeBytes<R, E: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(E) -> R
+  ) throws(E) -> R {
+    try body(UnsafeRawBufferPointer(buffer))
+  }
+
+  /// A copy of some of the bytes, wiped in its own time.
+  func slice(_ range: Range<Int>) -> SecretBytes {
+    withUnsafeBytes { SecretBytes($0[range]) }
+  }
+
+  deinit {
+    Libcrypto.cleanse(buffer)
+    buffer.deallocate()
+  }
+}

@@ -1,0 +1,83 @@
+/// Hexadecimal text of byte strings, with the `0x` prefix that Ethereum's JSON demands.
+public enum Hex {
+  /// Prints bytes as `0x` and lowercase digits, two a byte.
+  public static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    "0x" + digits(bytes)
+  }
+
+  /// Prints bytes as lowercase digits without a prefix, the form that keystores hold.
+  public static func digits(_ bytes: some Sequence<UInt8>) -> String {
+    var text: [UInt8] = []
+    text.reserveCapacity(bytes.underestimatedCount * 2)
+    for byte in bytes {
+      text.append(digit(byte >> 4))
+      text.append(digit(byte & 15))
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Reads `0x` and an even number of digits of either case.
+  ///
+  /// - Throws: `HexError` when the prefix is missing, the count is odd or a character is no digit.
+  public static func decode(_ text: some StringProtocol) throws(HexError) -> [UInt8] {
+    let characters = Array(text.utf8)
+    guard characters.starts(with: [0x30, 0x78]) else { throw .missingPrefix }
+    return try decode(characters[2...])
+  }
+
+  /// Reads an even number of digits of either case, without a prefix.
+  ///
+  /// - Throws: `HexError` when the count is odd or a character is no digit.
+  public static func decodeDigits(_ text: some StringProtocol) throws(HexError) -> [UInt8] {
+    try decode(Array(text.utf8)[...])
+  }
+
+  /// The value of one ASCII digit, or nil when the byte is none.
+  static func value(of character: UInt8) -> UInt8? {
+    switch character {
+    case 0x30...0x39: character - 0x30
+    case 0x41...0x46: character - 0x41 + 10
+    case 0x61...0x66: character - 0x61 + 10
+    default: nil
+    }
+  }
+
+  static func digit(_ value: UInt8) -> UInt8 {
+    value < 10 ? 0x30 + value : 0x61 + value - 10
+  }
+
+  private static func decode(_ characters: ArraySlice<UInt8>) throws(HexError) -> [UInt8] {
+    guard characters.count.isMultiple(of: 2) else { throw .oddLength(characters.count) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(characters.count / 2)
+    var index = characters.startIndex
+    while index < characters.endIndex {
+      guard let high = value(of: characters[index]) else { throw .invalidDigit(offset: index) }
+      guard let low = value(of: characters[index + 1]) else {
+        throw .invalidDigit(offset: index + 1)
+      }
+      bytes.append(high << 4 | low)
+      index += 2
+    }
+    return bytes
+  }
+}
+
+/// Why a text is not the hexadecimal form of a byte string.
+public enum HexError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The text does not begin with `0x`.
+  case missingPrefix
+  /// The number of digits, given here, is odd.
+  case oddLength(Int)
+  /// The UTF-8 byte at this offset of the text is no hexadecimal digit.
+  case invalidDigit(offset: Int)
+
+  /// What is wrong, in one line.
+  public var description: String {
+    switch self {
+    case .missingPrefix: "hexadecimal text must begin with 0x"
+    case .oddLength(let count): "hexadecimal text must have an even number of digits, not \(count)"
+    case .invalidDigit(let offset): "character \(offset) is no hexadecimal digit"
+    }
+  }
+}

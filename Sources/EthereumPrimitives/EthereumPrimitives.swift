@@ -1,2 +1,0 @@
-import CSecp256k1
-import COpenSSL

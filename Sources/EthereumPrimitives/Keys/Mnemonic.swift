@@ -1,0 +1,64 @@
+import Foundation
+
+/// A phrase of words from which any number of keys follow (BIP-39, BIP-32, BIP-44).
+///
+/// The words are not looked up in a list and their checksum is not verified: the seed of BIP-39 is
+/// defined for every phrase.
+public struct Mnemonic: Sendable {
+  private let seed: SecretBytes
+
+  /// A phrase with words separated by single spaces, and the passphrase that may protect it.
+  ///
+  /// The seed is PBKDF2-HMAC-SHA512 of both in normalisation form KD, 2048 rounds.
+  public init(_ phrase: String, passphrase: String = "") {
+    let password = Array(phrase.decomposedStringWithCompatibilityMapping.utf8)
+    let salt = Array(("mnemonic" + passphrase.decomposedStringWithCompatibilityMapping).utf8)
+    do {
+      seed = try Libcrypto.pbkdf2(
+        .sha512, password: password, salt: salt, iterations: 2048, count: 64)
+    } catch { preconditionFailure("\(error), which SHA-512 with 64 bytes gives no reason for") }
+  }
+
+  /// The phrase that development chains fund: eleven times `test`, then `junk`.
+  public static let development = Mnemonic(
+    "test test test test test test test test test test test junk")
+
+  /// The key at m/44'/60'/0'/0/index, the path of Ethereum's accounts.
+  ///
+  /// - Throws: `MnemonicError` when the index is 2³¹ or more, or leads to no key (which happens
+  ///   once in 2¹²⁷ indices).
+  public func key(at index: UInt32) throws(MnemonicError) -> SecretKey {
+    let path: [UInt32] = [hardened + 44, hardened + 60, hardened, 0]
+    guard index < hardened else { throw .indexTooLarge(index) }
+    var node = try ExtendedKey(seed: seed)
+    for step in path + [index] { node = try node.child(step) }
+    return node.key
+  }
+}
+
+extension Mnemonic: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// That it is a mnemonic; never its words.
+  public var description: String { "Mnemonic(redacted)" }
+
+  /// That it is a mnemonic; never its words.
+  public var debugDescription: String { description }
+
+  /// A mirror without children, so that `dump` shows nothing.
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// Why a mnemonic has no key for an index.
+public enum MnemonicError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The index is 2³¹ or more, where hardened derivation begins.
+  case indexTooLarge(UInt32)
+  /// The derivation leads to 0 or beyond the group's order; the next index has a key.
+  case noKey
+
+  /// What is wrong, in one line.
+  public var description: String {
+    switch self {
+    case .indexTooLarge(let index): "a key's index lies below 2147483648, \(index) does not"
+    case .noKey: "the mnemonic has no key at this index; take the next one"
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/// A secp256k1 secret key.
+///
+/// Its bytes are wiped when the last copy is gone, and no description, dump or mirror shows them.
+/// Signatures are deterministic (RFC 6979) with low s.
+public struct SecretKey: Sendable {
+  let bytes: SecretBytes
+  /// The public key, derived once.
+  public let publicKey: PublicKey
+
+  /// A key of 32 bytes, the most significant first.
+  ///
+  /// - Throws: `SecretKeyError` when the count differs, or the value is 0 or the group's order or
+  ///   more.
+  public init(bytes: some Collection<UInt8>) throws(SecretKeyError) {
+    try self.init(secret: SecretBytes(bytes))
+  }
+
+  /// Reads `0x` and 64 digits of any case.
+  ///
+  /// - Throws: `SecretKeyError`, whose text never contains what was read.
+  public init(hex: some StringProtocol) throws(SecretKeyError) {
+    let bytes: [UInt8]
+    do { bytes = try Hex.decode(hex) } catch { throw .malformed(error) }
+    try self.init(bytes: bytes)
+  }
+
+  init(secret: SecretBytes) throws(SecretKeyError) {
+    guard secret.count == 32 else { throw .wrongLength(secret.count) }
+    guard Curve.isSecretKey(secret) else { throw .outOfRange }
+    self.bytes = secret
+    publicKey = PublicKey(ofSecret: secret)
+  }
+
+  /// A new key from the system's randomness.
+  public static func random() -> SecretKey {
+    while true {
+      let bytes = SecretBytes(count: 32) { Libcrypto.fillRandom($0) }
+      // One draw in 2¹²⁷ is no key, and is drawn again.
+      if let key = try? SecretKey(secret: bytes) { return key }
+    }
+  }
+
+  /// The account that the key controls.
+  public var address: Address { publicKey.address }
+
+  /// Signs a digest as it is.
+  public func sign(_ hash: Hash32) -> Signature {
+    let (compact, yParity) = Curve.sign(hash, with: bytes)
+    return Signature(compact: compact, yParity: yParity)
+  }
+
+  /// Signs the UTF-8 form of a text as wallets do (EIP-191, `personal_sign`).
+  public func signPersonalMessage(_ text: String) -> Signature {
+    sign(PersonalMessage.hash(text))
+  }
+
+  /// The key as `0x` and 64 digits, for key files and for the keys of a development chain.
+  ///
+  /// The string is an ordinary one: it is not wiped, and it is the caller's to keep secret.
+  public func exposedHex() -> String { bytes.withUnsafeBytes { Hex.encode($0) } }
+}
+
+extension SecretKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// The account's address; never the key.
+  public var description: String { "SecretKey(of: \(address))" }
+
+  /// The account's address; never the key.
+  public var debugDescription: String { description }
+
+  /// A mirror without children, so that `dump` shows nothing.
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// Why bytes are not a secret key.
+///
+/// No case carries the offending value: it may be a key with a slip of the pen.
+public enum SecretKeyError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The count of bytes is not 32; the count that was given.
+  case wrongLength(Int)
+  /// The text is no hexadecimal byte string.
+  case malformed(HexError)
+  /// The value is 0, or the group's order or more.
+  case outOfRange
+
+  /// What is wrong, in one line.
+  public var description: String {
+    switch self {
+    case .wrongLength(let count): "a secret key has 32 bytes, not \(count)"
+    case .malformed(let error): "malformed secret key: \(error)"
+    case .outOfRange: "a secret key lies between 1 and the order of secp256k1"
+    }
+  }
+}

@@ -1,0 +1,157 @@
+/// Reads the fields of an encoded transaction one after the other.
+struct TransactionDecoder {
+  private let type: UInt8
+  private let items: [RLP.Item]
+
+  init(raw: [UInt8]) throws(TransactionError) {
+    guard let first = raw.first else { throw .empty }
+    let payload: ArraySlice<UInt8>
+    switch first {
+    case 1, 2: (type, payload) = (first, raw[1...])
+    case 0xc0...: (type, payload) = (0, raw[...])
+    default: throw .unsupportedType(first)
+    }
+    let item: RLP.Item
+    do { item = try RLP.decode(payload) } catch { throw .rlp(error) }
+    guard case .list(let items) = item else { throw .notAList }
+    self.items = items
+    let expected = [9, 11, 12][Int(type)]
+    guard items.count == expected else {
+      throw .wrongFieldCount(expected: expected, actual: items.count)
+    }
+  }
+
+  func decode() throws(TransactionError) -> (Transaction, Signature) {
+    switch type {
+    case 0: try decodeLegacy()
+    case 1: try decodeAccessList()
+    default: try decodeFeeMarket()
+    }
+  }
+
+  private func decodeLegacy() throws(TransactionError) -> (Transaction, Signature) {
+    let v = try word(6, .v)
+    let chainID: UInt64?
+    let yParity: UInt8
+    if v == 27 || v == 28 {
+      (chainID, yParity) = (nil, v == 27 ? 0 : 1)
+    } else {
+      guard v >= 35, let id = ((v - 35) / 2).exactUInt64() else { throw .invalidV(v) }
+      (chainID, yParity) = (id, (v - 35) % 2 == 0 ? 0 : 1)
+    }
+    let fee = Transaction.Fee.legacy(gasPrice: try word(1, .gasPrice))
+    let transaction = try transaction(chainID: chainID, nonceAt: 0, fee: fee, tailAt: 2)
+    return (transaction, try signature(yParity: yParity, rAt: 7))
+  }
+
+  private func decodeAccessList() throws(TransactionError) -> (Transaction, Signature) {
+    let fee = Transaction.Fee.accessList(
+      gasPrice: try word(2, .gasPrice), try accessList(7))
+    let chainID = try integer(0, .chainID)
+    let transaction = try transaction(chainID: chainID, nonceAt: 1, fee: fee, tailAt: 3)
+    return (transaction, try signature(yParity: try yParity(8), rAt: 9))
+  }
+
+  private func decodeFeeMarket() throws(TransactionError) -> (Transaction, Signature) {
+    let fee = Transaction.Fee.feeMarket(
+      maxPriorityFeePerGas: try word(2, .maxPriorityFeePerGas),
+      maxFeePerGas: try word(3, .maxFeePerGas), try accessList(8))
+    let chainID = try integer(0, .chainID)
+    let transaction = try transaction(chainID: chainID, nonceAt: 1, fee: fee, tailAt: 4)
+    return (transaction, try signature(yParity: try yParity(9), rAt: 10))
+  }
+
+  /// The fields that every type has: the nonce, then gas limit, recipient, value and data.
+  private func transaction(
+    chainID: UInt64?, nonceAt: Int, fee: Transaction.Fee, tailAt tail: Int
+  ) throws(TransactionError) -> Transaction {
+    Transaction(
+      anyChainID: chainID, nonce: try integer(nonceAt, .nonce), fee: fee,
+      gasLimit: try integer(tail, .gasLimit), to: try recipient(tail + 1),
+      value: try word(tail + 2, .value), data: try bytes(tail + 3, .data))
+  }
+
+  private func signature(yParity: UInt8, rAt: Int) throws(TransactionError) -> Signature {
+    let r = try word(rAt, .r)
+    let s = try word(rAt + 1, .s)
+    do {
+      return try Signature(r: r, s: s, yParity: yParity)
+    } catch { throw .signature(error) }
+  }
+
+  private func yParity(_ index: Int) throws(TransactionError) -> UInt8 {
+    let parity = try word(index, .v)
+    guard parity <= 1 else { throw .invalidV(parity) }
+    return parity.isZero ? 0 : 1
+  }
+
+  private func recipient(_ index: Int) throws(TransactionError) -> Address? {
+    let bytes = try bytes(index, .to)
+    return bytes.isEmpty ? nil : try address(bytes, .to)
+  }
+
+  private func accessList(_ index: Int) throws(TransactionError) -> [AccessListEntry] {
+    var entries: [AccessListEntry] = []
+    for entry in try list(items[index], .accessList) {
+      let parts = try list(entry, .accessList)
+      guard parts.count == 2 else {
+        throw .wrongFieldCount(expected: 2, actual: parts.count)
+      }
+      let address = try address(try bytes(parts[0], .accessList), .accessList)
+      var keys: [Hash32] = []
+      for key in try list(parts[1], .accessList) {
+        let bytes = try bytes(key, .accessList)
+        do { keys.append(try Hash32(bytes: bytes)) } catch {
+          throw .wrongLength(.accessList, expected: 32, actual: bytes.count)
+        }
+      }
+      entries.append(AccessListEntry(address: address, storageKeys: keys))
+    }
+    return entries
+  }
+
+  private func address(
+    _ bytes: [UInt8], _ field: TransactionError.Field
+  ) throws(TransactionError) -> Address {
+    do { return try Address(bytes: bytes) } catch {
+      throw .wrongLength(field, expected: 20, actual: bytes.count)
+    }
+  }
+
+  private func integer(
+    _ index: Int, _ field: TransactionError.Field
+  ) throws(TransactionError) -> UInt64 {
+    guard let value = try word(index, field).exactUInt64() else {
+      throw .tooLarge(field, bits: 64)
+    }
+    return value
+  }
+
+  private func word(
+    _ index: Int, _ field: TransactionError.Field
+  ) throws(TransactionError) -> Word {
+    let bytes = try bytes(index, field)
+    guard bytes.first != 0 else { throw .leadingZero(field) }
+    do { return try Word(bigEndian: bytes) } catch { throw .tooLarge(field, bits: 256) }
+  }
+
+  private func bytes(
+    _ index: Int, _ field: TransactionError.Field
+  ) throws(TransactionError) -> [UInt8] {
+    try bytes(items[index], field)
+  }
+
+  private func bytes(
+    _ item: RLP.Item, _ field: TransactionError.Field
+  ) throws(TransactionError) -> [UInt8] {
+    guard case .bytes(let bytes) = item else { throw .unexpectedList(field) }
+    return bytes
+  }
+
+  private func list(
+    _ item: RLP.Item, _ field: TransactionError.Field
+  ) throws(TransactionError) -> [RLP.Item] {
+    guard case .list(let items) = item else { throw .unexpectedBytes(field) }
+    return items
+  }
+}

@@ -1,0 +1,78 @@
+/// The 20-byte address of an Ethereum account.
+public struct Address: Hashable, Sendable {
+  // Kept inline rather than as an array: addresses are dictionary keys all over the chain.
+  // The limbs have 64 bits for the reason that Word gives.
+  private let high: UInt32
+  private let middle: UInt64
+  private let tail: UInt64
+
+  private var low: UInt128 { UInt128(middle) << 64 | UInt128(tail) }
+
+  /// An address of exactly 20 bytes.
+  ///
+  /// - Throws: `AddressError.wrongLength` for any other count.
+  public init(bytes: some Collection<UInt8>) throws(AddressError) {
+    guard bytes.count == 20 else { throw .wrongLength(bytes.count) }
+    var high: UInt32 = 0
+    var low: UInt128 = 0
+    for byte in bytes {
+      high = high << 8 | UInt32(truncatingIfNeeded: low >> 120)
+      low = low << 8 | UInt128(byte)
+    }
+    self.init(high: high, low: low)
+  }
+
+  private init(high: UInt32, low: UInt128) {
+    self.high = high
+    middle = UInt64(truncatingIfNeeded: low >> 64)
+    tail = UInt64(truncatingIfNeeded: low)
+  }
+
+  /// The low 160 bits of a digest, which is how public keys become addresses.
+  init(lastBytesOf hash: Hash32) {
+    self.init(high: UInt32(truncatingIfNeeded: hash.word.high), low: hash.word.low)
+  }
+
+  /// The 20 bytes in order.
+  public var bytes: [UInt8] {
+    var bytes = high.bigEndianByteArray
+    bytes.append(contentsOf: low.bigEndianByteArray)
+    return bytes
+  }
+
+  /// The address whose bytes are all zero.
+  public static let zero = Address(high: 0, low: 0)
+
+  /// The address of a precompiled contract: zeros, then the number.
+  public static func precompile(_ number: UInt8) -> Address {
+    Address(high: 0, low: UInt128(number))
+  }
+
+  /// The address as the low 160 bits of a word.
+  public var word: Word { Word(high: UInt128(high), low: low) }
+}
+
+extension Address: Comparable {
+  /// Compares the values as integers.
+  public static func < (left: Address, right: Address) -> Bool { left.word < right.word }
+}
+
+/// Why something is not an address.
+public enum AddressError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The count of bytes is not 20; the count that was given.
+  case wrongLength(Int)
+  /// The text is no hexadecimal byte string.
+  case malformed(HexError)
+  /// The letters' case contradicts the checksum of EIP-55.
+  case wrongChecksum(expected: String, actual: String)
+
+  /// What is wrong, in one line.
+  public var description: String {
+    switch self {
+    case .wrongLength(let count): "an address has 20 bytes, not \(count)"
+    case .malformed(let error): "malformed address: \(error)"
+    case .wrongChecksum(let expected, let actual):
+      "the address \(actual) has a wrong checksum; it should read \(expected)"
+    }
+  }
+}
