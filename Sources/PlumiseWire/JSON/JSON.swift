@@ -1,0 +1,53 @@
+/// A JSON value that keeps what a signature depends on: number texts and the order of keys.
+///
+/// Two objects are equal when they hold equal members, in whatever order; two numbers are equal
+/// when their texts are, so that `100` and `100.0` differ.
+public enum JSON: Hashable, Sendable {
+  /// The value `null`.
+  case null
+  /// The values `true` and `false`.
+  case bool(Bool)
+  /// A number, as it is written.
+  case number(JSONNumber)
+  /// A text.
+  case string(String)
+  /// A sequence of values.
+  case array([JSON])
+  /// Members, each a name and a value.
+  case object(JSONObject)
+
+  /// How deep arrays and objects may nest in a text that is read.
+  public static let depthLimit = 128
+
+  /// Reads the one value of a text (RFC 8259).
+  ///
+  /// - Throws: `JSONError` with the byte offset when the text is not JSON, or is JSON on which
+  ///   readers disagree: duplicate keys, lone surrogates, bytes that are not UTF-8, more nesting
+  ///   than `depthLimit`.
+  public static func parse(_ bytes: some Collection<UInt8>) throws(JSONError) -> JSON {
+    var parser = JSONParser(bytes: Array(bytes))
+    return try parser.parseWhole()
+  }
+
+  /// Reads the one value of a text.
+  ///
+  /// - Throws: `JSONError`, as for bytes.
+  public static func parse(_ text: String) throws(JSONError) -> JSON {
+    try parse(Array(text.utf8))
+  }
+
+  /// The text in UTF-8: no white space, keys in their order, nothing escaped that need not be.
+  public func serialized() -> [UInt8] {
+    var printer = JSONPrinter(escapesNonASCII: false, sortsKeys: false)
+    printer.append(self)
+    return printer.output
+  }
+
+  /// The serialised form as a string.
+  public var text: String { String(decoding: serialized(), as: UTF8.self) }
+}
+
+extension JSON: CustomStringConvertible {
+  /// The serialised form.
+  public var description: String { text }
+}

@@ -1,0 +1,86 @@
+/// The members of a JSON object in their order, each name once.
+///
+/// Names are told apart by their code points, as JSON does, and not by Swift's string equality,
+/// which takes a composed and a decomposed letter for the same.
+public struct JSONObject: Sendable {
+  /// A name and its value.
+  public struct Member: Hashable, Sendable {
+    /// The name.
+    public let key: String
+    /// The value.
+    public let value: JSON
+
+    /// A name and its value.
+    public init(key: String, value: JSON) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  /// The members in their order.
+  public private(set) var members: [Member]
+
+  /// An object without members.
+  public init() { members = [] }
+
+  /// An object with these members; a repeated name traps.
+  public init(uniqueMembers: some Sequence<(String, JSON)>) {
+    members = uniqueMembers.map { Member(key: $0.0, value: $0.1) }
+    precondition(
+      Set(members.map { Array($0.key.utf8) }).count == members.count,
+      "a JSON object has every name once")
+  }
+
+  /// Members whose names the parser has found to differ.
+  init(verified members: [Member]) { self.members = members }
+
+  /// The names in their order.
+  public var keys: [String] { members.map(\.key) }
+
+  /// How many members there are.
+  public var count: Int { members.count }
+
+  /// Whether there are no members.
+  public var isEmpty: Bool { members.isEmpty }
+
+  /// The value of a name.
+  ///
+  /// A value set for a new name comes last; nil removes the member.
+  public subscript(key: String) -> JSON? {
+    get { place(of: key).map { members[$0].value } }
+    set {
+      switch (place(of: key), newValue) {
+      case (let place?, let value?): members[place] = Member(key: key, value: value)
+      case (let place?, nil): members.remove(at: place)
+      case (nil, let value?): members.append(Member(key: key, value: value))
+      case (nil, nil): break
+      }
+    }
+  }
+
+  private func place(of key: String) -> Int? {
+    members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
+  }
+
+  /// The members sorted by the code points of their names, which is the order of their UTF-8 bytes.
+  var sortedMembers: [Member] {
+    members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+  }
+}
+
+extension JSONObject: Hashable {
+  /// Whether both hold equal members, in whatever order.
+  public static func == (left: JSONObject, right: JSONObject) -> Bool {
+    left.count == right.count && left.sortedMembers == right.sortedMembers
+  }
+
+  /// Hashes the members without regard to their order.
+  public func hash(into hasher: inout Hasher) { hasher.combine(sortedMembers) }
+}
+
+extension JSONObject: ExpressibleByDictionaryLiteral {
+  /// An object with its members in the order of the source; a repeated key traps.
+  public init(dictionaryLiteral elements: (String, JSON)...) {
+    self.init(uniqueMembers: elements)
+  }
+}

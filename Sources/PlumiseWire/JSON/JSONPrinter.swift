@@ -1,0 +1,71 @@
+/// Prints JSON without white space.
+struct JSONPrinter {
+  /// Whether everything outside printable ASCII is escaped, as Python does by default.
+  let escapesNonASCII: Bool
+  /// Whether the members of objects come in the order of their names' code points.
+  let sortsKeys: Bool
+  private(set) var output: [UInt8] = []
+
+  init(escapesNonASCII: Bool, sortsKeys: Bool) {
+    self.escapesNonASCII = escapesNonASCII
+    self.sortsKeys = sortsKeys
+  }
+
+  mutating func append(_ value: JSON) {
+    switch value {
+    case .null: append("null")
+    case .bool(let value): append(value ? "true" : "false")
+    case .number(let number): append(number.text)
+    case .string(let text): appendString(text)
+    case .array(let elements):
+      output.append(UInt8(ascii: "["))
+      for (index, element) in elements.enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        append(element)
+      }
+      output.append(UInt8(ascii: "]"))
+    case .object(let object):
+      output.append(UInt8(ascii: "{"))
+      for (index, member) in (sortsKeys ? object.sortedMembers : object.members).enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
+        appendString(member.key)
+        output.append(UInt8(ascii: ":"))
+        append(member.value)
+      }
+      output.append(UInt8(ascii: "}"))
+    }
+  }
+
+  private mutating func append(_ text: String) { output.append(contentsOf: text.utf8) }
+
+  private mutating func appendString(_ text: String) {
+    output.append(UInt8(ascii: "\""))
+    for scalar in text.unicodeScalars { appendScalar(scalar) }
+    output.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func appendScalar(_ scalar: UnicodeScalar) {
+    switch scalar {
+    case "\"": append("\\\"")
+    case "\\": append("\\\\")
+    case "\u{08}": append("\\b")
+    case "\u{0c}": append("\\f")
+    case "\n": append("\\n")
+    case "\r": append("\\r")
+    case "\t": append("\\t")
+    case "\u{20}"..."\u{7e}": output.append(UInt8(truncatingIfNeeded: scalar.value))
+    case ..<"\u{20}": appendEscaped(UInt16(scalar.value))
+    default:
+      if escapesNonASCII {
+        for unit in String(scalar).utf16 { appendEscaped(unit) }
+      } else {
+        append(String(scalar))
+      }
+    }
+  }
+
+  private mutating func appendEscaped(_ unit: UInt16) {
+    let digits = String(unit, radix: 16)
+    append("\\u" + String(repeating: "0", count: 4 - digits.count) + digits)
+  }
+}

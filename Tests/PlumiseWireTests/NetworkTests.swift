@@ -1,0 +1,89 @@
+import EthereumPrimitives
+import PlumiseWire
+import Testing
+
+@Suite("Registry messages")
+struct RegistryMessageTests {
+  let key = SecretKey.random()
+
+  @Test("A node's registration signs four members in their order, as JavaScript prints them")
+  func node() throws {
+    let registration = NodeRegistration(
+      address: key.address, endpoint: "http://노드:1/", capabilities: ["a", "b"],
+      timestamp: 1_770_000_000,
+      extras: ["benchmarkTokPerSec": 1])
+    let expected =
+      #"{"address":"\#(key.address)","endpoint":"http://노드:1/","capabilities":["a","b"],"timestamp":1770000000}"#
+    #expect(registration.message.signedText.text == expected)
+    try verify(registration.message, NodeRegistration.signedMembers)
+  }
+
+  @Test("A pipeline registration signs eight members in their order")
+  func pipeline() throws {
+    let registration = PipelineRegistration(
+      address: key.address, grpcEndpoint: "a:1", httpEndpoint: "http://a:2",
+      model: "bigscience/bloom-560m",
+      ramMegabytes: 8192, device: "cpu", vramMegabytes: 0, timestamp: 5)
+    let expected =
+      #"{"address":"\#(key.address)","grpcEndpoint":"a:1","httpEndpoint":"http://a:2","model":"bigscience/bloom-560m","ramMb":8192,"device":"cpu","vramMb":0,"timestamp":5}"#
+    #expect(registration.message.signedText.text == expected)
+    try verify(registration.message, PipelineRegistration.signedMembers)
+  }
+
+  @Test("The word of readiness signs three members in their order")
+  func ready() throws {
+    let ready = PipelineReady(address: key.address, model: "m", timestamp: 5)
+    #expect(
+      ready.message.signedText.text == #"{"address":"\#(key.address)","model":"m","timestamp":5}"#)
+    try verify(ready.message, PipelineReady.signedMembers)
+  }
+
+  /// The receiver builds the signed text from the body that arrived, whatever else is in it.
+  private func verify(_ message: RegistryMessage, _ names: [String]) throws {
+    let body = try JSON.parse(message.body(signedWith: key).serialized())
+    let object = try #require(body.objectValue)
+    let text = RegistryMessage.signedText(names, of: object)
+    #expect(text == message.signedText)
+    let signature = try Signature(hex: #require(object["signature"]?.stringValue))
+    #expect(try text.signer(of: signature) == key.address)
+    #expect(object.count == names.count + 1 + message.extras.count)
+  }
+
+  @Test("A member that did not arrive is left out of the signed text")
+  func missingMember() {
+    let text = RegistryMessage.signedText(["a", "b", "c"], of: ["c": 3, "a": 1])
+    #expect(text.text == #"{"a":1,"c":3}"#)
+  }
+
+  @Test("Assignments and nodes of a topology read back")
+  func topology() throws {
+    let assignment = LayerAssignment(layerStart: 12, layerEnd: 24, totalLayers: 24)
+    #expect(LayerAssignment(json: assignment.json(success: true, message: "ok")) == assignment)
+    #expect(LayerAssignment(json: assignment.json(success: false, message: "no")) == nil)
+    let node = PipelineNode(
+      nodeAddress: "0x1", grpcEndpoint: "a", httpEndpoint: "b", layerStart: 0, layerEnd: 12,
+      pipelineOrder: 0,
+      ready: true)
+    #expect(PipelineNode(json: node.json) == node)
+    #expect(PipelineNode(json: ["nodeAddress": "0x1"]) == nil)
+  }
+}
+
+@Suite("The time of day")
+struct UnixClockTests {
+  @Test(
+    "Seconds are rounded down, before 1970 too",
+    arguments: [
+      (Duration.zero, 0), (.milliseconds(1999), 1), (.seconds(5), 5), (.milliseconds(-1), -1),
+      (.milliseconds(-1000), -1), (.milliseconds(-1001), -2),
+    ] as [(Duration, Int64)])
+  func seconds(_ time: Duration, _ seconds: Int64) {
+    #expect(UnixClock { time }.seconds == seconds)
+  }
+
+  @Test("The system's clock is after the day this was written, and does not stand still for long")
+  func system() {
+    #expect(UnixClock.system.seconds > 1_760_000_000)
+    #expect(UnixClock.system.now() <= UnixClock.system.now() + .seconds(1))
+  }
+}
