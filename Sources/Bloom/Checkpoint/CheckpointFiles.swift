@@ -1,0 +1,78 @@
+import Foundation
+
+/// The weight files of a checkpoint: one `model.safetensors`, or shards with their index.
+enum CheckpointFiles {
+  /// Opens every file and collects the tensors by their names without `transformer.`.
+  static func open(_ directory: URL) throws(CheckpointError) -> [String: StoredTensor] {
+    let single = directory.appending(path: "model.safetensors")
+    let index = directory.appending(path: "model.safetensors.index.json")
+    if FileManager.default.fileExists(atPath: single.path(percentEncoded: false)) {
+      return try collect([try Safetensors(single)])
+    }
+    guard FileManager.default.fileExists(atPath: index.path(percentEncoded: false)) else {
+      throw .missingWeights(folder: directory.path(percentEncoded: false))
+    }
+    return try shards(index, in: directory)
+  }
+
+  private static func shards(
+    _ index: URL, in directory: URL
+  ) throws(CheckpointError) -> [String: StoredTensor] {
+    let path = index.path(percentEncoded: false)
+    let map = try weightMap(index)
+    var files: [String: Safetensors] = [:]
+    for name in Set(map.values).sorted() {
+      // An index may only name files beside itself.
+      guard !name.contains("/"), name != "..", !name.isEmpty else {
+        throw .contradictoryIndex(
+          path: path, tensor: "weight_map", expected: "names of files in the same folder",
+          found: name)
+      }
+      files[name] = try Safetensors(directory.appending(path: name))
+    }
+    for (tensor, file) in map where files[file]?.tensors[tensor] == nil {
+      throw .contradictoryIndex(
+        path: path, tensor: tensor, expected: "the tensor in \(file)",
+        found: "a file without it")
+    }
+    return try collect(files.sorted { $0.key < $1.key }.map(\.value))
+  }
+
+  private static func weightMap(_ index: URL) throws(CheckpointError) -> [String: String] {
+    let file = try MappedFile(index)
+    let root: JSONNode
+    do {
+      root = try JSONNode(parsing: file.bytes)
+    } catch {
+      throw .malformedJSON(path: file.path, reason: "\(error)")
+    }
+    guard let members = root["weight_map"]?.objectValue else {
+      throw .malformedJSON(path: file.path, reason: "expected an object weight_map")
+    }
+    var map: [String: String] = [:]
+    for (tensor, node) in members {
+      guard let name = node.stringValue else {
+        throw .contradictoryIndex(
+          path: file.path, tensor: tensor, expected: "a file name", found: node.summary)
+      }
+      map[tensor] = name
+    }
+    return map
+  }
+
+  private static func collect(
+    _ files: [Safetensors]
+  ) throws(CheckpointError) -> [String: StoredTensor] {
+    var tensors: [String: StoredTensor] = [:]
+    for file in files {
+      for (name, tensor) in file.tensors {
+        if let other = tensors.updateValue(tensor, forKey: CheckpointLayout.canonical(name)) {
+          throw .contradictoryIndex(
+            path: file.file.path, tensor: name, expected: "each tensor once",
+            found: "it also in \(other.file.path) as \(other.name)")
+        }
+      }
+    }
+    return tensors
+  }
+}

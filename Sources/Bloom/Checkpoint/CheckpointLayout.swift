@@ -1,0 +1,68 @@
+/// The tensors that a BLOOM checkpoint must hold, by their names without `transformer.`.
+package enum CheckpointLayout {
+  /// Names before the embedding's rows, in Hugging Face's spelling.
+  static let embedding = "word_embeddings.weight"
+  static let embeddingNorm = "word_embeddings_layernorm"
+  static let finalNorm = "ln_f"
+  /// Some checkpoints put this before every name.
+  static let prefix = "transformer."
+
+  /// The tensors of one block, in the order of the forward pass.
+  enum BlockTensor: String, CaseIterable {
+    case inputNormWeight = "input_layernorm.weight"
+    case inputNormBias = "input_layernorm.bias"
+    case queryKeyValueWeight = "self_attention.query_key_value.weight"
+    case queryKeyValueBias = "self_attention.query_key_value.bias"
+    case denseWeight = "self_attention.dense.weight"
+    case denseBias = "self_attention.dense.bias"
+    case outputNormWeight = "post_attention_layernorm.weight"
+    case outputNormBias = "post_attention_layernorm.bias"
+    case upWeight = "mlp.dense_h_to_4h.weight"
+    case upBias = "mlp.dense_h_to_4h.bias"
+    case downWeight = "mlp.dense_4h_to_h.weight"
+    case downBias = "mlp.dense_4h_to_h.bias"
+
+    func name(block: Int) -> String { "h.\(block).\(rawValue)" }
+
+    func shape(_ configuration: BloomConfiguration) -> [Int] {
+      let hidden = configuration.hiddenSize
+      let inner = configuration.innerSize
+      return switch self {
+      case .inputNormWeight, .inputNormBias, .denseBias, .outputNormWeight, .outputNormBias,
+        .downBias:
+        [hidden]
+      case .queryKeyValueWeight: [3 * hidden, hidden]
+      case .queryKeyValueBias: [3 * hidden]
+      case .denseWeight: [hidden, hidden]
+      case .upWeight: [inner, hidden]
+      case .upBias: [inner]
+      case .downWeight: [hidden, inner]
+      }
+    }
+  }
+
+  /// Every required tensor with its shape, in the order of the forward pass.
+  package static func tensors(
+    _ configuration: BloomConfiguration
+  ) -> [(name: String, shape: [Int])] {
+    let hidden = configuration.hiddenSize
+    var tensors: [(name: String, shape: [Int])] = [
+      (embedding, [configuration.vocabularySize, hidden]),
+      ("\(embeddingNorm).weight", [hidden]),
+      ("\(embeddingNorm).bias", [hidden]),
+    ]
+    for block in 0..<configuration.layerCount {
+      for tensor in BlockTensor.allCases {
+        tensors.append((tensor.name(block: block), tensor.shape(configuration)))
+      }
+    }
+    tensors.append(("\(finalNorm).weight", [hidden]))
+    tensors.append(("\(finalNorm).bias", [hidden]))
+    return tensors
+  }
+
+  /// The name without `transformer.`.
+  static func canonical(_ name: String) -> String {
+    name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+  }
+}

@@ -1,0 +1,81 @@
+import BloomKernels
+import Foundation
+
+/// What is in a checkpoint, after every weight was looked at.
+public struct CheckpointReport: Sendable, Hashable {
+  /// One tensor.
+  public struct Tensor: Sendable, Hashable {
+    /// The name without `transformer.`.
+    public let name: String
+    /// The type of its elements.
+    public let type: ElementType
+    /// Its sizes, outermost first.
+    public let shape: [Int]
+    /// Bytes in its file.
+    public let byteCount: Int
+    /// The largest magnitude among its elements.
+    public let largestMagnitude: Float
+  }
+
+  /// The model's name.
+  public let name: String
+  /// The model's shape.
+  public let configuration: BloomConfiguration
+  /// The blocks' element type.
+  public let elementType: ElementType
+  /// Every required tensor, in the order of the forward pass.
+  public let tensors: [Tensor]
+  /// See ``Checkpoint/fingerprint``.
+  public let fingerprint: String
+  /// Whether the folder holds `tokenizer.json`.
+  public let hasTokenizer: Bool
+
+  /// Weights in all; the embedding counts once.
+  public var parameterCount: Int {
+    tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+  }
+
+  /// Bytes of all weights.
+  public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+  /// Reads every tensor; throws ``CheckpointError/notFinite(path:tensor:index:)`` for one that
+  /// holds an infinity or no number.
+  public init(_ checkpoint: Checkpoint) async throws {
+    name = checkpoint.name
+    configuration = checkpoint.configuration
+    elementType = checkpoint.elementType
+    fingerprint = checkpoint.fingerprint
+    hasTokenizer = FileManager.default.fileExists(
+      atPath: checkpoint.directory.appending(path: "tokenizer.json").path(percentEncoded: false))
+    tensors = try await ComputePool.shared.run { cancellation in
+      try checkpoint.required.map { name, tensor in
+        try cancellation.check()
+        return try Self.inspect(name, tensor)
+      }
+    }
+  }
+
+  private static func inspect(_ name: String, _ tensor: StoredTensor) throws -> Tensor {
+    let element = tensor.type.elementType ?? .f32
+    let piece = 1 << 16
+    let floats = FloatBuffer(count: min(piece, tensor.count))
+    var largest: Float = 0
+    for first in stride(from: 0, to: tensor.count, by: piece) {
+      let count = min(piece, tensor.count - first)
+      if let base = tensor.bytes.baseAddress {
+        bloom_to_float(
+          element.kernelElement, base + first * element.size, count, floats.pointer)
+      }
+      let magnitude = bloom_largest_magnitude(floats.pointer, count)
+      guard magnitude.isFinite else {
+        let index = (0..<count).first { !floats.pointer[$0].isFinite } ?? 0
+        throw CheckpointError.notFinite(
+          path: tensor.file.path, tensor: tensor.name, index: first + index)
+      }
+      largest = max(largest, magnitude)
+    }
+    return Tensor(
+      name: name, type: element, shape: tensor.shape, byteCount: tensor.range.count,
+      largestMagnitude: largest)
+  }
+}

@@ -1,0 +1,60 @@
+#if canImport(Accelerate)
+  import Accelerate
+#else
+  import CBLAS
+#endif
+import Foundation
+
+/// The only place that calls the BLAS.
+///
+/// Safe because the library is used as single-threaded: ``useOneThread()`` runs before the first
+/// product, so each call computes on the thread that makes it and keeps no state between calls.
+/// Pointers are valid for the shapes named, which the callers derive from checked configurations.
+enum BLAS {
+  /// Asks OpenBLAS, when that is what runs, to leave threads to us.
+  static func useOneThread() {
+    #if os(Linux)
+      // The symbol belongs to OpenBLAS alone; the reference BLAS has no threads to turn off.
+      if let symbol = dlsym(nil, "openblas_set_num_threads") {
+        let set = unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Void).self)
+        set(1)
+      }
+    #endif
+  }
+
+  /// The library that runs and the processor it was tuned for, for reports.
+  static var description: String {
+    #if canImport(Accelerate)
+      return "Accelerate"
+    #elseif os(Linux)
+      guard let symbol = dlsym(nil, "openblas_get_corename") else { return "BLAS" }
+      let name = unsafeBitCast(
+        symbol, to: (@convention(c) () -> UnsafePointer<CChar>?).self)
+      return "OpenBLAS \(name().map { String(cString: $0) } ?? "")"
+    #else
+      return "BLAS"
+    #endif
+  }
+
+  /// c [m, n] = alpha a [m, k] b [k, n] + beta c; a transposed operand is stored the other way.
+  static func multiply(
+    _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1,
+    _ a: UnsafePointer<Float>, _ lda: Int, transposingFirst transposeA: Bool = false,
+    _ b: UnsafePointer<Float>, _ ldb: Int, transposing transposeB: Bool = false,
+    beta: Float = 0, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
+  ) {
+    cblas_sgemm(
+      CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
+      Int32(m), Int32(n), Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
+  }
+
+  /// y [rows] = w [rows, columns] x [columns] + beta y.
+  static func multiply(
+    _ rows: Int, _ columns: Int, _ w: UnsafePointer<Float>, _ x: UnsafePointer<Float>,
+    beta: Float = 0, _ y: UnsafeMutablePointer<Float>
+  ) {
+    cblas_sgemv(
+      CblasRowMajor, CblasNoTrans, Int32(rows), Int32(columns), 1, w, Int32(columns), x, 1, beta,
+      y, 1)
+  }
+}

@@ -1,0 +1,196 @@
+import BloomKernels
+import Foundation
+import Synchronization
+
+/// The threads on which all model arithmetic of the process runs.
+///
+/// Arithmetic on the cooperative pool would starve whatever else the process does (gRPC, timers) for
+/// milliseconds at a time; threads of each node's own would trample each other. So there is one pool,
+/// sized to the cores. A job runs on one thread; a product that is large enough is cut into parts
+/// which idle threads help with. With as many jobs as cores, each keeps to its own thread.
+package final class ComputePool: @unchecked Sendable {
+  // Sendable: `jobs` and `teams` are touched under `condition` alone; the rest is atomic or constant.
+
+  /// What a job wants after a step.
+  package enum Continuation {
+    case finished
+    /// To run again, after the jobs that wait by then.
+    case again
+  }
+
+  /// The process's pool.
+  package static let shared = ComputePool(
+    threads: max(1, ProcessInfo.processInfo.activeProcessorCount))
+
+  package let threads: Int
+  private let condition = NSCondition()
+  private var jobs: [() -> Continuation] = []
+  private var teams: [ComputeTeam] = []
+  /// Grows with each job and team; a thread about to sleep watches it for a moment.
+  private let arrivals = Atomic<Int>(0)
+  private let finished = NSCondition()
+
+  /// How long a thread without work stays awake.
+  ///
+  /// Consecutive products and tokens follow within
+  /// microseconds, a wake-up costs tens of them; longer waits would take cores from other processes.
+  private static let patience = Duration.microseconds(30)
+
+  package init(threads: Int) {
+    self.threads = threads
+    BLAS.useOneThread()
+    for index in 0..<threads {
+      let thread = Thread { [unowned self] in serve() }
+      thread.name = "bloom-\(index)"
+      thread.stackSize = 1 << 20
+      thread.start()
+    }
+  }
+
+  /// Runs `body` on a pool thread; cancelling the task reaches it through its argument.
+  package func run<Result: Sendable>(
+    _ body: @escaping @Sendable (Cancellation) throws -> Result
+  ) async throws -> Result {
+    let cancellation = Cancellation()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        submit {
+          continuation.resume(with: Swift.Result { try body(cancellation) })
+          return .finished
+        }
+      }
+    } onCancel: {
+      cancellation.cancel()
+    }
+  }
+
+  /// Runs `step` on pool threads until it returns a result, letting waiting jobs in between steps.
+  package func runSteps<Result: Sendable>(
+    _ step: @escaping @Sendable (Cancellation) throws -> Result?
+  ) async throws -> Result {
+    let cancellation = Cancellation()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        submit {
+          do {
+            guard let result = try step(cancellation) else { return .again }
+            continuation.resume(returning: result)
+          } catch {
+            continuation.resume(throwing: error)
+          }
+          return .finished
+        }
+      }
+    } onCancel: {
+      cancellation.cancel()
+    }
+  }
+
+  /// Queues a job.
+  package func submit(_ job: @escaping () -> Continuation) {
+    condition.lock()
+    jobs.append(job)
+    arrivals.wrappingAdd(1, ordering: .releasing)
+    condition.signal()
+    condition.unlock()
+  }
+
+  /// Calls `body` with each part below `parts`, here and on idle threads, until all are done.
+  ///
+  /// Meant for the inside of a job; elsewhere the calling thread does a job's work.
+  func parallel(_ parts: Int, _ body: @escaping (Int) -> Void) {
+    guard parts > 1, threads > 1 else {
+      for part in 0..<parts { body(part) }
+      return
+    }
+    let team = ComputeTeam(parts: parts, body: body)
+    condition.lock()
+    teams.append(team)
+    arrivals.wrappingAdd(1, ordering: .releasing)
+    if threads > 2 && parts > 2 { condition.broadcast() } else { condition.signal() }
+    condition.unlock()
+    team.work()
+    condition.lock()
+    teams.removeAll { $0 === team }
+    condition.unlock()
+    finish(team)
+  }
+}
+
+extension ComputePool {
+  /// A thread's life.
+  private func serve() {
+    while true {
+      condition.lock()
+      if !jobs.isEmpty {
+        let job = jobs.removeFirst()
+        condition.unlock()
+        execute(job)
+      } else if let team = teams.first(where: \.isOpen) {
+        team.helpers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        condition.unlock()
+        team.work()
+        leave(team)
+      } else {
+        let seen = arrivals.load(ordering: .acquiring)
+        condition.unlock()
+        if !arrives(after: seen) { sleep(unlessAfter: seen) }
+      }
+    }
+  }
+
+  private func execute(_ job: @escaping () -> Continuation) {
+    while job() == .again {
+      condition.lock()
+      if !jobs.isEmpty {
+        jobs.append(job)
+        condition.unlock()
+        return
+      }
+      condition.unlock()
+    }
+  }
+
+  private func sleep(unlessAfter seen: Int) {
+    condition.lock()
+    while arrivals.load(ordering: .acquiring) == seen { condition.wait() }
+    condition.unlock()
+  }
+
+  /// Whether new work comes within a moment.
+  private func arrives(after seen: Int) -> Bool {
+    spin { arrivals.load(ordering: .acquiring) != seen }
+  }
+
+  private func leave(_ team: ComputeTeam) {
+    let left = team.helpers.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
+    if left == 0, team.leaderWaits.load(ordering: .sequentiallyConsistent) {
+      finished.lock()
+      finished.broadcast()
+      finished.unlock()
+    }
+  }
+
+  /// Waits until no helper is inside a team that no further helper can enter.
+  private func finish(_ team: ComputeTeam) {
+    func isDone() -> Bool { team.helpers.load(ordering: .sequentiallyConsistent) == 0 }
+    if spin(until: isDone) { return }
+    finished.lock()
+    // Either the last helper sees this flag and wakes us, or we see that it has left.
+    team.leaderWaits.store(true, ordering: .sequentiallyConsistent)
+    while !isDone() { finished.wait() }
+    finished.unlock()
+  }
+
+  private func spin(until isDone: () -> Bool) -> Bool {
+    if isDone() { return true }
+    let deadline = ContinuousClock.now + Self.patience
+    repeat {
+      for _ in 0..<16 {
+        if isDone() { return true }
+        bloom_pause()
+      }
+    } while ContinuousClock.now < deadline
+    return false
+  }
+}

@@ -1,0 +1,118 @@
+/// The whole model in this process: embedding, all blocks, LM head and sampler.
+///
+/// Each generation has its own cache; any number may run at once. A step of one token neither
+/// leaves the compute thread nor allocates anything of the model's size.
+public final class LocalGenerator: Sendable {
+  /// The model.
+  public let checkpoint: Checkpoint
+  private let embedding: Embedding
+  private let stack: BlockStack
+  private let head: LanguageModelHead
+  private let clock: any Clock<Duration>
+
+  /// `clock` measures ``Generation``'s durations.
+  public init(_ checkpoint: Checkpoint, clock: any Clock<Duration> = ContinuousClock()) {
+    self.checkpoint = checkpoint
+    self.clock = clock
+    embedding = Embedding(checkpoint)
+    head = LanguageModelHead(checkpoint)
+    do {
+      stack = try BlockStack(
+        checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+    } catch {
+      preconditionFailure("all blocks are blocks of the model: \(error)")
+    }
+  }
+
+  /// Generates until the end-of-sequence id or `maxNewTokens`; each new id goes to `onToken`, on a
+  /// compute thread, as soon as it is known.
+  ///
+  /// Throws ``TokenError`` for ids outside the vocabulary or more tokens than the model allows, and
+  /// `CancellationError`.
+  public func generate(
+    _ request: GenerationRequest, onToken: @escaping @Sendable (Int32) -> Void = { _ in }
+  ) async throws -> Generation {
+    try request.validate(checkpoint.configuration)
+    try embedding.require(request.prompt)
+    return try await timed(request, onToken, clock)
+  }
+
+  private func timed<C: Clock<Duration>>(
+    _ request: GenerationRequest, _ onToken: @escaping @Sendable (Int32) -> Void, _ clock: C
+  ) async throws -> Generation {
+    let start = clock.now
+    let elapsed: @Sendable () -> Duration = { start.duration(to: clock.now) }
+    guard request.maxNewTokens > 0 else {
+      return Generation(ids: [], timeToFirstToken: .zero, duration: elapsed())
+    }
+    let session = LocalSession(
+      request, embedding, stack, head, elapsed: elapsed, onToken: onToken)
+    return try await ComputePool.shared.runSteps { try session.step($0) }
+  }
+}
+
+/// One generation under way.
+private final class LocalSession: @unchecked Sendable {
+  // Sendable: only one compute thread at a time runs `step`.
+  private let request: GenerationRequest
+  private let embedding: Embedding
+  private let stack: BlockStack
+  private let head: LanguageModelHead
+  private let elapsed: @Sendable () -> Duration
+  private let onToken: @Sendable (Int32) -> Void
+  private let cache: KeyValueCache
+  private let logits: FloatBuffer
+  private var sampler: Sampler
+  private var context: [Int32]
+  private var position = 0
+  private var firstToken = Duration.zero
+
+  init(
+    _ request: GenerationRequest, _ embedding: Embedding, _ stack: BlockStack,
+    _ head: LanguageModelHead, elapsed: @escaping @Sendable () -> Duration,
+    onToken: @escaping @Sendable (Int32) -> Void
+  ) {
+    self.request = request
+    self.embedding = embedding
+    self.stack = stack
+    self.head = head
+    self.elapsed = elapsed
+    self.onToken = onToken
+    context = request.prompt
+    context.reserveCapacity(request.prompt.count + request.maxNewTokens)
+    sampler = Sampler(request.sampling, seed: request.seed)
+    logits = FloatBuffer(count: stack.configuration.vocabularySize)
+    cache = KeyValueCache(
+      stack.configuration, layers: stack.layers,
+      maximumLength: request.prompt.count + request.maxNewTokens)
+  }
+
+  /// Sends the next tokens through the model: a chunk of the prompt, or the latest id.
+  func step(_ cancellation: Cancellation) throws -> Generation? {
+    let hidden = stack.configuration.hiddenSize
+    let count = min(context.count - position, WorkspaceStore.chunk)
+    let workspace = stack.workspaces.take(count)
+    defer { stack.workspaces.giveBack(workspace) }
+    embedding.embed(context[position..<position + count], into: workspace.states.pointer)
+    let segment = Attention.Segment(cache: cache, rows: 0..<count, position: position)
+    try stack.forward(workspace, [segment], cancellation)
+    position += count
+    guard position == context.count else { return nil }
+    let last = workspace.states.pointer + (count - 1) * hidden
+    head.score(last, tokens: 1, into: logits.pointer)
+    let scores = UnsafeBufferPointer(start: logits.pointer, count: logits.count)
+    return accept(sampler.next(logits: scores, context: context))
+  }
+
+  private func accept(_ id: Int32) -> Generation? {
+    if context.count == request.prompt.count { firstToken = elapsed() }
+    if id != stack.configuration.eosTokenID {
+      context.append(id)
+      onToken(id)
+      if context.count - request.prompt.count < request.maxNewTokens { return nil }
+    }
+    return Generation(
+      ids: Array(context[request.prompt.count...]), timeToFirstToken: firstToken,
+      duration: elapsed())
+  }
+}

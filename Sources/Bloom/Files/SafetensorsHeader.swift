@@ -1,0 +1,128 @@
+/// One tensor as a safetensors header describes it.
+struct SafetensorsEntry: Hashable, Sendable {
+  let name: String
+  let type: SafetensorsType
+  let shape: [Int]
+  /// Bytes within the data that follow the header.
+  let bytes: Range<Int>
+}
+
+/// The header of a safetensors file, checked against the file's length.
+///
+/// Layout: the header's length as 64 bits, little-endian; the header, a JSON object; the data, which
+/// the tensors cover without gap or overlap (https://huggingface.co/docs/safetensors).
+struct SafetensorsHeader: Sendable {
+  /// The format's own limit, which keeps a hostile length from being believed.
+  static let longest = 100_000_000
+
+  let entries: [SafetensorsEntry]
+  let metadata: [String: String]
+  /// Where the data starts in the file.
+  let dataStart: Int
+
+  init(_ file: UnsafeRawBufferPointer, path: String) throws(CheckpointError) {
+    guard file.count >= 8 else {
+      throw .truncatedHeader(path: path, expected: 8, found: file.count)
+    }
+    let length = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
+    guard length <= UInt64(Self.longest) else {
+      throw .malformedHeader(
+        path: path, tensor: nil, expected: "a length up to \(Self.longest)", found: "\(length)")
+    }
+    dataStart = 8 + Int(length)
+    guard dataStart <= file.count else {
+      throw .truncatedHeader(path: path, expected: dataStart, found: file.count)
+    }
+    let members: [String: JSONNode]
+    do {
+      let node = try JSONNode(parsing: UnsafeRawBufferPointer(rebasing: file[8..<dataStart]))
+      guard let object = node.objectValue else {
+        throw CheckpointError.malformedHeader(
+          path: path, tensor: nil, expected: "an object", found: node.summary)
+      }
+      members = object
+    } catch let error as CheckpointError {
+      throw error
+    } catch {
+      throw .malformedJSON(path: path, reason: "header: \(error)")
+    }
+    var metadata: [String: String] = [:]
+    var entries: [SafetensorsEntry] = []
+    for (name, node) in members {
+      if name == "__metadata__" {
+        for (key, value) in node.objectValue ?? [:] { metadata[key] = value.stringValue }
+      } else {
+        entries.append(try Self.entry(name, node, path: path))
+      }
+    }
+    self.metadata = metadata
+    self.entries = entries.sorted {
+      ($0.bytes.lowerBound, $0.bytes.upperBound, $0.name)
+        < ($1.bytes.lowerBound, $1.bytes.upperBound, $1.name)
+    }
+    try Self.check(self.entries, available: file.count - dataStart, path: path)
+  }
+
+  private static func entry(
+    _ name: String, _ node: JSONNode, path: String
+  ) throws(CheckpointError) -> SafetensorsEntry {
+    func fault(_ expected: String, _ found: JSONNode?) -> CheckpointError {
+      .malformedHeader(
+        path: path, tensor: name, expected: expected, found: found?.summary ?? "nothing")
+    }
+    guard let typeName = node["dtype"]?.stringValue else {
+      throw fault("dtype", node["dtype"])
+    }
+    guard let type = SafetensorsType(rawValue: typeName) else {
+      let known = SafetensorsType.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .wrongType(path: path, tensor: name, expected: "one of \(known)", found: typeName)
+    }
+    guard let shape = sizes(node["shape"]) else {
+      throw fault("shape, an array of sizes", node["shape"])
+    }
+    guard let offsets = sizes(node["data_offsets"]), offsets.count == 2,
+      offsets[0] <= offsets[1]
+    else { throw fault("data_offsets, two ascending offsets", node["data_offsets"]) }
+    var length = type.size
+    for size in shape {
+      let (product, overflow) = length.multipliedReportingOverflow(by: size)
+      guard !overflow else { throw fault("a shape of less than 2^63 bytes", node["shape"]) }
+      length = product
+    }
+    guard length == offsets[1] - offsets[0] else {
+      throw .wrongLength(
+        path: path, tensor: name, expected: length, found: offsets[1] - offsets[0])
+    }
+    return SafetensorsEntry(
+      name: name, type: type, shape: shape, bytes: offsets[0]..<offsets[1])
+  }
+
+  private static func sizes(_ node: JSONNode?) -> [Int]? {
+    guard let elements = node?.arrayValue else { return nil }
+    let sizes = elements.compactMap(\.integerValue).filter { $0 >= 0 }
+    return sizes.count == elements.count ? sizes : nil
+  }
+
+  /// Entries must come sorted by their offsets.
+  private static func check(
+    _ entries: [SafetensorsEntry], available: Int, path: String
+  ) throws(CheckpointError) {
+    for entry in entries where entry.bytes.upperBound > available {
+      throw .outsideFile(
+        path: path, tensor: entry.name, bytes: entry.bytes, available: available)
+    }
+    var covered = 0
+    var last = ""
+    for entry in entries where !entry.bytes.isEmpty {
+      if entry.bytes.lowerBound < covered {
+        throw .overlappingTensors(path: path, tensor: entry.name, other: last)
+      }
+      if entry.bytes.lowerBound > covered {
+        throw .unclaimedBytes(path: path, bytes: covered..<entry.bytes.lowerBound)
+      }
+      covered = entry.bytes.upperBound
+      last = entry.name
+    }
+    if covered < available { throw .unclaimedBytes(path: path, bytes: covered..<available) }
+  }
+}

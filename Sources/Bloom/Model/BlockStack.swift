@@ -1,0 +1,48 @@
+/// A run of blocks with what they need to compute, called from a pool thread.
+final class BlockStack: Sendable {
+  let configuration: BloomConfiguration
+  let layers: LayerRange
+  let blocks: [Block]
+  let attention: Attention
+  let workspaces: WorkspaceStore
+
+  init(_ checkpoint: Checkpoint, layers: LayerRange) throws(LayerRangeError) {
+    let configuration = checkpoint.configuration
+    guard layers.layerCount == configuration.layerCount else {
+      throw .outsideModel("\(layers)", layerCount: configuration.layerCount)
+    }
+    self.configuration = configuration
+    self.layers = layers
+    blocks = layers.indices.map { Block(checkpoint, index: $0) }
+    attention = Attention(configuration)
+    workspaces = WorkspaceStore(configuration)
+  }
+
+  /// Sends `workspace.states` through the blocks; stops between two of them when cancelled.
+  func forward(
+    _ workspace: Workspace, _ segments: [Attention.Segment], _ cancellation: Cancellation
+  ) throws {
+    let tokens = segments.last?.rows.upperBound ?? 0
+    for (index, block) in blocks.enumerated() {
+      try cancellation.check()
+      block.forward(workspace, tokens: tokens) {
+        attention.apply(workspace, segments, block: index)
+      }
+    }
+  }
+
+  /// Requires that a cache was made for these blocks.
+  func require(_ cache: KeyValueCache) throws(CacheError) {
+    guard cache.layers == layers else {
+      throw .otherBlocks(expected: "\(layers)", found: "\(cache.layers)")
+    }
+  }
+
+  func require(_ states: HiddenStates) throws(ShapeError) {
+    guard states.hidden == configuration.hiddenSize else {
+      throw ShapeError(
+        what: "hidden states", expected: "\(configuration.hiddenSize) elements a token",
+        found: "\(states.hidden)")
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/// A run of a model's blocks, ready to compute.
+///
+/// Weights stay mapped as they are stored. Arithmetic runs on the process's compute threads; any
+/// number of sessions may call at once, each with a cache of its own.
+public final class Shard: Sendable {
+  /// The model.
+  public let checkpoint: Checkpoint
+  /// The blocks.
+  public let layers: LayerRange
+  let stack: BlockStack
+
+  /// Throws when `layers` is a range of a model with another number of blocks.
+  public init(_ checkpoint: Checkpoint, layers: LayerRange) throws(LayerRangeError) {
+    self.checkpoint = checkpoint
+    self.layers = layers
+    stack = try BlockStack(checkpoint, layers: layers)
+  }
+
+  /// Bytes of cache that one token takes in `layers` blocks of a model: keys and values in float32.
+  public static func bytesPerCachedToken(
+    _ configuration: BloomConfiguration, layers: LayerRange
+  ) -> Int {
+    2 * layers.count * configuration.hiddenSize * MemoryLayout<Float>.stride
+  }
+
+  /// Bytes of cache that one token of a session takes here.
+  public var bytesPerCachedToken: Int {
+    Self.bytesPerCachedToken(checkpoint.configuration, layers: layers)
+  }
+
+  /// An empty cache for a session of up to `maximumLength` tokens (at least one).
+  public func makeCache(maximumLength: Int) -> KeyValueCache {
+    KeyValueCache(checkpoint.configuration, layers: layers, maximumLength: maximumLength)
+  }
+
+  /// Sends tokens through the blocks, after those that `cache` holds; without a cache they are a
+  /// sequence of their own.
+  ///
+  /// The last block's output, before `ln_f`, in the input's shape [tokens, hidden]. The cache
+  /// advances only when the whole pass succeeded. Throws ``ShapeError``, ``CacheError``, or
+  /// `CancellationError` between two blocks.
+  public func forward(
+    _ input: HiddenStates, cache: KeyValueCache? = nil
+  ) async throws -> HiddenStates {
+    let cache = cache ?? makeCache(maximumLength: input.tokens)
+    return try await forward(batch: [SessionStep(input: input, cache: cache)])[0]
+  }
+
+  /// Sends tokens of several sessions through the blocks together, reading each weight once for all.
+  ///
+  /// Results in the order of `batch`, as if each had run alone up to rounding; all caches advance,
+  /// or none.
+  public func forward(batch: [SessionStep]) async throws -> [HiddenStates] {
+    guard !batch.isEmpty else { return [] }
+    let pass = try ForwardPass(stack, batch)
+    return try await ComputePool.shared.runSteps { try pass.step($0) }
+  }
+}

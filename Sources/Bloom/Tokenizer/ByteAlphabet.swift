@@ -1,0 +1,53 @@
+/// The printable character that byte-level BPE writes for each byte, and back.
+///
+/// Printable Latin-1 bytes stand for themselves; the others, in order, for U+0100 and up (Radford et
+/// al., GPT-2).
+enum ByteAlphabet {
+  static let scalars: [Unicode.Scalar] = {
+    var next: UInt32 = 0x100
+    return (0...255).map { byte -> Unicode.Scalar in
+      let scalar = Unicode.Scalar(UInt8(byte))
+      if isPrintable(UInt32(byte)) { return scalar }
+      defer { next += 1 }
+      return Unicode.Scalar(next) ?? scalar
+    }
+  }()
+
+  /// The byte for each scalar below 0x144, where there is one.
+  private static let bytes: [UInt8?] = {
+    var bytes = [UInt8?](repeating: nil, count: 0x144)
+    for (byte, scalar) in scalars.enumerated() { bytes[Int(scalar.value)] = UInt8(byte) }
+    return bytes
+  }()
+
+  /// Turns a token's UTF-8 spelling into its bytes; false, and `target` as it was, when a character
+  /// stands for none.
+  static func append(_ spelling: some Sequence<UInt8>, to target: inout [UInt8]) -> Bool {
+    let start = target.count
+    var high: UInt32?
+    for unit in spelling {
+      let value: UInt32
+      if let first = high {
+        value = (first & 0x1F) << 6 | UInt32(unit & 0x3F)
+        high = nil
+      } else if unit < 0x80 {
+        value = UInt32(unit)
+      } else if unit & 0xE0 == 0xC0 {
+        high = UInt32(unit)
+        continue
+      } else {
+        value = UInt32.max
+      }
+      guard value < bytes.count, let byte = bytes[Int(value)] else {
+        target.removeSubrange(start...)
+        return false
+      }
+      target.append(byte)
+    }
+    return true
+  }
+
+  private static func isPrintable(_ byte: UInt32) -> Bool {
+    (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte) || (0xAE...0xFF).contains(byte)
+  }
+}

@@ -1,0 +1,91 @@
+/// Joins the bytes of a word into tokens, the preferred pair first.
+struct BytePairEncoder: Sendable {
+  /// The token of each single byte, where there is one.
+  let byteTokens: [Int32?]
+  let merges: MergeTable
+
+  /// A pair that may be joined; preferred by rank, then from the left.
+  private struct Candidate: Comparable {
+    let rank: Int32
+    let left: Int32
+    let result: Int32
+    /// What stood at both places when the pair was found: a mismatch means it is gone.
+    let leftToken: Int32
+    let rightToken: Int32
+
+    static func < (a: Candidate, b: Candidate) -> Bool {
+      (a.rank, a.left) < (b.rank, b.left)
+    }
+  }
+
+  /// Appends the tokens of one word; bytes without a token are left out.
+  func encode(_ word: some Sequence<UInt8>, into ids: inout [Int32]) {
+    var tokens: [Int32] = []
+    for byte in word {
+      if let token = byteTokens[Int(byte)] { tokens.append(token) }
+    }
+    guard tokens.count > 1 else {
+      ids.append(contentsOf: tokens)
+      return
+    }
+    // A list of neighbours: joining removes the right one. -1 ends it, and marks what was removed.
+    var next = (0..<Int32(tokens.count)).map { $0 + 1 < tokens.count ? $0 + 1 : -1 }
+    var previous = (0..<Int32(tokens.count)).map { $0 - 1 }
+    var queue = PriorityQueue<Candidate>()
+    func offer(_ left: Int32) {
+      guard left >= 0, next[Int(left)] >= 0 else { return }
+      let a = tokens[Int(left)]
+      let b = tokens[Int(next[Int(left)])]
+      if let merge = merges[a, b] {
+        queue.insert(
+          Candidate(
+            rank: merge.rank, left: left, result: merge.result, leftToken: a, rightToken: b))
+      }
+    }
+    for left in 0..<Int32(tokens.count) { offer(left) }
+    while let candidate = queue.removeSmallest() {
+      let left = Int(candidate.left)
+      let right = Int(next[left])
+      guard right >= 0, tokens[left] == candidate.leftToken,
+        tokens[right] == candidate.rightToken
+      else { continue }
+      tokens[left] = candidate.result
+      tokens[right] = -1
+      next[left] = next[right]
+      if next[left] >= 0 { previous[Int(next[left])] = candidate.left }
+      offer(previous[left])
+      offer(candidate.left)
+    }
+    ids.append(contentsOf: tokens.lazy.filter { $0 >= 0 })
+  }
+}
+
+/// A binary heap.
+private struct PriorityQueue<Element: Comparable> {
+  private var heap: [Element] = []
+
+  mutating func insert(_ element: Element) {
+    heap.append(element)
+    var child = heap.count - 1
+    while child > 0, heap[child] < heap[(child - 1) / 2] {
+      heap.swapAt(child, (child - 1) / 2)
+      child = (child - 1) / 2
+    }
+  }
+
+  mutating func removeSmallest() -> Element? {
+    guard let smallest = heap.first, let last = heap.popLast() else { return nil }
+    guard !heap.isEmpty else { return smallest }
+    heap[0] = last
+    var parent = 0
+    while true {
+      var least = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
+        if heap[child] < heap[least] { least = child }
+      }
+      if least == parent { return smallest }
+      heap.swapAt(parent, least)
+      parent = least
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import Bloom
+import Foundation
+import Testing
+
+@Suite("Configurations")
+struct ConfigurationTests {
+  private func open(_ change: (inout SmallCheckpoint) -> Void) async throws -> Checkpoint {
+    try await withTemporaryFolder { folder in
+      var checkpoint = SmallCheckpoint()
+      change(&checkpoint)
+      try checkpoint.write(to: folder)
+      return try Checkpoint(directory: folder)
+    }
+  }
+
+  @Test("Both spellings of each field are read")
+  func spellings() async throws {
+    let checkpoint = try await open {
+      $0.fields["hidden_size"] = nil
+      $0.fields["n_embed"] = "6"
+      $0.fields["n_head"] = nil
+      $0.fields["num_attention_heads"] = "2"
+      $0.fields["n_layer"] = nil
+      $0.fields["num_hidden_layers"] = "1"
+    }
+    #expect(checkpoint.configuration == SmallCheckpoint.configuration)
+    #expect(checkpoint.configuration.sequenceLength == 2048)
+  }
+
+  @Test("A configuration that names its model gives the name; else the folder does")
+  func name() async throws {
+    let named = try await open { $0.fields["_name_or_path"] = "\"bigscience/bloom-560m\"" }
+    #expect(named.name == "bigscience/bloom-560m")
+    let unnamed = try await open { _ in }
+    #expect(unnamed.name == unnamed.directory.lastPathComponent)
+  }
+
+  @Test(
+    "A field that cannot be is refused by name",
+    arguments: [
+      ("hidden_size", "-6"), ("hidden_size", "6.5"), ("n_head", "4"), ("n_head", "0"),
+      ("n_layer", "\"one\""), ("vocab_size", "null"), ("layer_norm_epsilon", "0"),
+      ("layer_norm_epsilon", "\"x\""), ("eos_token_id", "10"), ("seq_length", "0"),
+      ("apply_residual_connection_post_layernorm", "1"), ("model_type", "\"gpt2\""),
+      ("n_embed", "7"), ("num_attention_heads", "3"),
+    ])
+  func refused(_ field: String, _ value: String) async throws {
+    let error = try await #require(throws: CheckpointError.self) {
+      try await open { $0.fields[field] = value }
+    }
+    #expect("\(error)".contains("config.json: "))
+    #expect("\(error)".contains(field))
+  }
+
+  @Test("A configuration that is no JSON is refused", arguments: ["", "{", "[]", "{\"a\":1,}"])
+  func notJSON(_ text: String) async throws {
+    try await withTemporaryFolder { folder in
+      try Data(text.utf8).write(to: folder.appending(path: "config.json"))
+      let error = try #require(throws: CheckpointError.self) {
+        try Checkpoint(directory: folder)
+      }
+      #expect("\(error)".contains("config.json"))
+    }
+  }
+
+  @Test("The parameters of bloom-560m's shape are counted")
+  func parameters() {
+    let configuration = SyntheticShape.bloom560m.configuration
+    #expect(configuration.parameterCount == 559_214_592)
+    #expect(configuration.parametersPerBlock * 24 == 302_309_376)
+    #expect(configuration.headSize == 64)
+  }
+}

@@ -1,0 +1,123 @@
+import Bloom
+import Foundation
+import Testing
+
+@Suite("Sampler")
+struct SamplerTests {
+  /// How often each token is drawn, as a share of `draws`.
+  private func shares(
+    _ logits: [Float], _ parameters: SamplingParameters, context: [Int32] = [],
+    draws: Int = 20_000
+  ) -> [Double] {
+    var sampler = Sampler(parameters, seed: 7)
+    var counts = [Int](repeating: 0, count: logits.count)
+    for _ in 0..<draws { counts[Int(sampler.next(logits: logits, context: context))] += 1 }
+    return counts.map { Double($0) / Double(draws) }
+  }
+
+  private func softmax(_ logits: [Double]) -> [Double] {
+    let weights = logits.map { exp($0 - (logits.max() ?? 0)) }
+    let sum = weights.reduce(0, +)
+    return weights.map { $0 / sum }
+  }
+
+  private func expectShares(_ found: [Double], _ expected: [Double]) {
+    for (token, pair) in zip(found, expected).enumerated() {
+      // Four standard deviations of 20 000 draws.
+      let allowed = 4 * (pair.1 * (1 - pair.1) / 20_000).squareRoot() + 1e-9
+      #expect(abs(pair.0 - pair.1) <= allowed, "token \(token): \(pair.0), not \(pair.1)")
+    }
+  }
+
+  @Test("Greedy takes the highest score, the lower id of equals")
+  func greedy() {
+    var sampler = Sampler(.greedy)
+    #expect(sampler.next(logits: [1, 5, 3], context: []) == 1)
+    #expect(sampler.next(logits: [2, 7, 7, 7], context: []) == 1)
+    #expect(sampler.next(logits: [-3], context: []) == 0)
+    let long = (0..<5000).map { Float($0 == 4099 ? 2 : -1) }
+    #expect(sampler.next(logits: long, context: []) == 4099)
+  }
+
+  @Test("Draws follow the softmax of scores over the temperature", arguments: [0.5, 1, 2])
+  func temperature(_ temperature: Float) throws {
+    let logits: [Float] = [0, 1, 2, -1]
+    let parameters = try SamplingParameters(temperature: temperature)
+    expectShares(
+      shares(logits, parameters), softmax(logits.map { Double($0) / Double(temperature) }))
+  }
+
+  @Test("Top-p keeps the smallest set that reaches it, renormalised")
+  func topP() throws {
+    let logits = [0.5, 0.3, 0.15, 0.05].map { Float(log($0)) }
+    for (topP, expected) in [
+      (Float(0.4), [1, 0, 0, 0]), (0.6, [0.625, 0.375, 0, 0]),
+      (0.9, [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0]), (0.99, [0.5, 0.3, 0.15, 0.05]),
+    ] {
+      expectShares(shares(logits, try SamplingParameters(temperature: 1, topP: topP)), expected)
+    }
+  }
+
+  @Test("Top-p counts probabilities after the temperature")
+  func topPAfterTemperature() throws {
+    let logits: [Float] = [2, 1, 0]
+    // At temperature 2 the first token has 0.51 of the probability, at 1 it has 0.67.
+    let found = shares(logits, try SamplingParameters(temperature: 2, topP: 0.6))
+    let all = softmax([1, 0.5, 0])
+    expectShares(found, [all[0] / (all[0] + all[1]), all[1] / (all[0] + all[1]), 0])
+  }
+
+  @Test("The repetition penalty divides positive scores and multiplies negative ones, once a token")
+  func penalty() throws {
+    let logits: [Float] = [2, -1, 0.5, 1.5]
+    let parameters = try SamplingParameters(temperature: 1, repetitionPenalty: 2)
+    expectShares(
+      shares(logits, parameters, context: [0, 0, 1]), softmax([1, -2, 0.5, 1.5]))
+    var greedy = Sampler(try SamplingParameters(repetitionPenalty: 2))
+    #expect(greedy.next(logits: logits, context: [0]) == 3)
+    #expect(greedy.next(logits: logits, context: []) == 0)
+  }
+
+  @Test(
+    "Scores and parameters at the edge of numbers still give a token",
+    arguments: [[.nan, .nan, .nan], [0, 0, 0], [.infinity, 0, 0], [3e38, -3e38, 0]] as [[Float]],
+    [(.leastNonzeroMagnitude, 0.9), (.leastNonzeroMagnitude, 1), (1, 1e-30), (0.7, 0.9), (1, 1)]
+      as [(Float, Float)])
+  func edges(logits: [Float], parameters: (temperature: Float, topP: Float)) throws {
+    var sampler = Sampler(
+      try SamplingParameters(temperature: parameters.temperature, topP: parameters.topP))
+    #expect(logits.indices.contains(Int(sampler.next(logits: logits, context: []))))
+  }
+
+  @Test("A temperature next to zero chooses the likeliest token")
+  func nearZeroTemperature() throws {
+    var sampler = Sampler(try SamplingParameters(temperature: .leastNonzeroMagnitude, topP: 0.9))
+    #expect(sampler.next(logits: [1, 2, 1.5], context: []) == 1)
+  }
+
+  @Test("The same seed draws the same ids, another seed others")
+  func seeds() throws {
+    let parameters = try SamplingParameters(temperature: 1)
+    let logits = (0..<50).map { Float($0 % 7) / 4 }
+    func draw(_ seed: UInt64) -> [Int32] {
+      var sampler = Sampler(parameters, seed: seed)
+      return (0..<32).map { _ in sampler.next(logits: logits, context: []) }
+    }
+    #expect(draw(1) == draw(1))
+    #expect(draw(1) != draw(2))
+  }
+
+  @Test(
+    "Parameters out of range are refused by name",
+    arguments: [
+      ("temperature", -0.1, 1, 1), ("temperature", .nan, 1, 1), ("top_p", 1, 0, 1),
+      ("top_p", 1, 1.1, 1), ("repetition_penalty", 1, 1, 0),
+      ("repetition_penalty", 1, 1, .infinity),
+    ] as [(String, Float, Float, Float)])
+  func refused(_ name: String, _ temperature: Float, _ topP: Float, _ penalty: Float) throws {
+    let error = try #require(throws: SamplingError.self) {
+      try SamplingParameters(temperature: temperature, topP: topP, repetitionPenalty: penalty)
+    }
+    #expect(error.parameter == name)
+  }
+}
