@@ -1,2 +1,79 @@
-import MockServing
-import GRDB
+public import EthereumPrimitives
+public import MockServing
+import PlumiseWire
+import Synchronization
+
+/// An oracle that answers as the real one does, in either dialect, and says why.
+///
+/// It may be used in process, by ``respond(to:)``, or over HTTP, by ``withServer(port:faults:_:)``;
+/// both are the same code. Everything that came and everything that was answered stands in its
+/// ``journal``, which tests wait on.
+public final class MockOracle: Sendable {
+  /// What it speaks, checks and keeps.
+  public let configuration: OracleConfiguration
+  /// What came, what was answered, and why.
+  public let journal: Journal<OracleEntry>
+  let books: OracleBooks
+  private let serving = Mutex(false)
+
+  /// Makes an oracle; a log in the configuration brings back what was accepted earlier.
+  public init(_ configuration: OracleConfiguration = OracleConfiguration()) {
+    self.configuration = configuration
+    journal = Journal(capacity: configuration.journalCapacity)
+    books = OracleBooks(profile: configuration.profile, log: configuration.log)
+  }
+
+  /// What the oracle holds about an agent, or `nil` before its first accepted report.
+  public func agent(_ address: Address) -> AgentRecord? { books.read { $0.agents[address] } }
+
+  /// What the oracle holds about every agent, by address.
+  public var agents: [AgentRecord] {
+    books.read { $0.agents.values.sorted { $0.address < $1.address } }
+  }
+
+  /// An agent's accepted reports, oldest first; the latest thousand are kept at least.
+  public func reports(of agent: Address) -> [StoredReport] {
+    books.read { $0.reports(of: agent) }
+  }
+
+  /// The proofs of an agent's accepted reports, oldest first.
+  public func proofs(of agent: Address) -> [StoredProof] { books.read { $0.proofs(of: agent) } }
+
+  /// What an agent did in one epoch, accounted as the deployed dialect does.
+  public func epoch(_ epoch: UInt64, of agent: Address) -> EpochRecord? {
+    books.read { $0.epoch(epoch, of: agent) }
+  }
+
+  /// Waits until so many reports were accepted, from one agent or from any.
+  /// - Returns: the reports, in the order they were accepted.
+  /// - Throws: `CancellationError` when the task is cancelled first.
+  @discardableResult
+  public func waitForReports(
+    _ count: Int = 1, from agent: Address? = nil
+  ) async throws
+    -> [StoredReport]
+  {
+    try await journal.wait(forCount: count) { entry in
+      entry.accepted != nil && (agent == nil || entry.agent == agent)
+    }.compactMap(\.accepted)
+  }
+
+  /// Whether a server serves it: what `GET /ready` says.
+  public internal(set) var isServing: Bool {
+    get { serving.withLock { $0 } }
+    set { serving.withLock { $0 = newValue } }
+  }
+
+  /// Answers one request and notes it in the journal.
+  public func respond(to request: WebRequest) async -> WebResponse {
+    let reply = await route(request)
+    journal.record(
+      OracleEntry(
+        request: request, status: reply.response.status.code, agent: reply.agent,
+        dialect: reply.dialect, outcome: reply.outcome))
+    configuration.logger.debug(
+      "\(request.method.rawValue) \(request.path) \(reply.response.status.code)",
+      metadata: reply.refusal.map { ["reason": "\($0)"] })
+    return reply.response
+  }
+}

@@ -1,0 +1,62 @@
+public import PlumiseWire
+import Synchronization
+
+/// Counts what a node does; safe to use from any number of threads, and never waits.
+///
+/// Counters are cumulative: a report that is lost takes nothing with it, the next one says it all.
+public final class MetricsCollector: Sendable {
+  private struct Counters {
+    var tokens: Int64 = 0
+    var requests: Int64 = 0
+    var latency: Duration = .zero
+    var histogram = LatencyHistogram()
+  }
+
+  private let counters = Mutex(Counters())
+  private let elapsed: @Sendable () -> Duration
+
+  /// The proofs that wait to be reported.
+  public let proofs = ProofBuffer()
+
+  /// Makes a collector whose uptime starts now.
+  /// - Parameter clock: what the uptime is measured on.
+  public init(clock: any Clock<Duration> = ContinuousClock()) {
+    elapsed = Self.stopwatch(clock)
+  }
+
+  /// Counts one finished inference.
+  /// - Parameters:
+  ///   - tokens: the tokens it processed, at least 0.
+  ///   - latency: how long it took, at least 0.
+  public func recordInference(tokens: Int, latency: Duration) {
+    precondition(tokens >= 0, "\(tokens) tokens: an inference cannot take tokens back")
+    precondition(latency >= .zero, "latency \(latency): an inference cannot end before it starts")
+    counters.withLock { counters in
+      counters.tokens += Int64(tokens)
+      counters.requests += 1
+      counters.latency += latency
+      counters.histogram.record(latency)
+    }
+  }
+
+  /// Keeps a proof until a report that carried it was accepted.
+  public func recordProof(_ proof: InferenceProof) {
+    proofs.append(proof)
+  }
+
+  /// All counters at one moment.
+  public var snapshot: InferenceMetrics {
+    let uptime = elapsed()
+    return counters.withLock { counters in
+      InferenceMetrics(
+        totalTokens: counters.tokens, totalRequests: counters.requests,
+        totalLatency: counters.latency, uptime: uptime,
+        latencyPercentiles: LatencyPercentiles(counters.histogram))
+    }
+  }
+
+  private static func stopwatch<C: Clock<Duration>>(_ clock: C) -> @Sendable () -> Duration {
+    let start = clock.now
+    return { start.duration(to: clock.now) }
+  }
+}

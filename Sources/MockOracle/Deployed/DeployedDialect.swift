@@ -1,0 +1,57 @@
+import HTTPTypes
+import MockServing
+import PlumiseWire
+
+/// The deployed dialect's answers, to the letter (WIRE §2.2).
+enum DeployedDialect {
+  /// How far a timestamp may lie from now, in seconds; the limit itself is accepted.
+  static let window: Int64 = 60
+  /// The most tokens that a report may carry.
+  static let mostTokens: Double = 1_000_000_000
+
+  /// The answer to a report that was taken.
+  static func recorded(isFirstInEpoch: Bool) -> WebResponse {
+    .json(
+      ([
+        "success": true, "message": "Metrics recorded successfully",
+        "shouldReset": .bool(isFirstInEpoch),
+      ] as JSON).serialized(), status: .created)
+  }
+
+  /// The answer to a report that was not taken.
+  static func answer(to refusal: Refusal) -> WebResponse {
+    switch refusal {
+    case .tooLarge:
+      .json(
+        (["statusCode": 413, "message": "request entity too large"] as JSON).serialized(),
+        status: .contentTooLarge)
+    case .invalid(let faults):
+      error(.array(faults.map { .string($0.message) }), status: .badRequest)
+    case .malformed(let reason): error(.string(reason), status: .badRequest)
+    case .wrongAPIKey: error("Invalid API key", status: .unauthorized)
+    case .wrongSigner, .malformedSignature, .outsideWindow:
+      error("Invalid signature", status: .unauthorized)
+    case .unregistered: error("Agent not registered on-chain", status: .badRequest)
+    case .replay:
+      error("Replay detected: timestamp must be strictly increasing", status: .badRequest)
+    case .tooManyTokens: error("Token count exceeds maximum allowed", status: .badRequest)
+    case .notWhole: error("Internal server error", status: .badRequest)
+    case .registrationUnknown(_, let reason), .epochUnknown(let reason):
+      error(.string(reason), status: .serviceUnavailable)
+    case .notStored(let reason): error(.string(reason), status: .internalServerError)
+    }
+  }
+
+  /// The answer where there is no such route.
+  static func notFound(_ request: WebRequest) -> WebResponse {
+    error("Cannot \(request.method.rawValue) \(request.path)", status: .notFound)
+  }
+
+  static func error(_ message: JSON, status: HTTPResponse.Status) -> WebResponse {
+    .json(
+      ([
+        "message": message, "error": .string(status.reasonPhrase),
+        "statusCode": .integer(status.code),
+      ] as JSON).serialized(), status: status)
+  }
+}

@@ -1,0 +1,149 @@
+import EthereumPrimitives
+import MockServing
+import PlumiseWire
+
+/// Takes reports: the checks of each dialect in their order (WIRE §2.1 and §2.2).
+extension MockOracle {
+  /// Documented: 413, 400, 422, 401, 403, 409.
+  func takeDocumented(_ request: WebRequest) async -> Reply {
+    var agent: Address?
+    do throws(Refusal) {
+      try checkSize(of: request, dialect: .documented)
+      let body = try DocumentedBody(request.body)
+      agent = body.agent
+      try body.verify()
+      try await checkRegistration(of: body.agent)
+      let now = configuration.clock.seconds
+      try checkAge(body.timestamp, now: now)
+      let report = StoredReport(
+        dialect: .documented, agent: body.agent, epoch: 0,
+        processedTokens: body.processedTokens,
+        averageLatencyMilliseconds: body.averageLatencyMilliseconds,
+        uptimeSeconds: body.uptimeSeconds, tasksCompleted: body.tasksCompleted,
+        timestamp: body.timestamp, receivedAt: now, signature: body.signature,
+        proofs: body.proofs)
+      _ = try await books.take(report)
+      return Reply(
+        response: DocumentedDialect.received, outcome: .accepted(report), agent: agent,
+        dialect: .documented)
+    } catch {
+      return Reply(
+        response: DocumentedDialect.answer(to: error), outcome: .refused(error), agent: agent,
+        dialect: .documented)
+    }
+  }
+
+  /// Deployed: form, key or time window and signature, registration, replay, token count.
+  func takeDeployed(_ request: WebRequest, mayUseKey: Bool) async -> Reply {
+    var agent: Address?
+    do throws(Refusal) {
+      try checkSize(of: request, dialect: .deployed)
+      let body = try DeployedBody(request.body)
+      agent = body.agent
+      let now = configuration.clock.seconds
+      let key = mayUseKey ? request.apiKey : nil
+      if let key {
+        guard let expected = configuration.apiKey, key == expected else { throw .wrongAPIKey }
+      } else {
+        try checkWindow(body.timestamp, now: now)
+        try verifySignature(body.signature, of: body.signedText, by: body.agent)
+      }
+      try await checkRegistration(of: body.agent)
+      if let last = agent.flatMap({ self.agent($0)?.lastTimestamp }),
+        body.timestamp <= Double(last)
+      {
+        throw .replay(timestamp: Int64(saturating: body.timestamp), last: last)
+      }
+      let report = try body.report(
+        epoch: try await currentEpoch(), receivedAt: now, isSigned: key == nil)
+      let isFirst = try await books.take(report)
+      return Reply(
+        response: DeployedDialect.recorded(isFirstInEpoch: isFirst), outcome: .accepted(report),
+        agent: agent, dialect: .deployed)
+    } catch {
+      return Reply(
+        response: DeployedDialect.answer(to: error), outcome: .refused(error), agent: agent,
+        dialect: .deployed)
+    }
+  }
+
+  private func checkSize(of request: WebRequest, dialect: ReportDialect) throws(Refusal) {
+    guard request.body.count <= dialect.longestBody else {
+      throw .tooLarge(limit: dialect.longestBody)
+    }
+  }
+
+  private func checkRegistration(of agent: Address) async throws(Refusal) {
+    let isRegistered: Bool
+    do {
+      isRegistered = try await configuration.registration.isRegistered(agent)
+    } catch {
+      throw .registrationUnknown(agent, reason: String(describing: error))
+    }
+    guard isRegistered else { throw .unregistered(agent) }
+  }
+
+  func currentEpoch() async throws(Refusal) -> UInt64 {
+    do {
+      return try await configuration.epoch.current()
+    } catch {
+      throw .epochUnknown(reason: String(describing: error))
+    }
+  }
+
+  private func checkAge(_ timestamp: Int64, now: Int64) throws(Refusal) {
+    guard let limit = configuration.maximumAge else { return }
+    // Both are above −2^63, and one of them is a time of day of this century.
+    let distance = Duration.seconds(timestamp) - .seconds(now)
+    guard distance <= limit && distance >= .zero - limit else {
+      throw .outsideWindow(timestamp: String(timestamp), now: now, limit: limit)
+    }
+  }
+
+  private func checkWindow(_ timestamp: Double, now: Int64) throws(Refusal) {
+    guard (Double(now) - timestamp).magnitude <= Double(DeployedDialect.window) else {
+      throw .outsideWindow(
+        timestamp: JSONNumber(javaScript: timestamp).text, now: now,
+        limit: .seconds(DeployedDialect.window))
+    }
+  }
+}
+
+extension DeployedBody {
+  /// The report as it is accounted.
+  /// - Throws: ``Refusal/tooManyTokens(_:)``, or ``Refusal/notWhole(field:)`` for a number that
+  ///   passes validation and cannot be accounted.
+  func report(
+    epoch: UInt64, receivedAt: Int64, isSigned: Bool
+  ) throws(Refusal) -> StoredReport {
+    guard tokensProcessed <= DeployedDialect.mostTokens else {
+      throw .tooManyTokens(tokensProcessed)
+    }
+    func whole(_ number: Double, _ field: String) throws(Refusal) -> Int64 {
+      guard let integer = Int64(exactly: number) else { throw .notWhole(field: field) }
+      return integer
+    }
+    var stored: [StoredProof] = []
+    for (index, proof) in proofs.enumerated() {
+      stored.append(
+        StoredProof(
+          modelHash: proof.hashes[0], inputHash: proof.hashes[1], outputHash: proof.hashes[2],
+          tokenCount: try whole(proof.tokenCount, "proofs.\(index).tokenCount")))
+    }
+    return StoredReport(
+      dialect: .deployed, agent: agent, epoch: epoch,
+      processedTokens: try whole(tokensProcessed, "tokensProcessed"),
+      averageLatencyMilliseconds: averageLatencyMilliseconds,
+      uptimeSeconds: try whole(uptimeSeconds, "uptimeSeconds"),
+      tasksCompleted: try whole(requestCount, "requestCount"),
+      timestamp: try whole(timestamp, "timestamp"), receivedAt: receivedAt,
+      signature: isSigned ? signature : nil, proofs: stored)
+  }
+}
+
+extension WebRequest {
+  /// The `x-api-key` header: what the deployed dialect takes in place of a signature.
+  fileprivate var apiKey: String? {
+    headers.first { $0.name.canonicalName == "x-api-key" }?.value
+  }
+}

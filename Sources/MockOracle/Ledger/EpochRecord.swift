@@ -1,0 +1,69 @@
+public import EthereumPrimitives
+
+/// What one agent did in one epoch, accounted by difference as the deployed oracle does.
+public struct EpochRecord: Sendable, Hashable {
+  /// The agent.
+  public let address: Address
+  /// The epoch.
+  public let epoch: UInt64
+  /// Tokens processed in the epoch.
+  public private(set) var processedTokens: Int64 = 0
+  /// The average latency, in milliseconds.
+  public private(set) var averageLatencyMilliseconds: Double = 0
+  /// Inferences finished in the epoch.
+  public private(set) var requestCount: Int64 = 0
+  /// The uptime that was reported last, in seconds.
+  public private(set) var uptimeSeconds: Int64 = 0
+  /// The timestamp of the last report, in unix seconds.
+  public private(set) var lastUpdated: Int64 = 0
+  private var lastReportedTokens: Int64 = 0
+  private var lastReportedRequests: Int64 = 0
+
+  init(address: Address, epoch: UInt64) {
+    self.address = address
+    self.epoch = epoch
+  }
+
+  /// Accounts a report.
+  ///
+  /// The client reports counters that only grow, so the difference to the last report counts; a
+  /// counter below the last one means that the client started again, and then all of it counts.
+  /// - Returns: the tokens and the requests that the report added.
+  mutating func add(
+    _ report: StoredReport, profile: OracleProfile
+  ) -> (tokens: Int64, requests: Int64) {
+    let tokens = Self.difference(report.processedTokens, since: lastReportedTokens)
+    let requests = Self.difference(report.tasksCompleted, since: lastReportedRequests)
+    let total = requestCount.addingSaturated(requests)
+    averageLatencyMilliseconds =
+      total == 0
+      ? report.averageLatencyMilliseconds
+      : average(with: report, adding: requests, of: total, profile: profile).clampedToFinite
+    processedTokens = processedTokens.addingSaturated(tokens)
+    requestCount = total
+    uptimeSeconds = report.uptimeSeconds
+    lastUpdated = report.timestamp
+    lastReportedTokens = report.processedTokens
+    lastReportedRequests = report.tasksCompleted
+    return (tokens, requests)
+  }
+
+  /// The average once a report has added its requests; `total` counts them too.
+  private func average(
+    with report: StoredReport, adding requests: Int64, of total: Int64, profile: OracleProfile
+  ) -> Double {
+    let (old, new) = (averageLatencyMilliseconds, report.averageLatencyMilliseconds)
+    // The deployed oracle weights the new average with the cumulative count, so that a constant
+    // 100 ms is stored as 100, 150, 200; the repair weights it with what the report added, as a
+    // share that no latency carries beyond what a double holds.
+    return switch profile {
+    case .fixed: old + (new - old) * (Double(requests) / Double(total))
+    case .faithful:
+      (old * Double(requestCount) + new * Double(report.tasksCompleted)) / Double(total)
+    }
+  }
+
+  private static func difference(_ reported: Int64, since last: Int64) -> Int64 {
+    reported < last ? reported : reported - last
+  }
+}

@@ -1,0 +1,55 @@
+public import Logging
+public import PlumiseWire
+
+/// What an oracle speaks, checks and keeps.
+public struct OracleConfiguration: Sendable {
+  /// The dialects that it answers; at least one.
+  public var dialects: Set<ReportDialect>
+  /// Whether the known faults of the deployed oracle are reproduced.
+  public var profile: OracleProfile
+  /// How it learns whether an agent is registered on chain.
+  public var registration: RegistrationCheck
+  /// How far a documented report's timestamp may lie from now; `nil` for any distance.
+  public var maximumAge: Duration?
+  /// The key that `/api/metrics` takes in place of a signature, in the deployed dialect.
+  public var apiKey: String?
+  /// The epoch that a report is accounted to, in the deployed dialect.
+  public var epoch: EpochSource
+  /// Where reports are kept beyond this process; `nil` keeps them in memory alone.
+  public var log: (any ReportLog)?
+  /// What time it is.
+  public var clock: UnixClock
+  /// How many entries the journal keeps.
+  public var journalCapacity: Int
+  /// Where it logs; silent by default.
+  public var logger: Logger
+
+  /// Makes a configuration; by default the documented dialect, with every agent registered.
+  public init(
+    dialects: Set<ReportDialect> = [.documented], profile: OracleProfile = .fixed,
+    registration: RegistrationCheck = .everyone, maximumAge: Duration? = nil,
+    apiKey: String? = nil, epoch: EpochSource = .single,
+    log: (any ReportLog)? = nil, clock: UnixClock = .system, journalCapacity: Int = 10_000,
+    logger: Logger? = nil
+  ) {
+    precondition(!dialects.isEmpty, "an oracle speaks at least one dialect")
+    self.dialects = dialects
+    self.profile = profile
+    self.registration = registration
+    self.maximumAge = maximumAge
+    self.apiKey = apiKey
+    self.epoch = epoch
+    self.log = log
+    self.clock = clock
+    self.journalCapacity = journalCapacity
+    self.logger = logger ?? Logger(label: "oracle") { _ in SwiftLogNoOpLogHandler() }
+  }
+}
+
+/// How the deployed dialect treats the deployed oracle's known faults (WIRE §2.2).
+public enum OracleProfile: String, Sendable, Hashable, CaseIterable {
+  /// The three faults are repaired; everything else is as deployed.
+  case fixed
+  /// The faults are reproduced too.
+  case faithful
+}

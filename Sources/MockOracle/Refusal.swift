@@ -1,0 +1,70 @@
+public import EthereumPrimitives
+
+/// Why a report was not taken.
+public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The body is longer than the dialect allows.
+  case tooLarge(limit: Int)
+  /// The body is no JSON.
+  case malformed(String)
+  /// Fields are missing, of the wrong type or out of range.
+  case invalid([FieldFault])
+  /// The API key is wrong, or none is configured.
+  case wrongAPIKey
+  /// The signature is by somebody else, or is of another text.
+  case wrongSigner(recovered: Address, claimed: Address)
+  /// The signature is none.
+  case malformedSignature(String)
+  /// The timestamp lies too far from now.
+  case outsideWindow(timestamp: String, now: Int64, limit: Duration)
+  /// The agent is not registered on chain.
+  case unregistered(Address)
+  /// Whether the agent is registered cannot be found out.
+  case registrationUnknown(Address, reason: String)
+  /// Which epoch to account the report to cannot be found out.
+  case epochUnknown(reason: String)
+  /// The timestamp is not above the last one that was accepted.
+  case replay(timestamp: Int64, last: Int64)
+  /// More tokens than the oracle takes.
+  case tooManyTokens(Double)
+  /// A number that must be whole to be accounted, and is not.
+  case notWhole(field: String)
+  /// The report could not be kept.
+  case notStored(String)
+
+  /// What happened, with the values that made it happen.
+  public var description: String {
+    switch self {
+    case .tooLarge(let limit): "the body is longer than \(limit) bytes"
+    case .malformed(let reason): "the body is not JSON: \(reason)"
+    case .invalid(let faults): faults.map(\.description).joined(separator: "; ")
+    case .wrongAPIKey: "the x-api-key header does not hold the configured key"
+    case .wrongSigner(let recovered, let claimed):
+      "signature recovers to \(recovered) but agent says \(claimed)"
+    case .malformedSignature(let reason): "signature cannot be read: \(reason)"
+    case .outsideWindow(let timestamp, let now, let limit):
+      "timestamp \(timestamp) is more than \(limit) away from now (\(now))"
+    case .unregistered(let agent): "agent \(agent) is not registered on chain"
+    case .registrationUnknown(let agent, let reason):
+      "whether agent \(agent) is registered cannot be found out: \(reason)"
+    case .epochUnknown(let reason): "the current epoch cannot be found out: \(reason)"
+    case .replay(let timestamp, let last):
+      "timestamp \(timestamp) is not above the last accepted one, \(last)"
+    case .tooManyTokens(let count): "\(count) tokens are more than the oracle takes"
+    case .notWhole(let field): "\(field) is not a whole number"
+    case .notStored(let reason): "the report could not be stored: \(reason)"
+    }
+  }
+}
+
+/// What is wrong with one field of a body.
+public struct FieldFault: Sendable, Hashable, CustomStringConvertible {
+  /// Where it stands: `payload.timestamp`, `payload.proofs.0.tokenCount`.
+  public let path: String
+  /// What is wrong with it.
+  public let message: String
+
+  /// The message, with the path in front where it is not in it already.
+  public var description: String {
+    message.contains(path) ? message : "\(path): \(message)"
+  }
+}

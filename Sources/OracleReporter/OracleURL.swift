@@ -1,0 +1,40 @@
+/// The base URL of an oracle: `http` or `https`, a host, perhaps a port and a path.
+///
+/// Trailing slashes do not count: `http://127.0.0.1:3100/` and `http://127.0.0.1:3100` are the same
+/// oracle.
+public struct OracleURL: Sendable, Hashable, CustomStringConvertible {
+  /// The URL without its trailing slashes.
+  public let base: String
+
+  /// Checks and keeps a base URL.
+  /// - Throws: ``ReporterConfigurationError/invalidURL(_:reason:)``.
+  public init(_ text: String) throws(ReporterConfigurationError) {
+    func refuse(_ reason: String) -> ReporterConfigurationError {
+      .invalidURL(text, reason: reason)
+    }
+    guard let scheme = ["http://", "https://"].first(where: text.lowercased().hasPrefix) else {
+      throw refuse("it starts with neither http:// nor https://")
+    }
+    if let character = text.first(where: { $0.isWhitespace || $0 == "?" || $0 == "#" }) {
+      throw refuse("it holds \"\(character)\"")
+    }
+    let authority = text.dropFirst(scheme.count).prefix { $0 != "/" }
+    // A bracketed IPv6 host holds colons of its own.
+    let hostEnd = authority.lastIndex(of: "]") ?? authority.startIndex
+    if let colon = authority[hostEnd...].lastIndex(of: ":") {
+      let port = authority[authority.index(after: colon)...]
+      guard let number = Int(port), (1...65535).contains(number) else {
+        throw refuse("\"\(port)\" is not a port")
+      }
+      guard colon != authority.startIndex else { throw refuse("it has no host") }
+    }
+    guard !authority.isEmpty else { throw refuse("it has no host") }
+    base = String(text.reversed().drop { $0 == "/" }.reversed())
+  }
+
+  /// The URL of a path that starts with a slash.
+  public func appending(path: String) -> String { base + path }
+
+  /// The URL without its trailing slashes.
+  public var description: String { base }
+}

@@ -1,0 +1,50 @@
+import PlumiseWire
+
+/// Why a report was not accepted; an outage, a time-out and a refusal are different things.
+public enum ReportFailure: Error, Sendable, Hashable, CustomStringConvertible {
+  /// There was no answer: nobody listens, or the connection broke.
+  case outage(url: String, reason: String)
+  /// There was no answer in time.
+  case timedOut(url: String, after: Duration)
+  /// The oracle answered that it does not take the report.
+  case refused(status: Int, message: String, retryAfter: Duration?)
+
+  /// Whether the same report may be accepted later: after an outage, a time-out, a server's error
+  /// (5xx), or 408 and 429, which ask for patience.
+  public var isRetryable: Bool {
+    switch self {
+    case .outage, .timedOut: true
+    case .refused(let status, _, _): status >= 500 || status == 408 || status == 429
+    }
+  }
+
+  /// One line: what happened.
+  public var description: String {
+    switch self {
+    case .outage(let url, let reason): "no answer from \(url): \(reason)"
+    case .timedOut(let url, let limit): "no answer from \(url) within \(limit)"
+    case .refused(let status, let message, _): "the oracle refused with \(status): \(message)"
+    }
+  }
+
+  /// Reads an answer by the rule of WIRE §2.3: it is a success when the status is below 300 and
+  /// the body is not an object that says otherwise.
+  /// - Returns: the failure, or `nil` for a success.
+  static func reading(_ answer: ReportAnswer) -> ReportFailure? {
+    // A body that is no JSON says nothing; then the status alone decides.
+    let body = try? JSON.parse(answer.body)
+    let saysNo = body?["status"] == .string("error") || body?["success"] == .bool(false)
+    if answer.status < 300 && !saysNo { return nil }
+    return .refused(
+      status: answer.status, message: message(in: body, raw: answer.body),
+      retryAfter: answer.retryAfter)
+  }
+
+  private static func message(in body: JSON?, raw: [UInt8]) -> String {
+    switch body?["message"] {
+    case .string(let text): text
+    case .array(let texts): texts.compactMap(\.stringValue).joined(separator: "; ")
+    default: raw.isEmpty ? "no reason given" : String(decoding: raw.prefix(200), as: UTF8.self)
+    }
+  }
+}

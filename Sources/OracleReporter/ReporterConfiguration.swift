@@ -1,0 +1,80 @@
+public import PlumiseWire
+
+/// What a reporter reports to, how often, and in which words.
+public struct ReporterConfiguration: Sendable, Hashable {
+  /// The shortest interval that a node in production may report at.
+  public static let leastProductionInterval: Duration = .seconds(10)
+
+  /// The oracle's base URL.
+  public let oracle: OracleURL
+  /// The time from one report to the next; the first comes after one interval.
+  public let interval: Duration
+  /// How long one request may take, the answer included.
+  public let requestTimeout: Duration
+  /// The dialect that the oracle speaks.
+  public let dialect: ReportDialect
+
+  /// Makes a configuration.
+  /// - Parameters:
+  ///   - oracleURL: the oracle's base URL; trailing slashes do not count.
+  ///   - interval: above zero; a test may take any, ``production(oracleURL:interval:dialect:)``
+  ///     checks what a node may take.
+  ///   - requestTimeout: above zero.
+  ///   - dialect: the documented one unless said otherwise.
+  /// - Throws: ``ReporterConfigurationError``.
+  public init(
+    oracleURL: String, interval: Duration = .seconds(60), requestTimeout: Duration = .seconds(30),
+    dialect: ReportDialect = .documented
+  ) throws(ReporterConfigurationError) {
+    oracle = try OracleURL(oracleURL)
+    guard interval > .zero else {
+      throw .intervalTooShort(interval, least: .zero)
+    }
+    guard requestTimeout > .zero else { throw .timeoutTooShort(requestTimeout) }
+    self.interval = interval
+    self.requestTimeout = requestTimeout
+    self.dialect = dialect
+  }
+
+  /// A configuration for a node in production: an interval of at least 10 s (WIRE §2.3).
+  /// - Throws: ``ReporterConfigurationError``.
+  public static func production(
+    oracleURL: String, interval: Duration = .seconds(60), dialect: ReportDialect = .documented
+  ) throws(ReporterConfigurationError) -> ReporterConfiguration {
+    guard interval >= leastProductionInterval else {
+      throw .intervalTooShort(interval, least: leastProductionInterval)
+    }
+    return try ReporterConfiguration(oracleURL: oracleURL, interval: interval, dialect: dialect)
+  }
+
+  /// The longest time that an oracle may put the next report off by (`Retry-After`): ten intervals,
+  /// or ten minutes where those are less.
+  public var longestPause: Duration { max(interval * 10, .seconds(600)) }
+
+  /// Where reports are posted.
+  public var reportURL: String { oracle.appending(path: dialect.path) }
+}
+
+/// Why a reporter's configuration is refused.
+public enum ReporterConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The oracle's URL is none.
+  case invalidURL(String, reason: String)
+  /// The interval is shorter than allowed, or not above zero.
+  case intervalTooShort(Duration, least: Duration)
+  /// The request time-out is not above zero.
+  case timeoutTooShort(Duration)
+
+  /// One line: what is wrong, and what to do.
+  public var description: String {
+    switch self {
+    case .invalidURL(let text, let reason):
+      "oracle URL \"\(text)\": \(reason); give one like http://127.0.0.1:3100"
+    case .intervalTooShort(let interval, .zero):
+      "report interval \(interval): it must be above zero"
+    case .intervalTooShort(let interval, let least):
+      "report interval \(interval): it must be at least \(least)"
+    case .timeoutTooShort(let timeout):
+      "request timeout \(timeout): it must be above zero"
+    }
+  }
+}
