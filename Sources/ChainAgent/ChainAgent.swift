@@ -1,1 +1,232 @@
-import EthereumClient
+public import EthereumClient
+public import EthereumPrimitives
+public import Logging
+public import PlumiseWire
+
+/// An agent's side of the chain: registers, beats, proves and claims, with one account.
+///
+/// Calls may overlap: their transactions get consecutive nonces, in the order of the calls, and
+/// each call waits for its own receipt. Errors are ``ChainAgentError`` and `EthereumClientError`,
+/// which tell an outage, a refusal, a revert and a time-out apart.
+public actor ChainAgent {
+  /// The agent's account.
+  public nonisolated let address: Address
+  /// How the agent speaks to its chain.
+  public nonisolated let configuration: ChainAgentConfiguration
+  /// The connection to the chain.
+  public nonisolated let client: EthereumClient
+  nonisolated let logger: Logger
+
+  private let key: SecretKey
+  private let queue = SendQueue()
+  private var nonces = NonceTracker()
+  private var isChainChecked = false
+  private var registrations: [Address: Task<RegistrationOutcome, any Error>] = [:]
+
+  /// Makes an agent; nothing is asked or sent yet.
+  /// - Parameters:
+  ///   - configuration: chain, fees, patience.
+  ///   - key: the account's key.
+  ///   - client: the connection to the chain.
+  ///   - logger: silent by default.
+  public init(
+    _ configuration: ChainAgentConfiguration = ChainAgentConfiguration(), key: SecretKey,
+    client: EthereumClient, logger: Logger? = nil
+  ) {
+    self.configuration = configuration
+    self.key = key
+    self.client = client
+    self.logger = logger ?? Logger(label: "chain-agent") { _ in SwiftLogNoOpLogHandler() }
+    address = key.address
+  }
+
+  // MARK: - What agents do
+
+  /// Registers through the precompile 0x21, unless the chain says that it is done already.
+  ///
+  /// A registration whose receipt was lost is found on the chain, not made again; so is one that
+  /// another call of this agent is making.
+  /// - Parameters:
+  ///   - registration: name, model and capabilities; with a beneficiary that one is registered.
+  public func register(_ registration: AgentRegistration) async throws -> RegistrationOutcome {
+    let agent = registration.beneficiary ?? address
+    if let running = registrations[agent] { return try await running.value }
+    let task = Task { try await self.registerOnce(registration, agent: agent) }
+    registrations[agent] = task
+    defer { registrations[agent] = nil }
+    return try await withTaskCancellationHandler {
+      try await task.value
+    } onCancel: {
+      task.cancel()
+    }
+  }
+
+  private func registerOnce(
+    _ registration: AgentRegistration, agent: Address
+  ) async throws -> RegistrationOutcome {
+    if try await client.agentStatus(of: agent).isRegistered { return .alreadyRegistered }
+    do {
+      return .registered(try await send(.registration(registration)))
+    } catch let error where leavesOutcomeOpen(error) {
+      guard try await client.agentStatus(of: agent).isRegistered else { throw error }
+      return .alreadyRegistered
+    }
+  }
+
+  /// Says through the precompile 0x22 that the agent is alive.
+  /// - Parameter agent: whom the heartbeat is for, when it is not this agent itself.
+  @discardableResult
+  public func heartbeat(for agent: Address? = nil) async throws -> Receipt {
+    try await send(.heartbeat(agent: agent))
+  }
+
+  /// Proves an inference through the precompile 0x20.
+  @discardableResult
+  public func verifyInference(
+    _ proof: InferenceProof, layout: ProofLayout = .modelFirst
+  ) async throws -> Receipt {
+    try await send(.verifyInference(proof, layout: layout))
+  }
+
+  /// Claims what the reward pool owes through the precompile 0x23; with nothing pending it
+  /// succeeds and pays nothing.
+  /// - Parameter agent: whom the claim is for, when it is not this agent itself.
+  @discardableResult
+  public func claimReward(for agent: Address? = nil) async throws -> Receipt {
+    try await send(.claimReward(agent: agent))
+  }
+
+  /// Claims when at least so much is pending.
+  /// - Parameter threshold: wei.
+  /// - Returns: nil when less is pending, and nothing was sent.
+  public func claimReward(above threshold: Word) async throws -> Receipt? {
+    guard try await pendingReward() >= threshold else { return nil }
+    return try await claimReward()
+  }
+
+  /// Wei that the reward pool owes the agent.
+  public func pendingReward() async throws -> Word {
+    let answer = try await client.call(
+      to: PlumiseNetwork.Contract.rewardPool,
+      data: ABI.call("getPendingReward(address)", [.address(address)]))
+    guard answer.count == 32 else {
+      throw EthereumClientError.malformedAnswer(
+        method: "eth_call", reason: "getPendingReward gave \(answer.count) bytes, not 32")
+    }
+    return try Word(bigEndian: answer)
+  }
+
+  /// What the chain knows of the agent.
+  public func status() async throws -> AgentStatusReport {
+    try await client.agentStatus(of: address)
+  }
+
+  /// The agent's coins, in wei.
+  public func balance() async throws -> Word { try await client.balance(of: address) }
+
+  // MARK: - Sending
+
+  /// Sends a call of a precompile, with the gas limit that the network's clients set, and waits
+  /// for its receipt.
+  public func send(_ call: PrecompileCall) async throws -> Receipt {
+    try await send(to: call.contract.address, data: call.input, gasLimit: call.gasLimit)
+  }
+
+  /// Sends a transaction and waits for its receipt.
+  /// - Throws: ``ChainAgentError/reverted(_:reason:)`` when its call did not go through.
+  public func send(
+    to recipient: Address, value: Word = .zero, data: [UInt8] = [], gasLimit: UInt64
+  ) async throws -> Receipt {
+    let draft = Draft(to: recipient, value: value, data: data, gasLimit: gasLimit)
+    let hash = try await queue.run { try await self.submit(draft) }
+    let receipt = try await receipt(of: hash)
+    guard receipt.succeeded else {
+      throw ChainAgentError.reverted(receipt, reason: await reason(of: draft, receipt))
+    }
+    return receipt
+  }
+
+  private func receipt(of hash: Hash32) async throws -> Receipt {
+    do {
+      return try await client.waitForReceipt(
+        of: hash, timeout: configuration.receiptTimeout,
+        pollInterval: configuration.pollInterval)
+    } catch let error as EthereumClientError {
+      // The chain may have dropped it: then its nonce is the next one again, and only the chain
+      // knows. Counting on would leave a gap that no later transaction gets past.
+      nonces.forget()
+      throw error
+    }
+  }
+
+  /// A transaction without its nonce and its fees.
+  private struct Draft {
+    let to: Address
+    let value: Word
+    let data: [UInt8]
+    let gasLimit: UInt64
+  }
+
+  /// Signs and sends one transaction; the queue lets in one at a time.
+  private func submit(_ draft: Draft) async throws -> Hash32 {
+    try await checkChain()
+    let fee = try await client.fee(configuration.fees)
+    let nonce: UInt64
+    if let known = nonces.known {
+      nonce = known
+    } else {
+      nonce = try await client.transactionCount(of: address, at: .pending)
+      nonces.synchronise(with: nonce)
+    }
+    let transaction = Transaction(
+      chainID: configuration.chainID, nonce: nonce, fee: fee, gasLimit: draft.gasLimit,
+      to: draft.to, value: draft.value, data: draft.data
+    ).signed(with: key)
+    do {
+      try await client.sendSurely(transaction)
+      nonces.wasUsed(nonce)
+    } catch {
+      // Whatever the reason, the chain knows best which nonce is next.
+      nonces.forget()
+      throw error
+    }
+    logger.debug("sent", metadata: ["nonce": "\(nonce)", "hash": "\(transaction.hash)"])
+    return transaction.hash
+  }
+
+  private func checkChain() async throws {
+    guard !isChainChecked else { return }
+    let actual = try await client.chainID()
+    guard actual == configuration.chainID else {
+      throw ChainAgentError.wrongChain(expected: configuration.chainID, actual: actual)
+    }
+    isChainChecked = true
+  }
+
+  /// Why a call was reverted: it is run again on the state of its block.
+  ///
+  /// A call that goes through this time, or cannot be run, leaves the reason open.
+  private func reason(of draft: Draft, _ receipt: Receipt) async -> String? {
+    do {
+      _ = try await client.call(
+        to: draft.to, data: draft.data, from: address, value: draft.value,
+        at: .number(receipt.blockNumber))
+      return nil
+    } catch EthereumClientError.reverted(let reason, _) {
+      return reason
+    } catch {
+      logger.debug("no reason for the revert", metadata: ["error": "\(error)"])
+      return nil
+    }
+  }
+}
+
+/// Whether an agent may be registered although its transaction failed: the answer was lost, or
+/// somebody else was faster.
+private func leavesOutcomeOpen(_ error: any Error) -> Bool {
+  switch error {
+  case EthereumClientError.outage, EthereumClientError.timedOut: true
+  case ChainAgentError.reverted: true
+  default: false
+  }
+}

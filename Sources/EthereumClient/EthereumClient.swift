@@ -1,2 +1,80 @@
-import AsyncHTTPClient
-import PlumiseWire
+public import PlumiseWire
+
+/// Asks a chain questions in JSON-RPC and sends it transactions.
+///
+/// A value without state of its own: copies share the transport's connections. Errors are
+/// ``EthereumClientError``, or `CancellationError` when the task was cancelled.
+public struct EthereumClient: Sendable {
+  private let transport: any RPCTransport
+  /// What time-outs and the pauses between polls are measured on.
+  public let clock: any Clock<Duration>
+  /// How long a single request may take.
+  public let requestTimeout: Duration
+
+  /// A client of any transport.
+  public init(
+    transport: any RPCTransport, clock: any Clock<Duration> = ContinuousClock(),
+    requestTimeout: Duration = .seconds(30)
+  ) {
+    self.transport = transport
+    self.clock = clock
+    self.requestTimeout = requestTimeout
+  }
+
+  /// A client over HTTP.
+  /// - Parameter url: where the chain answers, as `http://127.0.0.1:26902`.
+  public init(
+    url: String, clock: any Clock<Duration> = ContinuousClock(),
+    requestTimeout: Duration = .seconds(30)
+  ) {
+    self.init(
+      transport: HTTPTransport(url: url), clock: clock, requestTimeout: requestTimeout)
+  }
+
+  /// Makes one request.
+  /// - Returns: the result.
+  public func request(_ method: String, _ parameters: [JSON] = []) async throws -> JSON {
+    let outcome = try await batch([(method, parameters)])
+    return try outcome[0].get()
+  }
+
+  /// Makes several requests in one message.
+  /// - Returns: their results in the same order.
+  public func batch(
+    _ requests: [(method: String, parameters: [JSON])]
+  ) async throws -> [Result<JSON, EthereumClientError>] {
+    guard !requests.isEmpty else { return [] }
+    let calls = requests.enumerated().map { index, request in
+      RPCRequest(id: .integer(index + 1), method: request.method, params: request.parameters).json
+    }
+    let responses = try await send(
+      calls.count == 1 ? calls[0] : .array(calls), method: requests[0].method)
+    let byID = Dictionary(responses.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    return requests.enumerated().map { index, request in
+      // An error about the whole message has no id.
+      guard let response = byID[.integer(index + 1)] ?? byID[.null] else {
+        return .failure(
+          .malformedAnswer(method: request.method, reason: "the answer to the request is missing"))
+      }
+      return response.outcome.mapError { EthereumClientError($0, method: request.method) }
+    }
+  }
+
+  private func send(_ message: JSON, method: String) async throws -> [RPCResponse] {
+    let transport = transport
+    let body = message.serialized()
+    do {
+      let bytes = try await withDeadline(
+        requestTimeout, on: clock, waitingFor: "answer to \(method)"
+      ) { try await transport.send(body) }
+      switch try RPCReply(bytes) {
+      case .single(let response): return [response]
+      case .batch(let responses): return responses
+      }
+    } catch let error as TransportError {
+      throw EthereumClientError.outage(error)
+    } catch let error as RPCReplyError {
+      throw EthereumClientError.malformedAnswer(method: method, reason: "\(error)")
+    }
+  }
+}

@@ -1,1 +1,130 @@
-import MockServing
+import EthereumPrimitives
+public import MockServing
+public import PlumiseWire
+import Synchronization
+
+/// A Plumise chain in this process, which answers JSON-RPC as the real one does (WIRE §3).
+///
+/// It is used in process (``respond(to:)-(_)`` takes and gives JSON-RPC bytes) or over HTTP
+/// (``withServer(_:isolation:_:)``). Tests also read and change it directly. Every transaction is
+/// executed, every block has a real header, and the same requests at the same times give the same
+/// hashes.
+public final class MockWeb3: Sendable {
+  /// How the chain was started.
+  public let configuration: ChainConfiguration
+  /// Every request that was answered, in order.
+  public let journal = Journal<RPCExchange>()
+  /// What goes wrong on the way: connections that end, answers that never come.
+  public let connectionFaults: FaultScript
+
+  let chain: Mutex<Chain>
+  let producer: BlockProducer
+  private let clock: any Clock<Duration>
+  private let wallClock: UnixClock
+
+  /// Starts a chain.
+  /// - Parameters:
+  ///   - configuration: accounts, rules, mining.
+  ///   - clock: what block times and delays are measured on.
+  ///   - wallClock: what the timestamps of blocks come from.
+  public init(
+    _ configuration: ChainConfiguration = ChainConfiguration(),
+    clock: any Clock<Duration> = ContinuousClock(), wallClock: UnixClock = .system
+  ) {
+    self.configuration = configuration
+    self.clock = clock
+    self.wallClock = wallClock
+    chain = Mutex(Chain(configuration, now: wallClock.unsignedSeconds))
+    producer = BlockProducer(clock: clock)
+    connectionFaults = FaultScript(clock: clock)
+  }
+
+  /// The accounts that have coins and whose keys are known.
+  public var accounts: [DevelopmentAccount] { configuration.accounts }
+
+  /// The time that the chain is given, in seconds since 1970.
+  var now: UInt64 { wallClock.unsignedSeconds }
+
+  /// Answers JSON-RPC: one request or a batch.
+  /// - Returns: nil when there were only notifications, which get no answer.
+  public func respond(to body: [UInt8]) async -> [UInt8]? {
+    switch RPCIncoming(body) {
+    case .single(let element):
+      return await answer(element)?.json.serialized()
+    case .batch(let elements) where elements.count > Self.batchLimit:
+      return RPCResponse(id: .null, failure: .batchTooLarge).json.serialized()
+    case .batch(let elements):
+      var answers: [RPCResponse] = []
+      for element in elements {
+        if let answer = await answer(element) { answers.append(answer) }
+      }
+      return answers.isEmpty ? nil : RPCReply.batch(answers).json.serialized()
+    }
+  }
+
+  /// The most requests of a batch, as in geth.
+  private static let batchLimit = 1000
+
+  private func answer(_ element: RPCIncoming.Element) async -> RPCResponse? {
+    switch element {
+    case .invalid(let response): return response
+    case .request(let request):
+      let outcome = await outcome(of: request)
+      journal.record(
+        RPCExchange(method: request.method, parameters: request.params, outcome: outcome))
+      return request.id.map { RPCResponse(id: $0, outcome: outcome) }
+    }
+  }
+
+  private func outcome(of request: RPCRequest) async -> Result<JSON, RPCFailure> {
+    do {
+      try await meetFault(request)
+      let method = try RPCMethod.named(request.method)
+      if request.params.count > method.maximumArguments {
+        throw RPCFailure.tooManyArguments(atMost: method.maximumArguments)
+      }
+      let operation = try method.prepare(RPCArguments(request.params))
+      return .success(try perform(operation))
+    } catch {
+      return .failure(RPCFailure(error))
+    }
+  }
+
+  /// Runs an operation on the chain, and lets the producer know when the block time changed.
+  func perform(_ operation: ChainOperation) throws -> JSON {
+    let now = now
+    return try chain.withLock { chain in
+      let result = try operation(&chain, now)
+      // Under the chain's lock, so that the producer hears of changes in their order.
+      producer.setInterval(chain.mining.interval)
+      return result
+    }
+  }
+
+  private func meetFault(_ request: RPCRequest) async throws {
+    let fault = chain.withLock { chain -> ChainFault? in
+      guard !chain.faults.rules.isEmpty else { return nil }
+      return chain.faults.takeRequestFault(
+        method: request.method, sender: request.sender)
+    }
+    switch fault {
+    case .refuse(let failure): throw failure
+    case .delay(let duration): try await clock.sleep(for: duration)
+    default: break
+    }
+  }
+}
+
+extension RPCRequest {
+  /// Who signed the transaction that the request brings, if it brings one.
+  fileprivate var sender: Address? {
+    guard method == "eth_sendRawTransaction" else { return nil }
+    // What cannot be decoded has no sender; the method itself says what is wrong with it.
+    return try? IncomingTransaction(raw: RPCArguments(params).required(0).bytes()).sender
+  }
+}
+
+extension UnixClock {
+  /// Whole seconds since 1970; a clock before that stands still at 0.
+  fileprivate var unsignedSeconds: UInt64 { UInt64(max(0, seconds)) }
+}

@@ -1,0 +1,85 @@
+public import EthereumPrimitives
+import PlumiseWire
+
+/// What the chain knows.
+extension EthereumClient {
+  /// Asks, and reads the answer.
+  func ask<T>(
+    _ method: String, _ parameters: [JSON] = [], _ read: (AnswerReader) throws -> T
+  ) async throws -> T {
+    try read(AnswerReader(try await request(method, parameters), method: method))
+  }
+
+  /// The chain's id (EIP-155).
+  public func chainID() async throws -> UInt64 { try await ask("eth_chainId") { try $0.uint64() } }
+
+  /// The height of the latest block.
+  public func blockNumber() async throws -> UInt64 {
+    try await ask("eth_blockNumber") { try $0.uint64() }
+  }
+
+  /// Wei of an account.
+  public func balance(of address: Address, at block: BlockSelector = .latest) async throws -> Word {
+    try await ask("eth_getBalance", [.string(address.lowercaseHex), block.json]) { try $0.word() }
+  }
+
+  /// How many transactions an account has sent; with ``BlockSelector/pending`` those that wait
+  /// are counted in, which gives the next nonce.
+  public func transactionCount(
+    of address: Address, at block: BlockSelector = .latest
+  ) async throws -> UInt64 {
+    try await ask("eth_getTransactionCount", [.string(address.lowercaseHex), block.json]) {
+      try $0.uint64()
+    }
+  }
+
+  /// What a unit of gas costs in a legacy transaction, in wei.
+  public func gasPrice() async throws -> Word { try await ask("eth_gasPrice") { try $0.word() } }
+
+  /// The tip for a unit of gas that the chain suggests, in wei.
+  public func maxPriorityFeePerGas() async throws -> Word {
+    try await ask("eth_maxPriorityFeePerGas") { try $0.word() }
+  }
+
+  /// The base fee of a block, in wei a unit of gas; nil on a chain without EIP-1559.
+  public func baseFee(of block: BlockSelector = .latest) async throws -> Word? {
+    try await ask("eth_getBlockByNumber", [block.json, false]) { answer in
+      try answer["baseFeePerGas"].optional { try $0.word() }
+    }
+  }
+
+  /// The timestamp of a block, in seconds since 1970.
+  public func timestamp(of block: BlockSelector = .latest) async throws -> UInt64 {
+    try await ask("eth_getBlockByNumber", [block.json, false]) { try $0["timestamp"].uint64() }
+  }
+
+  /// Runs a call that leaves no trace.
+  /// - Returns: what the program returned.
+  /// - Throws: ``EthereumClientError/reverted(reason:data:)`` when it was reverted.
+  public func call(
+    to recipient: Address, data: [UInt8] = [], from sender: Address? = nil, value: Word = .zero,
+    at block: BlockSelector = .latest
+  ) async throws -> [UInt8] {
+    let call = Self.callObject(to: recipient, data: data, from: sender, value: value)
+    return try await ask("eth_call", [call, block.json]) { try $0.bytes() }
+  }
+
+  /// The gas that a call would use as a transaction.
+  public func estimateGas(
+    to recipient: Address, data: [UInt8] = [], from sender: Address? = nil, value: Word = .zero
+  ) async throws -> UInt64 {
+    let call = Self.callObject(to: recipient, data: data, from: sender, value: value)
+    return try await ask("eth_estimateGas", [call]) { try $0.uint64() }
+  }
+
+  private static func callObject(
+    to recipient: Address, data: [UInt8], from sender: Address?, value: Word
+  ) -> JSON {
+    var members: [(String, JSON)] = [
+      ("to", .string(recipient.lowercaseHex)), ("input", .string(Hex.encode(data))),
+    ]
+    if let sender { members.append(("from", .string(sender.lowercaseHex))) }
+    if !value.isZero { members.append(("value", .string(Quantity.encode(value)))) }
+    return .object(JSONObject(uniqueMembers: members))
+  }
+}

@@ -1,0 +1,56 @@
+public import EthereumPrimitives
+
+/// A transaction whose sender was recovered.
+public struct SentTransaction: Hashable, Sendable {
+  /// The transaction as it came.
+  public let signed: SignedTransaction
+  /// Who signed it.
+  public let sender: Address
+
+  /// Its hash.
+  public var hash: Hash32 { signed.hash }
+  /// What was signed.
+  public var transaction: Transaction { signed.transaction }
+}
+
+/// A block: immutable once made, so that all who hold one share it.
+public final class Block: Sendable {
+  /// What the hash commits to.
+  public let header: BlockHeader
+  /// keccak256 of the header's RLP.
+  public let hash: Hash32
+  /// The transactions in the order of their execution.
+  public let transactions: [SentTransaction]
+  /// One receipt for each transaction.
+  public let receipts: [TransactionReceipt]
+  /// The bytes of the whole block's RLP.
+  public let size: Int
+  /// The sum of all difficulties up to and including this block.
+  let totalDifficulty: UInt64
+
+  /// The block's height.
+  public var number: UInt64 { header.number }
+
+  init(
+    header: BlockHeader, transactions: [SentTransaction], receipts: [TransactionReceipt],
+    parentDifficulty: UInt64
+  ) {
+    let encodedHeader = header.encoded
+    self.header = header
+    hash = Keccak256.hash(encodedHeader)
+    self.transactions = transactions
+    self.receipts = receipts
+    totalDifficulty = parentDifficulty + header.difficulty
+    var body = RLPWriter()
+    for transaction in transactions {
+      // A typed transaction is a byte string inside a block, a legacy one the list it is.
+      let raw = transaction.signed.raw
+      if raw[0] < 0xc0 { body.append(raw) } else { body.append(encoded: raw) }
+    }
+    var whole = RLPWriter()
+    whole.append(encoded: encodedHeader)
+    whole.append(encoded: body.list())
+    whole.append(encoded: [0xc0])
+    size = whole.list().count
+  }
+}

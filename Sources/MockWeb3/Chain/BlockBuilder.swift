@@ -1,0 +1,119 @@
+import EthereumPrimitives
+
+/// Makes a block on top of another, out of what waits in the pool.
+struct BlockBuilder {
+  let rules: ChainRules
+  let parent: Block
+  let timestamp: UInt64
+  let sealer: SecretKey?
+
+  /// A block, the state it leaves behind, and what the pool must let go of.
+  struct Result {
+    let block: Block
+    let state: WorldState
+    /// Transactions that can never be mined.
+    let invalid: [Hash32]
+  }
+
+  var environment: BlockEnvironment {
+    BlockEnvironment(
+      number: parent.number + 1, timestamp: timestamp,
+      baseFee: BaseFee.next(
+        after: parent.header.baseFeePerGas, gasUsed: parent.header.gasUsed,
+        gasLimit: parent.header.gasLimit),
+      gasLimit: rules.blockGasLimit, coinbase: rules.coinbase)
+  }
+
+  /// Makes the block.
+  /// - Parameters:
+  ///   - state: the state after the parent, with what tests changed since.
+  ///   - faults: reverts that are forced on transactions.
+  func build(
+    on state: WorldState, from pool: TransactionPool, faults: ChainFaults
+  ) -> Result {
+    var executor = TransactionExecutor(state: state, block: environment, rules: rules)
+    var queue = MiningQueue(pool.pending(state: state), baseFee: environment.baseFee)
+    var included: [SentTransaction] = []
+    var invalid: [Hash32] = []
+    while let sent = queue.next {
+      do {
+        let forced = faults.revert(for: sent, after: included)
+        try executor.apply(sent, forcedRevert: forced)
+        included.append(sent)
+        queue.advance()
+      } catch {
+        switch error {
+        case .nonceTooLow, .insufficientFunds: invalid.append(sent.hash)
+        case .nonceTooHigh, .feeCapBelowBaseFee, .gasLimitReached: break
+        }
+        // What the same sender sent after it has to wait as well.
+        queue.dropSender()
+      }
+    }
+    return seal(executor, included, invalid)
+  }
+
+  private func seal(
+    _ executor: TransactionExecutor, _ included: [SentTransaction], _ invalid: [Hash32]
+  ) -> Result {
+    var state = executor.state
+    state.credit(rules.blockReward, to: rules.poolAddress)
+    var bloom = LogsBloom()
+    for receipt in executor.receipts where !receipt.logs.isEmpty { bloom.formUnion(receipt.bloom) }
+    var header = BlockHeader(
+      parentHash: parent.hash, coinbase: rules.coinbase, stateRoot: state.rootHash(),
+      transactionsRoot: MerkleTrie.root(ofList: included.map(\.signed.raw)),
+      receiptsRoot: MerkleTrie.root(ofList: executor.receipts.map(\.consensusBytes)),
+      logsBloom: bloom.bytes, difficulty: 0, number: environment.number,
+      gasLimit: rules.blockGasLimit, gasUsed: executor.gasUsed, timestamp: timestamp,
+      extraData: [], baseFeePerGas: environment.baseFee)
+    Seal.apply(to: &header, sealer: sealer)
+    let block = Block(
+      header: header, transactions: included, receipts: executor.receipts,
+      parentDifficulty: parent.totalDifficulty)
+    return Result(block: block, state: state, invalid: invalid)
+  }
+}
+
+/// The waiting transactions in the order in which they are mined: the highest tip first, then what
+/// came first; of one sender by nonce.
+private struct MiningQueue {
+  private var runs: [ArraySlice<TransactionPool.Entry>]
+  private let baseFee: Word
+  private var best: Int?
+
+  init(_ pending: [Address: [TransactionPool.Entry]], baseFee: Word) {
+    runs = pending.values.map { $0[...] }
+    self.baseFee = baseFee
+    choose()
+  }
+
+  var next: SentTransaction? { best.flatMap { runs[$0].first?.sent } }
+
+  mutating func advance() {
+    guard let best else { return }
+    runs[best].removeFirst()
+    if runs[best].isEmpty { runs.remove(at: best) }
+    choose()
+  }
+
+  mutating func dropSender() {
+    guard let best else { return }
+    runs.remove(at: best)
+    choose()
+  }
+
+  private mutating func choose() {
+    best = runs.indices.max { left, right in
+      guard let left = runs[left].first, let right = runs[right].first else { return false }
+      let (leftTip, rightTip) = (tip(left), tip(right))
+      return leftTip == rightTip ? left.arrival > right.arrival : leftTip < rightTip
+    }
+  }
+
+  /// What the miner gets for a unit of gas; nothing when the base fee is not even covered.
+  private func tip(_ entry: TransactionPool.Entry) -> Word {
+    let price = entry.sent.transaction.fee.effectiveGasPrice(baseFee: baseFee)
+    return price.map { $0 - baseFee } ?? .zero
+  }
+}

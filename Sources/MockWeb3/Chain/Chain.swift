@@ -1,0 +1,115 @@
+package import EthereumPrimitives
+
+/// The chain: a state machine without a clock, a lock or a socket of its own.
+///
+/// The same calls with the same times give the same hashes. Time is an argument, in seconds since
+/// 1970; ``MockWeb3`` holds the one lock.
+package struct Chain {
+  package let configuration: ChainConfiguration
+  /// The state after the latest block, with what tests changed since.
+  package internal(set) var state: WorldState
+  var history: BlockHistory
+  var pool: TransactionPool
+  var clock = ChainClock()
+  var mining: MiningMode
+  var filters = FilterTable()
+  var faults = ChainFaults()
+  var snapshots = SnapshotStore()
+
+  var rules: ChainRules { configuration.rules }
+  package var latest: Block { history.latest }
+
+  package init(_ configuration: ChainConfiguration, now: UInt64) {
+    self.configuration = configuration
+    let genesis = Genesis(
+      configuration: configuration, timestamp: configuration.genesisTimestamp ?? now)
+    state = genesis.state
+    history = BlockHistory(genesis: genesis.block, state: genesis.state)
+    pool = TransactionPool(rules: configuration.poolRules)
+    mining = configuration.mining
+  }
+
+  /// Takes a transaction in, and with automatic mining makes its block.
+  /// - Returns: the transaction's hash.
+  package mutating func submit(
+    _ incoming: IncomingTransaction, now: UInt64
+  ) throws(PoolError) -> Hash32 {
+    let sent = try pool.add(incoming, state: state, chain: rules)
+    if faults.takeDrop(for: sent) {
+      // The fault's point is that the sender believes it was taken in.
+      pool.remove(sent.hash)
+      return sent.hash
+    }
+    filters.transactionArrived(sent.hash)
+    if mining.isAutomatic && !faults.isProductionStalled { mineReady(now: now) }
+    return sent.hash
+  }
+
+  /// Makes blocks until nothing is left that could be mined.
+  ///
+  /// What pays too little for the base fee, or is behind a gap, waits on: an empty block would help
+  /// nobody.
+  private mutating func mineReady(now: UInt64) {
+    while !pool.isEmpty {
+      let result = build(now: now)
+      for hash in result.invalid { pool.remove(hash) }
+      if result.block.transactions.isEmpty { return }
+      commit(result, now: now)
+    }
+  }
+
+  /// Makes one block out of what waits.
+  @discardableResult
+  package mutating func mine(now: UInt64) -> Block {
+    let result = build(now: now)
+    commit(result, now: now)
+    return result.block
+  }
+
+  private func build(now: UInt64) -> BlockBuilder.Result {
+    let timestamp = clock.nextBlockTimestamp(now: now, parent: latest.header.timestamp)
+    return builder(timestamp: timestamp).build(on: state, from: pool, faults: faults)
+  }
+
+  private mutating func commit(_ result: BlockBuilder.Result, now: UInt64) {
+    let block = result.block
+    clock.blockWasMade(at: block.header.timestamp, now: now)
+    state = result.state
+    history.append(block, state: result.state)
+    for transaction in block.transactions {
+      pool.remove(transaction.hash)
+      faults.transactionWasMined(transaction, in: block.number)
+    }
+    for hash in result.invalid { pool.remove(hash) }
+    if !pool.isEmpty { pool.dropStale(state: state) }
+  }
+
+  /// The block that would be made now, and the state it would leave behind.
+  func pendingBlock(now: UInt64) -> (block: Block, state: WorldState) {
+    let result = build(now: now)
+    return (result.block, result.state)
+  }
+
+  /// Undoes the latest blocks and makes as many empty ones in their place; the transactions wait
+  /// again.
+  /// - Returns: false, and nothing changes, when the chain is too short or the states are gone.
+  mutating func reorganise(depth: Int, now: UInt64) -> Bool {
+    guard depth > 0, let removed = history.removeLast(depth) else { return false }
+    filters.blocksWereRemoved(removed)
+    guard let state = history.state(after: latest.number) else { return false }
+    self.state = state
+    // A block of the same time and content would be the same block.
+    clock.nextTimestamp = removed.last.map { $0.header.timestamp.addingUpTo(1) }
+    let waiting = pool
+    pool = TransactionPool(rules: configuration.poolRules)
+    for _ in 0..<depth { mine(now: now) }
+    pool = waiting
+    pool.restore(removed.reversed().flatMap(\.transactions))
+    return true
+  }
+
+  private func builder(timestamp: UInt64) -> BlockBuilder {
+    BlockBuilder(
+      rules: rules, parent: latest, timestamp: timestamp, sealer: configuration.sealer)
+  }
+}

@@ -1,0 +1,39 @@
+/// The chain's time: the real one, moved by tests.
+struct ChainClock {
+  /// Seconds that the chain is ahead of the time it is given.
+  private(set) var offset: UInt64 = 0
+  /// What the next block is to have as its timestamp.
+  var nextTimestamp: UInt64?
+
+  /// The chain's time.
+  /// - Parameter now: seconds since 1970.
+  func time(now: UInt64) -> UInt64 { now.addingUpTo(offset) }
+
+  /// The timestamp of a block made now: the chain's time, but always above the parent's.
+  func nextBlockTimestamp(now: UInt64, parent: UInt64) -> UInt64 {
+    max(nextTimestamp ?? time(now: now), parent.addingUpTo(1))
+  }
+
+  /// Moves the chain's time, so far that the next block is at least so many seconds after the
+  /// latest: blocks may be ahead of the clock, when many were made in one second.
+  mutating func advance(by seconds: UInt64, now: UInt64, latest: UInt64) {
+    let target = max(time(now: now).addingUpTo(seconds), latest.addingUpTo(seconds))
+    offset = target - now
+  }
+
+  /// Notes that a block was made: a timestamp set for it is used up, and the clock goes on from it.
+  mutating func blockWasMade(at timestamp: UInt64, now: UInt64) {
+    if nextTimestamp != nil {
+      offset = timestamp > now ? timestamp - now : 0
+      nextTimestamp = nil
+    }
+  }
+}
+
+extension UInt64 {
+  /// The sum, or the largest number where it does not fit.
+  func addingUpTo(_ other: UInt64) -> UInt64 {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? .max : sum
+  }
+}

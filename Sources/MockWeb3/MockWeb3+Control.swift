@@ -1,0 +1,104 @@
+public import EthereumPrimitives
+
+/// What tests do to the chain without a request.
+extension MockWeb3 {
+  /// Makes blocks.
+  /// - Returns: the latest one.
+  @discardableResult
+  public func mine(_ count: Int = 1) -> Block {
+    precondition(count > 0, "at least one block is made, not \(count)")
+    let now = now
+    return chain.withLock { chain in
+      for _ in 1..<count { chain.mine(now: now) }
+      return chain.mine(now: now)
+    }
+  }
+
+  /// Makes blocks until the reward pool is in its next epoch.
+  /// - Returns: the number of the epoch that ended.
+  @discardableResult
+  public func endEpoch() -> UInt64 {
+    let now = now
+    return chain.withLock { chain in
+      let length = chain.rules.blocksPerEpoch
+      let epoch = chain.latest.number / length
+      while chain.latest.number / length == epoch { chain.mine(now: now) }
+      return epoch
+    }
+  }
+
+  /// Gives coins to an account.
+  public func fund(_ address: Address, _ amount: Word = DevelopmentAccount.defaultBalance) {
+    chain.withLock { $0.state.credit(amount, to: address) }
+  }
+
+  /// A new account with coins.
+  public func makeAccount(balance: Word = DevelopmentAccount.defaultBalance) -> DevelopmentAccount {
+    let account = DevelopmentAccount(key: .random(), balance: balance)
+    fund(account.address, balance)
+    return account
+  }
+
+  /// Sets the balance of an account, in wei.
+  public func setBalance(of address: Address, to balance: Word) {
+    chain.withLock { $0.state[address].balance = balance }
+  }
+
+  /// Says when blocks are made from now on.
+  public func setMining(_ mode: MiningMode) {
+    chain.withLock {
+      $0.mining = mode
+      producer.setInterval(mode.interval)
+    }
+  }
+
+  /// Moves the chain's clock; the next block is at least so much later than the latest.
+  /// - Parameter seconds: whole seconds.
+  public func increaseTime(by seconds: UInt64) {
+    let now = now
+    chain.withLock { chain in
+      chain.clock.advance(by: seconds, now: now, latest: chain.latest.header.timestamp)
+    }
+  }
+
+  /// Keeps everything as it is.
+  /// - Returns: what ``revert(to:)`` takes.
+  public func snapshot() -> UInt64 { chain.withLock { $0.snapshot() } }
+
+  /// Goes back to a snapshot: state, blocks, waiting transactions, clock, mining mode and filters.
+  /// - Returns: false when there is no such snapshot.
+  @discardableResult
+  public func revert(to snapshot: UInt64) -> Bool {
+    chain.withLock {
+      let isDone = $0.revert(to: snapshot)
+      producer.setInterval($0.mining.interval)
+      return isDone
+    }
+  }
+
+  /// Undoes the latest blocks, and makes as many empty ones in their place; the transactions wait
+  /// again.
+  /// - Returns: false when the chain is too short or the states below are no longer kept.
+  @discardableResult
+  public func reorganise(depth: Int) -> Bool {
+    let now = now
+    return chain.withLock { $0.reorganise(depth: depth, now: now) }
+  }
+
+  /// Adds a fault.
+  public func inject(_ rule: ChainFaultRule) { chain.withLock { $0.faults.add(rule) } }
+
+  /// Adds a fault that happens once, to whatever comes first.
+  public func inject(_ fault: ChainFault) { inject(ChainFaultRule(fault)) }
+
+  /// Stops making blocks, but for those that are asked for, or goes on.
+  public func stallBlocks(_ isStalled: Bool) {
+    chain.withLock { $0.faults.isProductionStalled = isStalled }
+  }
+
+  /// Takes all faults back, those of connections included.
+  public func clearFaults() {
+    chain.withLock { $0.faults.clear() }
+    connectionFaults.clear()
+  }
+}

@@ -1,0 +1,81 @@
+import HTTPTypes
+public import MockServing
+
+extension MockWeb3 {
+  /// Serves the chain over HTTP while a body runs, and makes blocks by time if it has a block time.
+  /// - Parameters:
+  ///   - server: where to listen; by default any free port of 127.0.0.1.
+  ///   - body: what is done while the chain is served.
+  /// - Throws: `ServingError` when the server cannot listen, and whatever `body` throws.
+  public func withServer<R: Sendable>(
+    _ server: ServerConfiguration = ServerConfiguration(
+      maximumBodyBytes: 5 << 20, serviceName: "chain"),
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (ServerAddress) async throws -> R
+  ) async throws -> R {
+    try await withBlockProduction {
+      try await withWebServer(
+        server, faults: connectionFaults, respond: { await self.respond(to: $0) }, body)
+    }
+  }
+
+  /// Makes blocks by time while a body runs: for a chain that is used in process.
+  public func withBlockProduction<R: Sendable>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
+  ) async throws -> R {
+    producer.setInterval(chain.withLock { $0.mining.interval })
+    let production = Task { await produceBlocks() }
+    do {
+      let result = try await body()
+      production.cancel()
+      await production.value
+      return result
+    } catch {
+      production.cancel()
+      await production.value
+      throw error
+    }
+  }
+
+  private func produceBlocks() async {
+    await producer.run {
+      let now = now
+      chain.withLock { chain in
+        if !chain.faults.isProductionStalled { chain.mine(now: now) }
+      }
+    }
+  }
+
+  /// Answers one HTTP request: JSON-RPC by POST, to any path, from any origin.
+  public func respond(to request: WebRequest) async -> WebResponse {
+    switch request.method {
+    case .options: return WebResponse(status: .noContent, headers: Self.crossOrigin)
+    case .get where request.body.isEmpty: return WebResponse(headers: Self.crossOrigin)
+    case .post: break
+    default: return .text("method not allowed\n", status: .methodNotAllowed)
+    }
+    let type = request.headers[.contentType]?.split(separator: ";").first
+    if let type, type.trimmingSpaces != "application/json" {
+      return .text(
+        "invalid content type, only application/json is supported\n",
+        status: .unsupportedMediaType)
+    }
+    guard let answer = await respond(to: request.body) else {
+      return WebResponse(headers: Self.crossOrigin)
+    }
+    return .json(answer, headers: Self.crossOrigin)
+  }
+
+  private static let crossOrigin: HTTPFields = [
+    .accessControlAllowOrigin: "*",
+    .accessControlAllowMethods: "POST, GET, OPTIONS",
+    .accessControlAllowHeaders: "*",
+    .accessControlMaxAge: "600",
+  ]
+}
+
+extension Substring {
+  fileprivate var trimmingSpaces: String {
+    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+  }
+}

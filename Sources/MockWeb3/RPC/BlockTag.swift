@@ -1,0 +1,23 @@
+import EthereumPrimitives
+
+/// A height, or a name for one.
+enum BlockTag: Hashable, Sendable {
+  case number(UInt64)
+  case latest, pending, earliest
+
+  /// A name; what is safe or final on a chain of one sealer is the latest block.
+  init?(name: String) {
+    switch name {
+    case "latest", "safe", "finalized": self = .latest
+    case "pending": self = .pending
+    case "earliest": self = .earliest
+    default: return nil
+    }
+  }
+}
+
+/// A block by its height, its name or its hash.
+enum BlockReference: Hashable, Sendable {
+  case tag(BlockTag)
+  case hash(Hash32)
+}

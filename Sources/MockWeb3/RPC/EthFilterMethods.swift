@@ -1,0 +1,79 @@
+import EthereumPrimitives
+import PlumiseWire
+
+/// `eth_`: logs, and filters that are polled.
+enum EthFilterMethods {
+  static let table: [String: RPCMethod] = [
+    "eth_getLogs": RPCMethod(arguments: 1) { arguments in
+      let filter = try FilterArguments(arguments.required(0))
+      return { chain, _ in .array(try filter.logs(on: chain).map(\.json)) }
+    },
+    "eth_newFilter": RPCMethod(arguments: 1) { arguments in
+      let filter = try FilterArguments(arguments.required(0))
+      return { chain, _ in .quantity(chain.addFilter(.logs(filter))) }
+    },
+    "eth_newBlockFilter": .plain { chain, _ in .quantity(chain.addFilter(.blocks)) },
+    "eth_newPendingTransactionFilter": RPCMethod(arguments: 1) { _ in
+      { chain, _ in .quantity(chain.addFilter(.pendingTransactions)) }
+    },
+    "eth_uninstallFilter": RPCMethod(arguments: 1) { arguments in
+      let id = try filterID(arguments)
+      return { chain, _ in .bool(chain.filters.remove(id)) }
+    },
+    "eth_getFilterChanges": RPCMethod(arguments: 1) { arguments in
+      let id = try filterID(arguments)
+      return { chain, _ in
+        guard let filter = chain.filters.drain(id, height: chain.latest.number) else {
+          throw RPCFailure.refused("filter not found")
+        }
+        return chain.changes(since: filter)
+      }
+    },
+    "eth_getFilterLogs": RPCMethod(arguments: 1) { arguments in
+      let id = try filterID(arguments)
+      return { chain, _ in
+        guard case .logs(let arguments) = chain.filters[id]?.kind else {
+          throw RPCFailure.refused("filter not found")
+        }
+        return .array(try arguments.logs(on: chain).map(\.json))
+      }
+    },
+  ]
+
+  /// A filter's number; ids are text to geth, so one that is no number is merely unknown.
+  private static func filterID(_ arguments: RPCArguments) throws -> UInt64 {
+    let text = try arguments.required(0).string()
+    guard text.hasPrefix("0x"), let id = UInt64(text.dropFirst(2), radix: 16) else { return 0 }
+    return id
+  }
+}
+
+extension Chain {
+  fileprivate mutating func addFilter(_ kind: FilterTable.Kind) -> UInt64 {
+    filters.add(kind, height: latest.number)
+  }
+
+  /// What is new for a filter.
+  fileprivate func changes(since filter: FilterTable.Filter) -> JSON {
+    let heights = filter.seen < latest.number ? (filter.seen + 1)...latest.number : nil
+    let blocks = heights?.compactMap { history[$0] } ?? []
+    switch filter.kind {
+    case .blocks: return .array(blocks.map { .hash($0.hash) })
+    case .pendingTransactions: return .array(filter.transactions.map { .hash($0) })
+    case .logs(let arguments):
+      let added = blocks.filter { arguments.covers($0.number) }.flatMap {
+        arguments.query.matches(in: $0)
+      }
+      return .array((filter.removed + added).map(\.json))
+    }
+  }
+}
+
+extension FilterArguments {
+  /// Whether a new block lies in the range.
+  fileprivate func covers(_ height: UInt64) -> Bool {
+    if case .number(let first) = from, height < first { return false }
+    if case .number(let last) = to, height > last { return false }
+    return true
+  }
+}
