@@ -1,0 +1,36 @@
+import Synchronization
+
+/// Notices a stretch of time that grows too long, with one sleeping task for a whole session.
+///
+/// On the client's side a stretch is a step, on the node's side a client's silence.
+package final class TimeWatch: Sendable {
+  private let limit: Duration
+  private let clock: any Clock<Duration>
+  private let time: Stopwatch
+  private let begun = Mutex<Duration?>(nil)
+
+  /// A watch for stretches that reach `limit` on `clock`.
+  package init(limit: Duration, clock: any Clock<Duration>) {
+    self.limit = limit
+    self.clock = clock
+    time = Stopwatch(clock)
+  }
+
+  /// A stretch begins.
+  package func begin() { begun.withLock { $0 = time.elapsed } }
+
+  /// It ended.
+  package func end() { begun.withLock { $0 = nil } }
+
+  /// Returns once a stretch has reached the limit.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled first.
+  package func overdue() async throws {
+    while true {
+      let begun = begun.withLock { $0 }
+      let left = begun.map { limit - (time.elapsed - $0) } ?? limit
+      if left <= .zero { return }
+      try await clock.sleep(for: left)
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import HTTPTypes
+import HummingbirdCore
+import NIOCore
+import PlumiseWire
+
+/// The HTTP API of a node (WIRE §4): `GET /health` and `POST /api/v1/generate`.
+struct NodeAPI: Sendable {
+  /// Longest body of a request, in bytes.
+  static let bodyLimit = 1 << 20
+
+  let server: BlockServer
+  let generator: TextGenerator
+
+  /// Answers one request.
+  func respond(
+    _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
+  ) async throws {
+    let path = request.head.path.map { $0.prefix { $0 != "?" } } ?? "/"
+    switch (request.method, path) {
+    case (.get, "/health"), (.head, "/health"):
+      try await writer.write(.ok, health)
+    case (.post, "/api/v1/generate"):
+      try await generate(request, writer)
+    case (_, "/health"):
+      try await writer.write(.methodNotAllowed, .failure("ask with GET"), [.allow: "GET, HEAD"])
+    case (_, "/api/v1/generate"):
+      try await writer.write(.methodNotAllowed, .failure("ask with POST"), [.allow: "POST"])
+    default:
+      try await writer.write(.notFound, .failure("\(path) is not here"))
+    }
+  }
+
+  private var health: JSON {
+    let info = server.info
+    return [
+      "status": info.isReady ? "ok" : "loading",
+      "model": .string(info.modelName),
+      "mode": info.blocks.isWholeModel ? "standalone" : "pipeline",
+      "address": info.agent.map { .string($0.checksummed) } ?? .null,
+      "uptime": .number(JSONNumber(python: info.uptime / .seconds(1))),
+      "layers": [
+        "start": .number(JSONNumber(info.blocks.lowerBound)),
+        "end": .number(JSONNumber(info.blocks.upperBound)),
+        "total": .number(JSONNumber(info.blocks.layerCount)),
+      ],
+    ]
+  }
+
+  private enum Reply {
+    case whole(GenerateAnswer)
+    case stream(GenerateStream)
+  }
+
+  private func generate(_ request: Request, _ writer: consuming ResponseWriter) async throws {
+    switch await reply(to: request) {
+    case .whole(let answer): try await writer.write(answer.status, answer.body, answer.headers)
+    case .stream(let stream): try await stream.write(to: writer)
+    }
+  }
+
+  private func reply(to request: Request) async -> Reply {
+    do {
+      let body = try await checked(request)
+      let text = TextRequest(
+        prompt: body.inputs, maximumNewTokens: body.maximumNewTokens, sampling: body.sampling)
+      if body.stream { return .stream(GenerateStream(generator: generator, request: text)) }
+      return .whole(.done(try await generator.generate(text) { _ in }))
+    } catch {
+      return .whole(.refused(error))
+    }
+  }
+
+  private func checked(_ request: Request) async throws -> GenerateBody {
+    let body = try GenerateBody(JSON.parse(try await Self.body(of: request)))
+    guard server.phase.value == .ready else {
+      throw NodeError(.unavailable, "the node still loads, or stops: try again")
+    }
+    return body
+  }
+
+  private static func body(of request: Request) async throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    for try await chunk in request.body {
+      guard bytes.count + chunk.readableBytes <= bodyLimit else { throw BodyTooLong() }
+      bytes.append(contentsOf: chunk.readableBytesView)
+    }
+    return bytes
+  }
+}
+
+/// A request with more bytes than are read.
+struct BodyTooLong: Error {}
+
+extension JSON {
+  /// The body of an error: `status` and `message`.
+  static func failure(_ message: String) -> JSON {
+    ["status": "error", "message": .string(message)]
+  }
+}
+
+extension ResponseWriter {
+  /// Writes a JSON answer.
+  consuming func write(
+    _ status: HTTPResponse.Status, _ body: JSON, _ headers: HTTPFields = [:]
+  ) async throws {
+    var fields = headers
+    let bytes = body.serialized()
+    fields[.contentType] = "application/json"
+    fields[.contentLength] = "\(bytes.count)"
+    try await write(
+      response: HTTPResponse(status: status, headerFields: fields),
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+  }
+}

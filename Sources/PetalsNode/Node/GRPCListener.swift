@@ -1,0 +1,80 @@
+import GRPCCore
+import GRPCNIOTransportHTTP2
+import NIOCore
+import NIOPosix
+
+/// A gRPC server that lives as long as a body runs.
+struct GRPCListener {
+  let endpoint: NodeConfiguration.Endpoint
+  let largestRequest: Int
+  let gracePeriod: Duration
+  let clock: any Clock<Duration>
+
+  /// What a node serves: its own service, and the network's.
+  static func services(
+    of server: BlockServer, generator: TextGenerator, sessionIdleLimit: Duration,
+    clock: any Clock<Duration>
+  ) -> [any RegistrableRPCService] {
+    [
+      PetalsNodeService(server: server, sessionIdleLimit: sessionIdleLimit, clock: clock),
+      InferencePipelineService(server: server, generator: generator, clock: clock),
+    ]
+  }
+
+  /// Serves while the body runs; the port is free when this returns.
+  ///
+  /// Calls in flight have the grace period to finish. Then they are cut off.
+  /// - Throws: ``NodeStartError`` when it cannot listen; what the body throws.
+  func run(
+    _ services: [any RegistrableRPCService], _ body: (PeerAddress) async throws -> Void
+  ) async throws {
+    let transport = HTTP2ServerTransport.Posix.petals(
+      on: try await endpoint.socketAddress(), largestRequest: largestRequest)
+    let server = GRPCServer(transport: transport, services: services)
+    // Not a child task: a cancelled caller must still get a graceful stop. It always ends below.
+    let serving = Task { try await server.serve() }
+    let outcome: Result<Void, any Error>
+    do {
+      outcome = .success(try await body(bound(transport, serving)))
+    } catch {
+      outcome = .failure(error)
+    }
+    server.beginGracefulShutdown()
+    await serving.endsWithin(gracePeriod, on: clock)
+    try outcome.get()
+  }
+
+  private func bound(
+    _ transport: HTTP2ServerTransport.Posix, _ serving: Task<Void, any Error>
+  ) async throws -> PeerAddress {
+    do {
+      let address = try await transport.listeningAddress
+      let port = address.ipv4?.port ?? address.ipv6?.port ?? endpoint.port
+      return try PeerAddress(host: endpoint.host, port: port)
+    } catch {
+      // The transport only says that it stopped; the server knows why.
+      try await endpoint.translating { try await serving.value }
+      throw error
+    }
+  }
+}
+
+extension Task where Success == Void, Failure == any Error {
+  /// Waits for the end of a server, and cancels it after a while.
+  ///
+  /// How it ended is of no interest any more: it was told to.
+  func endsWithin(_ limit: Duration, on clock: any Clock<Duration>) async {
+    // Neither is a child task: both waits must happen though the caller was cancelled.
+    let backstop = Task<Void, Never> {
+      do {
+        try await clock.sleep(for: limit)
+        self.cancel()
+      } catch {
+        // Cancelled: the server ended by itself.
+      }
+    }
+    _ = await result
+    backstop.cancel()
+    await backstop.value
+  }
+}

@@ -1,0 +1,87 @@
+public import Bloom
+public import EthereumPrimitives
+
+/// What a node serves, and where.
+public struct NodeConfiguration: Sendable {
+  /// Where a service listens.
+  public struct Endpoint: Hashable, Sendable {
+    /// A name or an address of this machine.
+    public var host: String
+    /// 0 for any free port.
+    public var port: Int
+
+    /// An endpoint; without a host it is reached from this machine alone.
+    public init(host: String = "127.0.0.1", port: Int = 0) {
+      self.host = host
+      self.port = port
+    }
+  }
+
+  /// The model.
+  public var checkpoint: Checkpoint
+  /// The blocks that this node serves.
+  public var blocks: LayerRange
+  /// Where gRPC listens.
+  public var grpc: Endpoint
+  /// Where the HTTP API of WIRE §4 listens; nil for none.
+  public var http: Endpoint?
+  /// Nodes that hold the other blocks, for when this one generates.
+  public var peers: [PeerAddress]
+  /// Its agent's address on the chain; proofs need one.
+  public var agent: Address?
+  /// Bytes that the caches of all sessions may take together.
+  public var cacheBudget: Int
+  /// Most tokens that one session or pass may hold.
+  public var maximumLength: Int
+  /// The longest message that is read, in bytes.
+  ///
+  /// gRPC ends a call without a status when its message is longer. So the default is generous:
+  /// what is a little too long gets a status of the node's own.
+  public var largestRequest: Int
+  /// How long calls to peers may take.
+  public var limits: TransportLimits
+  /// How long a session may be silent before the node ends it: its client may be gone for good.
+  public var sessionIdleLimit: Duration
+  /// How long a stop waits for calls in flight before it cuts them off.
+  public var gracePeriod: Duration
+
+  /// A configuration with its defaults.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: The model.
+  ///   - blocks: Nil for all of its blocks.
+  ///   - grpc: Where gRPC listens.
+  ///   - http: Where HTTP listens; nil for none.
+  ///   - peers: Nodes that hold the other blocks.
+  ///   - agent: The agent's address.
+  ///   - cacheBudget: In bytes. Nil takes 2 GiB, and enough for one session of the greatest
+  ///     length; pages are only taken as tokens come.
+  ///   - maximumLength: In tokens. Nil takes the model's sequence length.
+  ///   - limits: How long calls to peers may take.
+  ///   - sessionIdleLimit: How long a session may be silent.
+  ///   - gracePeriod: How long a stop waits.
+  public init(
+    checkpoint: Checkpoint, blocks: LayerRange? = nil, grpc: Endpoint = Endpoint(),
+    http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
+    cacheBudget: Int? = nil, maximumLength: Int? = nil,
+    limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
+    gracePeriod: Duration = .seconds(2)
+  ) {
+    let model = checkpoint.configuration
+    let blocks = blocks ?? LayerRange(all: model.layerCount)
+    let length = maximumLength ?? model.sequenceLength
+    let session = length * Shard.bytesPerCachedToken(model, layers: blocks)
+    self.checkpoint = checkpoint
+    self.blocks = blocks
+    self.grpc = grpc
+    self.http = http
+    self.peers = peers
+    self.agent = agent
+    self.cacheBudget = cacheBudget ?? max(2 << 30, session)
+    self.maximumLength = length
+    largestRequest = max(64 << 20, 2 * 4 * length * model.hiddenSize + (64 << 10))
+    self.limits = limits
+    self.sessionIdleLimit = sessionIdleLimit
+    self.gracePeriod = gracePeriod
+  }
+}

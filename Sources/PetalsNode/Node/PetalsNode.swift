@@ -1,0 +1,142 @@
+import Bloom
+public import InferenceMetrics
+public import Logging
+public import ServiceLifecycle
+
+/// A node: it serves a range of a model's blocks over gRPC, and text over HTTP if told to.
+///
+/// ``run()`` serves until ``stop()``, a graceful shutdown of its service group, or cancellation.
+/// Most callers want ``withPetalsNode(_:metrics:clock:logger:onEvent:_:)``.
+public final class PetalsNode: Service {
+  /// What it serves, and where.
+  public let configuration: NodeConfiguration
+  /// Counts what finished sessions were for.
+  public let metrics: MetricsCollector
+  let server: BlockServer
+  let generator: TextGenerator
+  let clock: any Clock<Duration>
+  let logger: Logger
+  private let onEvent: @Sendable (NodeEvent) async -> Void
+  private let addresses = Watched(Addresses())
+
+  private struct Addresses: Sendable {
+    var grpc: PeerAddress?
+    var http: PeerAddress?
+  }
+
+  /// A node that has not begun.
+  ///
+  /// - Parameters:
+  ///   - configuration: What it serves, and where.
+  ///   - metrics: What counts; nil makes a collector on the same clock.
+  ///   - clock: What measures deadlines and the uptime.
+  ///   - logger: Hears of starts, stops and what went wrong.
+  ///   - onEvent: Called at each event, in order; the node goes on when it returns.
+  public init(
+    _ configuration: NodeConfiguration, metrics: MetricsCollector? = nil,
+    clock: any Clock<Duration> = ContinuousClock(),
+    logger: Logger = Logger(label: "petals.node"),
+    onEvent: @escaping @Sendable (NodeEvent) async -> Void = { _ in }
+  ) {
+    let checkpoint = configuration.checkpoint
+    let metrics = metrics ?? MetricsCollector(clock: clock)
+    self.configuration = configuration
+    self.metrics = metrics
+    self.clock = clock
+    self.logger = logger
+    self.onEvent = onEvent
+    server = BlockServer(
+      model: ServedModel(
+        name: checkpoint.name, fingerprint: checkpoint.fingerprint, blocks: configuration.blocks,
+        hiddenSize: checkpoint.configuration.hiddenSize,
+        maximumLength: configuration.maximumLength),
+      bytesPerToken: Shard.bytesPerCachedToken(
+        checkpoint.configuration, layers: configuration.blocks),
+      cacheBudget: configuration.cacheBudget, agent: configuration.agent, metrics: metrics,
+      clock: clock)
+    generator = TextGenerator(checkpoint: checkpoint, clock: clock, logger: logger)
+  }
+
+  /// Where gRPC listens; nil before it does.
+  public var address: PeerAddress? { addresses.value.grpc }
+
+  /// Where HTTP listens; nil before it does, and where there is none.
+  public var httpAddress: PeerAddress? { addresses.value.http }
+
+  /// Where the node is in its life.
+  public var phase: NodePhase { server.phase.value }
+
+  /// What the node says of itself, cache usage included.
+  public var info: PeerInfo { server.info }
+
+  /// The way to this node from within the process.
+  public var transport: InMemoryTransport {
+    InMemoryTransport(server, peer: address?.description ?? "memory:\(configuration.blocks)")
+  }
+
+  /// Waits until the node is ready.
+  ///
+  /// - Throws: ``NodeStartError/stopped`` if it stops instead, or `CancellationError`.
+  public func waitUntilReady() async throws {
+    let phase = try await server.phase.wait { $0 >= .ready }
+    if phase != .ready { throw NodeStartError.stopped }
+  }
+
+  /// Waits until no session holds cache memory.
+  ///
+  /// - Throws: `CancellationError`.
+  public func waitUntilIdle() async throws { try await server.budget.emptied() }
+
+  /// Serves until it is stopped.
+  ///
+  /// Its ports are free and nothing of it runs when this returns.
+  /// - Throws: ``NodeStartError``, or what Bloom throws for weights that cannot be served.
+  public func run() async throws {
+    try server.phase.update { (phase) throws(NodeStartError) in
+      guard phase == .idle else { throw .alreadyRan }
+      phase = .loading
+    }
+    let end: Result<Void, any Error>
+    do {
+      end = .success(
+        try await withTaskCancellationOrGracefulShutdownHandler {
+          try await serve()
+        } onCancelOrGracefulShutdown: {
+          self.stop()
+        })
+    } catch {
+      end = .failure(error)
+    }
+    server.phase.update { $0 = .stopped }
+    await onEvent(.stopped)
+    try end.get()
+  }
+
+  /// Begins to stop: nothing new is taken, sessions end, and ``run()`` returns soon.
+  public func stop() {
+    server.phase.update { phase in
+      if phase < .stopping { phase = .stopping }
+    }
+  }
+
+  func listens(at address: PeerAddress, http: Bool) async {
+    addresses.update { addresses in
+      if http { addresses.http = address } else { addresses.grpc = address }
+    }
+    logger.info(
+      "listening", metadata: ["url": "\(http ? "http" : "grpc")://\(address)"])
+    await onEvent(http ? .listeningHTTP(address) : .listening(address))
+  }
+
+  /// Goes on to a later phase, unless the node was stopped meanwhile.
+  func enter(_ next: NodePhase) async throws {
+    try server.phase.update { (phase) throws(CancellationError) in
+      guard phase < next else { throw CancellationError() }
+      phase = next
+    }
+    if next == .ready {
+      logger.info("ready", metadata: ["blocks": "\(configuration.blocks)"])
+      await onEvent(.ready)
+    }
+  }
+}

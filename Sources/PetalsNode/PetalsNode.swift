@@ -1,4 +1,0 @@
-import Bloom
-import GRPCCore
-import GRPCNIOTransportHTTP2
-import Hummingbird

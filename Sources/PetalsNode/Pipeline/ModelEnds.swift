@@ -1,0 +1,75 @@
+public import Bloom
+
+/// The two ends of a model, which belong to whoever generates.
+///
+/// The embedding comes before the first block, the language model head after the last; the blocks
+/// between them are the nodes'.
+public final class ModelEnds: Sendable {
+  /// The client's own copy of the model.
+  public let checkpoint: Checkpoint
+  /// Its tokenizer; nil when the folder has none.
+  public let tokenizer: Tokenizer?
+  let embedding: Embedding
+  let head: LanguageModelHead
+
+  /// Maps the ends of a checkpoint.
+  public init(_ checkpoint: Checkpoint, tokenizer: Tokenizer? = nil) {
+    self.checkpoint = checkpoint
+    self.tokenizer = tokenizer
+    embedding = Embedding(checkpoint)
+    head = LanguageModelHead(checkpoint)
+  }
+
+  /// What a route must serve.
+  public var model: Route.Model {
+    Route.Model(
+      fingerprint: checkpoint.fingerprint, layerCount: checkpoint.configuration.layerCount,
+      hiddenSize: checkpoint.configuration.hiddenSize)
+  }
+
+  /// The input of the first block, `[tokens, hidden]`.
+  ///
+  /// - Throws: ``NodeError/Code/invalidArgument`` for an id outside the vocabulary.
+  public func embed(_ tokens: [Int32]) throws -> HiddenStates {
+    do {
+      return try embedding(tokens)
+    } catch {
+      throw NodeError(.invalidArgument, "\(error)")
+    }
+  }
+
+  /// The scores of what may follow, from the last block's output.
+  public func logits(_ hidden: HiddenStates, lastOnly: Bool = false) async throws -> Logits {
+    try await head.logits(hidden, lastOnly: lastOnly)
+  }
+
+  /// The token that a sampler chooses after the last position.
+  ///
+  /// - Throws: ``NodeError/Code/internalFault`` when the scores are no finite numbers: hidden
+  ///   states so large that the last layer norm overflows lead there.
+  func choose(
+    _ sampler: inout Sampler, from logits: Logits, after context: [Int32]
+  ) throws(NodeError) -> Int32 {
+    let scores = logits.last
+    let id = sampler.next(logits: scores, context: context)
+    guard scores[scores.startIndex + Int(id)].isFinite else {
+      throw NodeError(
+        .internalFault, "the scores of the next token are no finite numbers: a node is at fault")
+    }
+    return id
+  }
+
+  /// The text of tokens; nil without a tokenizer.
+  func text(of tokens: [Int32]) -> String? { tokenizer?.decode(tokens) }
+
+  /// What a proof names: the texts, or the ids with commas between them where there is no text.
+  func transcript(of request: PipelineRequest, _ generated: [Int32]) -> SessionSummary.Transcript {
+    SessionSummary.Transcript(
+      input: request.prompt ?? Self.list(request.promptIDs),
+      output: text(of: generated) ?? Self.list(generated))
+  }
+
+  private static func list(_ tokens: [Int32]) -> String {
+    tokens.map(String.init).joined(separator: ",")
+  }
+}

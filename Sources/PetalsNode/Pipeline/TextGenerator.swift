@@ -1,0 +1,100 @@
+import Bloom
+import Foundation
+import Logging
+import Synchronization
+
+/// What lets a node generate text by itself: its own blocks, and peers for the others.
+///
+/// The route is asked for anew by each request, so that peers may come, go and come back.
+final class TextGenerator: Sendable {
+  private let checkpoint: Checkpoint
+  private let clock: any Clock<Duration>
+  private let logger: Logger
+  private let route = Mutex<Reach?>(nil)
+  private let ends = Mutex<ModelEnds?>(nil)
+
+  private struct Reach: Sendable {
+    let transports: [any BlockTransport]
+    let closing: SessionClosing
+  }
+
+  init(checkpoint: Checkpoint, clock: any Clock<Duration>, logger: Logger) {
+    self.checkpoint = checkpoint
+    self.clock = clock
+    self.logger = logger
+  }
+
+  /// Generates through these nodes while the body runs.
+  func run(through transports: [any BlockTransport], _ body: () async throws -> Void) async throws {
+    let closing = SessionClosing(clock: clock, logger: logger)
+    route.withLock { $0 = Reach(transports: transports, closing: closing) }
+    let outcome: Result<Void, any Error>
+    do {
+      outcome = .success(try await body())
+    } catch {
+      outcome = .failure(error)
+    }
+    route.withLock { $0 = nil }
+    await closing.wait()
+    try outcome.get()
+  }
+
+  /// Maps the model's ends and reads its tokenizer, before anyone waits for them.
+  ///
+  /// - Throws: What Bloom throws for a broken tokenizer; a missing one only stops text.
+  @discardableResult
+  func prepare() async throws -> ModelEnds {
+    if let ends = ends.withLock({ $0 }) { return ends }
+    let made = try await offPool { [checkpoint] in
+      let file = checkpoint.directory.appending(path: "tokenizer.json")
+      let hasTokenizer = FileManager.default.fileExists(atPath: file.path(percentEncoded: false))
+      return ModelEnds(
+        checkpoint,
+        tokenizer: hasTokenizer ? try Tokenizer(directory: checkpoint.directory) : nil)
+    }
+    return ends.withLock { ends in
+      // Two requests may have read it at once: one copy stays.
+      if let first = ends { return first }
+      ends = made
+      return made
+    }
+  }
+
+  /// Continues a text, piece by piece.
+  ///
+  /// - Parameter receive: Gets each piece; when it throws, the generation ends.
+  /// - Throws: ``NodeError`` and ``RouteError``; what `receive` throws.
+  func generate(
+    _ request: TextRequest, _ receive: (TextChunk) async throws -> Void
+  ) async throws -> GenerationResult {
+    let ends = try await prepare()
+    guard let tokenizer = ends.tokenizer else {
+      throw NodeError(
+        .failedPrecondition, "\(checkpoint.name) has no tokenizer.json: it cannot read text")
+    }
+    guard let reach = route.withLock({ $0 }) else {
+      throw NodeError(.unavailable, "the node does not serve yet, or stops")
+    }
+    let client = try await PipelineClient.plan(
+      ends, transports: reach.transports, clock: clock, closing: reach.closing)
+    let tokens = try client.generate(
+      PipelineRequest(
+        promptIDs: tokenizer.encode(request.prompt), prompt: request.prompt,
+        maximumNewTokens: request.maximumNewTokens, sampling: request.sampling,
+        seed: request.seed))
+    var text = TextStream(tokenizer)
+    for try await token in tokens {
+      // The last token of a full length comes with the result already there.
+      let reason = await tokens.result?.finishReason
+      let piece = text.append(token.id) + (reason == nil ? "" : text.finish())
+      try await receive(TextChunk(id: token.id, text: piece, finishReason: reason))
+    }
+    let result = try await tokens.collect()
+    if result.finishReason == .endOfSequence {
+      let id = checkpoint.configuration.eosTokenID ?? 0
+      try await receive(
+        TextChunk(id: id, text: text.finish(), finishReason: .endOfSequence))
+    }
+    return result
+  }
+}

@@ -1,0 +1,36 @@
+/// The tokens of one generation, made as they are asked for.
+///
+/// It can be read once. Who stops reading, or is cancelled, ends the sessions on the nodes, which
+/// count what was made until then.
+public struct TokenStream: AsyncSequence, Sendable {
+  /// Asks for one token after another.
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    let run: GenerationRun
+
+    /// The next token; nil after the last.
+    ///
+    /// - Throws: ``NodeError`` that names the peer, or `CancellationError`.
+    public mutating func next() async throws -> GeneratedToken? { try await run.next() }
+  }
+
+  let run: GenerationRun
+
+  /// Reads the tokens.
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(run: run) }
+
+  /// What came of it; nil until the last token was read.
+  public var result: GenerationResult? {
+    get async { await run.result }
+  }
+
+  /// Reads to the end.
+  ///
+  /// - Throws: What the reading throws.
+  public func collect() async throws -> GenerationResult {
+    while try await run.next() != nil {}
+    guard let result = await run.result else {
+      throw NodeError(.internalFault, "a generation ended without a result")
+    }
+    return result
+  }
+}

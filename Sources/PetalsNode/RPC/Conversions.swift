@@ -1,0 +1,78 @@
+import Bloom
+import GRPCCore
+import PipelineRPC
+
+// Between the messages of `plumise.petals` and the node's own types.
+
+extension HiddenStates {
+  /// Checks hidden states from the wire.
+  ///
+  /// - Throws: ``NodeError/Code/invalidArgument`` that says which part is wrong.
+  init(_ message: Plumise_Petals_Tensor, field: String, hidden: Int) throws(NodeError) {
+    do {
+      self = try HiddenStates(WireTensor(message, hidden: hidden))
+    } catch {
+      throw NodeError(.invalidArgument, "\(field): \(error)")
+    }
+  }
+
+  /// Hidden states of a checked tensor.
+  init(_ tensor: WireTensor) throws {
+    try self.init(
+      tokens: tensor.shape.tokens, hidden: tensor.shape.hidden, values: tensor.values)
+  }
+
+  /// A message in the format of `model`, which is what the sender of that one understands.
+  func message(like model: Plumise_Petals_Tensor? = nil) -> Plumise_Petals_Tensor {
+    let type: TensorDataType = model?.dtype == .float16 ? .float16 : .float32
+    let shape = TensorShape(
+      tokens: tokens, hidden: hidden, isBatched: model?.shape.count == 3)
+    return WireTensor(shape: shape, type: type, values: values).message
+  }
+}
+
+extension Plumise_Petals_BlockRange {
+  /// A range for a message.
+  init(_ blocks: LayerRange) {
+    self.init()
+    lower = Int32(blocks.lowerBound)
+    upper = Int32(blocks.upperBound)
+  }
+
+  /// The blocks that a message names.
+  ///
+  /// - Throws: ``NodeError/Code/outOfRange`` for a range that runs backwards.
+  func range() throws(NodeError) -> Range<Int> {
+    guard lower >= 0, upper >= lower else {
+      throw NodeError(.outOfRange, "blocks \(lower) to \(upper) are no range")
+    }
+    return Int(lower)..<Int(upper)
+  }
+}
+
+extension RPCError {
+  /// An error of ours as a gRPC status.
+  init(_ error: NodeError) {
+    let code = Status.Code(rawValue: error.code.rawValue).flatMap(RPCError.Code.init)
+    self.init(code: code ?? .unknown, message: error.message)
+  }
+
+  /// Whatever a handler threw: the client gets a status in any case.
+  init(handling error: any Error) {
+    switch error {
+    case let error as RPCError: self = error
+    case let error as NodeError: self.init(error)
+    case is CancellationError: self.init(code: .cancelled, message: "the call was cancelled")
+    default: self.init(code: .internalError, message: "\(error)")
+    }
+  }
+}
+
+/// Runs a handler and turns what it throws into a gRPC status.
+func answering<Output>(_ handle: () async throws -> Output) async throws -> Output {
+  do {
+    return try await handle()
+  } catch {
+    throw RPCError(handling: error)
+  }
+}

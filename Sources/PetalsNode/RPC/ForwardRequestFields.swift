@@ -1,0 +1,103 @@
+import Bloom
+import PipelineRPC
+
+extension Plumise_Inference_ForwardRequest {
+  /// The hidden states, checked.
+  ///
+  /// - Throws: ``NodeError/Code/invalidArgument``.
+  func tensor(hidden: Int) throws(NodeError) -> WireTensor {
+    do {
+      return try WireTensor(
+        data: hiddenStates, dimensions: shape, type: TensorDataType(name: dtype), hidden: hidden)
+    } catch {
+      throw NodeError(.invalidArgument, "hidden_states: \(error)")
+    }
+  }
+
+  /// Refuses a mask that hides a token: BLOOM's blocks see all that came before.
+  ///
+  /// The service does not say how wide a number of the mask is: the shape tells.
+  /// - Throws: ``NodeError/Code/invalidArgument``.
+  func checkAttentionMask() throws(NodeError) {
+    if attentionMask.isEmpty { return }
+    var count = 1
+    for size in attentionMaskShape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: Int(size))
+      guard !overflow, product > 0 else { throw badMask("its shape is \(attentionMaskShape)") }
+      count = product
+    }
+    guard attentionMask.count.isMultiple(of: count) else {
+      throw badMask("\(attentionMask.count) bytes are no \(count) numbers")
+    }
+    let width = attentionMask.count / count
+    var rest = attentionMask[...]
+    while !rest.isEmpty {
+      guard rest.prefix(width).contains(where: { $0 != 0 }) else {
+        throw badMask("it hides a token, which is not supported: send the tokens alone")
+      }
+      rest = rest.dropFirst(width)
+    }
+  }
+
+  private func badMask(_ reason: String) -> NodeError {
+    NodeError(.invalidArgument, "attention_mask: \(reason)")
+  }
+
+  /// How the next token is chosen; what is not given is as in the HTTP API.
+  ///
+  /// Protobuf cannot tell 0 from nothing: 0 stands for the default, but for the temperature,
+  /// where it asks for the likeliest token.
+  /// - Throws: ``NodeError/Code/invalidArgument``.
+  func sampling() throws(NodeError) -> SamplingParameters {
+    let given = hasParams ? params : .documentedDefaults
+    try check(given.temperature, "temperature", 0...2)
+    try check(given.topP, "top_p", 0...1)
+    let penalty = given.repetitionPenalty == 0 ? 1.2 : given.repetitionPenalty
+    try check(penalty, "repetition_penalty", 1...2)
+    do {
+      return try SamplingParameters(
+        temperature: given.doSample ? given.temperature : 0,
+        topP: given.topP == 0 ? 0.9 : given.topP, repetitionPenalty: penalty)
+    } catch {
+      throw NodeError(.invalidArgument, "params: \(error)")
+    }
+  }
+
+  private func check(
+    _ value: Float, _ field: String, _ range: ClosedRange<Float>
+  ) throws(NodeError) {
+    guard range.contains(value) else {
+      throw NodeError(
+        .invalidArgument,
+        "params.\(field) is \(value): send \(range.lowerBound) to \(range.upperBound)")
+    }
+  }
+
+  /// The prompt to be continued.
+  ///
+  /// - Throws: ``NodeError/Code/invalidArgument``.
+  func textRequest() throws(NodeError) -> TextRequest {
+    guard !metadata.originalPrompt.isEmpty else {
+      throw NodeError(
+        .invalidArgument, "send hidden_states, or metadata.original_prompt for a whole text")
+    }
+    let length = hasParams && params.maxNewTokens != 0 ? Int(params.maxNewTokens) : 128
+    guard (1...4096).contains(length) else {
+      throw NodeError(.invalidArgument, "params.max_new_tokens is \(length): send 1 to 4096")
+    }
+    return TextRequest(
+      prompt: metadata.originalPrompt, maximumNewTokens: length, sampling: try sampling())
+  }
+}
+
+extension Plumise_Inference_GenerationParams {
+  /// WIRE §4's defaults.
+  fileprivate static var documentedDefaults: Self {
+    var params = Self()
+    params.temperature = 0.7
+    params.topP = 0.9
+    params.repetitionPenalty = 1.2
+    params.doSample = true
+    return params
+  }
+}

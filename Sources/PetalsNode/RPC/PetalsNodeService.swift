@@ -1,0 +1,86 @@
+import Bloom
+import GRPCCore
+import PipelineRPC
+
+/// The service `plumise.petals.PetalsNode`.
+struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
+  let server: BlockServer
+  let sessionIdleLimit: Duration
+  let clock: any Clock<Duration>
+
+  func info(
+    request: Plumise_Petals_InfoRequest, context: ServerContext
+  ) async throws -> Plumise_Petals_InfoResponse {
+    server.info.message
+  }
+
+  func forward(
+    request: Plumise_Petals_ForwardRequest, context: ServerContext
+  ) async throws -> Plumise_Petals_ForwardResponse {
+    try await answering {
+      let hidden = try HiddenStates(
+        request.hiddenStates, field: "hidden_states", hidden: server.model.hiddenSize)
+      let output = try await server.forward(
+        hidden, fingerprint: request.modelFingerprint.nonEmpty,
+        blocks: request.hasBlocks ? request.blocks.range() : nil)
+      var response = Plumise_Petals_ForwardResponse()
+      response.hiddenStates = output.message(like: request.hiddenStates)
+      return response
+    }
+  }
+
+  func backward(
+    request: Plumise_Petals_BackwardRequest, context: ServerContext
+  ) async throws -> Plumise_Petals_BackwardResponse {
+    try await answering {
+      let size = server.model.hiddenSize
+      let hidden = try HiddenStates(request.hiddenStates, field: "hidden_states", hidden: size)
+      let gradient = try HiddenStates(
+        request.outputGradient, field: "output_gradient", hidden: size)
+      let output = try await server.backward(
+        input: hidden, outputGradient: gradient,
+        fingerprint: request.modelFingerprint.nonEmpty,
+        blocks: request.hasBlocks ? request.blocks.range() : nil)
+      var response = Plumise_Petals_BackwardResponse()
+      response.inputGradient = output.message(like: request.hiddenStates)
+      return response
+    }
+  }
+
+  func session(
+    request: RPCAsyncSequence<Plumise_Petals_SessionRequest, any Error>,
+    response: RPCWriter<Plumise_Petals_SessionResponse>, context: ServerContext
+  ) async throws {
+    try await answering {
+      let silence = TimeWatch(limit: sessionIdleLimit, clock: clock)
+      try await unlessEnded(by: silence) {
+        try await SessionConversation(server: server, silence: silence).run(request, response)
+      }
+    }
+  }
+
+  /// Runs a session that ends at once when the node stops, or its client is silent for too long.
+  private func unlessEnded(
+    by silence: TimeWatch, _ work: @escaping @Sendable () async throws -> Void
+  ) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await work() }
+      group.addTask {
+        try await server.phase.wait { $0 >= .stopping }
+        throw BlockServer.stopping
+      }
+      group.addTask {
+        try await silence.overdue()
+        throw NodeError(
+          .deadlineExceeded, "the session was silent for \(sessionIdleLimit): open another one")
+      }
+      defer { group.cancelAll() }
+      try await group.next()
+    }
+  }
+}
+
+extension String {
+  /// Protobuf's empty string means that nothing was said.
+  var nonEmpty: String? { isEmpty ? nil : self }
+}

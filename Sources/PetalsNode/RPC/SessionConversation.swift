@@ -1,0 +1,79 @@
+import Bloom
+import GRPCCore
+import PipelineRPC
+
+/// The node's side of one session stream: one open, steps, at most one finish.
+struct SessionConversation: Sendable {
+  let server: BlockServer
+  /// Runs while the node waits for its client.
+  let silence: TimeWatch
+
+  /// Answers requests until the stream ends; the session's memory is given back in any case.
+  func run(
+    _ requests: RPCAsyncSequence<Plumise_Petals_SessionRequest, any Error>,
+    _ responses: RPCWriter<Plumise_Petals_SessionResponse>
+  ) async throws {
+    var session: ServedSession?
+    defer { session?.release() }
+    silence.begin()
+    for try await request in requests {
+      silence.end()
+      defer { silence.begin() }
+      switch (request.kind, session) {
+      case (.open(let open), nil):
+        let opened = try self.open(open)
+        session = opened
+        try await responses.write(.opened(reservedBytes: opened.reservedBytes))
+      case (.step(let step), let session?):
+        try await responses.write(try await self.step(step, in: session))
+      case (.finish(let finish), let session?):
+        let processed = try session.finish(finish.summary())
+        try await responses.write(.finished(processedTokens: processed))
+      case (.open, _?):
+        throw NodeError(.failedPrecondition, "the session is open already")
+      case (.step, nil), (.finish, nil):
+        throw NodeError(.failedPrecondition, "a session begins with open")
+      case (nil, _):
+        throw NodeError(.invalidArgument, "a session request is open, step or finish")
+      }
+    }
+  }
+
+  private func open(_ message: Plumise_Petals_SessionOpen) throws(NodeError) -> ServedSession {
+    let opening = SessionOpening(
+      id: message.sessionID, fingerprint: message.modelFingerprint.nonEmpty, blocks: nil,
+      maximumLength: Int(message.maximumLength))
+    let blocks = message.hasBlocks ? try message.blocks.range() : nil
+    return try server.openSession(opening, blocks: blocks)
+  }
+
+  private func step(
+    _ message: Plumise_Petals_SessionStep, in session: ServedSession
+  ) async throws -> Plumise_Petals_SessionResponse {
+    let hidden = try HiddenStates(
+      message.hiddenStates, field: "hidden_states", hidden: server.model.hiddenSize)
+    let start = message.hasStartFromPosition ? Int(message.startFromPosition) : nil
+    let output = try await session.step(hidden, startFrom: start)
+    var result = Plumise_Petals_SessionStepResult()
+    result.stepID = message.stepID
+    result.hiddenStates = output.hidden.message(like: message.hiddenStates)
+    result.position = Int32(output.position)
+    var response = Plumise_Petals_SessionResponse()
+    response.step = result
+    return response
+  }
+}
+
+extension Plumise_Petals_SessionResponse {
+  static func opened(reservedBytes: Int) -> Self {
+    var response = Self()
+    response.opened.reservedBytes = UInt64(reservedBytes)
+    return response
+  }
+
+  static func finished(processedTokens: Int) -> Self {
+    var response = Self()
+    response.finished.processedTokens = UInt64(processedTokens)
+    return response
+  }
+}

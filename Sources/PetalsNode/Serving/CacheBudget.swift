@@ -1,0 +1,90 @@
+import Synchronization
+
+/// The accounts of a node's cache memory, which all of its sessions share.
+///
+/// A session reserves what it may need at most before its first token: it is refused at the door
+/// rather than in the middle of a sentence. A pass without a session reserves its own tokens.
+final class CacheBudget: Sendable {
+  private struct Accounts: Sendable {
+    var used = 0
+    var sessions = 0
+  }
+
+  private let budget: Int
+  private let bytesPerToken: Int
+  private let accounts = Watched(Accounts())
+
+  /// Accounts for `budget` bytes.
+  init(budget: Int, bytesPerToken: Int) {
+    self.budget = budget
+    self.bytesPerToken = bytesPerToken
+  }
+
+  /// The state of the accounts.
+  var usage: CacheUsage {
+    let accounts = accounts.value
+    return CacheUsage(
+      usedBytes: accounts.used, budgetBytes: budget, sessions: accounts.sessions,
+      bytesPerToken: bytesPerToken)
+  }
+
+  /// Returns once no session holds memory.
+  ///
+  /// - Throws: `CancellationError`.
+  func emptied() async throws {
+    try await accounts.wait { $0.sessions == 0 }
+  }
+
+  /// Reserves the cache of a session or a pass of at most `tokens` tokens.
+  ///
+  /// - Parameter holder: What it is for, in messages.
+  /// - Throws: ``NodeError/Code/resourceExhausted`` when the budget does not allow it.
+  func reserve(tokens: Int, for holder: String) throws(NodeError) -> CacheReservation {
+    let bytes = tokens * bytesPerToken
+    let left: Int? = accounts.update { [budget] accounts in
+      let left = budget - accounts.used
+      guard bytes <= left else { return left }
+      accounts.used += bytes
+      accounts.sessions += 1
+      return nil
+    }
+    if let left {
+      throw NodeError(
+        .resourceExhausted,
+        "\(holder) needs \(bytes) bytes of cache for \(tokens) tokens, but "
+          + "\(max(0, left)) of \(budget) are left: ask for fewer tokens, or another node")
+    }
+    return CacheReservation(bytes: bytes, budget: self)
+  }
+
+  fileprivate func release(_ bytes: Int) {
+    accounts.update { accounts in
+      accounts.used -= bytes
+      accounts.sessions -= 1
+    }
+  }
+}
+
+/// Cache memory that a session holds until it releases it, or is forgotten.
+final class CacheReservation: Sendable {
+  /// What was reserved.
+  let bytes: Int
+  private let budget: CacheBudget
+  private let isHeld = Mutex(true)
+
+  fileprivate init(bytes: Int, budget: CacheBudget) {
+    self.bytes = bytes
+    self.budget = budget
+  }
+
+  deinit { release() }
+
+  /// Gives the memory back; a second time does nothing.
+  func release() {
+    let wasHeld = isHeld.withLock { held in
+      defer { held = false }
+      return held
+    }
+    if wasHeld { budget.release(bytes) }
+  }
+}

@@ -1,0 +1,40 @@
+public import Bloom
+public import EthereumPrimitives
+
+/// What a node says of itself.
+public struct PeerInfo: Hashable, Sendable {
+  /// The checkpoint's name.
+  public let modelName: String
+  /// The checkpoint's fingerprint: equal for equal models, wherever they lie.
+  public let fingerprint: String
+  /// The blocks that it serves, and how many the whole model has.
+  public let blocks: LayerRange
+  /// Numbers in a hidden state.
+  public let hiddenSize: Int
+  /// Whether a pass through its own port succeeded and it is not stopping.
+  public let isReady: Bool
+  /// Its agent's address on the chain.
+  public let agent: Address?
+  /// Time since its start.
+  public let uptime: Duration
+  /// Its cache memory.
+  public let cache: CacheUsage
+  /// Most tokens that one session or pass may hold.
+  public let maximumLength: Int
+
+  /// A description of a node.
+  public init(
+    modelName: String, fingerprint: String, blocks: LayerRange, hiddenSize: Int, isReady: Bool,
+    agent: Address?, uptime: Duration, cache: CacheUsage, maximumLength: Int
+  ) {
+    self.modelName = modelName
+    self.fingerprint = fingerprint
+    self.blocks = blocks
+    self.hiddenSize = hiddenSize
+    self.isReady = isReady
+    self.agent = agent
+    self.uptime = uptime
+    self.cache = cache
+    self.maximumLength = maximumLength
+  }
+}

@@ -1,0 +1,102 @@
+import Bloom
+import Synchronization
+
+/// A session on the node's side: it owns its cache and gives it back at the end.
+final class ServedSession: Sendable {
+  /// The client's name of the session.
+  let id: String
+  private let server: BlockServer
+  private let shard: Shard
+  private let reservation: CacheReservation
+
+  private struct State: Sendable {
+    var progress: SessionProgress
+    /// Nil once the session gave its memory back; a step under way holds on to it until it ends.
+    var cache: KeyValueCache?
+    var isBusy = false
+    var isFinished = false
+  }
+
+  private let state: Mutex<State>
+
+  init(
+    id: String, maximumLength: Int, server: BlockServer, shard: Shard,
+    reservation: CacheReservation
+  ) {
+    self.id = id
+    self.server = server
+    self.shard = shard
+    self.reservation = reservation
+    state = Mutex(
+      State(
+        progress: SessionProgress(maximumLength: maximumLength),
+        cache: shard.makeCache(maximumLength: maximumLength)))
+  }
+
+  /// Bytes that the session holds.
+  var reservedBytes: Int { reservation.bytes }
+
+  /// Hidden states through the node's blocks, after what the cache holds.
+  ///
+  /// - Parameters:
+  ///   - hidden: `[tokens, hidden]`.
+  ///   - start: Where the cache is rolled back to first; nil goes on at its end.
+  /// - Returns: The hidden states after the last block, and the tokens in the cache.
+  /// - Throws: ``NodeError``; after an error other than a refusal the session is of no more use.
+  func step(
+    _ hidden: HiddenStates, startFrom start: Int? = nil
+  ) async throws -> (hidden: HiddenStates, position: Int) {
+    try server.checkServing()
+    try server.model.check(hidden)
+    let (cache, position) = try begin(tokens: hidden.tokens, from: start)
+    defer { state.withLock { $0.isBusy = false } }
+    let output = try await server.compute { [shard] in
+      if let start { try cache.truncate(to: start) }
+      return try await shard.forward(hidden, cache: cache)
+    }
+    return (output, position + hidden.tokens)
+  }
+
+  private func begin(
+    tokens: Int, from start: Int?
+  ) throws(NodeError) -> (cache: KeyValueCache, position: Int) {
+    try state.withLock { state throws(NodeError) in
+      guard let cache = state.cache, !state.isFinished else {
+        throw NodeError(.failedPrecondition, "session \(id) is finished")
+      }
+      if state.isBusy {
+        throw NodeError(.failedPrecondition, "session \(id) still computes a step: wait for it")
+      }
+      let position = try state.progress.advance(by: tokens, from: start)
+      state.isBusy = true
+      return (cache, position)
+    }
+  }
+
+  /// Ends the session, and counts what it was for.
+  ///
+  /// - Returns: Tokens that went through the node's blocks.
+  /// - Throws: ``NodeError`` for a summary that cannot be, or a second one.
+  func finish(_ summary: SessionSummary) throws(NodeError) -> Int {
+    let tokens = try state.withLock { state throws(NodeError) in
+      if state.isFinished {
+        throw NodeError(.failedPrecondition, "session \(id) is finished already")
+      }
+      try state.progress.check(summary)
+      state.isFinished = true
+      return state.progress.processedTokens
+    }
+    server.record(summary)
+    release()
+    return tokens
+  }
+
+  /// Gives the cache back; a second time does nothing.
+  func release() {
+    state.withLock { state in
+      state.isFinished = true
+      state.cache = nil
+    }
+    reservation.release()
+  }
+}

@@ -1,0 +1,174 @@
+import Bloom
+import GRPCCore
+import GRPCNIOTransportHTTP2
+import PipelineRPC
+import Synchronization
+
+/// A session on a node at the other end of a stream.
+///
+/// One task holds the stream and hands its answers to a mailbox; steps write from the task that
+/// takes them. So a step can be given up while the stream lives on to carry the summary.
+final class GRPCSession: BlockSession {
+  typealias Service = Plumise_Petals_PetalsNode.Client<HTTP2ClientTransport.Posix>
+  typealias Request = Plumise_Petals_SessionRequest
+
+  private enum Link: Sendable {
+    case connecting
+    case open(RPCWriter<Request>)
+    case closed
+
+    var isConnecting: Bool {
+      if case .connecting = self { true } else { false }
+    }
+
+    var isClosed: Bool {
+      if case .closed = self { true } else { false }
+    }
+  }
+
+  private struct Handle: Sendable {
+    var task: Task<Void, Never>?
+    var lastStep: UInt64 = 0
+  }
+
+  let peer: String
+  private let stepLimit: Duration
+  private let watch: TimeWatch
+  private let link = Watched(Link.connecting)
+  private let mailbox = Mailbox<Plumise_Petals_SessionResponse.OneOf_Kind>(capacity: 4)
+  private let handle = Mutex(Handle())
+
+  init(peer: String, stepLimit: Duration, clock: any Clock<Duration>) {
+    self.peer = peer
+    self.stepLimit = stepLimit
+    watch = TimeWatch(limit: stepLimit, clock: clock)
+  }
+
+  /// Begins the stream, in a task that ends with the session or with its scope.
+  func start(service: Service, in calls: TaskScope) {
+    let task = calls.spawn { await self.run(service) }
+    handle.withLock { $0.task = task }
+  }
+
+  private func run(_ service: Service) async {
+    await withTaskGroup(of: NodeError.self) { group in
+      group.addTask { await self.converse(service) }
+      group.addTask {
+        do {
+          try await self.watch.overdue()
+          return NodeError(
+            .deadlineExceeded, "it did not answer a step within \(self.stepLimit)",
+            peer: self.peer)
+        } catch {
+          return NodeError(.cancelled, "the session was ended", peer: self.peer)
+        }
+      }
+      if let reason = await group.next() { mailbox.close(reason) }
+      link.update { $0 = .closed }
+      group.cancelAll()
+    }
+  }
+
+  private func converse(_ service: Service) async -> NodeError {
+    do {
+      try await service.session(options: .petals) { writer in
+        self.link.update { link in
+          if case .connecting = link { link = .open(writer) }
+        }
+        try await self.link.wait { $0.isClosed }
+      } onResponse: { response in
+        defer { self.link.update { $0 = .closed } }
+        for try await message in response.messages {
+          guard let kind = message.kind else { continue }
+          guard self.mailbox.deliver(kind) else {
+            throw NodeError(.internalFault, "it answers what it was not asked", peer: self.peer)
+          }
+        }
+      }
+      return NodeError(.unavailable, "the node ended the session", peer: peer)
+    } catch {
+      return NodeError(calling: peer, error)
+    }
+  }
+
+  /// Asks for the session, and waits for the node's word.
+  func open(_ opening: SessionOpening) async throws {
+    var request = Request()
+    request.open.sessionID = opening.id
+    request.open.modelFingerprint = opening.fingerprint ?? ""
+    if let blocks = opening.blocks { request.open.blocks = Plumise_Petals_BlockRange(blocks) }
+    request.open.maximumLength = Int32(clamping: opening.maximumLength)
+    try await link.wait { !$0.isConnecting }
+    try await write(request)
+    guard case .opened = try await mailbox.next() else { throw unexpected }
+  }
+
+  func step(
+    _ hidden: HiddenStates, startFrom start: Int?
+  ) async throws -> (hidden: HiddenStates, position: Int) {
+    let id = handle.withLock { handle in
+      handle.lastStep += 1
+      return handle.lastStep
+    }
+    var request = Request()
+    request.step.stepID = id
+    request.step.hiddenStates = hidden.message()
+    if let start { request.step.startFromPosition = Int32(clamping: start) }
+    watch.begin()
+    defer { watch.end() }
+    try await write(request)
+    while true {
+      guard case .step(let result) = try await mailbox.next() else { throw unexpected }
+      // An earlier number answers a step that was given up.
+      guard result.stepID == id else { continue }
+      let output = try HiddenStates(
+        answer: result.hiddenStates, field: "hidden_states", from: peer, like: hidden)
+      return (output, Int(result.position))
+    }
+  }
+
+  func finish(_ summary: SessionSummary) async throws -> Int {
+    var request = Request()
+    request.finish = Plumise_Petals_SessionFinish(summary)
+    watch.begin()
+    defer { watch.end() }
+    try await write(request)
+    while true {
+      switch try await mailbox.next() {
+      case .finished(let finished):
+        link.update { $0 = .closed }
+        return Int(clamping: finished.processedTokens)
+      case .step: continue  // The answer to a step that was given up.
+      case .opened: throw unexpected
+      }
+    }
+  }
+
+  func cancel() {
+    link.update { $0 = .closed }
+    handle.withLock { $0.task }?.cancel()
+  }
+
+  private func write(_ request: Request) async throws {
+    guard case .open(let writer) = link.value else { throw await reason() }
+    do {
+      try await writer.write(request)
+    } catch {
+      try Task.checkCancellation()
+      throw await reason()
+    }
+  }
+
+  /// Why the stream ended: the node's status says more than a write that failed.
+  private func reason() async -> any Error {
+    do {
+      while true { _ = try await mailbox.next() }
+    } catch {
+      return error
+    }
+  }
+
+  private var unexpected: NodeError {
+    NodeError(.internalFault, "its answer does not fit the request", peer: peer)
+  }
+}

@@ -1,0 +1,68 @@
+import GRPCCore
+import GRPCNIOTransportHTTP2
+
+// What both ends of a connection agree on beyond gRPC's own defaults. Messages hold hidden
+// states: 8 MiB for a full context of bloom-560m. The windows take a message whole, and nothing
+// waits to be sent together with something else: the next token waits for this one.
+
+/// Largest message that a client takes, in bytes; servers set their own by model.
+private let largestAnswer = 256 << 20
+private let window = 16 << 20
+private let frame = 1 << 20
+/// Calls that one connection may have open at a time.
+private let mostStreams = 256
+
+extension CallOptions {
+  /// Options of every call.
+  static var petals: CallOptions {
+    var options = CallOptions.defaults
+    options.maxRequestMessageBytes = largestAnswer
+    options.maxResponseMessageBytes = largestAnswer
+    return options
+  }
+}
+
+extension ClientTransport where Self == HTTP2ClientTransport.Posix {
+  /// A connection to a node, without encryption: the network's nodes speak plain HTTP/2.
+  static func petals(to address: PeerAddress) throws -> Self {
+    var config = HTTP2ClientTransport.Posix.Config.defaults
+    config.http2.targetWindowSize = window
+    config.http2.maxFrameSize = frame
+    config.connection.flushCoalescing = nil
+    // Who asks again soon after a failure should find out soon whether the node is back.
+    config.backoff = .init(
+      initial: .milliseconds(50), max: .seconds(2), multiplier: 1.6, jitter: 0.2)
+    let target: any ResolvableTarget =
+      if address.host.contains(":") {
+        .ipv6(address: address.host, port: address.port)
+      } else if address.host.isIPv4 {
+        .ipv4(address: address.host, port: address.port)
+      } else {
+        .dns(host: address.host, port: address.port)
+      }
+    return try .http2NIOPosix(target: target, transportSecurity: .plaintext, config: config)
+  }
+}
+
+extension ServerTransport where Self == HTTP2ServerTransport.Posix {
+  /// A listener of a node.
+  ///
+  /// - Parameter largestRequest: In bytes; a longer message ends its call before it is read.
+  static func petals(on address: SocketAddress, largestRequest: Int) -> Self {
+    var config = HTTP2ServerTransport.Posix.Config.defaults
+    config.http2.targetWindowSize = window
+    config.http2.maxFrameSize = frame
+    config.http2.maxConcurrentStreams = mostStreams
+    config.connection.flushCoalescing = nil
+    config.rpc.maxRequestPayloadSize = largestRequest
+    return .http2NIOPosix(address: address, transportSecurity: .plaintext, config: config)
+  }
+}
+
+extension String {
+  /// Whether this is an address of four numbers.
+  var isIPv4: Bool {
+    let parts = split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
+  }
+}

@@ -1,0 +1,37 @@
+/// Runs a body with connections to peers.
+///
+/// A connection is made at the first call. When the body ends, sessions that it left open are
+/// ended and every connection is closed; nothing runs afterwards.
+///
+/// - Parameters:
+///   - peers: Where the nodes listen.
+///   - limits: How long calls may take.
+///   - clock: What measures that.
+///   - body: Gets the transports in the order of the peers.
+public func withGRPCTransports<Result: Sendable>(
+  _ peers: [PeerAddress], limits: TransportLimits = TransportLimits(),
+  clock: any Clock<Duration> = ContinuousClock(),
+  _ body: ([GRPCTransport]) async throws -> Result
+) async throws -> Result {
+  let calls = TaskScope()
+  let transports = try peers.map {
+    try GRPCTransport($0, limits: limits, clock: clock, calls: calls)
+  }
+  return try await withThrowingDiscardingTaskGroup { group in
+    for transport in transports {
+      group.addTask { try await transport.client.runConnections() }
+    }
+    let outcome: Swift.Result<Result, any Error>
+    do {
+      outcome = .success(try await body(transports))
+    } catch {
+      outcome = .failure(error)
+    }
+    await calls.cancelAndWait()
+    for transport in transports { transport.client.beginGracefulShutdown() }
+    // No call is left to wait for, and a peer that accepted and never spoke would hold a graceful
+    // end for ever.
+    group.cancelAll()
+    return try outcome.get()
+  }
+}
