@@ -1,0 +1,50 @@
+public import Bloom
+public import Logging
+public import MockWeb3
+public import PetalsNode
+public import PlumiseWire
+
+/// What a network for a test is like.
+public struct NetworkPlan: Sendable {
+  /// The blocks of each node, in order; disjoint and complete.
+  public var blocks: [LayerRange]
+  /// The model that they serve.
+  public var model: ModelEnds
+  /// How the chain starts.
+  public var chain: ChainConfiguration
+  /// The words in which the nodes report and that the oracle takes.
+  public var dialect: ReportDialect
+  /// Whether the oracle takes reports of registered agents alone.
+  public var oracleAsksChain: Bool
+  /// The time between a node's reports, on the network's manual clock.
+  public var reportInterval: Duration
+  /// Where the parts log.
+  public var logger: Logger
+
+  /// A plan in which `nodes` nodes share a model's blocks as evenly as it goes.
+  ///
+  /// - Parameters:
+  ///   - nodes: 1 to the number of the model's blocks.
+  ///   - model: Nil takes ``TinyModel``.
+  /// - Throws: `LayerRangeError` when the model has fewer blocks than there are nodes.
+  public init(nodes: Int = 2, model: ModelEnds? = nil) throws {
+    let model = try model ?? TinyModel.ends()
+    let layers = model.checkpoint.configuration.layerCount
+    self.init(blocks: try LayerRange.split(layerCount: layers, into: nodes), model: model)
+  }
+
+  /// A plan with the given split.
+  ///
+  /// - Parameters:
+  ///   - blocks: One range a node.
+  ///   - model: What they are ranges of.
+  public init(blocks: [LayerRange], model: ModelEnds) {
+    self.blocks = blocks
+    self.model = model
+    chain = ChainConfiguration()
+    dialect = .documented
+    oracleAsksChain = true
+    reportInterval = .seconds(60)
+    logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }
+  }
+}
