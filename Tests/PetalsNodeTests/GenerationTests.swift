@@ -1,0 +1,221 @@
+import Bloom
+import EthereumPrimitives
+import PetalsNode
+import PlumiseWire
+import Testing
+
+@Suite("Generation through a pipeline")
+struct GenerationTests {
+  let model: TinyModel
+
+  init() throws { model = try TinyModel() }
+
+  @Test(
+    "One, two, three and 24 nodes generate the tokens of the reference",
+    arguments: [[], [12], [8, 16], Array(1...23)], Reach.allCases)
+  func reference(cuts: [Int], reach: Reach) async throws {
+    try await withNodes(of: model, cuts: cuts) { nodes in
+      try await reach.withTransports(to: nodes) { transports in
+        try await withPipelineClient(model.ends, transports: transports) { client in
+          #expect(client.route.hops.map(\.blocks) == nodes.map(\.configuration.blocks))
+          for name in TinyModel.cases {
+            let expected = try model.ids("\(name).generated_ids")
+            let result = try await client.generate(
+              PipelineRequest(
+                promptIDs: model.ids("\(name).input_ids"), maximumNewTokens: expected.count)
+            ).collect()
+            #expect(result.generatedIDs == expected, "\(name)")
+            #expect(result.finishReason == .length)
+            let first = try #require(result.timeToFirstToken)
+            #expect(first <= result.duration)
+            #expect(result.tokensPerSecond > 0)
+          }
+        }
+      }
+      for node in nodes {
+        #expect(node.metrics.snapshot.totalTokens == 48)
+        #expect(node.metrics.snapshot.totalRequests == 4)
+        #expect(node.info.cache.usedBytes == 0)
+      }
+    }
+  }
+
+  @Test("Both nodes count the same and prove the same texts, each in its own name")
+  func metrics() async throws {
+    let agents = try ["aa", "bb"].map { byte in
+      try Address("0x" + String(repeating: byte, count: 20))
+    }
+    let model = model
+    try await withNodes(
+      of: model, cuts: [12],
+      configure: { $0.agent = agents[$0.blocks.lowerBound == 0 ? 0 : 1] }
+    ) { nodes in
+      try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
+        let result = try await client.generate(
+          PipelineRequest(
+            promptIDs: model.ids("case2.input_ids"), prompt: "the prompt", maximumNewTokens: 9)
+        ).collect()
+        let text = try #require(result.text)
+        for (node, agent) in zip(nodes, agents) {
+          #expect(node.metrics.snapshot.totalTokens == 9)
+          #expect(node.metrics.snapshot.totalLatency <= result.duration)
+          let proof = try #require(node.metrics.proofs.pending.first)
+          #expect(
+            proof
+              == InferenceProof(
+                model: model.checkpoint.name, input: "the prompt", output: text, agent: agent,
+                tokenCount: 9))
+        }
+        let latencies = nodes.map(\.metrics.snapshot.totalLatency)
+        #expect(latencies[0] == latencies[1])
+      }
+    }
+  }
+
+  @Test("Concurrent generations equal those that run alone")
+  func concurrent() async throws {
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
+        try await withThrowingDiscardingTaskGroup { group in
+          for number in 0..<20 {
+            group.addTask {
+              let name = TinyModel.cases[number % TinyModel.cases.count]
+              let expected = try model.ids("\(name).generated_ids")
+              let result = try await client.generate(
+                PipelineRequest(
+                  promptIDs: model.ids("\(name).input_ids"), maximumNewTokens: expected.count)
+              ).collect()
+              #expect(result.generatedIDs == expected, "\(name)")
+            }
+          }
+        }
+      }
+      for node in nodes {
+        #expect(node.metrics.snapshot.totalTokens == 240)
+        #expect(node.info.cache.usedBytes == 0)
+      }
+    }
+  }
+
+  @Test("The same seed draws the same tokens, through any nodes")
+  func seeded() async throws {
+    let sampling = try SamplingParameters(temperature: 1, topP: 0.9, repetitionPenalty: 1.2)
+    var drawn: [[Int32]] = []
+    for cuts in [[], [5], [12]] {
+      let ids = try await withNodes(of: model, cuts: cuts) { nodes in
+        try await withPipelineClient(model.ends, transports: nodes.map(\.transport)) { client in
+          try await client.generate(
+            PipelineRequest(
+              promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 16, sampling: sampling,
+              seed: 7)
+          ).collect().generatedIDs
+        }
+      }
+      drawn.append(ids)
+    }
+    #expect(drawn[0] == drawn[1] && drawn[1] == drawn[2])
+  }
+
+  @Test("Tokens come one by one, and who stops reading is counted for those it read")
+  func streaming() async throws {
+    let expected = try model.ids("case2.generated_ids")
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
+        var read: [Int32] = []
+        let tokens = try client.generate(
+          PipelineRequest(promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 12))
+        for try await token in tokens {
+          #expect(token.index == read.count)
+          read.append(token.id)
+          if read.count == 5 { break }
+        }
+        #expect(read == Array(expected.prefix(5)))
+      }
+      for node in nodes {
+        try await node.waitUntilIdle()
+        #expect(node.metrics.snapshot.totalTokens == 5)
+      }
+    }
+  }
+
+  @Test("A cancelled generation ends its sessions on every node")
+  func cancelled() async throws {
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
+        let request = try PipelineRequest(
+          promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 2000)
+        let (begun, signal) = AsyncStream<Void>.makeStream()
+        let generation = Task {
+          for try await _ in try client.generate(request) { signal.yield() }
+        }
+        for await _ in begun { break }
+        generation.cancel()
+        await #expect(throws: CancellationError.self) { try await generation.value }
+        for node in nodes { try await node.waitUntilIdle() }
+      }
+    }
+  }
+
+  @Test("A prompt and new tokens beyond the model's length are refused")
+  func tooLong() async throws {
+    try await withNodes(of: model, cuts: []) { nodes in
+      try await withPipelineClient(model.ends, transports: [nodes[0].transport]) { client in
+        let prompt = try model.ids("case2.input_ids")
+        let fits = try PipelineRequest(promptIDs: prompt, maximumNewTokens: 2041)
+        _ = try client.generate(fits)
+        let tooLong = try PipelineRequest(promptIDs: prompt, maximumNewTokens: 2042)
+        let error = #expect(throws: NodeError.self) { try client.generate(tooLong) }
+        #expect(error?.code == .outOfRange)
+      }
+    }
+  }
+
+  @Test("A token outside the vocabulary is refused", arguments: [-1, 512] as [Int32])
+  func vocabulary(id: Int32) async throws {
+    try await withNodes(of: model, cuts: []) { nodes in
+      try await withPipelineClient(model.ends, transports: [nodes[0].transport]) { client in
+        let request = try PipelineRequest(promptIDs: [id], maximumNewTokens: 1)
+        let error = await #expect(throws: NodeError.self) {
+          try await client.generate(request).collect()
+        }
+        #expect(error?.code == .invalidArgument)
+      }
+    }
+  }
+
+  @Test("A peer where nothing listens is named")
+  func unreachable() async throws {
+    let nowhere = try await withNodes(of: model, cuts: []) { try $0[0].boundAddress }
+    let error = try await withNodes(of: model, cuts: [12]) { nodes in
+      await #expect(throws: NodeError.self) {
+        try await withPipelineClient(
+          model.ends, peers: [nodes[0].boundAddress, nowhere]
+        ) { _ in }
+      }
+    }
+    #expect(error?.code == .unavailable)
+    #expect(error?.peer == nowhere.description)
+    #expect(error?.description.contains("cannot be reached") == true, "\(error as Any)")
+  }
+
+  @Test("A peer that stops amid a generation is named")
+  func dead() async throws {
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      let error = try await withPipelineClient(
+        model.ends, peers: nodes.map { try $0.boundAddress }
+      ) { client in
+        let request = try PipelineRequest(
+          promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 2000)
+        return await #expect(throws: NodeError.self) {
+          for try await token in try client.generate(request) where token.index == 3 {
+            nodes[1].stop()
+          }
+        }
+      }
+      #expect(error?.code == .unavailable, "\(error as Any)")
+      let name = try nodes[1].boundAddress.description
+      #expect(error?.peer == name)
+      try await nodes[0].waitUntilIdle()
+    }
+  }
+}
