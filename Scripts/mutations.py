@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Breaks the product on purpose and expects the test that names the broken behaviour to fail.
+
+Every Tests/Mutations/*.patch starts with lines
+
+    Breaks: what the patch breaks
+    Test: ChainRegistrationTests/registerIdempotent
+
+and goes on as a unified diff. Each patch is applied to a scratch copy of the committed tree, the
+copy is built, and the named test has to fail there; before that, all named tests have to pass in
+the untouched copy. Arguments name patches (default: all of them).
+
+The scratch copy keeps a build folder of its own, .build-mutations, so that the binaries of the
+untouched product are never replaced by broken ones; its first build compiles the dependencies too.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PATCHES = ROOT / "Tests" / "Mutations"
+BUILD = ROOT / ".build-mutations"
+LEAST = 10
+# A mutant that hangs is caught: seconds until it is given up.
+PATIENCE = 300
+
+
+def fields(patch):
+    """The head of a patch: its `Breaks` and `Test` lines."""
+    head = patch.read_text().split("\n--- ", 1)[0]
+    found = dict(re.findall(r"^(Breaks|Test): (.+)$", head, re.MULTILINE))
+    if set(found) != {"Breaks", "Test"}:
+        sys.exit(f"mutations: {patch.name} needs the lines 'Breaks: …' and 'Test: Suite/function'")
+    return found["Breaks"], found["Test"]
+
+
+def swift(copy, arguments, configuration, timeout=None):
+    command = ["swift", *arguments, "-c", configuration, "--scratch-path", str(BUILD)]
+    # A broken product may well have warnings; in CI they would be errors.
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    return subprocess.run(
+        command, cwd=copy, env=environment, text=True, capture_output=True, timeout=timeout
+    )
+
+
+def build(copy, configuration):
+    result = swift(copy, ["build", "--build-tests"], configuration)
+    if result.returncode:
+        lines = [line for line in (result.stdout + result.stderr).splitlines() if "error:" in line]
+        sys.exit("mutations: the copy does not build\n" + "\n".join(lines[:5]))
+
+
+def run(copy, test, configuration):
+    """Whether tests ran, and whether they all passed; a crash or a hang is a run that failed."""
+    arguments = ["test", "--skip-build", "--disable-xctest", "--filter", test]
+    try:
+        result = swift(copy, arguments, configuration, PATIENCE)
+    except subprocess.TimeoutExpired:
+        return True, False
+    output = result.stdout + result.stderr
+    ran = re.search(r"Test run with (\d+) tests?", output)
+    crashed = ran is None and "Test run started" in output
+    return crashed or (ran is not None and ran.group(1) != "0"), result.returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("patches", nargs="*", type=pathlib.Path)
+    parser.add_argument("-c", "--configuration", default="release")
+    options = parser.parse_args()
+    patches = options.patches or sorted(PATCHES.glob("*.patch"))
+    if not options.patches and len(patches) < LEAST:
+        sys.exit(f"mutations: {len(patches)} patches, at least {LEAST} are expected")
+
+    survivors = []
+    with tempfile.TemporaryDirectory(prefix="petals-mutations-") as folder:
+        copy = pathlib.Path(folder) / ROOT.name
+        subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(copy)], check=True)
+        print("untouched copy: building", flush=True)
+        build(copy, options.configuration)
+        for test in sorted({fields(patch)[1] for patch in patches}):
+            ran, passed = run(copy, test, options.configuration)
+            if not (ran and passed):
+                sys.exit(f"mutations: {test} has to run and pass before anything is broken")
+        for patch in patches:
+            breaks, test = fields(patch)
+            subprocess.run(["git", "apply", str(patch.resolve())], cwd=copy, check=True)
+            build(copy, options.configuration)
+            ran, passed = run(copy, test, options.configuration)
+            caught = ran and not passed
+            print(f"{'caught  ' if caught else 'SURVIVED'} {patch.stem}: {breaks} ({test})", flush=True)
+            if not caught:
+                survivors.append(patch.stem)
+            subprocess.run(["git", "checkout", "-q", "."], cwd=copy, check=True)
+    print(f"{len(patches) - len(survivors)} of {len(patches)} mutations were caught")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+import Bloom
+import Foundation
+
+/// A checkpoint that opens without complaint and computes nothing but NaN.
+struct BrokenModel {
+  let checkpoint: Checkpoint
+  private let folder: URL
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory
+      .appending(path: "plumise-broken-model-\(UUID().uuidString)")
+    try ModelSynthesizer.synthesize(shape: .tiny, dtype: .f16, into: folder)
+    let weights = folder.appending(path: "model.safetensors")
+    let file = try FileHandle(forUpdating: weights)
+    // The header's length is its first eight bytes; every element after it becomes NaN.
+    let length = try file.read(upToCount: 8) ?? Data()
+    let start =
+      8 + length.enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
+    let end = try file.seekToEnd()
+    try file.seek(toOffset: start)
+    try file.write(contentsOf: Data(repeating: 0xFF, count: Int(end - start)))
+    try file.close()
+    checkpoint = try Checkpoint(directory: folder)
+  }
+
+  func remove() {
+    do {
+      try FileManager.default.removeItem(at: folder)
+    } catch {
+      // The system cleans up after us: these are temporary files.
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import Bloom
+import EthereumPrimitives
+import MockOracle
+import PetalsNode
+import PlumiseTesting
+import PlumiseWire
+import Testing
+
+/// The whole documented flow over sockets, every part real.
+@Suite("The whole network", .timeLimit(.minutes(1)))
+struct EndToEndTests {
+  static let prompt = "Explain quantum computing"
+
+  @Test(
+    "Agents register, serve, generate, prove and report; the oracle verifies and stores",
+    arguments: [1, 2, 3])
+  func theWholeFlow(nodes: Int) async throws {
+    try await withPetalsNetwork(NetworkPlan(nodes: nodes)) { network in
+      // Register and beat.
+      for member in network.nodes {
+        try await member.register()
+        try await member.agent.heartbeat()
+        #expect(network.chain.agent(member.address)?.lastHeartbeat != 0)
+      }
+
+      // Serve and generate: the tokens are those of the whole model in one process.
+      for member in network.nodes { try await member.reporter.start() }
+      let result = try await network.generate(Self.prompt, newTokens: 20)
+      let alone = try await network.generateAlone(Self.prompt, newTokens: 20)
+      #expect(result.generatedIDs == alone)
+      #expect(result.route.hops.map(\.blocks) == network.plan.blocks)
+
+      // Report: the interval passes, and every node's report arrives.
+      try await network.clock.waitForSleepers(nodes)
+      network.clock.advance(by: network.plan.reportInterval)
+      try await network.oracle.waitForReports(nodes)
+
+      for member in network.nodes {
+        // Verified and stored: the oracle's numbers are the node's own.
+        let record = try #require(network.oracle.agent(member.address))
+        #expect(record.processedTokens == Int64(alone.count))
+        #expect(record.tasksCompleted == 1)
+
+        // Proved: the proof binds model, input, output and agent.
+        let stored = try #require(network.oracle.proofs(of: member.address).first)
+        let proof = InferenceProof(
+          model: network.plan.model.checkpoint.name, input: Self.prompt,
+          output: try #require(result.text), agent: member.address,
+          tokenCount: Int64(alone.count))
+        #expect(stored.modelHash == "\(proof.modelHash)")
+        #expect(stored.inputHash == "\(proof.inputHash)")
+        #expect(stored.outputHash == "\(proof.outputHash)")
+        #expect(stored.tokenCount == proof.tokenCount)
+        // The chain takes the same proof from the agent that it names.
+        try await member.agent.verifyInference(proof)
+      }
+    }
+  }
+
+  @Test("An agent that is not registered is refused by the oracle", .petalsNetwork(nodes: 1))
+  func unregistered() async throws {
+    let network = try PetalsNetwork.current
+    let node = try #require(network.nodes.first)
+    node.metrics.recordInference(tokens: 5, latency: .milliseconds(1))
+    let outcome = await node.reporter.reportNow()
+    #expect(!outcome.isAccepted)
+    let entry = try await network.oracle.journal.next { $0.agent == node.address }
+    #expect(entry.status == 403)
+    #expect(network.oracle.agent(node.address) == nil)
+  }
+}
