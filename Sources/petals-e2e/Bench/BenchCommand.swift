@@ -1,0 +1,66 @@
+import ArgumentParser
+import Foundation
+import PlumiseWire
+
+/// `bench`: what this machine and this build do.
+struct BenchCommand: AsyncParsableCommand {
+  /// What can be measured.
+  enum Subject: String, CaseIterable, ExpressibleByArgument {
+    case inference
+    case chain
+    case oracle
+    case fixtures
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure inference, chain, oracle, and how fast the parts start.",
+    discussion: """
+      EXAMPLE
+        petals-e2e bench --only inference --model bloom-560m
+      """)
+
+  @Option(help: "Measure only: \(Subject.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var only: Subject?
+
+  @Option(help: "The model for inference: a folder, tiny, or bloom-560m.")
+  var model = "bloom-560m"
+
+  @Option(help: "How often each figure is taken; the table shows the median.")
+  var runs = 5
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard runs >= 1 else { throw ValidationError("--runs must be at least 1") }
+  }
+
+  func run() async throws {
+    let machine = Machine.current
+    output.note(machine.line)
+    if Machine.isDebugBuild {
+      output.note("this is a debug build: figures are of no use; build with -c release")
+    }
+    var rows: [BenchRow] = []
+    for subject in Subject.allCases where only == nil || only == subject {
+      for row in try await measure(subject) {
+        rows.append(row)
+        if !output.json { output.result(.null, text: row.line) }
+      }
+    }
+    if output.json {
+      output.result(["machine": machine.json, "rows": .array(rows.map(\.json))], text: "")
+    }
+  }
+
+  private func measure(_ subject: Subject) async throws -> [BenchRow] {
+    switch subject {
+    case .inference:
+      let path = try ModelSource(model).folder(quiet: output.quiet).path
+      return try await InferenceBench(path: path, runs: runs).rows()
+    case .chain: return try await ChainBench(runs: runs).rows()
+    case .oracle: return try await OracleBench(runs: runs).rows()
+    case .fixtures: return try await FixtureBench(runs: runs).rows()
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import PlumiseWire
+
+/// One figure: the median of several runs, with the least and the greatest of them.
+struct BenchRow: Sendable {
+  let group: String
+  let name: String
+  let unit: String
+  let values: [Double]
+
+  /// - Parameter values: one for each run, at least one.
+  init(_ group: String, _ name: String, _ unit: String, _ values: [Double]) {
+    precondition(!values.isEmpty, "\(name) was not measured")
+    self.group = group
+    self.name = name
+    self.unit = unit
+    self.values = values.sorted()
+  }
+
+  var median: Double {
+    let middle = values.count / 2
+    return values.count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2
+  }
+
+  var json: JSON {
+    [
+      "group": .string(group), "name": .string(name), "unit": .string(unit),
+      "median": .decimal(median, places: 3), "least": .decimal(values[0], places: 3),
+      "greatest": .decimal(values[values.count - 1], places: 3), "runs": .integer(values.count),
+    ]
+  }
+
+  /// One line of the table.
+  var line: String {
+    let name = name.padding(toLength: 46, withPad: " ", startingAt: 0)
+    let spread =
+      values.count > 1 ? "  (\(Self.text(values[0])) – \(Self.text(values[values.count - 1])))" : ""
+    return "\(group.padding(toLength: 10, withPad: " ", startingAt: 0)) \(name) "
+      + "\(Self.text(median)) \(unit)\(spread)"
+  }
+
+  /// Three digits say what a measurement can say.
+  private static func text(_ value: Double) -> String {
+    let places = abs(value) >= 100 ? 0 : abs(value) >= 10 ? 1 : 2
+    return value.formatted(.number.precision(.fractionLength(places)).grouping(.never))
+  }
+}

@@ -1,0 +1,66 @@
+import EthereumClient
+import EthereumPrimitives
+import Foundation
+import MockWeb3
+import PlumiseWire
+
+/// Raw transfers, each executed and mined in a block of its own before the next is answered.
+struct ChainBench: Sendable {
+  private static let transfers = 2000
+  private static let senders = 8
+
+  let runs: Int
+
+  func rows() async throws -> [BenchRow] {
+    let messages = try Self.messages()
+    var inProcess: [Double] = []
+    var overHTTP: [Double] = []
+    for _ in 0..<runs {
+      let chain = MockWeb3()
+      inProcess.append(
+        try await Rate.measure(Self.transfers) {
+          for message in messages.joined() {
+            try Self.requireHash(await chain.respond(to: message))
+          }
+        })
+      let served = MockWeb3()
+      overHTTP.append(
+        try await served.withServer { address in
+          let transport = HTTPTransport(url: address.url)
+          return try await Rate.measure(Self.transfers) {
+            try await messages.concurrently { own in
+              for message in own { try Self.requireHash(await transport.send(message)) }
+            }
+          }
+        })
+    }
+    return [
+      BenchRow("chain", "transfers, mined one by one, in process", "tx/s", inProcess),
+      BenchRow("chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP),
+    ]
+  }
+
+  /// Signed transfers, for each sender those of its own in the order of their nonces.
+  private static func messages() throws -> [[[UInt8]]] {
+    try DevelopmentAccount.standard.prefix(senders).map { account in
+      try (0..<transfers / senders).map { nonce in
+        let transaction = Transaction(
+          chainID: PlumiseNetwork.chainID, nonce: UInt64(nonce),
+          fee: .legacy(gasPrice: 10_000_000_000), gasLimit: 21_000,
+          to: try Address(bytes: [UInt8](repeating: 7, count: 20)), value: 1)
+        let request: JSON = [
+          "jsonrpc": "2.0", "id": .integer(nonce), "method": "eth_sendRawTransaction",
+          "params": [.string(Hex.encode(transaction.signed(with: account.key).raw))],
+        ]
+        return request.serialized()
+      }
+    }
+  }
+
+  private static func requireHash(_ answer: [UInt8]?) throws {
+    let answer = try JSON.parse(answer ?? [])
+    guard answer["result"]?.stringValue != nil else {
+      throw CommandFailure.failed("the chain refused a transfer: \(answer.text)")
+    }
+  }
+}

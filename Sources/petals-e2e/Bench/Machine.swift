@@ -1,0 +1,66 @@
+import Foundation
+import PlumiseWire
+
+/// Where figures were taken: without it they mean nothing.
+struct Machine: Sendable {
+  let processor: String
+  let cores: Int
+  let blasThreads: String
+  let blasCoreType: String
+
+  static var current: Machine {
+    let environment = ProcessInfo.processInfo.environment
+    return Machine(
+      processor: processorName, cores: ProcessInfo.processInfo.activeProcessorCount,
+      blasThreads: environment["OPENBLAS_NUM_THREADS"] ?? "its own choice",
+      blasCoreType: environment["OPENBLAS_CORETYPE"] ?? "as detected")
+  }
+
+  static var isDebugBuild: Bool {
+    #if DEBUG
+      true
+    #else
+      false
+    #endif
+  }
+
+  var line: String {
+    "\(processor), \(cores) cores; OpenBLAS threads: \(blasThreads), core type: \(blasCoreType)"
+  }
+
+  var json: JSON {
+    [
+      "processor": .string(processor), "cores": .integer(cores),
+      "openblas_threads": .string(blasThreads), "openblas_core_type": .string(blasCoreType),
+      "debug_build": .bool(Self.isDebugBuild),
+    ]
+  }
+
+  /// Mebibytes that this process holds in memory, mapped files included (Linux); nil elsewhere.
+  static var residentMebibytes: Double? {
+    status("VmRSS").map { $0 / 1024 }
+  }
+
+  /// Mebibytes of that which are the process's own, not a file's.
+  static var anonymousMebibytes: Double? {
+    status("RssAnon").map { $0 / 1024 }
+  }
+
+  /// A size of /proc/self/status, in KiB.
+  private static func status(_ name: String) -> Double? {
+    field("/proc/self/status", name)?.split(separator: " ").first.flatMap { Double($0) }
+  }
+
+  private static var processorName: String {
+    field("/proc/cpuinfo", "model name") ?? "unknown processor"
+  }
+
+  /// What stands after a name and a colon; nil where there is no such file, as on macOS.
+  private static func field(_ path: String, _ name: String) -> String? {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8),
+      let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
+      let colon = line.firstIndex(of: ":")
+    else { return nil }
+    return line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+  }
+}

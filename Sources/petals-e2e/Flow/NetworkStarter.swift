@@ -1,0 +1,136 @@
+import Bloom
+import EthereumPrimitives
+import Foundation
+import PetalsNode
+
+/// The first steps of the flow: from nothing to a network whose agents beat on chain.
+struct NetworkStarter: Sendable {
+  let options: NetworkOptions
+  let processes: NetworkProcesses
+  let log: StepLog
+  let keys: KeyFolder
+  let quiet: Bool
+
+  /// Starts everything.
+  /// - Throws: what a step throws; the children that were started until then go on.
+  func start(_ path: String, _ checkpoint: Checkpoint) async throws -> RunningNetwork {
+    let ranges = try CommandFailure.checkingInput {
+      try LayerRange.split(layerCount: checkpoint.configuration.layerCount, into: options.nodes)
+    }
+    let chainArguments = ["chain", "--port", "\(options.ports.chain)"]
+    let (chain, chainURL) = try await service(.chain, chainArguments)
+    let oracleArguments = [
+      "oracle", "--port", "\(options.ports.oracle)", "--dialect", "both", "--chain-rpc", chainURL,
+    ]
+    let (oracle, oracleURL) = try await service(.oracle, oracleArguments)
+    let agents = try await fundedAgents(chainURL)
+    let nodes = try await startNodes(path, ranges, agents, chainURL, oracleURL)
+    let network = RunningNetwork(
+      modelPath: path, checkpoint: checkpoint, chain: chain, chainURL: chainURL, oracle: oracle,
+      oracleURL: oracleURL, nodes: nodes)
+    try await registered(network)
+    try await beating(network)
+    return network
+  }
+
+  /// Finds the model, or makes it.
+  func model() async throws -> (path: String, checkpoint: Checkpoint) {
+    try await log.run("the model is ready") {
+      let source = ModelSource(options.model)
+      let (path, isNew) = try source.folder(quiet: quiet)
+      let origin =
+        switch source {
+        case .folder: ""
+        case .synthesized: isNew ? "made in " : "cached in "
+        }
+      return ((path, try ModelFolder.checkpoint(path)), origin + path)
+    }
+  }
+
+  private func service(
+    _ service: ServiceEvent.Service, _ arguments: [String]
+  ) async throws -> (ServiceProcess, String) {
+    let name = service.rawValue
+    return try await log.run("the \(name) is up") {
+      let child = processes.start(name, arguments)
+      let url = try await withDeadline(.seconds(30), "the \(name) does not answer") {
+        try await child.url(of: service)
+      }
+      return ((child, url), "\(url) (process \(child.processID ?? 0))")
+    }
+  }
+
+  private func fundedAgents(_ chainURL: String) async throws -> [SecretKey] {
+    try await log.run("the agents have coins") {
+      let agents = (0..<options.nodes).map { _ in SecretKey.random() }
+      let chain = ChainAccess(url: chainURL)
+      try await chain.fund(agents.map(\.address))
+      return (agents, "100 PLM for each of \(agents.count) agents")
+    }
+  }
+
+  private func startNodes(
+    _ model: String, _ ranges: [LayerRange], _ agents: [SecretKey], _ chain: String,
+    _ oracle: String
+  ) async throws -> [RunningNetwork.Node] {
+    try await log.run("the nodes are up") {
+      let children = try zip(ranges, agents).enumerated().map { index, part in
+        let (blocks, key) = part
+        return processes.start(
+          "node \(index + 1) (blocks \(blocks))",
+          [
+            "node", "--model", model, "--blocks", "\(blocks)",
+            "--port", "\(options.ports.node(index))",
+            "--key-file", try keys.write(key, name: "node-\(index + 1)"),
+            "--chain-rpc", chain, "--oracle", oracle,
+            "--report-interval", "\(options.reportInterval)",
+          ])
+      }
+      let urls = try await withDeadline(.seconds(60), "a node does not answer") {
+        try await children.concurrently { try await $0.url(of: .node) }
+      }
+      let nodes = zip(zip(children, urls), zip(ranges, agents)).map { child, part in
+        RunningNetwork.Node(
+          process: child.0, blocks: part.0, key: part.1,
+          peer: child.1.replacing("grpc://", with: ""))
+      }
+      let detail = nodes.map { "\($0.blocks) on \($0.peer) (process \($0.process.processID ?? 0))" }
+      return (nodes, detail.joined(separator: ", "))
+    }
+  }
+
+  private func registered(_ network: RunningNetwork) async throws {
+    let chain = ChainAccess(url: network.chainURL)
+    try await log.run("the agents are registered on chain") {
+      let names = try await withDeadline(.seconds(30), "an agent is not registered") {
+        try await network.nodes.concurrently { node in
+          try await node.process.event { if case .registered = $0 { true } else { nil } }
+          let status = try await chain.status(of: node.agent)
+          guard status.isRegistered else {
+            throw CommandFailure.failed("the chain does not know agent \(node.agent)")
+          }
+          return status.metadata
+        }
+      }
+      return ((), names.joined(separator: ", "))
+    }
+  }
+
+  private func beating(_ network: RunningNetwork) async throws {
+    let chain = ChainAccess(url: network.chainURL)
+    try await log.run("the agents' heartbeats are on chain") {
+      let times = try await withDeadline(.seconds(30), "an agent sends no heartbeat") {
+        try await network.nodes.concurrently { node in
+          try await node.process.event { if case .heartbeat = $0 { true } else { nil } }
+          let status = try await chain.status(of: node.agent)
+          guard status.lastHeartbeat > 0 else {
+            throw CommandFailure.failed("the chain saw no heartbeat of agent \(node.agent)")
+          }
+          return status.lastHeartbeat
+        }
+      }
+      let last = Date(timeIntervalSince1970: Double(times.max() ?? 0))
+      return ((), "the last at \(last.formatted(.iso8601))")
+    }
+  }
+}

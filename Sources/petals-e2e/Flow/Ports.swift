@@ -1,0 +1,56 @@
+import EthereumPrimitives
+import Foundation
+
+/// Which ports a network takes.
+enum PortChoice: String, CaseIterable, Sendable {
+  /// Those of the documentation: chain 26902, oracle 3100, nodes from 31330.
+  case documented
+  /// Any free ones.
+  case auto
+
+  var chain: Int { self == .documented ? 26902 : 0 }
+  var oracle: Int { self == .documented ? 3100 : 0 }
+
+  func node(_ index: Int) -> Int { self == .documented ? 31330 + index : 0 }
+
+  /// Every port that must be free before anything starts.
+  func fixed(nodes: Int) -> [Int] {
+    self == .auto ? [] : [chain, oracle] + (0..<nodes).map(node)
+  }
+}
+
+/// Asks the system about a port on this machine.
+enum LocalPort {
+  /// Whether nothing listens on the port of 127.0.0.1.
+  static func isFree(_ port: Int) -> Bool {
+    let socket = socket(AF_INET, Int32(streamSocket), 0)
+    guard socket >= 0 else { return false }
+    defer { close(socket) }
+    // As servers do: connections that linger after their end do not hold a port.
+    var yes: Int32 = 1
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = in_port_t(UInt16(clamping: port)).bigEndian
+    address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+    return withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+      }
+    }
+  }
+
+  /// - Throws: `CommandFailure` (wrong input) that names the first port in use.
+  static func requireFree(_ ports: [Int]) throws {
+    for port in ports where !isFree(port) {
+      throw CommandFailure.wrongInput(
+        "port \(port) is in use; stop what listens there, or take free ports with --ports auto")
+    }
+  }
+
+  #if canImport(Glibc)
+    private static let streamSocket = SOCK_STREAM.rawValue
+  #else
+    private static let streamSocket = SOCK_STREAM
+  #endif
+}

@@ -1,0 +1,43 @@
+import Synchronization
+
+/// Runs steps one after another, times each, and prints a line for it as soon as it is done.
+final class StepLog: Sendable {
+  private let done = Mutex<[Step]>([])
+  private let clock = ContinuousClock()
+  private let print: @Sendable (String) -> Void
+
+  /// - Parameter print: gets each step's line.
+  init(print: @escaping @Sendable (String) -> Void) {
+    self.print = print
+  }
+
+  var steps: [Step] { done.withLock { $0 } }
+
+  /// Runs a step.
+  /// - Parameters:
+  ///   - title: what holds when the step has passed.
+  ///   - body: does it; gives a value for later steps and a detail for the reader.
+  /// - Throws: what the body throws, after the step was recorded as failed.
+  func run<R>(_ title: String, _ body: () async throws -> (R, detail: String)) async throws -> R {
+    let began = clock.now
+    do {
+      let (value, detail) = try await body()
+      record(Step(title: title, passed: true, duration: clock.now - began, detail: detail))
+      return value
+    } catch is CancellationError {
+      // Something else ended the flow, and says so itself.
+      record(
+        Step(title: title, passed: false, duration: clock.now - began, detail: "not finished"))
+      throw CancellationError()
+    } catch {
+      let detail = String(describing: error).onOneLine
+      record(Step(title: title, passed: false, duration: clock.now - began, detail: detail))
+      throw error
+    }
+  }
+
+  private func record(_ step: Step) {
+    done.withLock { $0.append(step) }
+    print(step.line)
+  }
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Foundation
+import PlumiseWire
+
+/// `up`: the network of `run`, left running for other programs to use.
+struct UpCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "up",
+    abstract: "Start chain, oracle and nodes, print their URLs and keys, run until Ctrl-C.",
+    discussion: """
+      EXAMPLE
+        petals-e2e up --model tiny --ports auto --json
+      """)
+
+  @OptionGroup var network: NetworkOptions
+
+  @Flag(help: .hidden)
+  var exitWithStdin = false
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes))
+    let log = StepLog { line in output.note(line) }
+    let session = NetworkSession(
+      options: network, log: log, stops: StopRequests(watchingStandardInput: exitWithStdin),
+      quiet: output.quiet)
+    let wasUp = Once()
+    let outcome = await session.run(prepare: { _ in }) { network, _ in
+      output.result(Self.json(network), text: Self.text(network))
+      _ = wasUp.isFirst()
+      // Nothing more to do: the user's wish to stop, or a child's end, cancels this.
+      for await _ in AsyncStream<Never>.makeStream().stream {}
+      throw CancellationError()
+    }
+    // Being stopped is what `up` waits for; only before it was up is that a failure.
+    if case .interrupted = outcome, !wasUp.isFirst() { return }
+    if let failure = outcome.failure { throw failure }
+  }
+
+  private static func json(_ network: RunningNetwork) -> JSON {
+    [
+      "event": "up",
+      "model": .string(network.modelPath),
+      "chain": .string(network.chainURL),
+      "oracle": .string(network.oracleURL),
+      "nodes": .array(
+        network.nodes.map { node in
+          [
+            "peer": .string(node.peer), "blocks": .string("\(node.blocks)"),
+            "agent": .string(node.agent.checksummed), "key": .string(node.key.exposedHex()),
+            "pid": .integer(node.process.processID ?? 0),
+          ]
+        }),
+    ]
+  }
+
+  private static func text(_ network: RunningNetwork) -> String {
+    let nodes = network.nodes.map { node in
+      "\(node.process.name)  grpc://\(node.peer)  agent \(node.agent.checksummed)  "
+        + "key \(node.key.exposedHex())"
+    }
+    return """
+
+      model   \(network.modelPath)
+      chain   \(network.chainURL)
+      oracle  \(network.oracleURL)
+      \(nodes.joined(separator: "\n"))
+
+      up; Ctrl-C stops everything
+      """
+  }
+}

@@ -1,0 +1,127 @@
+import ArgumentParser
+import Bloom
+import Foundation
+import PetalsNode
+
+/// `forward`: hidden states through blocks, as numbers in a file.
+struct ForwardCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "forward",
+    abstract: "Send tokens or hidden states through blocks and write what comes out.",
+    discussion: """
+      The output holds hidden_states [tokens, hidden], the last block's output before ln_f; logits
+      [tokens, vocab] when the last block is included; embeddings with --token-ids; grad_input
+      with --grad-output. All are F32.
+
+      EXAMPLE
+        petals-e2e forward --model model --token-ids 1,2,3 --output out.safetensors
+        petals-e2e forward --model model --blocks 12-23 --input in.safetensors --output out.safetensors
+      """)
+
+  @Option(help: "The model's folder.")
+  var model: String
+
+  @Option(help: "The blocks to go through, first-last; all when not given.")
+  var blocks: String?
+
+  @Option(
+    name: .customLong("token-ids"),
+    help: "The token ids to begin with, with commas between them.")
+  var tokenIDs: TokenIDs?
+
+  @Option(help: "A safetensors file with hidden_states: the input of the first of the blocks.")
+  var input: String?
+
+  @Option(name: .customLong("output"), help: "The safetensors file to write.")
+  var outputFile: String
+
+  @Option(help: "A safetensors file with grad_output: adds grad_input to the output.")
+  var gradOutput: String?
+
+  @OptionGroup var peers: PeerOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard (tokenIDs == nil) != (input == nil) else {
+      throw ValidationError("give either --token-ids or --input")
+    }
+  }
+
+  func run() async throws {
+    let checkpoint = try ModelFolder.checkpoint(model)
+    let layerCount = checkpoint.configuration.layerCount
+    let range = try CommandFailure.checkingInput {
+      try blocks.map { try LayerRange(parsing: $0, of: layerCount) } ?? LayerRange(all: layerCount)
+    }
+    let states = try firstStates(checkpoint, range)
+    let gradient = try gradOutput.map { try Self.read("grad_output", from: $0) }
+    try requireShapes(checkpoint, states, gradient)
+
+    var results = TensorFile()
+    if tokenIDs != nil { results.add("embeddings", states) }
+    if let addresses = try peers.addresses() {
+      try await CommandFailure.throughPeers {
+        try await withGRPCTransports(addresses) { transports in
+          let route = try await BlockRoute(transports, for: checkpoint, range)
+          try await pass(states, gradient, through: route, into: &results)
+        }
+      }
+    } else {
+      let shard = try CommandFailure.checkingInput { try Shard(checkpoint, layers: range) }
+      try await pass(states, gradient, through: shard, into: &results)
+    }
+    if range.upperBound == layerCount, let last = results.states("hidden_states") {
+      results.add("logits", try await LanguageModelHead(checkpoint).logits(last))
+    }
+    try results.write(to: outputFile)
+    output.result(
+      ["output": .string(outputFile), "tensors": .array(results.names.map { .string($0) })],
+      text: "\(outputFile): \(results.names.joined(separator: ", "))")
+  }
+
+  private func pass(
+    _ states: HiddenStates, _ gradient: HiddenStates?, through blocks: some BlockPass,
+    into results: inout TensorFile
+  ) async throws {
+    results.add("hidden_states", try await blocks.forward(states))
+    if let gradient {
+      results.add(
+        "grad_input", try await blocks.backward(input: states, outputGradient: gradient))
+    }
+  }
+
+  private func firstStates(_ checkpoint: Checkpoint, _ range: LayerRange) throws -> HiddenStates {
+    if let input { return try Self.read("hidden_states", from: input) }
+    guard range.lowerBound == 0 else {
+      throw CommandFailure.wrongInput(
+        "--token-ids begin at block 0, but --blocks at \(range.lowerBound); give --input")
+    }
+    let tokens = tokenIDs?.values ?? []
+    return try CommandFailure.checkingInput { try Embedding(checkpoint)(tokens) }
+  }
+
+  private func requireShapes(
+    _ checkpoint: Checkpoint, _ states: HiddenStates, _ gradient: HiddenStates?
+  ) throws {
+    let configuration = checkpoint.configuration
+    guard states.hidden == configuration.hiddenSize else {
+      throw CommandFailure.wrongInput(
+        "\(input ?? "input"): hidden_states has \(states.hidden) numbers a token, the model "
+          + "\(configuration.hiddenSize)")
+    }
+    guard states.tokens <= configuration.sequenceLength else {
+      throw CommandFailure.wrongInput(
+        "\(states.tokens) tokens are more than the \(configuration.sequenceLength) of the model")
+    }
+    guard let gradient, let gradOutput else { return }
+    guard gradient.tokens == states.tokens, gradient.hidden == states.hidden else {
+      throw CommandFailure.wrongInput(
+        "\(gradOutput): grad_output is [\(gradient.tokens), \(gradient.hidden)], expected "
+          + "[\(states.tokens), \(states.hidden)]")
+    }
+  }
+
+  private static func read(_ name: String, from path: String) throws -> HiddenStates {
+    try CommandFailure.checkingInput { try Safetensors(URL(filePath: path)).hiddenStates(name) }
+  }
+}

@@ -1,0 +1,24 @@
+import ArgumentParser
+import Bloom
+
+/// How tokens are chosen; the defaults take the likeliest one.
+struct SamplingOptions: ParsableArguments {
+  @Option(help: "0 takes the likeliest token; above, tokens are drawn.")
+  var temperature: Float = 0
+
+  @Option(help: "Draw among the likeliest tokens that together have this probability.")
+  var topP: Float = 1
+
+  @Option(help: "Above 1 makes tokens that occurred less likely.")
+  var repetitionPenalty: Float = 1
+
+  @Option(help: "Where chance begins; the same seed gives the same tokens.")
+  var seed: UInt64 = 0
+
+  func parameters() throws -> SamplingParameters {
+    try CommandFailure.checkingInput {
+      try SamplingParameters(
+        temperature: temperature, topP: topP, repetitionPenalty: repetitionPenalty)
+    }
+  }
+}

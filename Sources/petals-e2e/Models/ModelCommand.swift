@@ -1,0 +1,14 @@
+import ArgumentParser
+
+/// `model`: checkpoints in Hugging Face's layout.
+struct ModelCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "model",
+    abstract: "Make a checkpoint, or see what is in one.",
+    discussion: """
+      EXAMPLE
+        petals-e2e model synthesize --shape tiny --out tiny-model
+        petals-e2e model inspect tiny-model
+      """,
+    subcommands: [ModelSynthesizeCommand.self, ModelInspectCommand.self])
+}

@@ -1,0 +1,46 @@
+import Bloom
+import Foundation
+
+/// Where a model comes from: a folder, or one of the shapes that are made here.
+enum ModelSource: Hashable, Sendable {
+  case folder(String)
+  case synthesized(SyntheticShape)
+
+  /// `tiny` and `bloom-560m` are shapes; anything else is a folder.
+  init(_ text: String) {
+    self = SyntheticShape(rawValue: text).map(ModelSource.synthesized) ?? .folder(text)
+  }
+}
+
+extension ModelSource {
+  /// The model's folder; a model of a known shape is made first if the cache does not hold it.
+  /// - Parameter quiet: whether the making shows no progress.
+  func folder(quiet: Bool) throws -> (path: String, isNew: Bool) {
+    switch self {
+    case .folder(let path): return (path, false)
+    case .synthesized(let shape):
+      let bar = ProgressBar("making \(shape.rawValue)", quiet: quiet)
+      defer { bar.finish() }
+      return try ModelCache().folder(for: shape) { bar.update($0) }
+    }
+  }
+}
+
+/// Opens what the user named, with errors in the user's words.
+enum ModelFolder {
+  /// Opens a checkpoint.
+  /// - Throws: `CommandFailure` (wrong input).
+  static func checkpoint(_ path: String) throws -> Checkpoint {
+    try CommandFailure.checkingInput {
+      try Checkpoint(directory: URL(filePath: path, directoryHint: .isDirectory))
+    }
+  }
+
+  /// The checkpoint's tokenizer; nil when the folder holds none.
+  /// - Throws: `CommandFailure` (wrong input) for one that cannot be read.
+  static func tokenizer(of checkpoint: Checkpoint) throws -> Tokenizer? {
+    let file = checkpoint.directory.appending(path: "tokenizer.json")
+    guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+    return try CommandFailure.checkingInput { try Tokenizer(directory: checkpoint.directory) }
+  }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import ChainAgent
+import EthereumClient
+import EthereumPrimitives
+import InferenceMetrics
+import OracleReporter
+import PlumiseWire
+
+/// The agent that a node acts as, and whom it tells.
+struct AgentOptions: ParsableArguments {
+  @Option(help: "The agent's key: 0x and 64 digits, or a V3 keystore.")
+  var keyFile: String?
+
+  @Option(help: "A file whose first line is the keystore's password.")
+  var passwordFile: String?
+
+  @Option(help: "The oracle to report to.")
+  var oracle: String?
+
+  @Option(help: "Seconds between two reports (60 when not said).", transform: secondsArgument)
+  var reportInterval = 60.0
+
+  @Option(help: "The chain to register on and to prove inferences to.")
+  var chainRpc: String?
+
+  @Option(help: "The id of that chain.")
+  var chainID = PlumiseNetwork.chainID
+
+  func validate() throws {
+    guard reportInterval > 0 else { throw ValidationError("--report-interval must be above 0") }
+    if keyFile == nil && (oracle != nil || chainRpc != nil) {
+      throw ValidationError("--oracle and --chain-rpc need --key-file")
+    }
+  }
+
+  /// The agent's key; nil when none was named.
+  func key() throws -> SecretKey? {
+    try keyFile.map { try KeyFile.read($0, passwordPath: passwordFile) }
+  }
+
+  /// What reports to the oracle; nil when none was named.
+  func reporter(key: SecretKey, _ metrics: MetricsCollector) throws -> OracleReporter? {
+    guard let oracle else { return nil }
+    let configuration = try CommandFailure.checkingInput {
+      try ReporterConfiguration(oracleURL: oracle, interval: .seconds(reportInterval))
+    }
+    return OracleReporter(configuration: configuration, key: key, collector: metrics)
+  }
+
+  /// What lives on the chain; nil when none was named.
+  func chainLife(key: SecretKey, _ model: String, _ metrics: MetricsCollector) -> ChainLife? {
+    guard let chainRpc else { return nil }
+    let agent = ChainAgent(
+      ChainAgentConfiguration(chainID: chainID), key: key, client: EthereumClient(url: chainRpc))
+    return ChainLife(
+      agent: agent, registration: .ofNode(serving: model, as: key.address), proofs: metrics.proofs)
+  }
+}

@@ -1,0 +1,61 @@
+import ArgumentParser
+import Foundation
+import MockServing
+import MockWeb3
+import PlumiseWire
+
+/// `chain`: a development chain of its own.
+struct ChainCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chain",
+    abstract: "Serve a Plumise chain with ten funded accounts over JSON-RPC.",
+    discussion: """
+      The accounts are the first ten of the mnemonic
+        \(DevelopmentAccount.mnemonic)
+      on m/44'/60'/0'/0/i, with 10 000 PLM each.
+
+      EXAMPLE
+        petals-e2e chain --port 26902
+      """)
+
+  @Option(
+    help: "The port to listen on (26902 when not said); 0 takes any free one.",
+    transform: portArgument)
+  var port = 26902
+
+  @Option(help: "The chain's id.")
+  var chainID = PlumiseNetwork.chainID
+
+  @Option(
+    help: "Seconds from block to block; 0, the default, makes a block for each transaction.",
+    transform: secondsArgument)
+  var blockTime = 0.0
+
+  @Option(help: "default (the documented network) or testnet2026 (the live testnet's faults).")
+  var profile = ChainProfile.default
+
+  @OptionGroup var service: ServiceOptions
+
+  func run() async throws {
+    var configuration = ChainConfiguration(chainID: chainID, profile: profile)
+    if blockTime > 0 { configuration.mining = .every(.seconds(blockTime)) }
+    let stops = service.stopRequests()
+    if !service.output.json { announceAccounts(configuration.accounts) }
+    let server = ServerConfiguration(
+      host: service.host, port: port, maximumBodyBytes: 5 << 20, serviceName: "chain")
+    try await CommandFailure.serving {
+      try await MockWeb3(configuration).withServer(server) { address in
+        service.announce(.listening(.chain, url: address.url))
+        _ = try await stops.next()
+      }
+    }
+  }
+
+  /// Everybody knows these keys: they may be shown.
+  private func announceAccounts(_ accounts: [DevelopmentAccount]) {
+    for (index, account) in accounts.enumerated() {
+      service.output.note(
+        "account \(index)  \(account.address.checksummed)  \(account.key.exposedHex())")
+    }
+  }
+}

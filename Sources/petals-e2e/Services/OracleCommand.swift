@@ -1,0 +1,82 @@
+import ArgumentParser
+import EthereumClient
+import EthereumPrimitives
+import Foundation
+import MockOracle
+import PlumiseWire
+
+/// `oracle`: an oracle of its own.
+struct OracleCommand: AsyncParsableCommand {
+  /// Which dialects the oracle speaks.
+  enum Dialects: String, CaseIterable, ExpressibleByArgument {
+    case documented
+    case deployed
+    case both
+
+    var set: Set<ReportDialect> {
+      switch self {
+      case .documented: [.documented]
+      case .deployed: [.deployed]
+      case .both: [.documented, .deployed]
+      }
+    }
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "oracle",
+    abstract: "Serve an oracle that verifies and stores nodes' reports.",
+    discussion: """
+      EXAMPLE
+        petals-e2e oracle --port 3100 --chain-rpc http://127.0.0.1:26902
+      """)
+
+  @Option(
+    help: "The port to listen on (3100 when not said); 0 takes any free one.",
+    transform: portArgument)
+  var port = 3100
+
+  @Option(help: "The dialect: documented, deployed or both.")
+  var dialect = Dialects.documented
+
+  @Option(help: "fixed, or faithful to the deployed oracle's known faults.")
+  var profile = OracleProfile.fixed
+
+  @Option(help: "The chain to ask whether an agent is registered; without one, all are.")
+  var chainRpc: String?
+
+  @Option(help: "Keep reports in this SQLite file.")
+  var store: String?
+
+  @Option(help: "The key that /api/metrics takes in place of a signature.")
+  var apiKey: String?
+
+  @Option(
+    help: "Refuse documented reports whose timestamp is so many seconds from now.",
+    transform: secondsArgument)
+  var maxAge: Double?
+
+  @OptionGroup var service: ServiceOptions
+
+  func run() async throws {
+    let oracle = MockOracle(
+      OracleConfiguration(
+        dialects: dialect.set, profile: profile, registration: registration,
+        maximumAge: maxAge.map { .seconds($0) }, apiKey: apiKey,
+        log: try store.map { path in
+          try CommandFailure.checkingInput { try SQLiteReportLog(path: path) }
+        }))
+    let stops = service.stopRequests()
+    try await CommandFailure.serving {
+      try await oracle.withServer(host: service.host, port: port) { address in
+        service.announce(.listening(.oracle, url: address.url))
+        _ = try await stops.next()
+      }
+    }
+  }
+
+  private var registration: RegistrationCheck {
+    guard let chainRpc else { return .everyone }
+    let client = EthereumClient(url: chainRpc)
+    return RegistrationCheck { try await client.agentStatus(of: $0).isRegistered }
+  }
+}

@@ -1,0 +1,99 @@
+import PlumiseWire
+
+/// What a service says while it runs: a line of text, or with `--json` one object a line.
+enum ServiceEvent: Hashable, Sendable {
+  /// What listens; a node has two interfaces, gRPC for its peers and HTTP for people.
+  enum Service: String, Sendable {
+    case chain
+    case oracle
+    case node
+    case nodeHTTP = "node-http"
+  }
+
+  /// The service answers at this URL.
+  case listening(Service, url: String)
+  /// The node's agent is registered on chain; nil when it was before.
+  case registered(agent: String, transaction: String?)
+  /// A heartbeat was mined.
+  case heartbeat(transaction: String)
+  /// An inference proof was verified on chain.
+  case verified(proof: String, tokens: Int64, transaction: String)
+  /// The oracle accepted a report of so many tokens since the start; the last one comes on stop.
+  case reported(tokens: Int64, isLast: Bool)
+  /// Something went wrong, and the service goes on.
+  case trouble(String)
+
+  var json: JSON {
+    switch self {
+    case .listening(let service, let url):
+      ["event": "listening", "service": .string(service.rawValue), "url": .string(url)]
+    case .registered(let agent, let transaction):
+      [
+        "event": "registered", "agent": .string(agent),
+        "transaction": transaction.map(JSON.string) ?? .null,
+      ]
+    case .heartbeat(let transaction):
+      ["event": "heartbeat", "transaction": .string(transaction)]
+    case .verified(let proof, let tokens, let transaction):
+      [
+        "event": "verified", "proof": .string(proof), "tokens": .integer(tokens),
+        "transaction": .string(transaction),
+      ]
+    case .reported(let tokens, let isLast):
+      ["event": "reported", "tokens": .integer(tokens), "last": .bool(isLast)]
+    case .trouble(let message):
+      ["event": "trouble", "message": .string(message)]
+    }
+  }
+
+  var text: String {
+    switch self {
+    case .listening(_, let url): "listening on \(url)"
+    case .registered(let agent, let transaction?):
+      "registered agent \(agent) (transaction \(transaction))"
+    case .registered(let agent, nil): "agent \(agent) was registered before"
+    case .heartbeat(let transaction): "heartbeat (transaction \(transaction))"
+    case .verified(let proof, let tokens, let transaction):
+      "proof \(proof) of \(tokens) tokens verified (transaction \(transaction))"
+    case .reported(let tokens, let isLast):
+      "reported \(tokens) tokens to the oracle\(isLast ? ", for the last time" : "")"
+    case .trouble(let message): message
+    }
+  }
+
+  /// Reads the line that another process printed with `--json`.
+  /// - Returns: nil for a line that is no event.
+  init?(line: String) {
+    // A line that is no JSON is a word of some library: no event, and no error of ours.
+    guard let object = try? JSON.parse(Array(line.utf8)) else { return nil }
+    func text(_ key: String) -> String? { object[key]?.stringValue }
+    switch text("event") {
+    case "listening":
+      guard let service = text("service").flatMap(Service.init), let url = text("url") else {
+        return nil
+      }
+      self = .listening(service, url: url)
+    case "registered":
+      guard let agent = text("agent") else { return nil }
+      self = .registered(agent: agent, transaction: text("transaction"))
+    case "heartbeat":
+      guard let transaction = text("transaction") else { return nil }
+      self = .heartbeat(transaction: transaction)
+    case "verified":
+      guard let proof = text("proof"), let tokens = object["tokens"]?.integerValue,
+        let transaction = text("transaction")
+      else { return nil }
+      self = .verified(proof: proof, tokens: tokens, transaction: transaction)
+    case "reported":
+      guard let tokens = object["tokens"]?.integerValue,
+        let isLast = object["last"]?.boolValue
+      else { return nil }
+      self = .reported(tokens: tokens, isLast: isLast)
+    case "trouble":
+      guard let message = text("message") else { return nil }
+      self = .trouble(message)
+    default:
+      return nil
+    }
+  }
+}

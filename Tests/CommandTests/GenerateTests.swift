@@ -1,0 +1,152 @@
+import Foundation
+import PlumiseWire
+import TestVectors
+import Testing
+
+@Suite("Generate", .timeLimit(.minutes(5)))
+struct GenerateTests {
+  static let tiny = TestVectors.bloom(.tinyF16).path
+
+  private static func ids(_ result: Command.Result) throws -> [Int64] {
+    #expect(result.status == .exited(0), "\(result.errors)")
+    return try #require(try result.json()["generated_ids"]?.arrayValue).compactMap(\.integerValue)
+  }
+
+  @Test("Two nodes give the tokens of a single process, and the route says who served what")
+  func throughNodes() async throws {
+    let request = ["generate", "--model", Self.tiny, "--token-ids", "5,6,7", "--json"]
+    let alone = try await Self.ids(Command.run(request))
+    #expect(!alone.isEmpty)
+    try await Self.withNodes(["0-11", "12-23"]) { peers in
+      let result = try await Command.run(request + ["--peers", peers.joined(separator: ",")])
+      #expect(try Self.ids(result) == alone)
+      let route = try #require(try result.json()["route"]?.arrayValue)
+      #expect(route.map { $0["peer"]?.stringValue } == peers)
+      #expect(route.map { $0["blocks"] } == [[0, 12], [12, 24]])
+    }
+  }
+
+  @Test("The first prompt token decides over what follows")
+  func wholeContext() async throws {
+    try await withTemporaryFolder { folder in
+      let model = folder.file("model")
+      let made = try await Command.run("model", "synthesize", "--shape", "tiny", "--out", model)
+      #expect(made.status == .exited(0))
+      var seen: Set<[Int64]> = []
+      for first in ["40", "41", "42"] {
+        seen.insert(
+          try Self.ids(
+            await Command.run(
+              "generate", "--model", model, "--token-ids", "\(first),50,51,52,53", "--json")))
+      }
+      #expect(seen.count == 3)
+    }
+  }
+
+  @Test("The same seed draws the same tokens")
+  func seeded() async throws {
+    let request = [
+      "generate", "--model", Self.tiny, "--token-ids", "5,6,7", "--temperature", "1.5",
+      "--top-p", "0.95", "--json", "--seed",
+    ]
+    let first = try await Self.ids(Command.run(request + ["1"]))
+    #expect(try await Self.ids(Command.run(request + ["1"])) == first)
+    #expect(try await Self.ids(Command.run(request + ["2"])) != first)
+  }
+
+  @Test("A prompt longer than the model allows is refused")
+  func tooLong() async throws {
+    let ids = Array(repeating: "5", count: 2048).joined(separator: ",")
+    try await Command.run("generate", "--model", Self.tiny, "--token-ids", ids)
+      .expectRefusal("2048")
+    try await Command.run(
+      "generate", "--model", Self.tiny, "--token-ids", "1", "--max-new-tokens", "2048"
+    ).expectRefusal("2048")
+  }
+
+  @Test("A token id outside the vocabulary is refused")
+  func outsideVocabulary() async throws {
+    try await Command.run("generate", "--model", Self.tiny, "--token-ids", "512")
+      .expectRefusal("512")
+  }
+
+  @Test("A text needs a tokenizer")
+  func noTokenizer() async throws {
+    try await withTemporaryFolder { folder in
+      for name in ["config.json", "model.safetensors"] {
+        try FileManager.default.copyItem(
+          atPath: "\(Self.tiny)/\(name)", toPath: folder.file(name))
+      }
+      try await Command.run("generate", "--model", folder.path, "--prompt", "hello")
+        .expectRefusal("tokenizer.json", "--token-ids")
+      let result = try await Command.run(
+        "generate", "--model", folder.path, "--token-ids", "1,2", "--json")
+      #expect(try result.json()["text"]?.isNull == true)
+    }
+  }
+
+  @Test("Blocks outside the model are refused", arguments: ["0-24", "24-25", "12-3", "x", "-3"])
+  func wrongBlocks(_ blocks: String) async throws {
+    try await Command.run(
+      "node", "--model", Self.tiny, "--blocks", blocks, "--port", "0"
+    ).expectRefusal()
+  }
+
+  @Test("Peers that serve another model, or not every block, are refused by name")
+  func wrongPeers() async throws {
+    try await Self.withNodes(["0-11"]) { peers in
+      let other = TestVectors.bloom(.oddF32Sharded).path
+      try await Command.run(
+        "generate", "--model", other, "--token-ids", "1", "--peers", peers[0]
+      ).expectRefusal(peers[0], "another model")
+      try await Command.run(
+        "generate", "--model", Self.tiny, "--token-ids", "1", "--peers", peers[0]
+      ).expectRefusal("12-23")
+    }
+  }
+
+  @Test("A peer that does not answer is a failure, not wrong input")
+  func absentPeer() async throws {
+    let result = try await Command.run(
+      "generate", "--model", Self.tiny, "--token-ids", "1", "--peers", "127.0.0.1:1")
+    #expect(result.status == .exited(1))
+    #expect(result.errors.contains("127.0.0.1:1"))
+  }
+
+  @Test("The halves of the model, one after the other, are the model")
+  func forward() async throws {
+    try await withTemporaryFolder { folder in
+      let (whole, half, rest) = (folder.file("whole"), folder.file("half"), folder.file("rest"))
+      for arguments in [
+        ["--token-ids", "5,6,7", "--output", whole],
+        ["--token-ids", "5,6,7", "--blocks", "0-11", "--output", half],
+        ["--input", half, "--blocks", "12-23", "--output", rest],
+      ] {
+        let result = try await Command.run(["forward", "--model", Self.tiny] + arguments)
+        #expect(result.status == .exited(0), "\(result.errors)")
+      }
+      let (a, b) = (try TensorBytes(whole), try TensorBytes(rest))
+      #expect(a.names == ["embeddings", "hidden_states", "logits"])
+      #expect(b.names == ["hidden_states", "logits"])
+      #expect(try TensorBytes(half).names == ["embeddings", "hidden_states"])
+      #expect(a.bytes("logits") == b.bytes("logits"))
+      #expect(a.bytes("logits")?.isEmpty == false)
+    }
+  }
+
+  /// Nodes of the tiny model on free ports; the body gets their addresses.
+  private static func withNodes(
+    _ blocks: [String], peers: [String] = [],
+    _ body: @escaping @Sendable ([String]) async throws -> Void
+  ) async throws {
+    guard let first = blocks.first else { return try await body(peers) }
+    let result = try await Command.withService(
+      ["node", "--model", tiny, "--blocks", first, "--port", "0", "--json"]
+    ) { node in
+      let peer = try await node.url().replacing("grpc://", with: "")
+      try await withNodes(Array(blocks.dropFirst()), peers: peers + [peer], body)
+      try node.send(.terminate)
+    }
+    #expect(result.status == .exited(0), "\(result.errors)")
+  }
+}

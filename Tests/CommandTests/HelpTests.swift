@@ -1,0 +1,43 @@
+import Testing
+
+@Suite("Help", .timeLimit(.minutes(5)))
+struct HelpTests {
+  static let subcommands: [[String]] = [
+    [], ["run"], ["up"], ["chain"], ["oracle"], ["node"], ["generate"], ["forward"], ["tokenize"],
+    ["bench"], ["model"], ["model", "synthesize"], ["model", "inspect"], ["wallet"],
+    ["wallet", "new"],
+    ["wallet", "address"], ["wallet", "sign-message"], ["wallet", "import"],
+  ]
+
+  @Test("The help of each subcommand has an example", arguments: subcommands)
+  func helpHasExample(_ path: [String]) async throws {
+    let result = try await Command.run(path + ["--help"])
+    #expect(result.status == .exited(0))
+    #expect(result.output.contains("EXAMPLE"))
+    let call = (["petals-e2e"] + path).joined(separator: " ")
+    #expect(result.output.contains("  \(call) "), "no example calls \(call)")
+    #expect(result.errors.isEmpty)
+  }
+
+  @Test("The version is printed alone")
+  func version() async throws {
+    let result = try await Command.run("--version")
+    #expect(result.status == .exited(0))
+    #expect(result.output.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil)
+  }
+
+  @Test(
+    "Wrong usage is exit status 2 with one line",
+    arguments: [
+      ["no-such-subcommand"], ["run", "--no-such-option"], ["wallet", "new"],
+      ["generate", "--model", "m"], ["chain", "--port", "many"], ["run", "--nodes", "0"],
+      ["chain", "--port", "70000"], ["oracle", "--port", "-1"], ["chain", "--block-time", "inf"],
+      ["oracle", "--max-age", "nan"], ["run", "--report-interval", "1e30"],
+      ["node", "--model", "m", "--blocks", "0-1", "--oracle", "http://127.0.0.1:1"],
+    ])
+  func wrongUsage(_ arguments: [String]) async throws {
+    let result = try await Command.run(arguments)
+    result.expectRefusal("--help")
+    #expect(result.output.isEmpty)
+  }
+}

@@ -1,0 +1,82 @@
+import Foundation
+import PlumiseWire
+import TestVectors
+import Testing
+
+@Suite("Models", .timeLimit(.minutes(5)))
+struct ModelTests {
+  static let tiny = TestVectors.bloom(.tinyF16).path
+
+  @Test("A synthesized model is the same for the same seed, and inspected as what it is")
+  func synthesize() async throws {
+    try await withTemporaryFolder { folder in
+      var fingerprints: [String] = []
+      for (name, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
+        let made = try await Command.run(
+          "model", "synthesize", "--shape", "tiny", "--seed", seed, "--out", folder.file(name),
+          "--json")
+        #expect(made.status == .exited(0), "\(made.errors)")
+        fingerprints.append(try #require(try made.json()["fingerprint"]?.stringValue))
+      }
+      #expect(fingerprints[0] == fingerprints[1])
+      #expect(fingerprints[0] != fingerprints[2])
+
+      let seen = try await Command.run("model", "inspect", folder.file("a"), "--json").json()
+      #expect(seen["fingerprint"]?.stringValue == fingerprints[0])
+      #expect(seen["n_layer"]?.integerValue == 24)
+      #expect(seen["dtype"]?.stringValue == "F16")
+      #expect(seen["seq_length"]?.integerValue == 2048)
+      #expect(seen["tokenizer"]?.boolValue == true)
+    }
+  }
+
+  @Test("A folder that holds something is not written to")
+  func occupiedFolder() async throws {
+    try await withTemporaryFolder { folder in
+      try folder.write("precious", [1])
+      try await Command.run("model", "synthesize", "--shape", "tiny", "--out", folder.path)
+        .expectRefusal(folder.path, "not empty")
+    }
+  }
+
+  @Test("A missing folder is refused by name")
+  func missingFolder() async throws {
+    try await Command.run("model", "inspect", "/nowhere/model").expectRefusal("/nowhere/model")
+  }
+
+  @Test(
+    "A broken checkpoint is refused by every subcommand that opens it",
+    arguments: BrokenModel.allCases)
+  func brokenCheckpoint(_ fault: BrokenModel) async throws {
+    try await withTemporaryFolder { folder in
+      let model = try fault.write(to: folder)
+      for arguments in [
+        ["model", "inspect", model],
+        ["generate", "--model", model, "--token-ids", "1"],
+        ["node", "--model", model, "--blocks", "0-23", "--port", "0"],
+        ["forward", "--model", model, "--token-ids", "1", "--output", folder.file("out")],
+      ] {
+        let result = try await Command.run(arguments)
+        result.expectRefusal()
+        for word in fault.words {
+          #expect(result.errors.contains(word), "\(arguments): \(result.errors)")
+        }
+      }
+    }
+  }
+
+  @Test("Text goes to token ids and back")
+  func tokenize() async throws {
+    let text = "Explain quantum computing, Ünïcode & 日本"
+    let there = try await Command.run(
+      "tokenize", "--model", Self.tiny, "--text", text, "--json"
+    ).json()
+    let ids = try #require(there["ids"]?.arrayValue).compactMap(\.integerValue)
+    #expect(!ids.isEmpty)
+    let back = try await Command.run(
+      "tokenize", "--model", Self.tiny, "--ids", ids.map(String.init).joined(separator: ","),
+      "--json"
+    ).json()
+    #expect(back["text"]?.stringValue == text)
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import PlumiseWire
+import Subprocess
+import Testing
+
+@Suite("Run and up", .timeLimit(.minutes(5)))
+struct RunTests {
+  private static let tiny = ["--model", "tiny", "--ports", "auto"]
+
+  @Test("The whole flow runs with so many nodes, and every step passes", arguments: [1, 2, 3])
+  func wholeFlow(_ nodes: Int) async throws {
+    try await withTemporaryFolder { folder in
+      let result = try await Command.run(
+        ["run", "--nodes", "\(nodes)", "--report", folder.path, "--json", "--max-new-tokens", "8"]
+          + Self.tiny)
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let report = try result.json()
+      #expect(report["ok"] == true)
+      let steps = try #require(report["steps"]?.arrayValue)
+      #expect(steps.count == 14)
+      #expect(steps.allSatisfy { $0["ok"] == true }, "\(result.errors)")
+      let ids = try #require(report["generation"]?["generated_ids"]?.arrayValue)
+      let agents = try #require(report["agents"]?.arrayValue)
+      #expect(agents.count == nodes)
+      for agent in agents {
+        #expect(agent["tokens_stored"]?.integerValue == Int64(ids.count))
+        #expect(agent["proofs_verified"] == 1)
+      }
+      let written = try JSON.parse(Data(contentsOf: URL(filePath: folder.file("report.json"))))
+      #expect(written == report)
+      let page = try String(contentsOfFile: folder.file("report.html"), encoding: .utf8)
+      for step in steps {
+        let title = try #require(step["step"]?.stringValue)
+        #expect(page.contains(title.replacing("'", with: "&#39;")))
+      }
+      #expect(!page.contains("src=") && !page.contains("href="), "the page needs nothing else")
+    }
+  }
+
+  @Test("A report folder that cannot be written is refused before anything starts")
+  func unwritableReport() async throws {
+    try await withTemporaryFolder { folder in
+      // A file stands where the folder would be: refused for every user, root included.
+      let file = try folder.write("file", [])
+      let result = try await Command.run(["run", "--report", "\(file)/report"] + Self.tiny)
+      result.expectRefusal("\(file)/report", "--report")
+      #expect(result.output.isEmpty)
+    }
+  }
+
+  @Test("A missing model, and a prompt that does not fit, are refused before any process starts")
+  func refusedModel() async throws {
+    try await withTemporaryFolder { folder in
+      let missing = try await Command.run(
+        "run", "--model", "/nowhere/model", "--ports", "auto", "--report", folder.path, "--quiet")
+      missing.expectRefusal("/nowhere/model")
+      let long = try await Command.run(
+        ["run", "--report", folder.path, "--quiet", "--max-new-tokens", "5000"] + Self.tiny)
+      long.expectRefusal("2048")
+      let report = try JSON.parse(Data(contentsOf: URL(filePath: folder.file("report.json"))))
+      #expect(report["ok"] == false)
+      #expect(report["services"] == [])
+    }
+  }
+
+  @Test("What is up can be used, and stops without a trace")
+  func up() async throws {
+    let children = Holder<[Int32]>([])
+    let result = try await Command.withService(["up", "--json"] + Self.tiny) { service in
+      let network = try await service.event("up")
+      children.set(ChildProcesses.of(service.processID))
+      #expect(children.value.count == 4)
+      let peers = try #require(network["nodes"]?.arrayValue).compactMap { $0["peer"]?.stringValue }
+      let model = try #require(network["model"]?.stringValue)
+      let generated = try await Command.run(
+        "generate", "--model", model, "--prompt", "hello", "--max-new-tokens", "4",
+        "--peers", peers.joined(separator: ","), "--json")
+      #expect(generated.status == .exited(0), "\(generated.errors)")
+      try service.send(.terminate)
+    }
+    #expect(result.status == .exited(0), "\(result.errors)")
+    #expect(children.value.allSatisfy { !ChildProcesses.isAlive($0) })
+  }
+
+  @Test("A node that is killed is named, and takes everything else with it")
+  func killedNode() async throws {
+    let children = Holder<[Int32]>([])
+    let result = try await Command.withService(["up", "--json"] + Self.tiny) { service in
+      let network = try await service.event("up")
+      children.set(ChildProcesses.of(service.processID))
+      let victim = try #require(network["nodes"]?[1]?["pid"]?.integerValue)
+      kill(Int32(victim), SIGKILL)
+    }
+    #expect(result.status == .exited(1))
+    let last = result.errors.split(separator: "\n").last ?? ""
+    #expect(last.contains("node 2 (blocks 12-23) was killed by signal 9"), "\(result.errors)")
+    #expect(children.value.count == 4)
+    #expect(children.value.allSatisfy { !ChildProcesses.isAlive($0) })
+  }
+
+  @Test("Children end when their parent is killed")
+  func killedParent() async throws {
+    let children = Holder<[Int32]>([])
+    let result = try await Command.withService(["up", "--json"] + Self.tiny) { service in
+      _ = try await service.event("up")
+      children.set(ChildProcesses.of(service.processID))
+      try service.send(.kill)
+    }
+    #expect(result.status == .signaled(SIGKILL))
+    #expect(children.value.count == 4)
+    for child in children.value { try await ChildProcesses.end(of: child) }
+  }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import PlumiseWire
+import Subprocess
+import TestVectors
+import Testing
+
+@Suite("Services", .timeLimit(.minutes(5)))
+struct ServiceTests {
+  static let model = TestVectors.bloom(.tinyF16).path
+  static let services: [[String]] = [
+    ["chain", "--port"], ["oracle", "--port"],
+    ["node", "--model", model, "--blocks", "0-23", "--port"],
+    ["node", "--model", model, "--blocks", "0-23", "--port", "0", "--http-port"],
+  ]
+
+  @Test("A service says where it listens, and stops when told to", arguments: services)
+  func listensAndStops(_ arguments: [String]) async throws {
+    let result = try await Command.withService(arguments + ["0", "--json"]) { service in
+      let event = try await service.event("listening")
+      #expect(event["url"]?.stringValue?.contains("127.0.0.1:") == true)
+      try service.send(.terminate)
+    }
+    #expect(result.status == .exited(0))
+    #expect(result.errors.isEmpty, "\(result.errors)")
+  }
+
+  @Test("Ctrl-C is no failure of a service")
+  func interrupt() async throws {
+    let result = try await Command.withService(["chain", "--port", "0", "--json"]) { service in
+      _ = try await service.url()
+      try service.send(.interrupt)
+    }
+    #expect(result.status == .exited(0))
+  }
+
+  @Test("A port in use is refused by its number", arguments: services)
+  func portInUse(_ arguments: [String]) async throws {
+    _ = try await Command.withService(["chain", "--port", "0", "--json"]) { other in
+      let url = try await other.url()
+      let port = try #require(url.split(separator: ":").last.map(String.init))
+      try await Command.run(arguments + [port]).expectRefusal("port \(port)", "in use")
+      try other.send(.terminate)
+    }
+  }
+
+  @Test("The ten accounts of the chain are those of the well-known mnemonic")
+  func accounts() async throws {
+    let result = try await Command.withService(["chain", "--port", "0"]) { service in
+      _ = try await service.lines.next { $0.hasPrefix("listening on http://127.0.0.1:") }
+      try service.send(.terminate)
+    }
+    #expect(result.output.contains(WalletTests.address))
+    #expect(result.output.contains(WalletTests.key))
+    #expect(result.output.contains("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"))
+  }
+}

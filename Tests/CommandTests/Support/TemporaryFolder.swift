@@ -1,0 +1,28 @@
+import Foundation
+
+/// Runs a body with a folder of its own, which is gone afterwards.
+func withTemporaryFolder<R>(_ body: (URL) async throws -> R) async throws -> R {
+  let folder = FileManager.default.temporaryDirectory
+    .appending(path: "petals-e2e-test-\(UUID().uuidString)", directoryHint: .isDirectory)
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer {
+    // What cannot be removed is left to the system's own cleaning.
+    try? FileManager.default.removeItem(at: folder)
+  }
+  return try await body(folder)
+}
+
+extension URL {
+  /// A file of this folder, as a path.
+  func file(_ name: String) -> String { appending(path: name).path }
+
+  /// Writes a file of this folder.
+  /// - Returns: its path.
+  @discardableResult
+  func write(_ name: String, _ contents: some Sequence<UInt8>, mode: Int = 0o600) throws -> String {
+    let path = file(name)
+    try Data(contents).write(to: URL(filePath: path))
+    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    return path
+  }
+}

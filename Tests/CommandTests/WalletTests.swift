@@ -1,0 +1,102 @@
+import Foundation
+import PlumiseWire
+import Testing
+
+@Suite("Wallet", .timeLimit(.minutes(5)))
+struct WalletTests {
+  /// The first account of the well-known mnemonic.
+  static let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+  static let address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+
+  @Test("The address of a known key is the known address")
+  func address() async throws {
+    try await withTemporaryFolder { folder in
+      let file = try folder.write("key", "\(Self.key)\n".utf8)
+      let result = try await Command.run("wallet", "address", "--key-file", file, "--json")
+      #expect(result.status == .exited(0))
+      #expect(try result.json() == ["address": .string(Self.address)])
+    }
+  }
+
+  @Test("A new key is readable by its owner alone, is never printed, and is not replaced")
+  func newKey() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.file("key")
+      let made = try await Command.run("wallet", "new", "--out", file, "--json")
+      #expect(made.status == .exited(0))
+      let attributes = try FileManager.default.attributesOfItem(atPath: file)
+      #expect(attributes[.posixPermissions] as? Int == 0o600)
+      let key = try String(contentsOfFile: file, encoding: .utf8)
+        .trimmingCharacters(in: .whitespacesAndNewlines)
+      #expect(!(made.output + made.errors).contains(key.dropFirst(2)))
+
+      let read = try await Command.run("wallet", "address", "--key-file", file, "--json")
+      #expect(try read.json()["address"] == made.json()["address"])
+
+      let again = try await Command.run("wallet", "new", "--out", file)
+      again.expectRefusal(file, "exists")
+      #expect(try String(contentsOfFile: file, encoding: .utf8).hasPrefix(key))
+    }
+  }
+
+  @Test("A signed message carries address, hash and signature")
+  func signMessage() async throws {
+    try await withTemporaryFolder { folder in
+      let file = try folder.write("key", Self.key.utf8)
+      let result = try await Command.run(
+        "wallet", "sign-message", "--key-file", file, "--text", "hello", "--json")
+      let answer = try result.json()
+      #expect(answer["address"]?.stringValue == Self.address)
+      // keccak256("\x19Ethereum Signed Message:\n5hello"), as every implementation has it.
+      #expect(
+        answer["hash"]?.stringValue
+          == "0x50b2c43fd39106bafbba0da34fc430e1f91e3c96ea2acee2bc34119f92b37750")
+      #expect(answer["signature"]?.stringValue?.count == 132)
+    }
+  }
+
+  @Test("A key imported into a keystore comes out again with its password only")
+  func keystore() async throws {
+    try await withTemporaryFolder { folder in
+      let file = try folder.write("key", Self.key.utf8)
+      let password = try folder.write("password", "correct horse\n".utf8)
+      let wrong = try folder.write("wrong", "battery staple\n".utf8)
+      let keystore = folder.file("key.json")
+      let made = try await Command.run(
+        "wallet", "import", "--key-file", file, "--out", keystore, "--out-password-file", password)
+      #expect(made.status == .exited(0), "\(made.errors)")
+
+      let read = try await Command.run(
+        "wallet", "address", "--key-file", keystore, "--password-file", password)
+      #expect(read.output == "\(Self.address)\n")
+      try await Command.run(
+        "wallet", "address", "--key-file", keystore, "--password-file", wrong
+      ).expectRefusal(keystore, "password")
+      try await Command.run("wallet", "address", "--key-file", keystore)
+        .expectRefusal(keystore, "--password-file")
+    }
+  }
+
+  @Test("A malformed key is refused", arguments: ["", "0x12", "hello", "ac0974", "0x" + "00"])
+  func malformedKey(_ text: String) async throws {
+    try await withTemporaryFolder { folder in
+      let file = try folder.write("key", text.utf8)
+      try await Command.run("wallet", "address", "--key-file", file).expectRefusal(file)
+    }
+  }
+
+  @Test("A key file that others can read is refused", arguments: [0o644, 0o640, 0o604])
+  func readableByOthers(_ mode: Int) async throws {
+    try await withTemporaryFolder { folder in
+      let file = try folder.write("key", Self.key.utf8, mode: mode)
+      try await Command.run("wallet", "address", "--key-file", file)
+        .expectRefusal(file, "chmod 600")
+    }
+  }
+
+  @Test("A key file that does not exist is refused by name")
+  func missingKey() async throws {
+    try await Command.run("wallet", "address", "--key-file", "/nowhere/key")
+      .expectRefusal("/nowhere/key")
+  }
+}
