@@ -8,7 +8,7 @@ extension MockWeb3 {
   public func mine(_ count: Int = 1) -> Block {
     precondition(count > 0, "at least one block is made, not \(count)")
     let now = now
-    return chain.withLock { chain in
+    return change { chain in
       for _ in 1..<count { chain.mine(now: now) }
       return chain.mine(now: now)
     }
@@ -19,7 +19,7 @@ extension MockWeb3 {
   @discardableResult
   public func endEpoch() -> UInt64 {
     let now = now
-    return chain.withLock { chain in
+    return change { chain in
       let length = chain.rules.blocksPerEpoch
       let epoch = chain.latest.number / length
       while chain.latest.number / length == epoch { chain.mine(now: now) }
@@ -29,7 +29,7 @@ extension MockWeb3 {
 
   /// Gives coins to an account.
   public func fund(_ address: Address, _ amount: Word = DevelopmentAccount.defaultBalance) {
-    chain.withLock { $0.state.credit(amount, to: address) }
+    change { $0.credit(amount, to: address) }
   }
 
   /// A new account with coins.
@@ -41,39 +41,32 @@ extension MockWeb3 {
 
   /// Sets the balance of an account, in wei.
   public func setBalance(of address: Address, to balance: Word) {
-    chain.withLock { $0.state[address].balance = balance }
+    change { $0.setBalance(of: address, to: balance) }
   }
 
   /// Says when blocks are made from now on.
   public func setMining(_ mode: MiningMode) {
-    chain.withLock {
-      $0.mining = mode
-      producer.setInterval(mode.interval)
-    }
+    change { $0.mining = mode }
   }
 
   /// Moves the chain's clock; the next block is at least so much later than the latest.
   /// - Parameter seconds: whole seconds.
   public func increaseTime(by seconds: UInt64) {
     let now = now
-    chain.withLock { chain in
+    change { chain in
       chain.clock.advance(by: seconds, now: now, latest: chain.latest.header.timestamp)
     }
   }
 
   /// Keeps everything as it is.
   /// - Returns: what ``revert(to:)`` takes.
-  public func snapshot() -> UInt64 { chain.withLock { $0.snapshot() } }
+  public func snapshot() -> UInt64 { change { $0.snapshot() } }
 
   /// Goes back to a snapshot: state, blocks, waiting transactions, clock, mining mode and filters.
   /// - Returns: false when there is no such snapshot.
   @discardableResult
   public func revert(to snapshot: UInt64) -> Bool {
-    chain.withLock {
-      let isDone = $0.revert(to: snapshot)
-      producer.setInterval($0.mining.interval)
-      return isDone
-    }
+    change { $0.revert(to: snapshot) }
   }
 
   /// Undoes the latest blocks, and makes as many empty ones in their place; the transactions wait
@@ -82,23 +75,23 @@ extension MockWeb3 {
   @discardableResult
   public func reorganise(depth: Int) -> Bool {
     let now = now
-    return chain.withLock { $0.reorganise(depth: depth, now: now) }
+    return change { $0.reorganise(depth: depth, now: now) }
   }
 
   /// Adds a fault.
-  public func inject(_ rule: ChainFaultRule) { chain.withLock { $0.faults.add(rule) } }
+  public func inject(_ rule: ChainFaultRule) { change { $0.faults.add(rule) } }
 
   /// Adds a fault that happens once, to whatever comes first.
   public func inject(_ fault: ChainFault) { inject(ChainFaultRule(fault)) }
 
   /// Stops making blocks, but for those that are asked for, or goes on.
   public func stallBlocks(_ isStalled: Bool) {
-    chain.withLock { $0.faults.isProductionStalled = isStalled }
+    change { $0.faults.isProductionStalled = isStalled }
   }
 
   /// Takes all faults back, those of connections included.
   public func clearFaults() {
-    chain.withLock { $0.faults.clear() }
+    change { $0.faults.clear() }
     connectionFaults.clear()
   }
 }

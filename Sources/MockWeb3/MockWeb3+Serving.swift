@@ -23,7 +23,7 @@ extension MockWeb3 {
   public func withBlockProduction<R: Sendable>(
     isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
   ) async throws -> R {
-    producer.setInterval(chain.withLock { $0.mining.interval })
+    producer.setInterval(read { $0.mining.interval })
     let production = Task { await produceBlocks() }
     do {
       let result = try await body()
@@ -40,7 +40,7 @@ extension MockWeb3 {
   private func produceBlocks() async {
     await producer.run {
       let now = now
-      chain.withLock { chain in
+      change { chain in
         if !chain.faults.isProductionStalled { chain.mine(now: now) }
       }
     }

@@ -3,42 +3,42 @@ public import EthereumPrimitives
 /// What tests read without a request.
 extension MockWeb3 {
   /// The height of the latest block.
-  public var blockNumber: UInt64 { chain.withLock { $0.latest.number } }
+  public var blockNumber: UInt64 { read { $0.latest.number } }
 
   /// The latest block.
-  public var latestBlock: Block { chain.withLock { $0.latest } }
+  public var latestBlock: Block { read { $0.latest } }
 
   /// The block at a height, or nil.
-  public func block(_ number: UInt64) -> Block? { chain.withLock { $0.history[number] } }
+  public func block(_ number: UInt64) -> Block? { read { $0.history[number] } }
 
   /// Wei of an account.
   public func balance(of address: Address) -> Word {
-    chain.withLock { $0.state[address].balance }
+    read { $0.state[address].balance }
   }
 
   /// How many transactions an account has sent.
-  public func nonce(of address: Address) -> UInt64 { chain.withLock { $0.state[address].nonce } }
+  public func nonce(of address: Address) -> UInt64 { read { $0.state[address].nonce } }
 
   /// A mined transaction with its sender, or nil.
   public func transaction(_ hash: Hash32) -> SentTransaction? {
-    chain.withLock { chain in
+    read { chain in
       chain.history.find(hash).map { $0.block.transactions[$0.index] }
     }
   }
 
   /// The receipt of a mined transaction, also when a fault withholds it from clients.
   public func receipt(of hash: Hash32) -> TransactionReceipt? {
-    chain.withLock { chain in chain.history.find(hash).map { $0.block.receipts[$0.index] } }
+    read { chain in chain.history.find(hash).map { $0.block.receipts[$0.index] } }
   }
 
   /// All mined transactions, the oldest first.
   public var transactions: [SentTransaction] {
-    chain.withLock { $0.history.blocks.flatMap(\.transactions) }
+    read { $0.history.blocks.flatMap(\.transactions) }
   }
 
   /// What the precompiles know of an agent, or nil when it is not registered.
   public func agent(_ address: Address) -> AgentRecord? {
-    chain.withLock { $0.state.agents[address] }
+    read { $0.state.agents[address] }
   }
 
   /// Whether an address is registered as an agent: what the oracle asks.
@@ -46,19 +46,19 @@ extension MockWeb3 {
 
   /// What an agent has contributed so far, over all epochs.
   public func contribution(of agent: Address) -> ContributionRecord? {
-    chain.withLock { $0.state.pool.contributions[agent] }
+    read { $0.state.pool.contributions[agent] }
   }
 
   /// Wei that an agent can claim.
   public func pendingReward(of agent: Address) -> Word {
-    chain.withLock { $0.state.pool.pending[agent] ?? .zero }
+    read { $0.state.pool.pending[agent] ?? .zero }
   }
 
   /// The reward pool's epoch at the latest block.
   public var epoch: UInt64 {
-    chain.withLock { $0.latest.number / $0.rules.blocksPerEpoch }
+    read { $0.latest.number / $0.rules.blocksPerEpoch }
   }
 
   /// How many transactions wait for a block.
-  public var waitingTransactionCount: Int { chain.withLock { $0.pool.count } }
+  public var waitingTransactionCount: Int { read { $0.pool.count } }
 }

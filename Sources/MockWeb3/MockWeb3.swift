@@ -1,4 +1,5 @@
 import EthereumPrimitives
+public import Foundation
 public import MockServing
 public import PlumiseWire
 import Synchronization
@@ -17,7 +18,7 @@ public final class MockWeb3: Sendable {
   /// What goes wrong on the way: connections that end, answers that never come.
   public let connectionFaults: FaultScript
 
-  let chain: Mutex<Chain>
+  private let cell: Mutex<ChainCell>
   let producer: BlockProducer
   private let clock: any Clock<Duration>
   private let wallClock: UnixClock
@@ -34,7 +35,36 @@ public final class MockWeb3: Sendable {
     self.configuration = configuration
     self.clock = clock
     self.wallClock = wallClock
-    chain = Mutex(Chain(configuration, now: wallClock.unsignedSeconds))
+    cell = Mutex(ChainCell(chain: Chain(configuration, now: wallClock.unsignedSeconds)))
+    producer = BlockProducer(clock: clock)
+    connectionFaults = FaultScript(clock: clock)
+  }
+
+  /// Goes on with the chain that a file holds, or starts one and keeps it there.
+  ///
+  /// Every block, waiting transaction and change by a test is in the file before the request that
+  /// made it is answered: a program that is killed loses nothing that it acknowledged.
+  /// - Parameters:
+  ///   - configuration: the same as when the file was made.
+  ///   - stateFile: where the chain is kept.
+  ///   - clock: what block times and delays are measured on.
+  ///   - wallClock: what the timestamps of blocks come from.
+  /// - Throws: ``StateFileError`` when the file is of another chain, damaged or not usable.
+  public init(
+    _ configuration: ChainConfiguration = ChainConfiguration(), stateFile: URL,
+    clock: any Clock<Duration> = ContinuousClock(), wallClock: UnixClock = .system
+  ) throws {
+    self.configuration = configuration
+    self.clock = clock
+    self.wallClock = wallClock
+    let now = wallClock.unsignedSeconds
+    let text = try StateFile.read(stateFile)
+    let chain =
+      text.isEmpty
+      ? Chain(configuration, now: now)
+      : try ChainReplay.chain(from: text, configuration: configuration, now: now)
+    let file = try StateFile(url: stateFile, chain: chain)
+    cell = Mutex(ChainCell(chain: chain, file: file))
     producer = BlockProducer(clock: clock)
     connectionFaults = FaultScript(clock: clock)
   }
@@ -90,19 +120,38 @@ public final class MockWeb3: Sendable {
     }
   }
 
-  /// Runs an operation on the chain, and lets the producer know when the block time changed.
+  /// Runs an operation on the chain.
   func perform(_ operation: ChainOperation) throws -> JSON {
     let now = now
-    return try chain.withLock { chain in
-      let result = try operation(&chain, now)
-      // Under the chain's lock, so that the producer hears of changes in their order.
-      producer.setInterval(chain.mining.interval)
+    return try cell.withLock { cell in
+      let result = try operation(&cell.chain, now)
+      settle(&cell)
+      if let failure = cell.failure { throw failure }
       return result
     }
   }
 
+  /// Reads the chain.
+  func read<R: Sendable>(_ body: (Chain) -> R) -> R { cell.withLock { body($0.chain) } }
+
+  /// Changes the chain.
+  func change<R: Sendable>(_ body: (inout Chain) -> R) -> R {
+    cell.withLock { cell in
+      let result = body(&cell.chain)
+      settle(&cell)
+      return result
+    }
+  }
+
+  /// Tells the file and the producer of a change: under the chain's lock, so that they hear of
+  /// changes in their order.
+  private func settle(_ cell: inout ChainCell) {
+    cell.save()
+    producer.setInterval(cell.chain.mining.interval)
+  }
+
   private func meetFault(_ request: RPCRequest) async throws {
-    let fault = chain.withLock { chain -> ChainFault? in
+    let fault = change { chain -> ChainFault? in
       guard !chain.faults.rules.isEmpty else { return nil }
       return chain.faults.takeRequestFault(
         method: request.method, sender: request.sender)

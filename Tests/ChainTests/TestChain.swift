@@ -12,8 +12,11 @@ struct TestChain {
   static let time: UInt64 = 1_770_000_000
 
   init(_ configuration: ChainConfiguration = ChainConfiguration()) {
-    let chain = MockWeb3(
-      configuration, wallClock: UnixClock { .seconds(Int64(TestChain.time)) })
+    self.init(
+      MockWeb3(configuration, wallClock: UnixClock { .seconds(Int64(TestChain.time)) }))
+  }
+
+  init(_ chain: MockWeb3) {
     self.chain = chain
     client = EthereumClient(transport: InMemoryTransport { await chain.respond(to: $0) })
   }

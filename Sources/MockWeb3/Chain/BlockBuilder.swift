@@ -12,7 +12,9 @@ struct BlockBuilder {
     let block: Block
     let state: WorldState
     /// Transactions that can never be mined.
-    let invalid: [Hash32]
+    var invalid: [Hash32] = []
+    /// The reverts that faults forced, by the transaction's position.
+    var forced: [Int: Revert] = [:]
   }
 
   var environment: BlockEnvironment {
@@ -35,10 +37,12 @@ struct BlockBuilder {
     var queue = MiningQueue(pool.pending(state: state), baseFee: environment.baseFee)
     var included: [SentTransaction] = []
     var invalid: [Hash32] = []
+    var reverts: [Int: Revert] = [:]
     while let sent = queue.next {
       do {
         let forced = faults.revert(for: sent, after: included)
         try executor.apply(sent, forcedRevert: forced)
+        reverts[included.count] = forced
         included.append(sent)
         queue.advance()
       } catch {
@@ -50,11 +54,28 @@ struct BlockBuilder {
         queue.dropSender()
       }
     }
-    return seal(executor, included, invalid)
+    var result = seal(executor, included)
+    result.invalid = invalid
+    result.forced = reverts
+    return result
+  }
+
+  /// Makes a block again, of the transactions that it had.
+  /// - Throws: ``InclusionError`` when one cannot be part of it.
+  func rebuild(
+    on state: WorldState, with transactions: [SentTransaction], forced: [Int: Revert]
+  ) throws(InclusionError) -> Result {
+    var executor = TransactionExecutor(state: state, block: environment, rules: rules)
+    for (index, sent) in transactions.enumerated() {
+      try executor.apply(sent, forcedRevert: forced[index])
+    }
+    var result = seal(executor, transactions)
+    result.forced = forced
+    return result
   }
 
   private func seal(
-    _ executor: TransactionExecutor, _ included: [SentTransaction], _ invalid: [Hash32]
+    _ executor: TransactionExecutor, _ included: [SentTransaction]
   ) -> Result {
     var state = executor.state
     state.credit(rules.blockReward, to: rules.poolAddress)
@@ -71,7 +92,7 @@ struct BlockBuilder {
     let block = Block(
       header: header, transactions: included, receipts: executor.receipts,
       parentDifficulty: parent.totalDifficulty)
-    return Result(block: block, state: state, invalid: invalid)
+    return Result(block: block, state: state)
   }
 }
 

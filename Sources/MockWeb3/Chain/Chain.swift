@@ -15,6 +15,8 @@ package struct Chain {
   var filters = FilterTable()
   var faults = ChainFaults()
   var snapshots = SnapshotStore()
+  /// Every step so far, for a file to keep.
+  var record = ChainRecord()
 
   var rules: ChainRules { configuration.rules }
   package var latest: Block { history.latest }
@@ -27,6 +29,7 @@ package struct Chain {
     history = BlockHistory(genesis: genesis.block, state: genesis.state)
     pool = TransactionPool(rules: configuration.poolRules)
     mining = configuration.mining
+    record.note(settings)
   }
 
   /// Takes a transaction in, and with automatic mining makes its block.
@@ -42,7 +45,14 @@ package struct Chain {
     }
     filters.transactionArrived(sent.hash)
     if mining.isAutomatic && !faults.isProductionStalled { mineReady(now: now) }
+    if pool[sent.hash] != nil { record.append(.waiting(sent.signed.raw)) }
     return sent.hash
+  }
+
+  /// Takes transactions in that waited before, without asking again whether they may.
+  mutating func wait(for transactions: [SentTransaction]) {
+    pool.restore(transactions)
+    for sent in transactions { record.append(.waiting(sent.signed.raw)) }
   }
 
   /// Makes blocks until nothing is left that could be mined.
@@ -76,6 +86,10 @@ package struct Chain {
     clock.blockWasMade(at: block.header.timestamp, now: now)
     state = result.state
     history.append(block, state: result.state)
+    record.append(
+      .block(
+        timestamp: block.header.timestamp, transactions: block.transactions.map(\.signed.raw),
+        forced: result.forced.mapValues(\.output), hash: block.hash))
     for transaction in block.transactions {
       pool.remove(transaction.hash)
       faults.transactionWasMined(transaction, in: block.number)
@@ -96,6 +110,7 @@ package struct Chain {
   mutating func reorganise(depth: Int, now: UInt64) -> Bool {
     guard depth > 0, let removed = history.removeLast(depth) else { return false }
     filters.blocksWereRemoved(removed)
+    record.removeBlocks(depth)
     guard let state = history.state(after: latest.number) else { return false }
     self.state = state
     // A block of the same time and content would be the same block.
@@ -103,9 +118,18 @@ package struct Chain {
     let waiting = pool
     pool = TransactionPool(rules: configuration.poolRules)
     for _ in 0..<depth { mine(now: now) }
-    pool = waiting
-    pool.restore(removed.reversed().flatMap(\.transactions))
+    wait(for: waiting.transactions + removed.reversed().flatMap(\.transactions))
     return true
+  }
+
+  /// Makes a block that was made before.
+  mutating func mineAgain(
+    _ transactions: [SentTransaction], forced: [Int: Revert], at timestamp: UInt64
+  ) throws -> Block {
+    let result = try builder(timestamp: timestamp).rebuild(
+      on: state, with: transactions, forced: forced)
+    commit(result, now: timestamp)
+    return result.block
   }
 
   private func builder(timestamp: UInt64) -> BlockBuilder {

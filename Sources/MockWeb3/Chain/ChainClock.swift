@@ -1,7 +1,7 @@
 /// The chain's time: the real one, moved by tests.
 struct ChainClock {
   /// Seconds that the chain is ahead of the time it is given.
-  private(set) var offset: UInt64 = 0
+  var offset: UInt64 = 0
   /// What the next block is to have as its timestamp.
   var nextTimestamp: UInt64?
 

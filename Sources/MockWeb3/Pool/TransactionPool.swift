@@ -19,6 +19,11 @@ struct TransactionPool {
   var isEmpty: Bool { places.isEmpty }
   var count: Int { places.count }
 
+  /// Everything that waits, in the order in which it came.
+  var transactions: [SentTransaction] {
+    entries.values.flatMap(\.values).sorted { $0.arrival < $1.arrival }.map(\.sent)
+  }
+
   /// A waiting transaction.
   subscript(hash: Hash32) -> SentTransaction? {
     places[hash].flatMap { entries[$0.sender]?[$0.nonce]?.sent }
@@ -37,7 +42,6 @@ struct TransactionPool {
       guard rules.canReplace(old.sent.transaction.fee, by: sent.transaction.fee) else {
         throw .replacementUnderpriced
       }
-      places[old.sent.hash] = nil
     }
     insert(sent)
     return sent
@@ -69,6 +73,7 @@ struct TransactionPool {
   }
 
   private mutating func insert(_ sent: SentTransaction) {
+    if let old = entries[sent.sender]?[sent.transaction.nonce] { places[old.sent.hash] = nil }
     entries[sent.sender, default: [:]][sent.transaction.nonce] = Entry(
       sent: sent, arrival: arrivals)
     places[sent.hash] = (sent.sender, sent.transaction.nonce)

@@ -22,7 +22,7 @@ enum PlumiseMethods {
     "plumise_fund": RPCMethod(arguments: 2) { arguments in
       let (address, amount) = (try arguments.address(0), try arguments.required(1).word())
       return { chain, _ in
-        chain.state.credit(amount, to: address)
+        chain.credit(amount, to: address)
         return .quantity(chain.state[address].balance)
       }
     },

@@ -58,25 +58,38 @@ enum TestMethods {
     "setBalance": RPCMethod(arguments: 2) { arguments in
       let (address, balance) = (try arguments.address(0), try arguments.required(1).word())
       return { chain, _ in
-        chain.state[address].balance = balance
+        chain.setBalance(of: address, to: balance)
         return true
       }
     },
     "setNonce": RPCMethod(arguments: 2) { arguments in
       let (address, nonce) = (try arguments.address(0), try arguments.required(1).uint64())
       return { chain, _ in
-        chain.state[address].nonce = nonce
-        chain.pool.dropStale(state: chain.state)
+        chain.setNonce(of: address, to: nonce)
         return true
       }
     },
     "dropTransaction": RPCMethod(arguments: 1) { arguments in
       let hash = try arguments.hash(0)
-      return { chain, _ in chain.pool.remove(hash).map { .hash($0.hash) } ?? .null }
+      return { chain, _ in chain.drop(hash).map { .hash($0.hash) } ?? .null }
     },
     "reset": RPCMethod(arguments: 1) { _ in
       { chain, now in
-        chain = Chain(chain.configuration, now: now)
+        chain.replace(with: Chain(chain.configuration, now: now))
+        return true
+      }
+    },
+    "dumpState": .plain { chain, _ in .hex(ChainReplay.text(of: chain)) },
+    "loadState": RPCMethod(arguments: 1) { arguments in
+      let text = try arguments.required(0).bytes()
+      return { chain, now in
+        do {
+          let loaded = try ChainReplay.chain(
+            from: text, configuration: chain.configuration, now: now)
+          chain.replace(with: loaded)
+        } catch let error as StateFileError {
+          throw RPCFailure.refused("\(error)")
+        }
         return true
       }
     },

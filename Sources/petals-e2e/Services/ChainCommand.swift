@@ -34,20 +34,35 @@ struct ChainCommand: AsyncParsableCommand {
   @Option(help: "default (the documented network) or testnet2026 (the live testnet's faults).")
   var profile = ChainProfile.default
 
+  @Option(
+    help: "A file that keeps the chain: it goes on from there, also after a crash.",
+    completion: .file())
+  var state: String?
+
   @OptionGroup var service: ServiceOptions
 
   func run() async throws {
     var configuration = ChainConfiguration(chainID: chainID, profile: profile)
     if blockTime > 0 { configuration.mining = .every(.seconds(blockTime)) }
+    let chain = try chain(configuration)
     let stops = service.stopRequests()
     if !service.output.json { announceAccounts(configuration.accounts) }
     let server = ServerConfiguration(
       host: service.host, port: port, maximumBodyBytes: 5 << 20, serviceName: "chain")
     try await CommandFailure.serving {
-      try await MockWeb3(configuration).withServer(server) { address in
+      try await chain.withServer(server) { address in
         service.announce(.listening(.chain, url: address.url))
         _ = try await stops.next()
       }
+    }
+  }
+
+  private func chain(_ configuration: ChainConfiguration) throws -> MockWeb3 {
+    guard let state else { return MockWeb3(configuration) }
+    do {
+      return try MockWeb3(configuration, stateFile: URL(filePath: state))
+    } catch let error as StateFileError {
+      throw CommandFailure.wrongInput("--state \(state): \(error)")
     }
   }
 

@@ -1,0 +1,61 @@
+import EthereumPrimitives
+import PlumiseWire
+
+extension ChainEvent {
+  /// The event as one line of a state file.
+  var json: JSON {
+    switch self {
+    case .block(let timestamp, let transactions, let forced, let hash):
+      let reverts = forced.sorted { $0.key < $1.key }.map { ("\($0.key)", JSON.hex($0.value)) }
+      return [
+        "event": "block", "timestamp": .quantity(timestamp),
+        "transactions": .array(transactions.map { .hex($0) }),
+        "forced": .object(JSONObject(uniqueMembers: reverts)), "hash": .hash(hash),
+      ]
+    case .waiting(let raw): return ["event": "waiting", "transaction": .hex(raw)]
+    case .dropped(let hash): return ["event": "dropped", "hash": .hash(hash)]
+    case .balance(let address, let balance):
+      return ["event": "balance", "address": .address(address), "value": .quantity(balance)]
+    case .nonce(let address, let nonce):
+      return ["event": "nonce", "address": .address(address), "value": .quantity(nonce)]
+    case .settings(let settings):
+      return [
+        "event": "settings", "clockOffset": .quantity(settings.clockOffset),
+        "automatic": .bool(settings.isAutomatic),
+        "intervalMilliseconds": settings.intervalMilliseconds.map { .integer($0) } ?? .null,
+      ]
+    }
+  }
+
+  /// Reads one line of a state file.
+  init(_ json: JSON) throws {
+    let fields = try RPCValue(json: json, position: 0).fields(of: "state")
+    func field(_ name: String) throws -> RPCValue {
+      guard let field = fields[name] else { throw StateFileError.missingField(name) }
+      return field
+    }
+    switch try field("event").string() {
+    case "block":
+      var forced: [Int: [UInt8]] = [:]
+      for member in json["forced"]?.objectValue?.members ?? [] {
+        guard let index = Int(member.key) else { throw StateFileError.missingField("forced") }
+        forced[index] = try RPCValue(json: member.value, position: 0).bytes()
+      }
+      self = .block(
+        timestamp: try field("timestamp").uint64(),
+        transactions: try field("transactions").array().map { try $0.bytes() }, forced: forced,
+        hash: try field("hash").hash())
+    case "waiting": self = .waiting(try field("transaction").bytes())
+    case "dropped": self = .dropped(try field("hash").hash())
+    case "balance": self = .balance(try field("address").address(), try field("value").word())
+    case "nonce": self = .nonce(try field("address").address(), try field("value").uint64())
+    case "settings":
+      self = .settings(
+        ChainSettings(
+          clockOffset: try field("clockOffset").uint64(),
+          isAutomatic: try field("automatic").bool(),
+          intervalMilliseconds: json["intervalMilliseconds"]?.integerValue))
+    case let name: throw StateFileError.unknownEvent(name)
+    }
+  }
+}

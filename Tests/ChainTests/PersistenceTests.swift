@@ -1,0 +1,129 @@
+import EthereumPrimitives
+import Foundation
+import MockWeb3
+import PlumiseWire
+import Testing
+
+@Suite("Chains that are kept in files")
+struct PersistenceTests {
+  private static let wallClock = UnixClock { .seconds(Int64(TestChain.time)) }
+
+  /// A file of this test's own, gone afterwards.
+  private func withFile(_ body: (URL) async throws -> Void) async throws {
+    let url = FileManager.default.temporaryDirectory.appending(
+      path: "chain-\(UInt64.random(in: 0 ... .max)).jsonl")
+    defer {
+      // A test that fails before the first write leaves no file.
+      try? FileManager.default.removeItem(at: url)
+    }
+    try await body(url)
+  }
+
+  private func open(
+    _ url: URL, _ configuration: ChainConfiguration = ChainConfiguration()
+  ) throws -> TestChain {
+    TestChain(
+      try MockWeb3(configuration, stateFile: url, wallClock: Self.wallClock))
+  }
+
+  /// A life with everything that a file has to keep.
+  private func live(on network: TestChain) async throws {
+    let chain = network.chain
+    let agent = network.account(0)
+    try await network.registerActive(agent)
+    chain.inject(.revert(reason: "forced"))
+    try await network.send(.heartbeat(agent: nil), from: agent)
+    chain.increaseTime(by: 500)
+    chain.fund(.precompile(0xaa), 5)
+    _ = try await network.client.request(
+      "evm_setNonce", [.string(network.account(3).address.lowercaseHex), "0x7"])
+    chain.mine(2)
+    let snapshot = chain.snapshot()
+    chain.mine(3)
+    chain.setBalance(of: agent.address, to: 1)
+    chain.revert(to: snapshot)
+    try await network.send(to: .zero, from: network.account(1), value: 9)
+    #expect(chain.reorganise(depth: 1))
+    chain.setMining(.manual)
+    try await network.client.send(network.transaction(from: network.account(2), nonce: 1))
+  }
+
+  /// What two chains have in common when one is the other's continuation.
+  private func summary(_ network: TestChain) -> [String] {
+    let chain = network.chain
+    let blocks = (0...chain.blockNumber).compactMap { chain.block($0)?.hash.hex }
+    let accounts = chain.accounts.map {
+      "\(chain.balance(of: $0.address)) \(chain.nonce(of: $0.address))"
+    }
+    let agent = chain.agent(network.account(0).address).map { "\($0)" } ?? "none"
+    return blocks + accounts + [
+      agent, "\(chain.balance(of: .precompile(0xaa)))", "\(chain.waitingTransactionCount)",
+    ]
+  }
+
+  @Test("A chain goes on from its file: blocks, state, waiting transactions and clock")
+  func restart() async throws {
+    try await withFile { url in
+      let first = try open(url)
+      try await live(on: first)
+      let second = try open(url)
+      #expect(summary(second) == summary(first))
+      let (next, other) = (first.chain.mine(), second.chain.mine())
+      #expect(next.hash == other.hash)
+    }
+  }
+
+  @Test("A line that was being written when the program died is left out")
+  func tornLine() async throws {
+    try await withFile { url in
+      let first = try open(url)
+      try await first.registerActive(first.account(0))
+      let height = first.chain.blockNumber
+      let whole = try Data(contentsOf: url)
+      let lines = whole.split(separator: 0x0a)
+      for length in [1, lines[2].count / 2, lines[2].count] {
+        let torn = whole.dropLast(lines[2].count + 1) + lines[2].prefix(length)
+        try torn.write(to: url)
+        #expect(try open(url).chain.blockNumber == height - 1)
+      }
+    }
+  }
+
+  @Test("A file of another chain, or one that was changed, is refused")
+  func refusals() async throws {
+    try await withFile { url in
+      let first = try open(url)
+      try await first.send(to: .zero, from: first.account(0), value: 1)
+      #expect {
+        try open(url, ChainConfiguration(accounts: Array(DevelopmentAccount.standard.prefix(2))))
+      } throws: { error in
+        if case .otherChain = error as? StateFileError { true } else { false }
+      }
+      let text = try String(contentsOf: url, encoding: .utf8)
+      try text.replacing("\"0x6", with: "\"0x7").write(to: url, atomically: true, encoding: .utf8)
+      #expect(throws: StateFileError.self) { try open(url) }
+      try Data("hello\n".utf8).write(to: url)
+      #expect(throws: StateFileError.notAStateFile) { try open(url) }
+    }
+  }
+
+  @Test("A folder that does not exist is an error that names the file")
+  func unwritable() async throws {
+    let url = URL(filePath: "/nonexistent/chain.jsonl")
+    let error = #expect(throws: StateFileError.self) { try open(url) }
+    #expect(error?.description.contains("/nonexistent/chain.jsonl") == true)
+  }
+
+  @Test("A dump is loaded by another chain of the same beginning")
+  func dump() async throws {
+    let first = TestChain()
+    try await live(on: first)
+    let dump = try await first.client.request("anvil_dumpState")
+    let second = TestChain()
+    #expect(try await second.client.request("anvil_loadState", [dump]) == true)
+    #expect(summary(second) == summary(first))
+    #expect(
+      try await second.failure("anvil_loadState", "0x00")
+        == .refused("\(StateFileError.notAStateFile)"))
+  }
+}
