@@ -43,7 +43,8 @@ struct NetworkStarter: Sendable {
         case .folder: ""
         case .synthesized: isNew ? "made in " : "cached in "
         }
-      return ((path, try ModelFolder.checkpoint(path)), origin + path)
+      let shown = NSString(string: path).abbreviatingWithTildeInPath
+      return ((path, try ModelFolder.checkpoint(path)), origin + shown)
     }
   }
 

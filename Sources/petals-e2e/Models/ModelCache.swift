@@ -9,9 +9,11 @@ struct ModelCache: Sendable {
   /// - Parameter environment: where `XDG_CACHE_HOME` is looked up.
   init(environment: [String: String] = ProcessInfo.processInfo.environment) {
     // The specification tells us to ignore a relative path.
-    let base =
-      environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? URL(filePath: $0) : nil }
-      ?? FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache")
+    func folder(_ name: String) -> URL? {
+      environment[name].flatMap { $0.hasPrefix("/") ? URL(filePath: $0) : nil }
+    }
+    let home = folder("HOME") ?? FileManager.default.homeDirectoryForCurrentUser
+    let base = folder("XDG_CACHE_HOME") ?? home.appending(path: ".cache")
     root = base.appending(path: "plumise-petals-e2e/models", directoryHint: .isDirectory)
   }
 
