@@ -43,7 +43,8 @@ struct NetworkStarter: Sendable {
         case .folder: ""
         case .synthesized: isNew ? "made in " : "cached in "
         }
-      let shown = NSString(string: path).abbreviatingWithTildeInPath
+      let home = NSHomeDirectory() + "/"
+      let shown = path.hasPrefix(home) ? "~/" + path.dropFirst(home.count) : path
       return ((path, try ModelFolder.checkpoint(path)), origin + shown)
     }
   }
