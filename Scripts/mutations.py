@@ -12,6 +12,8 @@ the untouched copy. Arguments name patches (default: all of them).
 
 The scratch copy keeps a build folder of its own, .build-mutations, so that the binaries of the
 untouched product are never replaced by broken ones; its first build compiles the dependencies too.
+Another folder, with the dependencies already built, can be named; what it holds of the project
+is replaced.
 """
 
 import argparse
@@ -24,7 +26,6 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATCHES = ROOT / "Tests" / "Mutations"
-BUILD = ROOT / ".build-mutations"
 LEAST = 10
 # A mutant that hangs is caught: seconds until it is given up.
 PATIENCE = 300
@@ -39,8 +40,9 @@ def fields(patch):
     return found["Breaks"], found["Test"]
 
 
-def swift(copy, arguments, configuration, timeout=None):
-    command = ["swift", *arguments, "-c", configuration, "--scratch-path", str(BUILD)]
+def swift(copy, arguments, options, timeout=None):
+    command = ["swift", *arguments, "-c", options.configuration]
+    command += ["--scratch-path", str(options.scratch_path.resolve())]
     # A broken product may well have warnings; in CI they would be errors.
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     return subprocess.run(
@@ -48,18 +50,18 @@ def swift(copy, arguments, configuration, timeout=None):
     )
 
 
-def build(copy, configuration):
-    result = swift(copy, ["build", "--build-tests"], configuration)
+def build(copy, options):
+    result = swift(copy, ["build", "--build-tests"], options)
     if result.returncode:
         lines = [line for line in (result.stdout + result.stderr).splitlines() if "error:" in line]
         sys.exit("mutations: the copy does not build\n" + "\n".join(lines[:5]))
 
 
-def run(copy, test, configuration):
+def run(copy, test, options):
     """Whether tests ran, and whether they all passed; a crash or a hang is a run that failed."""
     arguments = ["test", "--skip-build", "--disable-xctest", "--filter", test]
     try:
-        result = swift(copy, arguments, configuration, PATIENCE)
+        result = swift(copy, arguments, options, PATIENCE)
     except subprocess.TimeoutExpired:
         return True, False
     output = result.stdout + result.stderr
@@ -72,6 +74,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("patches", nargs="*", type=pathlib.Path)
     parser.add_argument("-c", "--configuration", default="release")
+    parser.add_argument("--scratch-path", type=pathlib.Path, default=ROOT / ".build-mutations")
     options = parser.parse_args()
     patches = options.patches or sorted(PATCHES.glob("*.patch"))
     if not options.patches and len(patches) < LEAST:
@@ -82,16 +85,16 @@ def main():
         copy = pathlib.Path(folder) / ROOT.name
         subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(copy)], check=True)
         print("untouched copy: building", flush=True)
-        build(copy, options.configuration)
+        build(copy, options)
         for test in sorted({fields(patch)[1] for patch in patches}):
-            ran, passed = run(copy, test, options.configuration)
+            ran, passed = run(copy, test, options)
             if not (ran and passed):
                 sys.exit(f"mutations: {test} has to run and pass before anything is broken")
         for patch in patches:
             breaks, test = fields(patch)
             subprocess.run(["git", "apply", str(patch.resolve())], cwd=copy, check=True)
-            build(copy, options.configuration)
-            ran, passed = run(copy, test, options.configuration)
+            build(copy, options)
+            ran, passed = run(copy, test, options)
             caught = ran and not passed
             print(f"{'caught  ' if caught else 'SURVIVED'} {patch.stem}: {breaks} ({test})", flush=True)
             if not caught:

@@ -48,6 +48,36 @@ struct RunTests {
     }
   }
 
+  @Test("A documented port that is taken is refused by its number before anything starts")
+  func takenPort() async throws {
+    try await withTemporaryFolder { folder in
+      let arguments = ["run", "--model", "tiny", "--report", folder.path, "--quiet"]
+      try await withTakenPort(26902) {
+        try await Command.run(arguments).expectRefusal("port 26902", "in use", "--ports auto")
+      }
+    }
+  }
+
+  @Test("A node killed while the flow runs is named, and nothing is left")
+  func killedInRun() async throws {
+    let children = Holder<[Int32]>([])
+    try await withTemporaryFolder { folder in
+      let arguments = ["run", "--report", folder.path, "--max-new-tokens", "1000"] + Self.tiny
+      let result = try await Command.withService(arguments) { service in
+        _ = try await service.lines.next { $0.contains("the nodes are up") }
+        children.set(ChildProcesses.of(service.processID))
+        let victim = try #require(
+          children.value.first { ChildProcesses.arguments(of: $0).contains("12-23") })
+        kill(victim, SIGKILL)
+      }
+      #expect(result.status == .exited(1))
+      let last = result.errors.split(separator: "\n").last ?? ""
+      #expect(last.contains("node 2 (blocks 12-23) was killed by signal 9"), "\(result.errors)")
+    }
+    #expect(children.value.count == 4)
+    #expect(children.value.allSatisfy { !ChildProcesses.isAlive($0) })
+  }
+
   @Test("A missing model, and a prompt that does not fit, are refused before any process starts")
   func refusedModel() async throws {
     try await withTemporaryFolder { folder in

@@ -53,4 +53,15 @@ struct ServiceTests {
     #expect(result.output.contains(WalletTests.key))
     #expect(result.output.contains("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"))
   }
+
+  @Test("With --json the chain's accounts come with the line that says where it listens")
+  func accountsInJSON() async throws {
+    _ = try await Command.withService(["chain", "--port", "0", "--json"]) { service in
+      let accounts = try #require(try await service.event("listening")["accounts"]?.arrayValue)
+      #expect(accounts.count == 10)
+      #expect(accounts.first?["address"]?.stringValue == WalletTests.address)
+      #expect(accounts.first?["key"]?.stringValue == WalletTests.key)
+      try service.send(.terminate)
+    }
+  }
 }

@@ -57,7 +57,7 @@ struct NodeCommand: AsyncParsableCommand {
         announce(node)
         try await withThrowingTaskGroup { group in
           if let key, let life = agent.chainLife(key: key, checkpoint.name, metrics) {
-            group.addTask { try await life.run(announce: service.announce) }
+            group.addTask { try await life.run(announce: { service.announce($0) }) }
           }
           if let reporter {
             try await reporter.start()

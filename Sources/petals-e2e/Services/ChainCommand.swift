@@ -47,11 +47,12 @@ struct ChainCommand: AsyncParsableCommand {
     let chain = try chain(configuration)
     let stops = service.stopRequests()
     if !service.output.json { announceAccounts(configuration.accounts) }
+    let details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
     let server = ServerConfiguration(
       host: service.host, port: port, maximumBodyBytes: 5 << 20, serviceName: "chain")
     try await CommandFailure.serving {
       try await chain.withServer(server) { address in
-        service.announce(.listening(.chain, url: address.url))
+        service.announce(.listening(.chain, url: address.url), details: details)
         _ = try await stops.next()
       }
     }
@@ -64,6 +65,13 @@ struct ChainCommand: AsyncParsableCommand {
     } catch let error as StateFileError {
       throw CommandFailure.wrongInput("--state \(state): \(error)")
     }
+  }
+
+  private func description(of account: DevelopmentAccount) -> JSON {
+    [
+      "address": .string(account.address.checksummed),
+      "key": .string(account.key.exposedHex()),
+    ]
   }
 
   /// Everybody knows these keys: they may be shown.

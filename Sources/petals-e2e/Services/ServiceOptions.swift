@@ -1,4 +1,5 @@
 import ArgumentParser
+import PlumiseWire
 
 /// What every service takes.
 struct ServiceOptions: ParsableArguments {
@@ -13,8 +14,11 @@ struct ServiceOptions: ParsableArguments {
   /// Tells what happened, in the form that was asked for.
   ///
   /// Events are results of a service: `--quiet` keeps them.
-  func announce(_ event: ServiceEvent) {
-    output.result(event.json, text: event.text)
+  /// - Parameter details: members that the event's JSON object has besides its own.
+  func announce(_ event: ServiceEvent, details: JSONObject = [:]) {
+    var object = event.json.objectValue ?? [:]
+    for member in details.members { object[member.key] = member.value }
+    output.result(.object(object), text: event.text)
   }
 
   /// What ends the service.

@@ -13,6 +13,12 @@ enum ChildProcesses {
       .reduce(into: []) { found, child in if !found.contains(child) { found.append(child) } }
   }
 
+  /// What the process was started with.
+  static func arguments(of process: Int32) -> [String] {
+    let line = try? Data(contentsOf: URL(filePath: "/proc/\(process)/cmdline"))
+    return (line ?? Data()).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+  }
+
   /// Whether the process runs; one that ended and was not asked for yet does not.
   static func isAlive(_ process: Int32) -> Bool {
     guard kill(process, 0) == 0 else { return false }
