@@ -146,7 +146,7 @@ let package = Package(
       dependencies: [
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", .argumentParser, .asyncHTTPClient, .logging, .nioCore, .subprocess,
+        "MockServing", .argumentParser, .asyncHTTPClient, .crypto, .logging, .nioCore, .subprocess,
       ],
       swiftSettings: settings),
 
@@ -188,6 +188,8 @@ let package = Package(
       ]),
     tests(
       "CommandTests",
-      of: ["petals-e2e", "MockServing", "PlumiseWire", "TestVectors", .subprocess]),
+      of: [
+        "petals-e2e", "MockServing", "PlumiseWire", "TestVectors", .crypto, .httpTypes, .subprocess,
+      ]),
   ]
 )

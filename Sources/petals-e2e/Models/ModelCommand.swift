@@ -4,11 +4,13 @@ import ArgumentParser
 struct ModelCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "model",
-    abstract: "Make a checkpoint, or see what is in one.",
+    abstract: "Make or fetch a checkpoint, or see what is in one.",
     discussion: """
       EXAMPLE
         petals-e2e model synthesize --shape tiny --out tiny-model
         petals-e2e model inspect tiny-model
       """,
-    subcommands: [ModelSynthesizeCommand.self, ModelInspectCommand.self])
+    subcommands: [
+      ModelSynthesizeCommand.self, ModelFetchCommand.self, ModelInspectCommand.self,
+    ])
 }

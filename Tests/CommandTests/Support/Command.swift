@@ -43,9 +43,13 @@ enum Command {
   static func run(_ arguments: String...) async throws -> Result { try await run(arguments) }
 
   /// Runs the command to its end.
-  static func run(_ arguments: [String]) async throws -> Result {
+  /// - Parameter variables: what the environment holds besides.
+  static func run(
+    _ arguments: [String], with variables: [Environment.Key: String] = [:]
+  ) async throws -> Result {
     let result = try await Subprocess.run(
-      .path(.init(path)), arguments: Arguments(arguments), environment: environment,
+      .path(.init(path)), arguments: Arguments(arguments),
+      environment: environment.updating(variables.mapValues { $0 }),
       output: .string(limit: 4 << 20), error: .string(limit: 1 << 20))
     return Result(
       status: result.terminationStatus, output: result.standardOutput,

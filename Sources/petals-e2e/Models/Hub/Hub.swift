@@ -1,0 +1,94 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import PlumiseWire
+
+/// A hub of models, and how it is asked.
+struct Hub: Sendable {
+  /// The hub's address, without a slash at its end.
+  let endpoint: String
+  /// What `HF_TOKEN` holds, for models that are not everybody's.
+  let token: String?
+
+  static let defaultEndpoint = "https://huggingface.co"
+
+  private static let client: HTTPClient = {
+    var configuration = HTTPClient.Configuration(
+      redirectConfiguration: .follow(max: 5, allowCycles: false),
+      timeout: .init(connect: .seconds(10), read: .seconds(60)))
+    configuration.httpVersion = .http1Only
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }()
+
+  /// Backstop for one request; the read time-out ends those that stand still.
+  private static let longestRequest = TimeAmount.hours(24)
+
+  /// - Throws: `CommandFailure` (wrong input) for an address that is none.
+  init(endpoint: String, token: String?) throws {
+    guard let url = URL(string: endpoint), ["http", "https"].contains(url.scheme),
+      url.host?.isEmpty == false
+    else { throw CommandFailure.wrongInput("--endpoint '\(endpoint)' is no http or https URL") }
+    self.endpoint = String(endpoint.reversed().drop { $0 == "/" }.reversed())
+    self.token = token.flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// What the hub has of a model.
+  func listing(of name: HubName, revision: String) async throws -> HubListing {
+    let url = "\(endpoint)/api/models/\(name)/revision/\(revision)?blobs=true"
+    return try await Retries().run { _ in
+      let response = try await get(url, name)
+      let body = try await response.body.collect(upTo: 16 << 20)
+      guard let answer = try? JSON.parse(Array(body.readableBytesView)) else {
+        throw CommandFailure.failed("\(url) did not answer JSON; is it a hub?")
+      }
+      return try HubListing(answer, of: name)
+    }
+  }
+
+  /// Asks for a file's bytes from an offset on.
+  func content(
+    of file: HubFile, in name: HubName, at commit: String, from offset: Int64
+  ) async throws -> HTTPClientResponse {
+    let url = "\(endpoint)/\(name)/resolve/\(commit)/\(file.name)"
+    return try await get(url, name, range: offset > 0 ? "bytes=\(offset)-" : nil)
+  }
+
+  private func get(
+    _ url: String, _ name: HubName, range: String? = nil
+  ) async throws -> HTTPClientResponse {
+    var request = HTTPClientRequest(url: url)
+    request.headers.add(name: "User-Agent", value: "petals-e2e")
+    // A length and a range speak of the bytes as they are stored.
+    request.headers.add(name: "Accept-Encoding", value: "identity")
+    if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+    if let range { request.headers.add(name: "Range", value: range) }
+    let response = try await Self.client.execute(request, timeout: Self.longestRequest)
+    switch response.status.code {
+    case 200, 206:
+      return response
+    case 401, 403:
+      throw CommandFailure.failed(
+        "the hub does not give \(name) to everybody (or has none of that name); put a token "
+          + "into HF_TOKEN")
+    case 404:
+      throw CommandFailure.failed("\(url) is not there (404); check the name and the revision")
+    case 429, 500...599:
+      throw HubBusy(
+        url: url, status: response.status.code,
+        retryAfter: response.headers.first(name: "Retry-After").flatMap { Int($0) })
+    default:
+      throw CommandFailure.failed("\(url) answered \(response.status.code)")
+    }
+  }
+}
+
+/// A refusal that may pass.
+struct HubBusy: Error, CustomStringConvertible {
+  let url: String
+  let status: UInt
+  /// Seconds.
+  let retryAfter: Int?
+
+  var description: String { "\(url) answered \(status)" }
+}

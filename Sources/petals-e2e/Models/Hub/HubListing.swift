@@ -1,0 +1,74 @@
+import PlumiseWire
+
+/// What a hub says of a model: the commit that a revision stands for, and its files.
+///
+/// Source: the hub's API, `GET /api/models/NAME/revision/REVISION?blobs=true`.
+struct HubListing: Sendable {
+  /// The commit; files of one commit never change.
+  let commit: String
+  let files: [HubFile]
+
+  /// - Throws: `CommandFailure` (failed) for an answer that is no listing.
+  init(_ answer: JSON, of name: HubName) throws {
+    guard let commit = answer["sha"]?.stringValue, Self.isHexadecimal(commit, digits: 40...64),
+      let siblings = answer["siblings"]?.arrayValue
+    else { throw CommandFailure.failed("the hub's listing of \(name) names no commit or no files") }
+    self.commit = commit
+    files = try siblings.compactMap { try Self.file($0, of: name) }
+  }
+
+  /// The files that a node needs: configuration, tokenizer, and the weights in one file or in
+  /// shards with their index.
+  /// - Throws: `CommandFailure` (failed) for a model without configuration or safetensors.
+  func checkpointFiles(of name: HubName) throws -> [HubFile] {
+    guard let configuration = file("config.json") else {
+      throw CommandFailure.failed("\(name) has no config.json, and is no model of this kind")
+    }
+    let small = [configuration] + [file("tokenizer.json")].compactMap { $0 }
+    if let weights = file("model.safetensors") { return small + [weights] }
+    let shards = files.filter { Self.isShard($0.name) }
+    guard let index = file("model.safetensors.index.json"), !shards.isEmpty else {
+      throw CommandFailure.failed("\(name) has no weights as safetensors; convert them first")
+    }
+    return small + [index] + shards
+  }
+
+  private func file(_ name: String) -> HubFile? { files.first { $0.name == name } }
+
+  /// A file of the listing; nil for one that a node has no use for.
+  private static func file(_ entry: JSON, of model: HubName) throws -> HubFile? {
+    guard let name = entry["rfilename"]?.stringValue, isWanted(name) else { return nil }
+    let stored = entry["lfs"]
+    guard let size = (stored?["size"] ?? entry["size"])?.integerValue, size >= 0 else {
+      throw CommandFailure.failed("the hub does not say how long \(model)'s \(name) is")
+    }
+    let checksum: FileChecksum
+    if let digits = stored?["sha256"]?.stringValue, isHexadecimal(digits, digits: 64...64) {
+      checksum = .sha256(digits)
+    } else if let digits = entry["blobId"]?.stringValue, isHexadecimal(digits, digits: 40...40) {
+      checksum = .gitBlob(digits)
+    } else {
+      throw CommandFailure.failed("the hub gives no checksum of \(model)'s \(name)")
+    }
+    return HubFile(name: name, size: size, checksum: checksum)
+  }
+
+  /// Names are compared whole: none of a foreign hub's choice reaches the file system.
+  private static func isWanted(_ name: String) -> Bool {
+    ["config.json", "tokenizer.json", "model.safetensors", "model.safetensors.index.json"]
+      .contains(name) || isShard(name)
+  }
+
+  /// `model-00001-of-00003.safetensors`
+  private static func isShard(_ name: String) -> Bool {
+    name.wholeMatch(of: /model-[0-9]{5}-of-[0-9]{5}\.safetensors/) != nil
+  }
+
+  private static func isHexadecimal(_ text: String, digits: ClosedRange<Int>) -> Bool {
+    digits.contains(text.utf8.count)
+      && text.utf8.allSatisfy {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+          || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+      }
+  }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Bloom
+import Foundation
+import PlumiseWire
+
+/// `model fetch`: a checkpoint from a hub.
+struct ModelFetchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fetch",
+    abstract: "Download a checkpoint from a hub, check it, go on where an earlier try ended.",
+    discussion: """
+      Brings config.json, tokenizer.json and the safetensors. HF_TOKEN is sent to the hub when it
+      is set.
+
+      EXAMPLE
+        petals-e2e model fetch bigscience/bloom-560m --out bloom-560m
+      """)
+
+  @Argument(help: "The model's name, OWNER/NAME.")
+  var name: String
+
+  @Option(help: "The folder to write.")
+  var out: String
+
+  @Option(help: "The hub's address (HF_ENDPOINT, else \(Hub.defaultEndpoint)).")
+  var endpoint: String?
+
+  @Option(help: "A branch, a tag or a commit.")
+  var revision = "main"
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let name = try HubName(name)
+    guard (try? HubName(revision)) != nil else {
+      throw CommandFailure.wrongInput("--revision '\(revision)' is no branch, tag or commit")
+    }
+    let environment = ProcessInfo.processInfo.environment
+    let hub = try Hub(
+      endpoint: endpoint ?? environment["HF_ENDPOINT"] ?? Hub.defaultEndpoint,
+      token: environment["HF_TOKEN"])
+    let folder = URL(filePath: out, directoryHint: .isDirectory)
+    try CommandFailure.checkingInput {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+    let listing = try await listing(of: name, from: hub)
+    let files = try listing.checkpointFiles(of: name)
+    let download = HubDownload(hub: hub, name: name, commit: listing.commit, folder: folder)
+    let outcomes = try await bring(files, download)
+    let checkpoint = try ModelFolder.checkpoint(out)
+    output.result(
+      [
+        "model": .string(name.description), "revision": .string(listing.commit),
+        "directory": .string(out), "fingerprint": .string(checkpoint.fingerprint),
+        "files": .array(zip(files, outcomes).map(Self.description)),
+      ], text: out)
+  }
+
+  private func listing(of name: HubName, from hub: Hub) async throws -> HubListing {
+    do {
+      return try await hub.listing(of: name, revision: revision)
+    } catch let failure as CommandFailure {
+      throw failure
+    } catch {
+      throw CommandFailure.failed("\(hub.endpoint) cannot be asked: \(error)")
+    }
+  }
+
+  private func bring(
+    _ files: [HubFile], _ download: HubDownload
+  ) async throws -> [HubDownload.Outcome] {
+    let total = Double(max(1, files.reduce(0) { $0 + $1.size }))
+    let bar = ProgressBar("fetching \(download.name)", quiet: output.quiet)
+    defer { bar.finish() }
+    var before: Int64 = 0
+    var outcomes: [HubDownload.Outcome] = []
+    for file in files {
+      let outcome = try await download.bring(file) { bar.update(Double(before + $0) / total) }
+      before += file.size
+      outcomes.append(outcome)
+      bar.finish()
+      output.note("\(file.name)  \(file.size) bytes\(outcome.words)")
+    }
+    return outcomes
+  }
+
+  private static func description(_ file: HubFile, _ outcome: HubDownload.Outcome) -> JSON {
+    var fetchedFrom = JSON.null
+    if case .fetched(let offset) = outcome { fetchedFrom = .integer(offset) }
+    return [
+      "name": .string(file.name), "bytes": .integer(file.size),
+      "checksum": .string(file.checksum.hexadecimal), "fetched_from": fetchedFrom,
+    ]
+  }
+}
+
+extension HubDownload.Outcome {
+  fileprivate var words: String {
+    switch self {
+    case .present: ", there before"
+    case .fetched(from: 0): ""
+    case .fetched(let offset): ", gone on from byte \(offset)"
+    }
+  }
+}

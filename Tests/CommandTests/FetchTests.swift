@@ -1,0 +1,179 @@
+import Foundation
+import HTTPTypes
+import MockServing
+import PlumiseWire
+import TestVectors
+import Testing
+
+@Suite("Fetching a model", .timeLimit(.minutes(5)))
+struct FetchTests {
+  private static let model = TestVectors.bloom(.tinyF16)
+  private static let weights = "model.safetensors"
+
+  private static func fetch(
+    _ address: ServerAddress, _ folder: URL, name: String = TestHub.name
+  ) async throws -> Command.Result {
+    try await Command.run(
+      ["model", "fetch", name, "--endpoint", address.url, "--out", folder.path, "--json"],
+      with: ["HF_TOKEN": "secret"])
+  }
+
+  private static func expectWhole(_ folder: URL, as model: URL = model) throws {
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+      let there = try Data(contentsOf: folder.appending(path: name))
+      #expect(there == (try Data(contentsOf: model.appending(path: name))), "\(name)")
+    }
+    #expect(FileManager.default.fileExists(atPath: folder.file("config.json")))
+  }
+
+  @Test(
+    "A model comes whole, in one file or in shards, and is not fetched again",
+    arguments: [TestVectors.Model.tinyF16, .oddF32Sharded])
+  func whole(_ vector: TestVectors.Model) async throws {
+    let hub = try TestHub(TestVectors.bloom(vector))
+    try await withTemporaryFolder { folder in
+      try await withWebServer(respond: hub.respond) { address in
+        let first = try await Self.fetch(address, folder)
+        #expect(first.status == .exited(0), "\(first.errors)")
+        let result = try first.json()
+        #expect(result["revision"]?.stringValue == TestHub.commit)
+        let files = try #require(result["files"]?.arrayValue)
+        #expect(files.count >= 3 && files.allSatisfy { $0["fetched_from"] == 0 })
+        try Self.expectWhole(folder, as: TestVectors.bloom(vector))
+
+        let asked = hub.requests.entries.count
+        let second = try await Self.fetch(address, folder)
+        #expect(second.status == .exited(0), "\(second.errors)")
+        #expect(hub.requests.entries.count == asked + 1, "only the listing is asked for")
+        let inspected = try await Command.run("model", "inspect", folder.path)
+        #expect(inspected.status == .exited(0), "\(inspected.errors)")
+      }
+    }
+  }
+
+  @Test("A connection lost amid the weights is taken up where it broke")
+  func lostConnection() async throws {
+    let hub = try TestHub(Self.model)
+    let faults = FaultScript()
+    faults.add(.drop(.midBody(after: 100_000), .reset), times: 3) {
+      $0.path.hasSuffix(Self.weights)
+    }
+    try await withTemporaryFolder { folder in
+      try await withWebServer(faults: faults, respond: hub.respond) { address in
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(0), "\(result.errors)")
+      }
+      try Self.expectWhole(folder)
+    }
+    let ranges = hub.requests(for: Self.weights).map { $0.headers[.range] }
+    #expect(ranges.count == 4)
+    #expect(ranges.dropFirst().allSatisfy { $0 != nil })
+  }
+
+  @Test("What an earlier run began, the next one goes on with")
+  func laterRun() async throws {
+    let hub = try TestHub(Self.model)
+    let faults = FaultScript()
+    try await withTemporaryFolder { folder in
+      try await withWebServer(faults: faults, respond: hub.respond) { address in
+        faults.add(.drop(.midBody(after: 50_000)), times: 1) { $0.path.hasSuffix(Self.weights) }
+        faults.add(.drop(.beforeHandling), times: nil) { $0.path.hasSuffix(Self.weights) }
+        let broken = try await Self.fetch(address, folder)
+        #expect(broken.status == .exited(1))
+        #expect(broken.errors.contains("run it again to go on"), "\(broken.errors)")
+        faults.clear()
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(0), "\(result.errors)")
+        let files = try #require(try result.json()["files"]?.arrayValue)
+        let weights = try #require(files.first { $0["name"]?.stringValue == Self.weights })
+        #expect((weights["fetched_from"]?.integerValue ?? 0) > 0)
+      }
+      try Self.expectWhole(folder)
+    }
+  }
+
+  @Test("A busy hub is asked again")
+  func busy() async throws {
+    let hub = try TestHub(Self.model)
+    let faults = FaultScript()
+    faults.add(.tooManyRequests(retryAfter: 0), times: 2)
+    faults.add(.status(503), times: 1)
+    try await withTemporaryFolder { folder in
+      try await withWebServer(faults: faults, respond: hub.respond) { address in
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(0), "\(result.errors)")
+      }
+    }
+    #expect(faults.isExhausted)
+  }
+
+  @Test("One wrong bit is refused, and nothing of it is kept")
+  func wrongBit() async throws {
+    var bytes = Array(try Data(contentsOf: Self.model.appending(path: Self.weights)))
+    bytes[bytes.count / 2] ^= 4
+    let hub = try TestHub(Self.model, serving: [Self.weights: bytes])
+    try await withTemporaryFolder { folder in
+      try await withWebServer(respond: hub.respond) { address in
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(1))
+        #expect(result.errors.contains("model.safetensors"), "\(result.errors)")
+        #expect(result.errors.contains("checksum"), "\(result.errors)")
+      }
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      #expect(left.allSatisfy { !$0.hasPrefix("model") }, "\(left)")
+    }
+  }
+
+  @Test("The token goes to the hub, and not to where it redirects")
+  func token() async throws {
+    let storage = try TestHub(Self.model)
+    try await withTemporaryFolder { folder in
+      try await withWebServer(respond: storage.respond) { elsewhere in
+        let hub = try TestHub(Self.model, storage: elsewhere.url)
+        try await withWebServer(respond: hub.respond) { address in
+          let result = try await Self.fetch(address, folder)
+          #expect(result.status == .exited(0), "\(result.errors)")
+        }
+        #expect(hub.requests.entries.allSatisfy { $0.headers[.authorization] == "Bearer secret" })
+      }
+      try Self.expectWhole(folder)
+    }
+    #expect(storage.requests.entries.count >= 3)
+    #expect(storage.requests.entries.allSatisfy { $0.headers[.authorization] == nil })
+  }
+
+  @Test("A file that differs is never written over")
+  func precious() async throws {
+    let hub = try TestHub(Self.model)
+    try await withTemporaryFolder { folder in
+      let path = try folder.write("config.json", Array("precious".utf8))
+      try await withWebServer(respond: hub.respond) { address in
+        try await Self.fetch(address, folder).expectRefusal(path, "--out")
+      }
+      #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+    }
+  }
+
+  @Test("A model that is not there, and an address that is no hub, are told apart")
+  func nothingThere() async throws {
+    let hub = try TestHub(Self.model)
+    try await withTemporaryFolder { folder in
+      try await withWebServer(respond: hub.respond) { address in
+        let missing = try await Self.fetch(address, folder, name: "plumise/none")
+        #expect(missing.status == .exited(1))
+        #expect(missing.errors.contains("404"), "\(missing.errors)")
+        try await Self.fetch(address, folder, name: "../up").expectRefusal("../up")
+      }
+      try await withWebServer(respond: { _ in .text("welcome") }) { address in
+        let other = try await Self.fetch(address, folder)
+        #expect(other.status == .exited(1))
+        #expect(other.errors.contains("is it a hub?"), "\(other.errors)")
+      }
+      try await withClosedPort { address in
+        let closed = try await Self.fetch(address, folder)
+        #expect(closed.status == .exited(1))
+        #expect(closed.errors.contains(address.url), "\(closed.errors)")
+      }
+    }
+  }
+}
