@@ -3,7 +3,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Blocks as bytes")
+@Suite("Blocks as bytes", .timeLimit(.minutes(5)))
 struct BlockEncodingTests {
   @Test("A header's hash is that of another implementation's RLP")
   func headerHashes() throws {

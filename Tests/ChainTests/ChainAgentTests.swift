@@ -6,7 +6,7 @@ import PlumiseTesting
 import PlumiseWire
 import Testing
 
-@Suite("Chain agent")
+@Suite("Chain agent", .timeLimit(.minutes(5)))
 struct ChainAgentTests {
   let network = TestChain()
   let registration = AgentRegistration(name: "agent", modelHash: Keccak256.hash("model"))
@@ -205,7 +205,7 @@ struct ChainAgentTests {
   }
 }
 
-@Suite("Heartbeats")
+@Suite("Heartbeats", .timeLimit(.minutes(5)))
 struct HeartbeatServiceTests {
   let network = TestChain()
 

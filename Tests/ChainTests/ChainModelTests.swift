@@ -85,7 +85,7 @@ private struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
-@Suite("Chain and model")
+@Suite("Chain and model", .timeLimit(.minutes(5)))
 struct ChainModelTests {
   private static let accounts = 4
 

@@ -4,7 +4,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("AgentRegistry")
+@Suite("AgentRegistry", .timeLimit(.minutes(5)))
 struct AgentRegistryTests {
   let network = TestChain()
   let registry = PlumiseNetwork.Contract.agentRegistry
@@ -108,7 +108,7 @@ struct AgentRegistryTests {
   }
 }
 
-@Suite("RewardPool")
+@Suite("RewardPool", .timeLimit(.minutes(5)))
 struct RewardPoolTests {
   let network = TestChain()
   let pool = PlumiseNetwork.Contract.rewardPool
@@ -293,7 +293,7 @@ struct RewardPoolTests {
   }
 }
 
-@Suite("Contract calls of another implementation")
+@Suite("Contract calls of another implementation", .timeLimit(.minutes(5)))
 struct CalldataTests {
   @Test("Every call of the golden data names a function that the contracts have")
   func calldata() async throws {

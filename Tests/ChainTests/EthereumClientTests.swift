@@ -6,7 +6,7 @@ import PlumiseTesting
 import PlumiseWire
 import Testing
 
-@Suite("Ethereum client")
+@Suite("Ethereum client", .timeLimit(.minutes(5)))
 struct EthereumClientTests {
   @Test("Over HTTP it reads what the chain knows")
   func reads() async throws {

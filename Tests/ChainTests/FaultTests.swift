@@ -6,7 +6,7 @@ import PlumiseTesting
 import PlumiseWire
 import Testing
 
-@Suite("Faults of the chain")
+@Suite("Faults of the chain", .timeLimit(.minutes(5)))
 struct ChainFaultTests {
   let network = TestChain()
   var sender: DevelopmentAccount { network.account(0) }
@@ -105,7 +105,7 @@ struct ChainFaultTests {
   }
 }
 
-@Suite("Blocks by time")
+@Suite("Blocks by time", .timeLimit(.minutes(5)))
 struct BlockProductionTests {
   @Test("A block is made at each interval of the clock, empty or not")
   func interval() async throws {

@@ -3,7 +3,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Logs and filters")
+@Suite("Logs and filters", .timeLimit(.minutes(5)))
 struct FilterTests {
   let network = TestChain()
   let registry = PlumiseNetwork.Contract.agentRegistry

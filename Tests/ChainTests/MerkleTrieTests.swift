@@ -3,7 +3,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Merkle-Patricia trie")
+@Suite("Merkle-Patricia trie", .timeLimit(.minutes(5)))
 struct MerkleTrieTests {
   @Test("An empty trie has the root that Ethereum knows")
   func emptyRoot() throws {

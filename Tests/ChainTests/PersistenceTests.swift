@@ -4,7 +4,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Chains that are kept in files")
+@Suite("Chains that are kept in files", .timeLimit(.minutes(5)))
 struct PersistenceTests {
   private static let wallClock = UnixClock { .seconds(Int64(TestChain.time)) }
 

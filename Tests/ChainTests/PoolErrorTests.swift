@@ -4,7 +4,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Refused transactions")
+@Suite("Refused transactions", .timeLimit(.minutes(5)))
 struct PoolErrorTests {
   let network = TestChain()
   var sender: DevelopmentAccount { network.account(0) }

@@ -3,7 +3,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Precompiles 0x20 to 0x23")
+@Suite("Precompiles 0x20 to 0x23", .timeLimit(.minutes(5)))
 struct PrecompileTests {
   let network = TestChain()
   var agent: DevelopmentAccount { network.account(0) }
@@ -194,7 +194,7 @@ struct PrecompileTests {
   }
 }
 
-@Suite("Testnet of February 2026")
+@Suite("Testnet of February 2026", .timeLimit(.minutes(5)))
 struct TestnetProfileTests {
   let network = TestChain(
     ChainConfiguration(chainID: PlumiseNetwork.testnetChainID, profile: .testnet2026))

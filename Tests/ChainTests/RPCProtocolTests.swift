@@ -5,7 +5,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("JSON-RPC protocol")
+@Suite("JSON-RPC protocol", .timeLimit(.minutes(5)))
 struct RPCProtocolTests {
   let network = TestChain()
 

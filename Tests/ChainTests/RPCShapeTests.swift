@@ -4,7 +4,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Shapes of JSON-RPC answers")
+@Suite("Shapes of JSON-RPC answers", .timeLimit(.minutes(5)))
 struct RPCShapeTests {
   let network = TestChain()
   var sender: DevelopmentAccount { network.account(0) }

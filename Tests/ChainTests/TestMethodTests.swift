@@ -4,7 +4,7 @@ import MockWeb3
 import PlumiseWire
 import Testing
 
-@Suite("Helpers of development chains")
+@Suite("Helpers of development chains", .timeLimit(.minutes(5)))
 struct TestMethodTests {
   let network = TestChain()
   var sender: DevelopmentAccount { network.account(0) }
@@ -148,7 +148,7 @@ struct TestMethodTests {
   }
 }
 
-@Suite("Snapshots and reorganisations")
+@Suite("Snapshots and reorganisations", .timeLimit(.minutes(5)))
 struct SnapshotTests {
   let network = TestChain()
   var sender: DevelopmentAccount { network.account(0) }

@@ -7,7 +7,7 @@ import PlumiseWire
 import Testing
 
 /// The reference suite's test_chain_registration.py, over HTTP to a chain that executes.
-@Suite("Chain registration")
+@Suite("Chain registration", .timeLimit(.minutes(5)))
 struct ChainRegistrationTests {
   private let registration = AgentRegistration(
     name: "bloom-node-a", modelHash: Keccak256.hash(PlumiseNetwork.model))

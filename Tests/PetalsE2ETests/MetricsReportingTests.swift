@@ -11,7 +11,7 @@ import Testing
 
 /// The reference suite `test_metrics_reporting.py` on real parts: a reporter that signs, an oracle
 /// that verifies, and HTTP between them.
-@Suite("Metrics reporting") struct MetricsReportingTests {
+@Suite("Metrics reporting", .timeLimit(.minutes(5))) struct MetricsReportingTests {
   @Test("A report has a payload of exactly six fields and a signature")
   func payloadFormatStructure() async throws {
     try await withReporting { reporting in

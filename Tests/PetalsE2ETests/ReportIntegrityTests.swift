@@ -6,7 +6,7 @@ import PlumiseWire
 import Testing
 
 /// What must hold beyond the reference suite: nothing altered is taken, and nothing is lost.
-@Suite("Report integrity") struct ReportIntegrityTests {
+@Suite("Report integrity", .timeLimit(.minutes(5))) struct ReportIntegrityTests {
   @Test("A report whose payload was altered on the way is refused: every single bit")
   func everyBitFlip() async throws {
     try await withReporting { reporting in

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("The map of the suites")
+@Suite("The map of the suites", .timeLimit(.minutes(5)))
 struct SuiteMapTests {
   /// The reference suite's files and how many tests each of them has.
   static let reference = [

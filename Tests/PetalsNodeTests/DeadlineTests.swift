@@ -4,7 +4,7 @@ import PetalsNode
 import PlumiseTesting
 import Testing
 
-@Suite("Deadlines of calls to peers")
+@Suite("Deadlines of calls to peers", .timeLimit(.minutes(5)))
 struct DeadlineTests {
   @Test("A stretch is overdue at its limit, and one that ended is not")
   func watch() async throws {

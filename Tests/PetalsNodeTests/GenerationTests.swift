@@ -4,7 +4,7 @@ import PetalsNode
 import PlumiseWire
 import Testing
 
-@Suite("Generation through a pipeline")
+@Suite("Generation through a pipeline", .timeLimit(.minutes(5)))
 struct GenerationTests {
   let model: TinyModel
 

@@ -6,7 +6,7 @@ import PetalsNode
 import PlumiseWire
 import Testing
 
-@Suite("HTTP API of a node")
+@Suite("HTTP API of a node", .timeLimit(.minutes(5)))
 struct HTTPTests {
   let model: TinyModel
 

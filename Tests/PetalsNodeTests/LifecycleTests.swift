@@ -9,7 +9,7 @@ import ServiceLifecycle
 import Synchronization
 import Testing
 
-@Suite("A node's life")
+@Suite("A node's life", .timeLimit(.minutes(5)))
 struct LifecycleTests {
   let model: TinyModel
 

@@ -3,7 +3,7 @@ import PetalsNode
 import PlumiseTesting
 import Testing
 
-@Suite("Cache memory of a node")
+@Suite("Cache memory of a node", .timeLimit(.minutes(5)))
 struct MemoryTests {
   let model: TinyModel
 

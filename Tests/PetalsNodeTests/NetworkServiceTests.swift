@@ -7,7 +7,7 @@ import PetalsNode
 import PipelineRPC
 import Testing
 
-@Suite("The network's own gRPC service")
+@Suite("The network's own gRPC service", .timeLimit(.minutes(5)))
 struct NetworkServiceTests {
   typealias Service = Plumise_Inference_InferencePipeline.Client<HTTP2ClientTransport.Posix>
   let model: TinyModel

@@ -2,7 +2,7 @@ import Bloom
 import PetalsNode
 import Testing
 
-@Suite("Passes through blocks")
+@Suite("Passes through blocks", .timeLimit(.minutes(5)))
 struct PassTests {
   let model: TinyModel
 

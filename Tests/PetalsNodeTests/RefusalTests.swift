@@ -49,7 +49,7 @@ struct BadTensor: Sendable, CustomTestStringConvertible {
   }
 }
 
-@Suite("Refusals of a node")
+@Suite("Refusals of a node", .timeLimit(.minutes(5)))
 struct RefusalTests {
   let model: TinyModel
 

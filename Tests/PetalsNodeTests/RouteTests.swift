@@ -2,7 +2,7 @@ import Bloom
 import PetalsNode
 import Testing
 
-@Suite("Routes")
+@Suite("Routes", .timeLimit(.minutes(5)))
 struct RouteTests {
   static let model = Route.Model(fingerprint: "f00d", layerCount: 24, hiddenSize: 64)
 

@@ -3,7 +3,7 @@ import EthereumPrimitives
 import PetalsNode
 import Testing
 
-@Suite("Inference sessions")
+@Suite("Inference sessions", .timeLimit(.minutes(5)))
 struct SessionTests {
   let model: TinyModel
 

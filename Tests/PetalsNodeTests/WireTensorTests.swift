@@ -3,7 +3,7 @@ import PetalsNode
 import PipelineRPC
 import Testing
 
-@Suite("Tensors on the wire")
+@Suite("Tensors on the wire", .timeLimit(.minutes(5)))
 struct WireTensorTests {
   @Test("float32 is little-endian and comes back bit for bit")
   func float32() throws {

@@ -1,7 +1,7 @@
 import PlumiseTesting
 import Testing
 
-@Suite("A manual clock")
+@Suite("A manual clock", .timeLimit(.minutes(5)))
 struct ManualClockTests {
   let clock = ManualClock()
 

@@ -5,7 +5,7 @@ import PipelineRPC
 /// The node's side of one session stream: one open, steps, at most one finish.
 struct SessionConversation: Sendable {
   let server: BlockServer
-  /// Runs while the node waits for its client.
+  /// Runs while the node waits for its client: to read the last answer, and to ask again.
   let silence: TimeWatch
 
   /// Answers requests until the stream ends; the session's memory is given back in any case.
@@ -18,17 +18,16 @@ struct SessionConversation: Sendable {
     silence.begin()
     for try await request in requests {
       silence.end()
-      defer { silence.begin() }
+      let answer: Plumise_Petals_SessionResponse
       switch (request.kind, session) {
       case (.open(let open), nil):
         let opened = try self.open(open)
         session = opened
-        try await responses.write(.opened(reservedBytes: opened.reservedBytes))
+        answer = .opened(reservedBytes: opened.reservedBytes)
       case (.step(let step), let session?):
-        try await responses.write(try await self.step(step, in: session))
+        answer = try await self.step(step, in: session)
       case (.finish(let finish), let session?):
-        let processed = try session.finish(finish.summary())
-        try await responses.write(.finished(processedTokens: processed))
+        answer = .finished(processedTokens: try session.finish(finish.summary()))
       case (.open, _?):
         throw NodeError(.failedPrecondition, "the session is open already")
       case (.step, nil), (.finish, nil):
@@ -36,6 +35,8 @@ struct SessionConversation: Sendable {
       case (nil, _):
         throw NodeError(.invalidArgument, "a session request is open, step or finish")
       }
+      silence.begin()
+      try await responses.write(answer)
     }
   }
 

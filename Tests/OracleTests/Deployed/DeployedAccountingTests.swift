@@ -4,7 +4,7 @@ import MockOracle
 import PlumiseWire
 import Testing
 
-@Suite("Deployed accounting") struct DeployedAccountingTests {
+@Suite("Deployed accounting", .timeLimit(.minutes(5))) struct DeployedAccountingTests {
   private let path = ReportDialect.deployed.path
   private let start: Int64 = 1_770_200_000
 

@@ -4,7 +4,7 @@ import MockOracle
 import PlumiseWire
 import Testing
 
-@Suite("Deployed report") struct DeployedReportTests {
+@Suite("Deployed report", .timeLimit(.minutes(5))) struct DeployedReportTests {
   private let path = ReportDialect.deployed.path
 
   private func oracle(

@@ -116,7 +116,7 @@ struct DeployedFault: Sendable, CustomTestStringConvertible {
   }()
 }
 
-@Suite("Deployed validation") struct DeployedValidationTests {
+@Suite("Deployed validation", .timeLimit(.minutes(5))) struct DeployedValidationTests {
   @Test(
     "A body is refused in the deployed oracle's words and order",
     arguments: DeployedFault.fields + DeployedFault.proofs)

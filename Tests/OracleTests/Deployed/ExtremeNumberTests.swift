@@ -4,7 +4,7 @@ import MockOracle
 import PlumiseWire
 import Testing
 
-@Suite("Extreme numbers") struct ExtremeNumberTests {
+@Suite("Extreme numbers", .timeLimit(.minutes(5))) struct ExtremeNumberTests {
   private let path = ReportDialect.deployed.path
   private let start: Int64 = 1_770_200_000
   private let huge: Int64 = 9_000_000_000_000_000_000

@@ -5,7 +5,7 @@ import MockServing
 import PlumiseWire
 import Testing
 
-@Suite("Documented checks") struct DocumentedOrderTests {
+@Suite("Documented checks", .timeLimit(.minutes(5))) struct DocumentedOrderTests {
   @Test("A timestamp at or below the last accepted one is a replay", arguments: [0, 1, 1000])
   func replay(earlier: Int64) async throws {
     let oracle = MockOracle()

@@ -4,7 +4,7 @@ import MockServing
 import PlumiseWire
 import Testing
 
-@Suite("Documented refusal") struct DocumentedRefusalTests {
+@Suite("Documented refusal", .timeLimit(.minutes(5))) struct DocumentedRefusalTests {
   @Test(
     "A malformed body is refused with 400 and the byte that is wrong", arguments: BadBody.malformed)
   func malformed(bad: BadBody) async {

@@ -4,7 +4,7 @@ import MockServing
 import PlumiseWire
 import Testing
 
-@Suite("Documented report") struct DocumentedReportTests {
+@Suite("Documented report", .timeLimit(.minutes(5))) struct DocumentedReportTests {
   private let received = Answer(
     status: 200, body: ["status": "success", "message": "Report received"])
 

@@ -2,7 +2,7 @@ import InferenceMetrics
 import PlumiseTesting
 import Testing
 
-@Suite("Metrics collector") struct MetricsCollectorTests {
+@Suite("Metrics collector", .timeLimit(.minutes(5))) struct MetricsCollectorTests {
   @Test("Percentiles are within 1 % of the exact values")
   func percentiles() throws {
     let collector = MetricsCollector()

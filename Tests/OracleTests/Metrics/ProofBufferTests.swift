@@ -3,7 +3,7 @@ import InferenceMetrics
 import PlumiseWire
 import Testing
 
-@Suite("Proof buffer") struct ProofBufferTests {
+@Suite("Proof buffer", .timeLimit(.minutes(5))) struct ProofBufferTests {
   private func proof(_ number: Int) -> InferenceProof {
     InferenceProof(
       model: "m", input: "in \(number)", output: "out", agent: .zero, tokenCount: Int64(number))

@@ -2,7 +2,7 @@ import OracleReporter
 import PlumiseWire
 import Testing
 
-@Suite("Reporter configuration") struct ReporterConfigurationTests {
+@Suite("Reporter configuration", .timeLimit(.minutes(5))) struct ReporterConfigurationTests {
   @Test(
     "What is no URL is refused with the reason",
     arguments: [

@@ -7,7 +7,7 @@ import PlumiseWire
 import Synchronization
 import Testing
 
-@Suite("Reporter failures") struct ReporterFailureTests {
+@Suite("Reporter failures", .timeLimit(.minutes(5))) struct ReporterFailureTests {
   @Test(
     "An answer is a success by its status and its body",
     arguments: [

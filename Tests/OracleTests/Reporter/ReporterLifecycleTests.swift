@@ -5,7 +5,7 @@ import PlumiseWire
 import ServiceLifecycle
 import Testing
 
-@Suite("Reporter lifecycle") struct ReporterLifecycleTests {
+@Suite("Reporter lifecycle", .timeLimit(.minutes(5))) struct ReporterLifecycleTests {
   @Test("The first report goes out after one interval, and one more after every other")
   func intervals() async throws {
     let oracle = MockOracle()

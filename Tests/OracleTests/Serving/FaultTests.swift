@@ -3,7 +3,7 @@ import MockServing
 import PlumiseTesting
 import Testing
 
-@Suite("Faults") struct FaultTests {
+@Suite("Faults", .timeLimit(.minutes(5))) struct FaultTests {
   private let respond: @Sendable (WebRequest) async -> WebResponse = { _ in
     .text(String(repeating: "x", count: 1000))
   }

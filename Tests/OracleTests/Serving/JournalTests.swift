@@ -1,7 +1,7 @@
 import MockServing
 import Testing
 
-@Suite("Journal") struct JournalTests {
+@Suite("Journal", .timeLimit(.minutes(5))) struct JournalTests {
   @Test("A full journal forgets its oldest entries and keeps counting")
   func bounded() {
     let journal = Journal<Int>(capacity: 3)

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-@Suite("Web server") struct WebServerTests {
+@Suite("Web server", .timeLimit(.minutes(5))) struct WebServerTests {
   private let echo: @Sendable (WebRequest) async -> WebResponse = { request in
     WebResponse(headers: request.headers, body: request.body)
   }

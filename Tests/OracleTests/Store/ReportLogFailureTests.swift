@@ -26,7 +26,7 @@ private final class FailingLog: ReportLog {
   }
 }
 
-@Suite("Report log failures") struct ReportLogFailureTests {
+@Suite("Report log failures", .timeLimit(.minutes(5))) struct ReportLogFailureTests {
   @Test("A report that cannot be kept counts for nothing, and the same report is taken later")
   func retries() async throws {
     let log = FailingLog(failures: 1)

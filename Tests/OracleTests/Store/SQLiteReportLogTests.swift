@@ -4,7 +4,7 @@ import MockOracle
 import PlumiseWire
 import Testing
 
-@Suite("SQLite report log") struct SQLiteReportLogTests {
+@Suite("SQLite report log", .timeLimit(.minutes(5))) struct SQLiteReportLogTests {
   private func withFile(_ body: (String) async throws -> Void) async throws {
     let folder = URL.temporaryDirectory.appending(path: "oracle-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
