@@ -169,9 +169,9 @@ let package = Package(
     tests(
       "OracleTests",
       of: [
-        "MockOracle", "OracleReporter", "InferenceMetrics", "MockServing", "PlumiseWire",
-        "EthereumClient", "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient,
-        .httpTypes, .logging, .serviceLifecycle,
+        "MockOracle", "OracleReporter", "InferenceMetrics", "MockServing", "MockWeb3",
+        "PlumiseWire", "EthereumClient", "EthereumPrimitives", "PlumiseTesting", "TestVectors",
+        .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioPosix, .serviceLifecycle,
       ]),
     tests(
       "ChainTests",

@@ -1,6 +1,8 @@
 import EthereumPrimitives
+import Logging
 import MockServing
 import PlumiseWire
+import Synchronization
 
 /// Takes reports: the checks of each dialect in their order (WIRE §2.1 and §2.2).
 extension MockOracle {
@@ -16,7 +18,7 @@ extension MockOracle {
       let now = configuration.clock.seconds
       try checkAge(body.timestamp, now: now)
       let report = StoredReport(
-        dialect: .documented, agent: body.agent, epoch: 0,
+        dialect: .documented, agent: body.agent, epoch: await lastKnownEpoch(),
         processedTokens: body.processedTokens,
         averageLatencyMilliseconds: body.averageLatencyMilliseconds,
         uptimeSeconds: body.uptimeSeconds, tasksCompleted: body.tasksCompleted,
@@ -57,6 +59,7 @@ extension MockOracle {
       let report = try body.report(
         epoch: try await currentEpoch(), receivedAt: now, isSigned: key == nil)
       let isFirst = try await books.take(report)
+      registry.see(body.agent, at: now)
       return Reply(
         response: DeployedDialect.recorded(isFirstInEpoch: isFirst), outcome: .accepted(report),
         agent: agent, dialect: .deployed)
@@ -73,7 +76,7 @@ extension MockOracle {
     }
   }
 
-  private func checkRegistration(of agent: Address) async throws(Refusal) {
+  func checkRegistration(of agent: Address) async throws(Refusal) {
     let isRegistered: Bool
     do {
       isRegistered = try await configuration.registration.isRegistered(agent)
@@ -91,6 +94,19 @@ extension MockOracle {
     }
   }
 
+  /// The current epoch, or the last one that was known while the chain is away: a documented report
+  /// is not refused for it, its dialect knows no epochs.
+  private func lastKnownEpoch() async -> UInt64 {
+    do {
+      let epoch = try await configuration.epoch.current()
+      knownEpoch.withLock { $0 = epoch }
+      return epoch
+    } catch {
+      configuration.logger.warning("the epoch is not known", metadata: ["reason": "\(error)"])
+      return knownEpoch.withLock { $0 }
+    }
+  }
+
   private func checkAge(_ timestamp: Int64, now: Int64) throws(Refusal) {
     guard let limit = configuration.maximumAge else { return }
     // Both are above −2^63, and one of them is a time of day of this century.
@@ -100,7 +116,7 @@ extension MockOracle {
     }
   }
 
-  private func checkWindow(_ timestamp: Double, now: Int64) throws(Refusal) {
+  func checkWindow(_ timestamp: Double, now: Int64) throws(Refusal) {
     guard (Double(now) - timestamp).magnitude <= Double(DeployedDialect.window) else {
       throw .outsideWindow(
         timestamp: JSONNumber(javaScript: timestamp).text, now: now,

@@ -21,7 +21,25 @@ extension MockOracle {
     ) { address in
       isServing = true
       defer { isServing = false }
-      return try await body(address)
+      return try await withContributions { try await body(address) }
+    }
+  }
+
+  /// Reports contributions while a body runs, when there is a plan for it.
+  private func withContributions<R: Sendable>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
+  ) async throws -> R {
+    guard let contributor else { return try await body() }
+    let reporting = Task { await contributor.run() }
+    do {
+      let result = try await body()
+      reporting.cancel()
+      await reporting.value
+      return result
+    } catch {
+      reporting.cancel()
+      await reporting.value
+      throw error
     }
   }
 

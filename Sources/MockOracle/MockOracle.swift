@@ -14,13 +14,36 @@ public final class MockOracle: Sendable {
   /// What came, what was answered, and why.
   public let journal: Journal<OracleEntry>
   let books: OracleBooks
+  let registry: OracleRegistry
+  let contributor: Contributor?
+  let knownEpoch = Mutex<UInt64>(0)
   private let serving = Mutex(false)
 
   /// Makes an oracle; a log in the configuration brings back what was accepted earlier.
   public init(_ configuration: OracleConfiguration = OracleConfiguration()) {
     self.configuration = configuration
     journal = Journal(capacity: configuration.journalCapacity)
+    registry = OracleRegistry(
+      profile: configuration.profile, layerCounts: configuration.modelLayers,
+      log: configuration.log)
     books = OracleBooks(profile: configuration.profile, log: configuration.log)
+    let (books, log, epoch) = (books, configuration.log, configuration.epoch)
+    let logger = configuration.logger
+    contributor = configuration.contributions.map {
+      Contributor($0, epoch: epoch, books: books, log: log, logger: logger)
+    }
+  }
+
+  /// How the reports of contributions ended, in order; nothing without a plan for them.
+  public var contributions: Journal<ContributionOutcome>? { contributor?.outcomes }
+
+  /// Reports what was done in the epochs that have ended to the reward pool, now; nothing happens
+  /// without a plan for it.
+  public func reportContributions() async { await contributor?.reportEndedEpochs() }
+
+  /// What an agent's work in an epoch is worth; `nil` when it did none.
+  public func score(of agent: Address, in epoch: UInt64) -> AgentScore? {
+    self.epoch(epoch, of: agent).map { AgentScore($0) }
   }
 
   /// What the oracle holds about an agent, or `nil` before its first accepted report.
@@ -37,7 +60,9 @@ public final class MockOracle: Sendable {
   }
 
   /// The proofs of an agent's accepted reports, oldest first.
-  public func proofs(of agent: Address) -> [StoredProof] { books.read { $0.proofs(of: agent) } }
+  public func proofs(of agent: Address) -> [StoredProof] {
+    books.proofs(of: agent).map(\.proof)
+  }
 
   /// What an agent did in one epoch, accounted as the deployed dialect does.
   public func epoch(_ epoch: UInt64, of agent: Address) -> EpochRecord? {

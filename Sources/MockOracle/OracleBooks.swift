@@ -42,6 +42,9 @@ final class OracleBooks: Sendable {
     }
   }
 
+  /// The proofs of an agent, oldest first.
+  func proofs(of agent: Address) -> [HeldProof] { read { $0.proofs(of: agent) } }
+
   /// Looks something up.
   func read<R: Sendable>(_ look: @Sendable (Ledger) -> R) -> R { ledger.withLock { look($0) } }
 }

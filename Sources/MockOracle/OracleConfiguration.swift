@@ -15,6 +15,10 @@ public struct OracleConfiguration: Sendable {
   public var apiKey: String?
   /// The epoch that a report is accounted to, in the deployed dialect.
   public var epoch: EpochSource
+  /// How many layers each model has, in the deployed dialect's pipeline; 32 for any other.
+  public var modelLayers: [String: Int]
+  /// With which account contributions are reported when an epoch has ended; `nil` for none.
+  public var contributions: ContributionPlan?
   /// Where reports are kept beyond this process; `nil` keeps them in memory alone.
   public var log: (any ReportLog)?
   /// What time it is.
@@ -29,6 +33,7 @@ public struct OracleConfiguration: Sendable {
     dialects: Set<ReportDialect> = [.documented], profile: OracleProfile = .fixed,
     registration: RegistrationCheck = .everyone, maximumAge: Duration? = nil,
     apiKey: String? = nil, epoch: EpochSource = .single,
+    modelLayers: [String: Int]? = nil, contributions: ContributionPlan? = nil,
     log: (any ReportLog)? = nil, clock: UnixClock = .system, journalCapacity: Int = 10_000,
     logger: Logger? = nil
   ) {
@@ -39,6 +44,8 @@ public struct OracleConfiguration: Sendable {
     self.maximumAge = maximumAge
     self.apiKey = apiKey
     self.epoch = epoch
+    self.modelLayers = modelLayers ?? profile.modelLayers
+    self.contributions = contributions
     self.log = log
     self.clock = clock
     self.journalCapacity = journalCapacity
@@ -52,4 +59,12 @@ public enum OracleProfile: String, Sendable, Hashable, CaseIterable {
   case fixed
   /// The faults are reproduced too.
   case faithful
+
+  /// The models that the deployed oracle knows; that bloom-560m is none of them, and so has 32
+  /// blocks, is one of its faults.
+  var modelLayers: [String: Int] {
+    var layers = ["openai/gpt-oss-20b": 24, "ggml-org/gpt-oss-20b-GGUF": 24]
+    if self == .fixed { layers[PlumiseNetwork.model] = PlumiseNetwork.modelLayers }
+    return layers
+  }
 }

@@ -8,7 +8,9 @@ public struct OracleEntry: Sendable, Hashable {
   public enum Outcome: Sendable, Hashable {
     /// A report was taken.
     case accepted(StoredReport)
-    /// A report was not taken.
+    /// A registration was taken.
+    case registered(StoredRegistration)
+    /// A report or a registration was not taken.
     case refused(Refusal)
     /// Something was read.
     case served
@@ -30,6 +32,11 @@ public struct OracleEntry: Sendable, Hashable {
   /// The report, when one was taken.
   public var accepted: StoredReport? {
     if case .accepted(let report) = outcome { report } else { nil }
+  }
+
+  /// The registration, when one was taken.
+  public var registered: StoredRegistration? {
+    if case .registered(let registration) = outcome { registration } else { nil }
   }
 
   /// Why a report was not taken, when that is how it ended.

@@ -30,6 +30,16 @@ public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
   case notWhole(field: String)
   /// The report could not be kept.
   case notStored(String)
+  /// A registration's timestamp is not above that of the last one that was accepted.
+  case registrationReplay(timestamp: Double, last: Double)
+  /// A node would join a pipeline with one endpoint for two protocols.
+  case sameEndpoints
+  /// Every layer of the model has a node already.
+  case pipelineFull(layers: Int)
+  /// The node that says it is ready is in no pipeline of the model.
+  case pipelineNodeNotFound(Address, model: String)
+  /// The oracle could not register the node on the chain.
+  case sponsoringFailed(Address, reason: String)
 
   /// What happened, with the values that made it happen.
   public var description: String {
@@ -52,6 +62,14 @@ public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
     case .tooManyTokens(let count): "\(count) tokens are more than the oracle takes"
     case .notWhole(let field): "\(field) is not a whole number"
     case .notStored(let reason): "the report could not be stored: \(reason)"
+    case .registrationReplay(let timestamp, let last):
+      "timestamp \(timestamp) is not above the last accepted one, \(last)"
+    case .sameEndpoints: "grpcEndpoint and httpEndpoint are the same"
+    case .pipelineFull(let layers): "each of the \(layers) layers has a node already"
+    case .pipelineNodeNotFound(let agent, let model):
+      "node \(agent) is in no pipeline of \(model)"
+    case .sponsoringFailed(let agent, let reason):
+      "agent \(agent) could not be registered on chain: \(reason)"
     }
   }
 }

@@ -23,7 +23,7 @@ extension MockOracle {
       outcome: .unknownRoute)
   }
 
-  private func speaks(_ dialect: ReportDialect) -> Bool {
+  func speaks(_ dialect: ReportDialect) -> Bool {
     configuration.dialects.contains(dialect)
   }
 
@@ -57,63 +57,19 @@ extension MockOracle {
   private func routeDeployed(_ request: WebRequest) async -> Reply? {
     switch (request.method, request.path) {
     case (.post, ReportDialect.deployed.path): return await takeDeployed(request, mayUseKey: false)
-    case (.post, "/api/metrics"): return await takeDeployed(request, mayUseKey: true)
-    case (.get, _):
-      do throws(Refusal) {
-        return try await readDeployed(request)
-      } catch {
-        return Reply(
-          response: DeployedDialect.answer(to: error), outcome: .served, dialect: .deployed)
-      }
+    case (.post, DeployedReport.keyedPath): return await takeDeployed(request, mayUseKey: true)
+    case (.post, NodeRegistration.path): return await takeRegistration(request, .node)
+    case (.post, PipelineRegistration.path): return await takeRegistration(request, .pipelineNode)
+    case (.post, PipelineReady.path): return await takeRegistration(request, .pipelineReady)
+    case (.get, _): return await readDeployed(request)
     default: return nil
     }
-  }
-
-  private func readDeployed(_ request: WebRequest) async throws(Refusal) -> Reply? {
-    if request.path == "/api/v1/metrics/summary" {
-      let epoch = try await epoch(asked: request)
-      return .served(
-        DeployedReads.summary(books.read { $0.agents(in: epoch) }, epoch: epoch),
-        dialect: .deployed)
-    }
-    if let rest = request.segments(after: "/api/v1/metrics/agents"), let text = rest.first {
-      // What fails to parse is no agent's address, and nothing is known about it.
-      let address = try? Address(text)
-      switch rest.dropFirst() {
-      case []:
-        let epoch = try await epoch(asked: request)
-        let record = address.flatMap { self.epoch(epoch, of: $0) }
-        return .served(DeployedReads.metrics(record, of: text), dialect: .deployed)
-      case ["history"]:
-        let records = address.map { address in books.read { $0.history(of: address) } } ?? []
-        let limit = request.query["limit"].flatMap(Int.init) ?? 50
-        return .served(
-          DeployedReads.history(records, limit: max(0, limit)), dialect: .deployed)
-      default: return nil
-      }
-    }
-    if let rest = request.segments(after: "/api/v1/proofs"), let text = rest.first {
-      // What fails to parse is no agent's address, and nothing is known about it.
-      let known = (try? Address(text)).map { proofs(of: $0) } ?? []
-      switch rest.dropFirst() {
-      case []: return .served(DeployedReads.proofs(known, of: text), dialect: .deployed)
-      case ["stats"]:
-        return .served(DeployedReads.proofStatistics(known, of: text), dialect: .deployed)
-      default: return nil
-      }
-    }
-    return nil
-  }
-
-  private func epoch(asked request: WebRequest) async throws(Refusal) -> UInt64 {
-    if let epoch = request.query["epoch"].flatMap(UInt64.init) { return epoch }
-    return try await currentEpoch()
   }
 }
 
 extension WebRequest {
   /// The path's segments after a prefix, or `nil` when the path is somewhere else.
-  fileprivate func segments(after prefix: String) -> [String]? {
+  func segments(after prefix: String) -> [String]? {
     guard path == prefix || path.hasPrefix(prefix + "/") else { return nil }
     return path.dropFirst(prefix.count).split(separator: "/").map(String.init)
   }

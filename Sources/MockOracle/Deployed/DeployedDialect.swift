@@ -18,9 +18,29 @@ enum DeployedDialect {
       ] as JSON).serialized(), status: .created)
   }
 
-  /// The answer to a report that was not taken.
-  static func answer(to refusal: Refusal) -> WebResponse {
-    switch refusal {
+  /// The parts of the deployed oracle, which word their errors differently.
+  enum Part {
+    case metrics
+    case nodes
+    case pipeline
+  }
+
+  /// The answer to a registration that was taken, with the layers that it brought.
+  static func registered(
+    _ kind: StoredRegistration.Kind, _ assignment: LayerAssignment?
+  ) -> WebResponse {
+    let body =
+      assignment?.json(success: true, message: kind.success)
+      ?? ["success": true, "message": .string(kind.success)]
+    return .json(body.serialized(), status: .created)
+  }
+
+  /// The answer to a report or a registration that was not taken.
+  static func answer(to refusal: Refusal, on part: Part = .metrics) -> WebResponse {
+    if part == .pipeline, let message = pipelineMessage(for: refusal) {
+      return pipelineError(message)
+    }
+    return switch refusal {
     case .tooLarge:
       .json(
         (["statusCode": 413, "message": "request entity too large"] as JSON).serialized(),
@@ -31,15 +51,42 @@ enum DeployedDialect {
     case .wrongAPIKey: error("Invalid API key", status: .unauthorized)
     case .wrongSigner, .malformedSignature, .outsideWindow:
       error("Invalid signature", status: .unauthorized)
-    case .unregistered: error("Agent not registered on-chain", status: .badRequest)
-    case .replay:
+    case .unregistered:
+      error(
+        part == .nodes
+          ? "Address not registered as agent on-chain" : "Agent not registered on-chain",
+        status: .badRequest)
+    case .replay, .registrationReplay:
       error("Replay detected: timestamp must be strictly increasing", status: .badRequest)
     case .tooManyTokens: error("Token count exceeds maximum allowed", status: .badRequest)
     case .notWhole: error("Internal server error", status: .badRequest)
     case .registrationUnknown(_, let reason), .epochUnknown(let reason):
       error(.string(reason), status: .serviceUnavailable)
     case .notStored(let reason): error(.string(reason), status: .internalServerError)
+    case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
+      error(.string(refusal.description), status: .badRequest)
     }
+  }
+
+  /// What the pipeline throws, which is without the error's name; nil for what is answered before
+  /// the pipeline is asked.
+  private static func pipelineMessage(for refusal: Refusal) -> String? {
+    switch refusal {
+    case .sameEndpoints: "Pipeline nodes must have separate gRPC and HTTP endpoints"
+    case .replay, .registrationReplay: "Replay detected: timestamp must be strictly increasing"
+    case .wrongSigner, .malformedSignature, .outsideWindow: "Invalid signature"
+    case .pipelineNodeNotFound: "Pipeline node not found"
+    case .sponsoringFailed(_, let reason): "Sponsor registration failed: \(reason)"
+    case .pipelineFull: "No layers left: \(refusal)"
+    default: nil
+    }
+  }
+
+  /// An error of the pipeline.
+  static func pipelineError(_ message: String) -> WebResponse {
+    .json(
+      (["statusCode": 400, "message": .string(message)] as JSON).serialized(),
+      status: .badRequest)
   }
 
   /// The answer where there is no such route.

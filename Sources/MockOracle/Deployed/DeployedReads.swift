@@ -4,11 +4,18 @@ import PlumiseWire
 /// What the deployed dialect shows of the oracle's books (WIRE §2.2).
 enum DeployedReads {
   static func metrics(_ record: EpochRecord?, of address: String) -> JSON {
-    record.map(metrics) ?? ["address": .string(address), "metrics": nil]
+    guard let record else { return ["address": .string(address), "metrics": nil] }
+    var object: JSONObject = ["address": .string(record.address.lowercaseHex)]
+    for member in metrics(record).members { object[member.key] = member.value }
+    return .object(object)
   }
 
-  static func history(_ records: [EpochRecord], limit: Int) -> JSON {
-    .array(records.prefix(limit).map(metrics))
+  static func history(_ records: [EpochRecord], of address: String, limit: Int) -> JSON {
+    let shown = records.prefix(limit)
+    return [
+      "address": .string(address), "count": .integer(shown.count),
+      "metrics": .array(shown.map { .object(metrics($0)) }),
+    ]
   }
 
   static func summary(_ records: [EpochRecord], epoch: UInt64) -> JSON {
@@ -23,14 +30,96 @@ enum DeployedReads {
     ]
   }
 
-  static func proofs(_ proofs: [StoredProof], of address: String) -> JSON {
-    ["address": .string(address), "proofs": .array(proofs.map(DocumentedReads.proof))]
+  static func proofs(_ proofs: [HeldProof], of address: String, limit: Int) -> JSON {
+    // The latest first.
+    let shown = proofs.reversed().prefix(limit)
+    return [
+      "address": .string(address), "count": .integer(shown.count),
+      "proofs": .array(shown.map(proof)),
+    ]
   }
 
-  static func proofStatistics(_ proofs: [StoredProof], of address: String) -> JSON {
+  static func proofStatistics(_ proofs: [HeldProof], of address: String, epoch: Int64?) -> JSON {
+    let counted = proofs.filter { epoch == nil || Int64(exactly: $0.epoch) == epoch }
+    let total = counted.reduce(Int128(0)) { $0 + Int128($1.proof.tokenCount) }
+    var object: JSONObject = ["address": .string(address)]
+    object["epoch"] = epoch.map { .integer($0) }
+    // Nothing here verifies a proof on the chain.
+    object["totalProofs"] = .integer(counted.count)
+    object["verifiedProofs"] = 0
+    object["pendingProofs"] = .integer(counted.count)
+    object["verifiedTokens"] = "0"
+    object["verificationRate"] = 0
+    object["totalTokens"] = .string(String(total))
+    return .object(object)
+  }
+
+  static func nodes(_ nodes: [(node: RegisteredNode, score: Double)]) -> JSON {
     [
-      "address": .string(address), "totalProofs": .integer(proofs.count),
-      "totalTokens": .string(String(proofs.reduce(Int128(0)) { $0 + Int128($1.tokenCount) })),
+      "count": .integer(nodes.count),
+      "nodes": .array(
+        nodes.map { node, score in
+          [
+            "address": .string(node.address.lowercaseHex), "endpoint": .string(node.endpoint),
+            "status": "active", "score": number(score),
+            "lastHeartbeat": .string(String(node.lastHeartbeat)),
+            "capabilities": .array(node.capabilities.map { .string($0) }),
+          ]
+        }),
+    ]
+  }
+
+  static func node(_ node: RegisteredNode, score: Double, isActive: Bool) -> JSON {
+    [
+      "address": .string(node.address.lowercaseHex), "endpoint": .string(node.endpoint),
+      "capabilities": .array(node.capabilities.map { .string($0) }),
+      "status": isActive ? "active" : "inactive", "score": number(score),
+      "lastHeartbeat": .string(String(node.lastHeartbeat)),
+      "lastMetricReport": .string(String(node.lastMetricReport)),
+      "createdAt": .string(String(node.createdAt)),
+      "updatedAt": .string(String(node.lastHeartbeat)),
+    ]
+  }
+
+  static func topology(_ nodes: [PipelineNode], of model: String) -> JSON {
+    [
+      "model": .string(model), "nodes": .array(nodes.map(\.json)),
+      "count": .integer(nodes.count),
+    ]
+  }
+
+  static func agent(_ record: AgentRecord, contributions: [EpochRecord]?) -> JSON {
+    var object: JSONObject = [
+      "wallet": .string(record.address.lowercaseHex),
+      "tokensProcessed": .string(String(record.processedTokens)),
+      "requestCount": .integer(record.tasksCompleted),
+      "uptimeSeconds": .integer(record.uptimeSeconds),
+      "updatedAt": .string(String(record.lastTimestamp)),
+    ]
+    object["contributions"] = contributions.map { records in
+      .array(records.map(contribution))
+    }
+    return .object(object)
+  }
+
+  private static func contribution(_ record: EpochRecord) -> JSON {
+    let score = AgentScore(record)
+    return [
+      "epoch": .integer(record.epoch), "taskCount": .integer(score.taskCount),
+      "uptimeSeconds": .integer(score.uptimeSeconds),
+      "responseScore": .integer(score.responseScore),
+      "processedTokens": .string(String(score.processedTokens)),
+      "avgLatencyInv": .integer(score.averageLatencyInverse),
+      "lastUpdated": .string(String(record.lastUpdated)),
+    ]
+  }
+
+  private static func proof(_ held: HeldProof) -> JSON {
+    [
+      "epoch": .integer(held.epoch), "modelHash": .string(held.proof.modelHash),
+      "inputHash": .string(held.proof.inputHash), "outputHash": .string(held.proof.outputHash),
+      "tokenCount": .integer(held.proof.tokenCount), "verified": false,
+      "verificationTxHash": nil, "verifiedAt": nil,
     ]
   }
 
@@ -42,9 +131,9 @@ enum DeployedReads {
     return sum.isFinite ? sum / count : values.reduce(0) { $0 + $1 / count }.clampedToFinite
   }
 
-  private static func metrics(_ record: EpochRecord) -> JSON {
+  private static func metrics(_ record: EpochRecord) -> JSONObject {
     [
-      "address": .string(record.address.checksummed), "epoch": .integer(record.epoch),
+      "epoch": .integer(record.epoch),
       "tokensProcessed": .string(String(record.processedTokens)),
       "avgLatencyMs": number(record.averageLatencyMilliseconds),
       "requestCount": .integer(record.requestCount),

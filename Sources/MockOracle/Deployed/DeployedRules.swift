@@ -32,6 +32,20 @@ enum DeployedRules {
     value?.stringValue == nil ? ["\(name) must be a string"] : []
   }
 
+  /// A list of texts.
+  static func texts(_ value: JSON?, _ name: String) -> [String] {
+    guard let elements = value?.arrayValue else {
+      return ["each value in \(name) must be a string", "\(name) must be an array"]
+    }
+    return elements.allSatisfy { $0.stringValue != nil }
+      ? [] : ["each value in \(name) must be a string"]
+  }
+
+  /// A URL with its protocol.
+  static func url(_ value: JSON?, _ name: String) -> [String] {
+    value?.stringValue.map(DeployedURL.isURL) == true ? [] : ["\(name) must be a URL address"]
+  }
+
   /// 66 hexadecimal characters, `0x` or `0h` among them or not.
   static func hash(_ value: JSON?, _ name: String) -> [String] {
     let text = value?.stringValue

@@ -47,7 +47,9 @@ enum DocumentedDialect {
     case .outsideWindow: "Stale report: \(refusal)"
     case .malformed: "Malformed JSON: \(refusal)"
     case .tooLarge: "Body too large: \(refusal)"
-    case .epochUnknown, .tooManyTokens, .notWhole, .notStored: refusal.description
+    case .epochUnknown, .tooManyTokens, .notWhole, .notStored, .registrationReplay,
+      .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
+      refusal.description
     }
   }
 
@@ -59,7 +61,8 @@ enum DocumentedDialect {
     case .wrongSigner, .malformedSignature, .wrongAPIKey: .unauthorized
     case .unregistered: .forbidden
     case .registrationUnknown, .epochUnknown: .serviceUnavailable
-    case .replay, .outsideWindow: .conflict
+    case .replay, .outsideWindow, .registrationReplay: .conflict
+    case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed: .badRequest
     case .notStored: .internalServerError
     }
   }

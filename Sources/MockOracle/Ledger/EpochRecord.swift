@@ -19,9 +19,17 @@ public struct EpochRecord: Sendable, Hashable {
   private var lastReportedTokens: Int64 = 0
   private var lastReportedRequests: Int64 = 0
 
-  init(address: Address, epoch: UInt64) {
+  /// A record without work.
+  /// - Parameters:
+  ///   - reportedTokens: the counter that the epoch's first report is compared with.
+  ///   - reportedRequests: likewise.
+  init(
+    address: Address, epoch: UInt64, reportedTokens: Int64 = 0, reportedRequests: Int64 = 0
+  ) {
     self.address = address
     self.epoch = epoch
+    lastReportedTokens = reportedTokens
+    lastReportedRequests = reportedRequests
   }
 
   /// Accounts a report.

@@ -1,6 +1,12 @@
 import EthereumPrimitives
 import PlumiseWire
 
+/// A proof with the epoch in which it came.
+struct HeldProof: Sendable {
+  let epoch: UInt64
+  let proof: StoredProof
+}
+
 /// The oracle's books: a pure state machine that takes reports in order.
 struct Ledger: Sendable {
   private struct EpochKey: Hashable {
@@ -16,7 +22,7 @@ struct Ledger: Sendable {
   private var sequence: Int64 = 0
   private var epochs: [EpochKey: EpochRecord] = [:]
   private var reports: [Address: [StoredReport]] = [:]
-  private var proofs: [Address: [StoredProof]] = [:]
+  private var proofs: [Address: [HeldProof]] = [:]
   /// The same proofs, to find one that came before.
   private var heldProofs: [Address: Set<StoredProof>] = [:]
 
@@ -40,6 +46,17 @@ struct Ledger: Sendable {
     var isFirstInEpoch = false
     switch report.dialect {
     case .documented:
+      // Its counters run on over the end of an epoch: what the epoch's first report adds is the
+      // difference to the last one of the epoch before.
+      let key = EpochKey(address: report.agent, epoch: report.epoch)
+      isFirstInEpoch = epochs[key] == nil
+      var epoch =
+        epochs[key]
+        ?? EpochRecord(
+          address: report.agent, epoch: report.epoch, reportedTokens: agent.processedTokens,
+          reportedRequests: agent.tasksCompleted)
+      _ = epoch.add(report, profile: .fixed)
+      epochs[key] = epoch
       agent.processedTokens = report.processedTokens
       agent.tasksCompleted = report.tasksCompleted
       agent.averageLatencyMilliseconds = report.averageLatencyMilliseconds
@@ -56,7 +73,7 @@ struct Ledger: Sendable {
     agent.uptimeSeconds = report.uptimeSeconds
     agent.lastTimestamp = report.timestamp
     agent.reportCount += 1
-    agent.proofCount += keep(report.proofs, of: report.agent)
+    agent.proofCount += keep(report.proofs, of: report.agent, in: report.epoch)
     agents[report.agent] = agent
     keep(report)
     return isFirstInEpoch
@@ -73,9 +90,13 @@ struct Ledger: Sendable {
   /// Keeps the proofs that the agent has not shown before: one whose report was taken and whose
   /// answer was lost comes again with the next report.
   /// - Returns: how many were new.
-  private mutating func keep(_ shown: [StoredProof], of agent: Address) -> Int {
+  private mutating func keep(
+    _ shown: [StoredProof], of agent: Address, in epoch: UInt64
+  ) -> Int {
     let new = shown.filter { heldProofs[agent, default: []].insert($0).inserted }
-    if !new.isEmpty { proofs[agent, default: []] += new }
+    if !new.isEmpty {
+      proofs[agent, default: []] += new.map { HeldProof(epoch: epoch, proof: $0) }
+    }
     return new.count
   }
 
@@ -85,7 +106,7 @@ struct Ledger: Sendable {
   }
 
   /// The proofs of an agent, oldest first.
-  func proofs(of agent: Address) -> [StoredProof] { proofs[agent] ?? [] }
+  func proofs(of agent: Address) -> [HeldProof] { proofs[agent] ?? [] }
 
   /// What an agent did in an epoch.
   func epoch(_ epoch: UInt64, of agent: Address) -> EpochRecord? {
@@ -95,6 +116,13 @@ struct Ledger: Sendable {
   /// What an agent did, latest epoch first.
   func history(of agent: Address) -> [EpochRecord] {
     epochs.values.filter { $0.address == agent }.sorted { $0.epoch > $1.epoch }
+  }
+
+  /// What every agent did in the epochs before one, earliest first, then by address.
+  func records(before epoch: UInt64) -> [EpochRecord] {
+    epochs.values.filter { $0.epoch < epoch }.sorted {
+      ($0.epoch, $0.address) < ($1.epoch, $1.address)
+    }
   }
 
   /// What every agent did in an epoch, by address.

@@ -44,7 +44,14 @@ struct OracleCommand: AsyncParsableCommand {
   @Option(help: "The chain to ask whether an agent is registered; without one, all are.")
   var chainRpc: String?
 
-  @Option(help: "Keep reports in this SQLite file.")
+  @Option(
+    help: "The key that reports contributions to the reward pool; 0x and 64 digits, or a keystore.")
+  var reporterKeyFile: String?
+
+  @Option(help: "A file whose first line is the keystore's password.")
+  var passwordFile: String?
+
+  @Option(help: "Keep everything in this SQLite file.")
   var store: String?
 
   @Option(help: "The key that /api/metrics takes in place of a signature.")
@@ -57,11 +64,21 @@ struct OracleCommand: AsyncParsableCommand {
 
   @OptionGroup var service: ServiceOptions
 
+  func validate() throws {
+    if reporterKeyFile != nil && chainRpc == nil {
+      throw ValidationError("--reporter-key-file needs --chain-rpc: the chain to report to")
+    }
+  }
+
   func run() async throws {
+    let client = chainRpc.map { EthereumClient(url: $0) }
     let oracle = MockOracle(
       OracleConfiguration(
-        dialects: dialect.set, profile: profile, registration: registration,
+        dialects: dialect.set, profile: profile,
+        registration: client.map { .chain($0) } ?? .everyone,
         maximumAge: maxAge.map { .seconds($0) }, apiKey: apiKey,
+        epoch: client.map { .chain($0) } ?? .single,
+        contributions: try client.flatMap { try contributions($0) },
         log: try store.map { path in
           try CommandFailure.checkingInput { try SQLiteReportLog(path: path) }
         }))
@@ -74,9 +91,9 @@ struct OracleCommand: AsyncParsableCommand {
     }
   }
 
-  private var registration: RegistrationCheck {
-    guard let chainRpc else { return .everyone }
-    let client = EthereumClient(url: chainRpc)
-    return RegistrationCheck { try await client.agentStatus(of: $0).isRegistered }
+  private func contributions(_ client: EthereumClient) throws -> ContributionPlan? {
+    guard let reporterKeyFile else { return nil }
+    let key = try KeyFile.read(reporterKeyFile, passwordPath: passwordFile)
+    return ContributionPlan(account: OracleAccount(key: key, client: client))
   }
 }

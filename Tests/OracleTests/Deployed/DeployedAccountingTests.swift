@@ -98,17 +98,26 @@ import Testing
     let (first, second) = (try testKey(1), try testKey(2))
     _ = await oracle.post(try deployedReport(by: first, tokens: 30), to: path)
     _ = await oracle.post(try deployedReport(by: second, tokens: 12), to: path)
-    let metrics: JSON = [
-      "address": .string(first.address.checksummed), "epoch": 7, "tokensProcessed": "30",
-      "avgLatencyMs": 100, "requestCount": 3, "uptimeSeconds": 60, "lastUpdated": "1770200000",
+    let metrics: JSONObject = [
+      "epoch": 7, "tokensProcessed": "30", "avgLatencyMs": 100, "requestCount": 3,
+      "uptimeSeconds": 60, "lastUpdated": "1770200000",
     ]
+    var current = metrics
+    current["address"] = .string(first.address.lowercaseHex)
     let base = "/api/v1/metrics/agents/\(first.address.checksummed)"
-    #expect(await oracle.get(base) == Answer(status: 200, body: metrics))
+    #expect(await oracle.get(base) == Answer(status: 200, body: .object(current)))
     #expect(
       await oracle.get(base + "?epoch=8").body
         == ["address": .string(first.address.checksummed), "metrics": nil])
-    #expect(await oracle.get(base + "/history?limit=50").body == [metrics])
-    #expect(await oracle.get(base + "/history?limit=0").body == [])
+    #expect(
+      await oracle.get(base + "/history?limit=50").body
+        == [
+          "address": .string(first.address.checksummed), "count": 1,
+          "metrics": [.object(metrics)],
+        ])
+    #expect(await oracle.get(base + "/history?limit=0").body?["count"] == 0)
+    #expect(await oracle.get(base + "/history?limit=x").message == "Invalid limit")
+    #expect(await oracle.get(base + "?epoch=x").message == "Invalid epoch number")
     #expect(
       await oracle.get("/api/v1/metrics/summary").body
         == [
@@ -140,7 +149,14 @@ import Testing
     #expect(oracle.proofs(of: key.address).map(\.modelHash) == [bare])
     let stats = await oracle.get("/api/v1/proofs/\(key.address)/stats").body
     #expect(stats?["totalProofs"] == 1 && stats?["totalTokens"] == "5")
+    #expect(await oracle.get("/api/v1/proofs/nobody").message == "Invalid address")
+    #expect(
+      await oracle.get("/api/v1/proofs/\(key.address)?limit=0").message
+        == "Invalid limit (1-1000)")
+    #expect(
+      await oracle.get("/api/v1/proofs/\(key.address)/stats?epoch=8").body?["totalProofs"] == 0)
     let listed = await oracle.get("/api/v1/proofs/\(key.address)").body
+    #expect(listed?["count"] == 1 && listed?["proofs"]?[0]?["epoch"] == 7)
     #expect(listed?["proofs"]?[0]?["tokenCount"] == 5)
   }
 }

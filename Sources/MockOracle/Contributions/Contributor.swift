@@ -1,0 +1,142 @@
+import EthereumClient
+import EthereumPrimitives
+import Logging
+import MockServing
+import PlumiseWire
+
+/// Reports what agents did to the reward pool, once their epoch has ended.
+///
+/// Each report's transaction is kept before it is sent and sent again until it is in a block, so
+/// that no contribution is lost, and none is counted twice.
+actor Contributor {
+  private struct Work: Hashable {
+    let epoch: UInt64
+    let agent: Address
+  }
+
+  nonisolated let account: OracleAccount
+  nonisolated let outcomes = Journal<ContributionOutcome>()
+  private let plan: ContributionPlan
+  private let epoch: EpochSource
+  private let books: OracleBooks
+  private let log: (any ReportLog)?
+  private let logger: Logger
+  private var signed: [Work: StoredContribution] = [:]
+  private var settled: Set<Work> = []
+  private var isReporting = false
+
+  init(
+    _ plan: ContributionPlan, epoch: EpochSource, books: OracleBooks, log: (any ReportLog)?,
+    logger: Logger
+  ) {
+    self.plan = plan
+    self.epoch = epoch
+    self.books = books
+    self.log = log
+    self.logger = logger
+    account = plan.account
+    for stored in log?.recoveredContributions ?? [] {
+      signed[Work(epoch: stored.epoch, agent: stored.agent)] = stored
+    }
+  }
+
+  /// Reports at every interval until the task is cancelled.
+  func run() async {
+    while !Task.isCancelled {
+      await reportEndedEpochs()
+      do {
+        try await plan.clock.sleep(for: plan.interval)
+      } catch {
+        // Only the cancellation ends a sleep before its time.
+        return
+      }
+    }
+  }
+
+  /// Reports everything that was done in epochs that have ended and is not reported yet.
+  func reportEndedEpochs() async {
+    guard !isReporting else { return }
+    isReporting = true
+    defer { isReporting = false }
+    let current: UInt64
+    do {
+      current = try await epoch.current()
+    } catch {
+      logger.warning("the current epoch cannot be found out", metadata: ["reason": "\(error)"])
+      return
+    }
+    for record in books.read({ $0.records(before: current) }) where !Task.isCancelled {
+      let work = Work(epoch: record.epoch, agent: record.address)
+      guard !settled.contains(work) else { continue }
+      let score = AgentScore(record)
+      let result: ContributionOutcome.Result
+      do {
+        result = try await report(score, of: work)
+        settled.insert(work)
+      } catch {
+        result = .postponed(reason: "\(error)")
+      }
+      note(
+        ContributionOutcome(epoch: work.epoch, agent: work.agent, score: score, result: result))
+    }
+  }
+
+  private func report(
+    _ score: AgentScore, of work: Work
+  ) async throws -> ContributionOutcome.Result {
+    let call = RewardPoolCall.reportContribution(agent: work.agent, score.contribution)
+    let pool = PlumiseNetwork.Contract.rewardPool
+    let receipt = try await account.inTurn { () async throws -> Receipt in
+      while true {
+        let stored = try await transaction(call.input, to: pool, for: work)
+        if let receipt = try await account.deliver(stored.transaction, hash: stored.hash) {
+          return receipt
+        }
+        signed[work] = nil
+      }
+    }
+    if receipt.succeeded { return .reported(block: receipt.blockNumber) }
+    return .reverted(reason: await reason(call.input, to: pool, receipt))
+  }
+
+  /// The transaction that was signed for the work before, or a new one, which is kept.
+  private func transaction(
+    _ data: [UInt8], to pool: Address, for work: Work
+  ) async throws -> StoredContribution {
+    if let stored = signed[work] { return stored }
+    let transaction = try await account.sign(data, to: pool, gasLimit: 300_000)
+    let stored = StoredContribution(
+      epoch: work.epoch, agent: work.agent, transaction: transaction.raw, hash: transaction.hash)
+    try await log?.append(stored)
+    signed[work] = stored
+    return stored
+  }
+
+  /// Why the pool did not take a report: the call is run again on the state of its block.
+  private func reason(
+    _ data: [UInt8], to pool: Address, _ receipt: Receipt
+  ) async -> String? {
+    do {
+      _ = try await account.client.call(
+        to: pool, data: data, from: account.address, at: .number(receipt.blockNumber))
+      return nil
+    } catch EthereumClientError.reverted(let reason, _) {
+      return reason
+    } catch {
+      logger.debug("no reason for the revert", metadata: ["error": "\(error)"])
+      return nil
+    }
+  }
+
+  private func note(_ outcome: ContributionOutcome) {
+    outcomes.record(outcome)
+    let metadata: Logger.Metadata = [
+      "agent": "\(outcome.agent)", "epoch": "\(outcome.epoch)", "result": "\(outcome.result)",
+    ]
+    if case .reported = outcome.result {
+      logger.info("contribution reported", metadata: metadata)
+    } else {
+      logger.warning("contribution not reported", metadata: metadata)
+    }
+  }
+}

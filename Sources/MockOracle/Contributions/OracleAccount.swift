@@ -1,0 +1,88 @@
+public import EthereumClient
+public import EthereumPrimitives
+import PlumiseWire
+
+/// The oracle's own account on the chain: what it reports contributions with.
+///
+/// Its transactions are made and delivered one after another, so that each gets the next nonce.
+public final class OracleAccount: Sendable {
+  /// The account, which the reward pool must know as its oracle.
+  public let address: Address
+  let client: EthereumClient
+  private let key: SecretKey
+  private let turns = AgentTurns()
+
+  /// An account of a key, on the chain that a client reaches.
+  public init(key: SecretKey, client: EthereumClient) {
+    self.key = key
+    self.client = client
+    address = key.address
+  }
+
+  /// Runs something that sends with the account, when all that came before are done.
+  func inTurn<R: Sendable>(
+    isolation: isolated (any Actor)? = #isolation, _ work: () async throws -> R
+  ) async throws -> R {
+    await turns.begin(address)
+    defer { turns.end(address) }
+    return try await work()
+  }
+
+  /// Signs a call with the next nonce and twice the price that the chain suggests, since the base
+  /// fee may rise before the transaction's block.
+  func sign(
+    _ data: [UInt8], to recipient: Address, gasLimit: UInt64
+  ) async throws -> SignedTransaction {
+    let nonce = try await client.transactionCount(of: address, at: .pending)
+    let (price, overflows) = try await client.gasPrice().multipliedReportingOverflow(by: 2)
+    let transaction = Transaction(
+      chainID: try await client.chainID(), nonce: nonce,
+      fee: .legacy(gasPrice: overflows ? .max : price), gasLimit: gasLimit, to: recipient,
+      data: data)
+    return transaction.signed(with: key)
+  }
+
+  /// Sends a transaction that may have been sent before, and waits for its receipt.
+  /// - Returns: nil when another transaction took its nonce: it can never go through.
+  func deliver(_ raw: [UInt8], hash: Hash32) async throws -> Receipt? {
+    if let receipt = try await client.receipt(of: hash) { return receipt }
+    do {
+      try await client.sendRawTransaction(raw)
+    } catch EthereumClientError.refused(_, let failure) where failure.message == "already known" {
+      // An earlier answer was lost on the way.
+    } catch EthereumClientError.refused(_, let failure)
+      where failure.message.hasPrefix("nonce too low")
+    {
+      return try await client.receipt(of: hash)
+    }
+    return try await client.waitForReceipt(of: hash)
+  }
+
+  /// Registers an agent that cannot pay for it itself (0x21 with a beneficiary).
+  /// - Throws: ``OracleAccountError``, or why the chain could not be asked.
+  func register(_ agent: Address, model: String) async throws {
+    let call = PrecompileCall.registration(
+      AgentRegistration(
+        name: AgentRegistration.defaultName(model: model, agent: agent),
+        modelHash: Keccak256.hash(model), beneficiary: agent))
+    let receipt = try await inTurn {
+      let signed = try await sign(
+        call.input, to: call.contract.address, gasLimit: call.gasLimit)
+      return try await deliver(signed.raw, hash: signed.hash)
+    }
+    guard receipt?.succeeded == true else { throw OracleAccountError.reverted(agent) }
+  }
+}
+
+/// Why the oracle's account could not do what it was to do.
+public enum OracleAccountError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The transaction for the agent did not go through.
+  case reverted(Address)
+
+  /// One line: what happened.
+  public var description: String {
+    switch self {
+    case .reverted(let agent): "the transaction for \(agent) was reverted"
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import EthereumPrimitives
+import HTTPTypes
+import MockServing
+import PlumiseWire
+
+/// What the deployed dialect answers to reads (WIRE §2.2).
+extension MockOracle {
+  /// Why a read is answered with an error.
+  private enum Complaint: Error {
+    case badRequest(String)
+    case notFound(String)
+    case pipeline(String)
+    case refusal(Refusal)
+
+    var response: WebResponse {
+      switch self {
+      case .badRequest(let text): DeployedDialect.error(.string(text), status: .badRequest)
+      case .notFound(let text): DeployedDialect.error(.string(text), status: .notFound)
+      case .pipeline(let text): DeployedDialect.pipelineError(text)
+      case .refusal(let refusal): DeployedDialect.answer(to: refusal)
+      }
+    }
+  }
+
+  /// The answer to a read, or `nil` where there is no such route.
+  func readDeployed(_ request: WebRequest) async -> Reply? {
+    do throws(Complaint) {
+      let json =
+        if let rest = request.segments(after: "/api/v1/metrics") {
+          try await readMetrics(rest, request)
+        } else if let rest = request.segments(after: "/api/v1/proofs") {
+          try readProofs(rest, request)
+        } else if let rest = request.segments(after: "/api/nodes") {
+          try await readNodes(rest)
+        } else if let rest = request.segments(after: "/api/agents") {
+          try readAgents(rest)
+        } else if request.path == "/api/v1/pipeline/topology" {
+          try readTopology(request)
+        } else {
+          JSON?.none
+        }
+      return json.map { .served($0, dialect: .deployed) }
+    } catch {
+      return Reply(response: error.response, outcome: .served, dialect: .deployed)
+    }
+  }
+
+  private func readMetrics(
+    _ path: [String], _ request: WebRequest
+  ) async throws(Complaint) -> JSON? {
+    switch path.first {
+    case "summary" where path.count == 1:
+      let epoch = try await epoch(asked: request)
+      return DeployedReads.summary(books.read { $0.agents(in: epoch) }, epoch: epoch)
+    case "agents" where path.count == 2:
+      let epoch = try await epoch(asked: request)
+      // What fails to parse is no agent's address, and nothing is known about it.
+      let record = (try? Address(path[1])).flatMap { self.epoch(epoch, of: $0) }
+      return DeployedReads.metrics(record, of: path[1])
+    case "agents" where path.count == 3 && path[2] == "history":
+      let limit = try number("limit", of: request, orElse: 50, error: "Invalid limit")
+      // What fails to parse is no agent's address, and nothing is known about it.
+      let records =
+        (try? Address(path[1])).map { address in books.read { $0.history(of: address) } } ?? []
+      return DeployedReads.history(records, of: path[1], limit: Int(max(0, limit)))
+    default: return nil
+    }
+  }
+
+  private func readProofs(_ path: [String], _ request: WebRequest) throws(Complaint) -> JSON? {
+    guard let text = path.first, path.count == 1 || path[1...] == ["stats"] else { return nil }
+    let proofs = books.proofs(of: try address(text))
+    if path.count == 2 {
+      let epoch = try optionalNumber("epoch", of: request, error: "Invalid epoch number")
+      return DeployedReads.proofStatistics(proofs, of: text, epoch: epoch)
+    }
+    let complaint = "Invalid limit (1-1000)"
+    let limit = try number("limit", of: request, orElse: 100, error: complaint)
+    guard (1...1000).contains(limit) else { throw .badRequest(complaint) }
+    // Nothing here verifies a proof on the chain.
+    let asked = request.query["verified"] == "true" ? [] : proofs
+    return DeployedReads.proofs(asked, of: text, limit: Int(limit))
+  }
+
+  private func readNodes(_ path: [String]) async throws(Complaint) -> JSON? {
+    let now = configuration.clock.seconds
+    let epoch: UInt64
+    do throws(Refusal) { epoch = try await currentEpoch() } catch { throw .refusal(error) }
+    func score(_ node: RegisteredNode) -> Double {
+      self.epoch(epoch, of: node.address).map { AgentScore($0).live } ?? 0
+    }
+    switch path.count {
+    case 0: return DeployedReads.nodes(activeNodes.map { ($0, score($0)) })
+    case 1:
+      guard let node = node(try address(path[0])) else { throw .badRequest("Node not found") }
+      let isActive = registry.read { $0.nodes.isActive(node, at: now) }
+      return DeployedReads.node(node, score: score(node), isActive: isActive)
+    default: return nil
+    }
+  }
+
+  private func readAgents(_ path: [String]) throws(Complaint) -> JSON? {
+    switch path.count {
+    case 0: return .array(agents.map { DeployedReads.agent($0, contributions: nil) })
+    case 1:
+      // What fails to parse is no agent's address.
+      guard let address = try? Address(path[0]), let record = agent(address) else {
+        throw .notFound("Agent not found")
+      }
+      return DeployedReads.agent(record, contributions: books.read { $0.history(of: address) })
+    default: return nil
+    }
+  }
+
+  private func readTopology(_ request: WebRequest) throws(Complaint) -> JSON {
+    guard let model = request.query["model"], !model.isEmpty else {
+      throw .pipeline("Model parameter is required")
+    }
+    return DeployedReads.topology(topology(of: model), of: model)
+  }
+
+  private func address(_ text: String) throws(Complaint) -> Address {
+    do { return try Address(text) } catch { throw .badRequest("Invalid address") }
+  }
+
+  private func epoch(asked request: WebRequest) async throws(Complaint) -> UInt64 {
+    if let epoch = try optionalNumber("epoch", of: request, error: "Invalid epoch number") {
+      return UInt64(max(0, epoch))
+    }
+    do throws(Refusal) { return try await currentEpoch() } catch { throw .refusal(error) }
+  }
+
+  private func number(
+    _ name: String, of request: WebRequest, orElse usual: Int64, error: String
+  ) throws(Complaint) -> Int64 {
+    try optionalNumber(name, of: request, error: error) ?? usual
+  }
+
+  /// A parameter as JavaScript's parseInt reads it: the digits in front count, an empty one is none.
+  private func optionalNumber(
+    _ name: String, of request: WebRequest, error: String
+  ) throws(Complaint) -> Int64? {
+    guard let text = request.query[name], !text.isEmpty else { return nil }
+    let trimmed = text.drop(while: \.isWhitespace)
+    let sign = trimmed.prefix { $0 == "-" || $0 == "+" }.prefix(1)
+    let digits = trimmed.dropFirst(sign.count).prefix { ("0"..."9").contains($0) }
+    guard !digits.isEmpty else { throw .badRequest(error) }
+    return Int64(sign + digits) ?? (sign == "-" ? .min : .max)
+  }
+}
