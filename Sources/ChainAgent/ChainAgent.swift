@@ -21,7 +21,7 @@ public actor ChainAgent {
   private let queue = SendQueue()
   private var nonces = NonceTracker()
   private var isChainChecked = false
-  private var registrations: [Address: Task<RegistrationOutcome, any Error>] = [:]
+  private var registrations: [Address: SharedOperation<RegistrationOutcome>] = [:]
 
   /// Makes an agent; nothing is asked or sent yet.
   /// - Parameters:
@@ -35,7 +35,8 @@ public actor ChainAgent {
   ) {
     self.configuration = configuration
     self.key = key
-    self.client = client
+    self.client =
+      client.retries == .none ? client.retrying(configuration.retries) : client
     self.logger = logger ?? Logger(label: "chain-agent") { _ in SwiftLogNoOpLogHandler() }
     address = key.address
   }
@@ -50,14 +51,21 @@ public actor ChainAgent {
   ///   - registration: name, model and capabilities; with a beneficiary that one is registered.
   public func register(_ registration: AgentRegistration) async throws -> RegistrationOutcome {
     let agent = registration.beneficiary ?? address
-    if let running = registrations[agent] { return try await running.value }
-    let task = Task { try await self.registerOnce(registration, agent: agent) }
-    registrations[agent] = task
-    defer { registrations[agent] = nil }
-    return try await withTaskCancellationHandler {
-      try await task.value
-    } onCancel: {
-      task.cancel()
+    let running =
+      registrations[agent]
+      ?? SharedOperation { [weak self] in
+        guard let self else { throw CancellationError() }
+        return try await self.registerOnce(registration, agent: agent)
+      }
+    registrations[agent] = running
+    do {
+      let outcome = try await running.value()
+      if registrations[agent] === running { registrations[agent] = nil }
+      return outcome
+    } catch {
+      // A caller that was cancelled leaves the registration to those who still wait for it.
+      if await running.isIdle, registrations[agent] === running { registrations[agent] = nil }
+      throw error
     }
   }
 
@@ -138,19 +146,17 @@ public actor ChainAgent {
     to recipient: Address, value: Word = .zero, data: [UInt8] = [], gasLimit: UInt64
   ) async throws -> Receipt {
     let draft = Draft(to: recipient, value: value, data: data, gasLimit: gasLimit)
-    let hash = try await queue.run { try await self.submit(draft) }
-    let receipt = try await receipt(of: hash)
+    let pending = try await queue.run { try await self.submit(draft) }
+    let receipt = try await receipt(of: pending)
     guard receipt.succeeded else {
       throw ChainAgentError.reverted(receipt, reason: await reason(of: draft, receipt))
     }
     return receipt
   }
 
-  private func receipt(of hash: Hash32) async throws -> Receipt {
+  private func receipt(of pending: PendingTransaction) async throws -> Receipt {
     do {
-      return try await client.waitForReceipt(
-        of: hash, timeout: configuration.receiptTimeout,
-        pollInterval: configuration.pollInterval)
+      return try await settle(pending)
     } catch let error as EthereumClientError {
       // The chain may have dropped it: then its nonce is the next one again, and only the chain
       // knows. Counting on would leave a gap that no later transaction gets past.
@@ -159,29 +165,20 @@ public actor ChainAgent {
     }
   }
 
-  /// A transaction without its nonce and its fees.
-  private struct Draft {
-    let to: Address
-    let value: Word
-    let data: [UInt8]
-    let gasLimit: UInt64
-  }
-
   /// Signs and sends one transaction; the queue lets in one at a time.
-  private func submit(_ draft: Draft) async throws -> Hash32 {
+  private func submit(_ draft: Draft) async throws -> PendingTransaction {
     try await checkChain()
-    let fee = try await client.fee(configuration.fees)
+    let known = nonces.known
+    let terms = try await client.terms(
+      configuration.fees, nonceOf: known == nil ? address : nil)
     let nonce: UInt64
-    if let known = nonces.known {
+    if let known {
       nonce = known
     } else {
-      nonce = try await client.transactionCount(of: address, at: .pending)
+      nonce = terms.nonce ?? 0
       nonces.synchronise(with: nonce)
     }
-    let transaction = Transaction(
-      chainID: configuration.chainID, nonce: nonce, fee: fee, gasLimit: draft.gasLimit,
-      to: draft.to, value: draft.value, data: draft.data
-    ).signed(with: key)
+    let transaction = sign(draft, nonce: nonce, fee: terms.fee)
     do {
       try await client.sendSurely(transaction)
       nonces.wasUsed(nonce)
@@ -191,7 +188,14 @@ public actor ChainAgent {
       throw error
     }
     logger.debug("sent", metadata: ["nonce": "\(nonce)", "hash": "\(transaction.hash)"])
-    return transaction.hash
+    return PendingTransaction(draft, transaction)
+  }
+
+  func sign(_ draft: Draft, nonce: UInt64, fee: Transaction.Fee) -> SignedTransaction {
+    Transaction(
+      chainID: configuration.chainID, nonce: nonce, fee: fee, gasLimit: draft.gasLimit,
+      to: draft.to, value: draft.value, data: draft.data
+    ).signed(with: key)
   }
 
   private func checkChain() async throws {

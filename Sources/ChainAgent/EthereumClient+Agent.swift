@@ -1,26 +1,26 @@
 import EthereumClient
 import EthereumPrimitives
+import PlumiseWire
+
+/// What a transaction needs to know of the chain.
+struct SendingTerms {
+  let fee: Transaction.Fee
+  /// The account's next nonce; nil when it was not asked for.
+  let nonce: UInt64?
+}
 
 extension EthereumClient {
-  /// The fee fields for a policy, at the chain's present prices.
-  func fee(_ policy: FeePolicy) async throws -> Transaction.Fee {
-    switch policy {
-    case .legacy(let price?): return .legacy(gasPrice: price)
-    case .legacy(nil): return .legacy(gasPrice: try await gasPrice())
-    case .feeMarket(let tip, let maximum):
-      let tip = if let tip { tip } else { try await maxPriorityFeePerGas() }
-      if let maximum {
-        return .feeMarket(maxPriorityFeePerGas: min(tip, maximum), maxFeePerGas: maximum, [])
-      }
-      guard let baseFee = try await baseFee() else {
-        // A chain from before EIP-1559 knows only one price.
-        return .legacy(gasPrice: try await gasPrice())
-      }
-      return .feeMarket(maxPriorityFeePerGas: tip, maxFeePerGas: baseFee * 2 + tip, [])
-    }
+  /// Fee fields for a policy at the chain's present prices, and the next nonce, in one message.
+  /// - Parameter account: whose nonce is asked for; nil when it is known.
+  func terms(_ policy: FeePolicy, nonceOf account: Address?) async throws -> SendingTerms {
+    let questions = policy.questions + (account.map { [ChainQuestion.nonce(of: $0)] } ?? [])
+    let answers = try await ask(questions)
+    return SendingTerms(
+      fee: try policy.fee(answers), nonce: account == nil ? nil : try answers.nonce())
   }
 
-  /// Sends a transaction; when no answer comes, finds out whether it arrived.
+  /// Sends a transaction; when no answer comes, or one that may mean so, finds out whether it
+  /// arrived.
   ///
   /// Sending the same bytes again is harmless: a chain that has them says so.
   func sendSurely(_ transaction: SignedTransaction) async throws {
@@ -32,11 +32,20 @@ extension EthereumClient {
       } catch EthereumClientError.refused {
         guard try await knows(transaction.hash) else { throw EthereumClientError.outage(outage) }
       }
-    } catch let error as EthereumClientError {
+    } catch EthereumClientError.refused(let method, let failure)
+      where failure.mayMeanArrived
+    {
       // Refused although it arrived: an earlier answer was lost on the way.
-      guard case .refused(_, let failure) = error, failure.message == "already known" else {
-        throw error
+      guard try await knows(transaction.hash) else {
+        throw EthereumClientError.refused(method: method, failure)
       }
     }
+  }
+}
+
+extension RPCFailure {
+  /// Whether a chain says this of a transaction that it has, waiting or mined.
+  fileprivate var mayMeanArrived: Bool {
+    message == "already known" || message.hasPrefix("nonce too low")
   }
 }

@@ -30,6 +30,18 @@ extension EthereumClient {
     }
   }
 
+  /// The receipt of whichever of several transactions is in a block: all of them have the same
+  /// nonce, so that only one can be.
+  public func receipt(ofAny transactions: [Hash32]) async throws -> Receipt? {
+    let method = "eth_getTransactionReceipt"
+    let outcomes = try await batch(transactions.map { (method, [.string($0.hex)]) })
+    for outcome in outcomes {
+      let answer = AnswerReader(try outcome.get(), method: method)
+      if let receipt = try answer.optional({ try Receipt($0) }) { return receipt }
+    }
+    return nil
+  }
+
   /// Waits until a transaction is in a block; the first look is at once.
   /// - Parameters:
   ///   - transaction: its hash.

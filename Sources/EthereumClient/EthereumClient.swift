@@ -10,25 +10,46 @@ public struct EthereumClient: Sendable {
   public let clock: any Clock<Duration>
   /// How long a single request may take.
   public let requestTimeout: Duration
+  /// What is done when the chain cannot be reached.
+  public let retries: RetryPolicy
+  private let random: @Sendable () -> Double
 
   /// A client of any transport.
+  /// - Parameters:
+  ///   - transport: how requests get to the chain.
+  ///   - clock: what time-outs, retries and polls are measured on.
+  ///   - requestTimeout: how long a single request may take.
+  ///   - retries: what is done when the chain cannot be reached; nothing by default.
+  ///   - random: from 0 to 1, for the pauses between retries.
   public init(
     transport: any RPCTransport, clock: any Clock<Duration> = ContinuousClock(),
-    requestTimeout: Duration = .seconds(30)
+    requestTimeout: Duration = .seconds(30), retries: RetryPolicy = .none,
+    random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
   ) {
     self.transport = transport
     self.clock = clock
     self.requestTimeout = requestTimeout
+    self.retries = retries
+    self.random = random
   }
 
   /// A client over HTTP.
   /// - Parameter url: where the chain answers, as `http://127.0.0.1:26902`.
   public init(
     url: String, clock: any Clock<Duration> = ContinuousClock(),
-    requestTimeout: Duration = .seconds(30)
+    requestTimeout: Duration = .seconds(30), retries: RetryPolicy = .none,
+    random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
   ) {
     self.init(
-      transport: HTTPTransport(url: url), clock: clock, requestTimeout: requestTimeout)
+      transport: HTTPTransport(url: url), clock: clock, requestTimeout: requestTimeout,
+      retries: retries, random: random)
+  }
+
+  /// The same client with another answer to outages.
+  public func retrying(_ policy: RetryPolicy) -> EthereumClient {
+    EthereumClient(
+      transport: transport, clock: clock, requestTimeout: requestTimeout, retries: policy,
+      random: random)
   }
 
   /// Makes one request.
@@ -61,8 +82,23 @@ public struct EthereumClient: Sendable {
   }
 
   private func send(_ message: JSON, method: String) async throws -> [RPCResponse] {
-    let transport = transport
     let body = message.serialized()
+    var failures = 0
+    while true {
+      do {
+        return try await send(body, method: method)
+      } catch EthereumClientError.outage(let error) {
+        failures += 1
+        guard failures < retries.attempts, error.isTransient else {
+          throw EthereumClientError.outage(error)
+        }
+        try await clock.sleep(for: retries.pause(after: failures, random: random()))
+      }
+    }
+  }
+
+  private func send(_ body: [UInt8], method: String) async throws -> [RPCResponse] {
+    let transport = transport
     do {
       let bytes = try await withDeadline(
         requestTimeout, on: clock, waitingFor: "answer to \(method)"

@@ -8,12 +8,18 @@ struct ChainCell {
   init(chain: Chain, file: StateFile? = nil) {
     self.chain = chain
     self.file = file
+    if file != nil { self.chain.record.beginKeeping() }
   }
 
   /// Brings the file up to the chain.
   mutating func save() {
     chain.record.note(chain.settings)
-    guard failure == nil else { return }
-    do { try file?.save(chain) } catch { failure = error }
+    guard let file, failure == nil else { return }
+    do {
+      try file.save(chain)
+      chain.record.wasSaved()
+    } catch {
+      failure = error
+    }
   }
 }

@@ -29,7 +29,7 @@ extension MockWeb3 {
 
   /// Gives coins to an account.
   public func fund(_ address: Address, _ amount: Word = DevelopmentAccount.defaultBalance) {
-    change { $0.credit(amount, to: address) }
+    change { $0.edit(.credit(address, amount)) }
   }
 
   /// A new account with coins.
@@ -41,7 +41,7 @@ extension MockWeb3 {
 
   /// Sets the balance of an account, in wei.
   public func setBalance(of address: Address, to balance: Word) {
-    change { $0.setBalance(of: address, to: balance) }
+    change { $0.edit(.balance(address, balance)) }
   }
 
   /// Says when blocks are made from now on.
@@ -60,17 +60,22 @@ extension MockWeb3 {
 
   /// Keeps everything as it is.
   /// - Returns: what ``revert(to:)`` takes.
-  public func snapshot() -> UInt64 { change { $0.snapshot() } }
+  public func snapshot() -> UInt64 {
+    let now = now
+    return change { $0.snapshot(now: now) }
+  }
 
-  /// Goes back to a snapshot: state, blocks, waiting transactions, clock, mining mode and filters.
+  /// Goes back to a snapshot: state, blocks, waiting transactions, clock, mining mode and filters;
+  /// the chain's time goes on from the snapshot's.
   /// - Returns: false when there is no such snapshot.
   @discardableResult
   public func revert(to snapshot: UInt64) -> Bool {
-    change { $0.revert(to: snapshot) }
+    let now = now
+    return change { $0.revert(to: snapshot, now: now) }
   }
 
   /// Undoes the latest blocks, and makes as many empty ones in their place; the transactions wait
-  /// again.
+  /// again, and what tests changed meanwhile, coins they gave included, stays changed.
   /// - Returns: false when the chain is too short or the states below are no longer kept.
   @discardableResult
   public func reorganise(depth: Int) -> Bool {
@@ -80,6 +85,9 @@ extension MockWeb3 {
 
   /// Adds a fault.
   public func inject(_ rule: ChainFaultRule) { change { $0.faults.add(rule) } }
+
+  /// Seeds the draws of faults that have a probability: the same seed and requests, the same faults.
+  public func seedFaults(_ seed: UInt64) { change { $0.faults.seed = seed } }
 
   /// Adds a fault that happens once, to whatever comes first.
   public func inject(_ fault: ChainFault) { inject(ChainFaultRule(fault)) }
@@ -92,6 +100,5 @@ extension MockWeb3 {
   /// Takes all faults back, those of connections included.
   public func clearFaults() {
     change { $0.faults.clear() }
-    connectionFaults.clear()
   }
 }

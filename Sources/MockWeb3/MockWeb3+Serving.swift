@@ -40,9 +40,7 @@ extension MockWeb3 {
   private func produceBlocks() async {
     await producer.run {
       let now = now
-      change { chain in
-        if !chain.faults.isProductionStalled { chain.mine(now: now) }
-      }
+      change { $0.mineOnTime(now: now) }
     }
   }
 
@@ -60,7 +58,7 @@ extension MockWeb3 {
         "invalid content type, only application/json is supported\n",
         status: .unsupportedMediaType)
     }
-    guard let answer = await respond(to: request.body) else {
+    guard let answer = await answer(request.body) else {
       return WebResponse(headers: Self.crossOrigin)
     }
     return .json(answer, headers: Self.crossOrigin)

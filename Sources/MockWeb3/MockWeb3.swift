@@ -76,8 +76,28 @@ public final class MockWeb3: Sendable {
   var now: UInt64 { wallClock.unsignedSeconds }
 
   /// Answers JSON-RPC: one request or a batch.
-  /// - Returns: nil when there were only notifications, which get no answer.
+  /// - Returns: nil when there were only notifications, which get no answer, or a fault of the
+  ///   connection takes the answer away.
   public func respond(to body: [UInt8]) async -> [UInt8]? {
+    switch connectionFaults.take(for: WebRequest(.post, "/", body: body)) {
+    case nil: return await answer(body)
+    case .delay(let duration):
+      // Without a connection there is nobody to tell of a delay that was cancelled.
+      try? await clock.sleep(for: duration)
+      return await answer(body)
+    case .answer(let response): return response.body
+    case .alter(let change):
+      return change(await respond(to: WebRequest(.post, "/", body: body))).body
+    case .neverAnswer, .drop(.beforeHandling, _): return nil
+    case .drop(.beforeAnswer, _), .drop(.midBody, _):
+      _ = await answer(body)
+      return nil
+    case .drop(.afterAnswer, _): return await answer(body)
+    }
+  }
+
+  /// Answers JSON-RPC that came through a connection.
+  func answer(_ body: [UInt8]) async -> [UInt8]? {
     switch RPCIncoming(body) {
     case .single(let element):
       return await answer(element)?.json.serialized()
@@ -147,29 +167,21 @@ public final class MockWeb3: Sendable {
   /// changes in their order.
   private func settle(_ cell: inout ChainCell) {
     cell.save()
+    if let change = cell.chain.faults.takeConnectionChange() {
+      connectionFaults.apply(change, seed: cell.chain.faults.seed)
+    }
     producer.setInterval(cell.chain.mining.interval)
   }
 
   private func meetFault(_ request: RPCRequest) async throws {
-    let fault = change { chain -> ChainFault? in
-      guard !chain.faults.rules.isEmpty else { return nil }
-      return chain.faults.takeRequestFault(
-        method: request.method, sender: request.sender)
-    }
+    guard read({ !$0.faults.isEmpty }) else { return }
+    let sender = request.sender
+    let fault = change { $0.faults.takeRequestFault(method: request.method, sender: sender) }
     switch fault {
     case .refuse(let failure): throw failure
     case .delay(let duration): try await clock.sleep(for: duration)
     default: break
     }
-  }
-}
-
-extension RPCRequest {
-  /// Who signed the transaction that the request brings, if it brings one.
-  fileprivate var sender: Address? {
-    guard method == "eth_sendRawTransaction" else { return nil }
-    // What cannot be decoded has no sender; the method itself says what is wrong with it.
-    return try? IncomingTransaction(raw: RPCArguments(params).required(0).bytes()).sender
   }
 }
 

@@ -19,7 +19,17 @@ private struct ChainModel {
   static let gasPrice: Word = 2_000_000_000
   static let fee = gasPrice * 21_000
 
+  /// What the test gave an account, on top of a block.
+  struct Edit: Hashable {
+    var height: Int
+    let account: Int
+    let balance: Word
+    /// Whether it was added, or took the balance's place.
+    let isCredit: Bool
+  }
+
   var accounts: Accounts
+  var edits: [Edit] = []
   var waiting: Set<Transfer> = []
   /// Each block's transfers, and the accounts after it.
   var blocks: [(transfers: [Transfer], after: Accounts)]
@@ -62,11 +72,26 @@ private struct ChainModel {
     blocks.append((transfers, accounts))
   }
 
+  mutating func edit(_ account: Int, _ balance: Word, isCredit: Bool) {
+    edits.append(
+      Edit(height: blocks.count - 1, account: account, balance: balance, isCredit: isCredit))
+    apply(edits[edits.count - 1])
+  }
+
+  private mutating func apply(_ edit: Edit) {
+    let before: Word = edit.isCredit ? accounts.balances[edit.account] : .zero
+    accounts.balances[edit.account] = before + edit.balance
+  }
+
   mutating func reorganise(_ depth: Int) -> Bool {
     guard depth < blocks.count else { return false }
     for block in blocks.suffix(depth) { waiting.formUnion(block.transfers) }
     blocks.removeLast(depth)
     accounts = blocks[blocks.count - 1].after
+    for index in edits.indices where edits[index].height >= blocks.count - 1 {
+      edits[index].height = blocks.count - 1
+      apply(edits[index])
+    }
     for _ in 0..<depth { blocks.append(([], accounts)) }
     return true
   }
@@ -156,9 +181,15 @@ struct ChainModelTests {
       let index = Int.random(in: 0..<Self.accounts, using: &generator)
       let coins = Word(UInt64.random(in: 1000...9999, using: &generator))
       let balance = coins * 1_000_000_000_000_000_000
-      chain.setBalance(of: network.account(index).address, to: balance)
-      model.accounts.balances[index] = balance
-      return "set balance"
+      let isCredit = Bool.random(using: &generator)
+      let address = network.account(index).address
+      if isCredit {
+        chain.fund(address, balance)
+      } else {
+        chain.setBalance(of: address, to: balance)
+      }
+      model.edit(index, balance, isCredit: isCredit)
+      return isCredit ? "fund" : "set balance"
     }
   }
 

@@ -1,3 +1,4 @@
+import ChainAgent
 import EthereumClient
 import EthereumPrimitives
 import MockServing
@@ -102,6 +103,25 @@ struct ChainFaultTests {
       "plumise_fund", [.string(address.lowercaseHex), "0xff"])
     #expect(balance == "0xff")
     #expect(network.chain.balance(of: address) == 255)
+  }
+}
+
+@Suite("Faults by a trait", .timeLimit(.minutes(5)))
+struct ChainFaultsTraitTests {
+  @Test(
+    "The trait's faults meet the chain of the test's network", .petalsNetwork(nodes: 1),
+    .chainFaults(
+      ChainFaultRule(.revert(reason: "on purpose"), count: 2),
+      ChainFaultRule(.drop, probability: 0)))
+  func faults() async throws {
+    let network = try PetalsNetwork.current
+    let sender = network.chain.accounts[0]
+    let agent = ChainAgent(
+      key: sender.key, client: EthereumClient(url: network.chainAddress.url))
+    for _ in 0..<2 {
+      await #expect(throws: ChainAgentError.self) { try await agent.claimReward() }
+    }
+    #expect(try await agent.claimReward().succeeded)
   }
 }
 

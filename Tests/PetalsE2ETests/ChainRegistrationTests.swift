@@ -19,8 +19,9 @@ struct ChainRegistrationTests {
   ) async throws {
     let chain = MockWeb3()
     try await chain.withServer { address in
+      // Without retries, so that the tests see each outage.
       let agent = ChainAgent(
-        ChainAgentConfiguration(chainID: chainID), key: chain.accounts[0].key,
+        ChainAgentConfiguration(chainID: chainID, retries: .none), key: chain.accounts[0].key,
         client: EthereumClient(url: address.url))
       try await body(agent, chain)
     }
@@ -130,7 +131,8 @@ struct ChainRegistrationTests {
   func registerFailureException() async throws {
     try await withClosedPort { address async throws in
       let url = address.url
-      let agent = ChainAgent(key: .random(), client: EthereumClient(url: url))
+      let agent = ChainAgent(
+        ChainAgentConfiguration(retries: .none), key: .random(), client: EthereumClient(url: url))
       await #expect(throws: EthereumClientError.outage(.connectionRefused(url: url))) {
         try await agent.register(registration)
       }

@@ -23,6 +23,8 @@ public final class Block: Sendable {
   public let transactions: [SentTransaction]
   /// One receipt for each transaction.
   public let receipts: [TransactionReceipt]
+  /// The reverts that faults forced, by the transaction's position.
+  let forcedReverts: [Int: Revert]
   /// The bytes of the whole block's RLP.
   public let size: Int
   /// The sum of all difficulties up to and including this block.
@@ -33,13 +35,14 @@ public final class Block: Sendable {
 
   init(
     header: BlockHeader, transactions: [SentTransaction], receipts: [TransactionReceipt],
-    parentDifficulty: UInt64
+    forcedReverts: [Int: Revert] = [:], parentDifficulty: UInt64
   ) {
     let encodedHeader = header.encoded
     self.header = header
     hash = Keccak256.hash(encodedHeader)
     self.transactions = transactions
     self.receipts = receipts
+    self.forcedReverts = forcedReverts
     totalDifficulty = parentDifficulty + header.difficulty
     var body = RLPWriter()
     for transaction in transactions {

@@ -59,6 +59,9 @@ struct BlockHistory {
     }
   }
 
+  /// How many of the latest blocks can be taken off.
+  var removableCount: Int { min(states.count, blocks.count) - 1 }
+
   /// Takes the latest blocks off again.
   /// - Returns: the blocks, the latest first; nil, and nothing changes, when the state below them
   ///   is no longer kept.

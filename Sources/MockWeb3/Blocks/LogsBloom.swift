@@ -3,11 +3,21 @@ import EthereumPrimitives
 /// The filter of 2048 bits over the addresses and topics of logs (yellow paper, §4.4.1).
 package struct LogsBloom: Hashable, Sendable {
   /// 256 bytes, the highest bits first.
-  package private(set) var bytes = [UInt8](repeating: 0, count: 256)
+  package private(set) var bytes: [UInt8]
 
-  package init() {}
+  /// Most blooms are empty: they share one array.
+  private static let noBits = [UInt8](repeating: 0, count: 256)
+
+  package init() { bytes = Self.noBits }
+
+  /// The filter of a header.
+  init(bytes: [UInt8]) {
+    precondition(bytes.count == 256, "a bloom has 256 bytes, not \(bytes.count)")
+    self.bytes = bytes
+  }
 
   package init(_ logs: [LogEntry]) {
+    self.init()
     for log in logs {
       insert(log.address.bytes)
       for topic in log.topics { insert(topic.bytes) }

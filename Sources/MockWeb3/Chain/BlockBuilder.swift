@@ -13,8 +13,6 @@ struct BlockBuilder {
     let state: WorldState
     /// Transactions that can never be mined.
     var invalid: [Hash32] = []
-    /// The reverts that faults forced, by the transaction's position.
-    var forced: [Int: Revert] = [:]
   }
 
   var environment: BlockEnvironment {
@@ -40,7 +38,7 @@ struct BlockBuilder {
     var reverts: [Int: Revert] = [:]
     while let sent = queue.next {
       do {
-        let forced = faults.revert(for: sent, after: included)
+        let forced = faults.hasReverts ? faults.revert(for: sent, after: included) : nil
         try executor.apply(sent, forcedRevert: forced)
         reverts[included.count] = forced
         included.append(sent)
@@ -54,9 +52,8 @@ struct BlockBuilder {
         queue.dropSender()
       }
     }
-    var result = seal(executor, included)
+    var result = seal(executor, included, forced: reverts)
     result.invalid = invalid
-    result.forced = reverts
     return result
   }
 
@@ -69,13 +66,11 @@ struct BlockBuilder {
     for (index, sent) in transactions.enumerated() {
       try executor.apply(sent, forcedRevert: forced[index])
     }
-    var result = seal(executor, transactions)
-    result.forced = forced
-    return result
+    return seal(executor, transactions, forced: forced)
   }
 
   private func seal(
-    _ executor: TransactionExecutor, _ included: [SentTransaction]
+    _ executor: TransactionExecutor, _ included: [SentTransaction], forced: [Int: Revert]
   ) -> Result {
     var state = executor.state
     state.credit(rules.blockReward, to: rules.poolAddress)
@@ -91,7 +86,7 @@ struct BlockBuilder {
     Seal.apply(to: &header, sealer: sealer)
     let block = Block(
       header: header, transactions: included, receipts: executor.receipts,
-      parentDifficulty: parent.totalDifficulty)
+      forcedReverts: forced, parentDifficulty: parent.totalDifficulty)
     return Result(block: block, state: state)
   }
 }

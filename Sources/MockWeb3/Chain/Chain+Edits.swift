@@ -2,19 +2,16 @@ import EthereumPrimitives
 
 /// What tests change, with a note of it in the record.
 extension Chain {
-  mutating func setBalance(of address: Address, to balance: Word) {
-    state[address].balance = balance
-    record.append(.balance(address, balance))
-  }
-
-  mutating func credit(_ amount: Word, to address: Address) {
-    setBalance(of: address, to: state[address].balance.adding(amount, upTo: .max))
-  }
-
-  mutating func setNonce(of address: Address, to nonce: UInt64) {
-    state[address].nonce = nonce
-    pool.dropStale(state: state)
-    record.append(.nonce(address, nonce))
+  /// Makes a change to the state.
+  mutating func edit(_ change: StateEdit.Change) {
+    switch change {
+    case .balance(let address, let balance): state[address].balance = balance
+    case .credit(let address, let amount): state.credit(amount, to: address)
+    case .nonce(let address, let nonce):
+      state[address].nonce = nonce
+      pool.dropStale(state: state)
+    }
+    record.append(StateEdit(height: latest.number, change: change))
   }
 
   /// Takes a transaction out of the pool.
@@ -27,9 +24,9 @@ extension Chain {
 
   /// Becomes another chain; a file that kept this one is written anew.
   mutating func replace(with other: Chain) {
-    let lineage = record.lineage
+    let old = record
     self = other
-    record.startLineage(after: lineage)
+    record.takeThePlace(of: old)
   }
 
   /// Clock and mining mode, as the record keeps them.

@@ -44,8 +44,15 @@ package struct Chain {
       return sent.hash
     }
     filters.transactionArrived(sent.hash)
-    if mining.isAutomatic && !faults.isProductionStalled { mineReady(now: now) }
+    if mining.isAutomatic && !faults.isProductionStalled {
+      if faults.takeStall(for: sent) {
+        // The block that was due is not made; the transaction waits for the next one.
+      } else {
+        mineReady(now: now)
+      }
+    }
     if pool[sent.hash] != nil { record.append(.waiting(sent.signed.raw)) }
+    reorganiseIfDue(now: now)
     return sent.hash
   }
 
@@ -73,7 +80,14 @@ package struct Chain {
   package mutating func mine(now: UInt64) -> Block {
     let result = build(now: now)
     commit(result, now: now)
-    return result.block
+    reorganiseIfDue(now: now)
+    return latest
+  }
+
+  /// Makes the block that is due by time, unless production is stalled.
+  mutating func mineOnTime(now: UInt64) {
+    guard !faults.isProductionStalled, !faults.takeStall(for: nil) else { return }
+    mine(now: now)
   }
 
   private func build(now: UInt64) -> BlockBuilder.Result {
@@ -82,14 +96,15 @@ package struct Chain {
   }
 
   private mutating func commit(_ result: BlockBuilder.Result, now: UInt64) {
+    clock.blockWasMade(at: result.block.header.timestamp, now: now)
+    append(result)
+  }
+
+  private mutating func append(_ result: BlockBuilder.Result) {
     let block = result.block
-    clock.blockWasMade(at: block.header.timestamp, now: now)
     state = result.state
     history.append(block, state: result.state)
-    record.append(
-      .block(
-        timestamp: block.header.timestamp, transactions: block.transactions.map(\.signed.raw),
-        forced: result.forced.mapValues(\.output), hash: block.hash))
+    record.append(ChainEvent(block))
     for transaction in block.transactions {
       pool.remove(transaction.hash)
       faults.transactionWasMined(transaction, in: block.number)
@@ -105,21 +120,34 @@ package struct Chain {
   }
 
   /// Undoes the latest blocks and makes as many empty ones in their place; the transactions wait
-  /// again.
+  /// again, and what tests changed meanwhile stays changed.
   /// - Returns: false, and nothing changes, when the chain is too short or the states are gone.
   mutating func reorganise(depth: Int, now: UInt64) -> Bool {
-    guard depth > 0, let removed = history.removeLast(depth) else { return false }
+    guard depth > 0, let removed = history.removeLast(depth),
+      let first = removed.last, let state = history.state(after: latest.number)
+    else { return false }
     filters.blocksWereRemoved(removed)
-    record.removeBlocks(depth)
-    guard let state = history.state(after: latest.number) else { return false }
     self.state = state
-    // A block of the same time and content would be the same block.
-    clock.nextTimestamp = removed.last.map { $0.header.timestamp.addingUpTo(1) }
-    let waiting = pool
+    let waiting = removed.reversed().flatMap(\.transactions) + pool.transactions
     pool = TransactionPool(rules: configuration.poolRules)
-    for _ in 0..<depth { mine(now: now) }
-    wait(for: waiting.transactions + removed.reversed().flatMap(\.transactions))
+    for edit in record.removeEdits(since: latest.number) { self.edit(edit.change) }
+    // A block of the same time and content would be the same block.
+    var timestamp = first.header.timestamp.addingUpTo(1)
+    for _ in 0..<depth {
+      let empty = builder(timestamp: timestamp).build(on: self.state, from: pool, faults: faults)
+      append(empty)
+      timestamp = max(clock.time(now: now), timestamp.addingUpTo(1))
+    }
+    wait(for: waiting)
+    pool.dropStale(state: self.state)
     return true
+  }
+
+  /// Carries out a reorganisation that a fault asked for, as deep as the chain allows.
+  private mutating func reorganiseIfDue(now: UInt64) {
+    guard let depth = faults.takeReorganisation() else { return }
+    let deepest = min(depth, history.removableCount)
+    if deepest > 0 { _ = reorganise(depth: deepest, now: now) }
   }
 
   /// Makes a block that was made before.

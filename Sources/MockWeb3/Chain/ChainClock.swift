@@ -1,13 +1,16 @@
 /// The chain's time: the real one, moved by tests.
 struct ChainClock {
-  /// Seconds that the chain is ahead of the time it is given.
-  var offset: UInt64 = 0
+  /// Seconds that the chain is ahead of the time it is given; negative when it is behind, as after
+  /// going back to a snapshot.
+  var offset: Int64 = 0
   /// What the next block is to have as its timestamp.
   var nextTimestamp: UInt64?
 
   /// The chain's time.
   /// - Parameter now: seconds since 1970.
-  func time(now: UInt64) -> UInt64 { now.addingUpTo(offset) }
+  func time(now: UInt64) -> UInt64 {
+    offset < 0 ? now - min(now, offset.magnitude) : now.addingUpTo(offset.magnitude)
+  }
 
   /// The timestamp of a block made now: the chain's time, but always above the parent's.
   func nextBlockTimestamp(now: UInt64, parent: UInt64) -> UInt64 {
@@ -17,16 +20,20 @@ struct ChainClock {
   /// Moves the chain's time, so far that the next block is at least so many seconds after the
   /// latest: blocks may be ahead of the clock, when many were made in one second.
   mutating func advance(by seconds: UInt64, now: UInt64, latest: UInt64) {
-    let target = max(time(now: now).addingUpTo(seconds), latest.addingUpTo(seconds))
-    offset = target - now
+    set(to: max(time(now: now).addingUpTo(seconds), latest.addingUpTo(seconds)), now: now)
+  }
+
+  /// Sets the chain's time; from there on it goes with the time it is given.
+  mutating func set(to time: UInt64, now: UInt64) {
+    // Times beyond what 63 bits hold are clamped: no calendar reaches them.
+    offset = Int64(clamping: time) - Int64(clamping: now)
   }
 
   /// Notes that a block was made: a timestamp set for it is used up, and the clock goes on from it.
   mutating func blockWasMade(at timestamp: UInt64, now: UInt64) {
-    if nextTimestamp != nil {
-      offset = timestamp > now ? timestamp - now : 0
-      nextTimestamp = nil
-    }
+    guard nextTimestamp != nil else { return }
+    offset = timestamp > now ? Int64(clamping: timestamp - now) : 0
+    nextTimestamp = nil
   }
 }
 

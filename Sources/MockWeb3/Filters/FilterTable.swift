@@ -1,6 +1,9 @@
 import EthereumPrimitives
 
 /// The filters that clients poll: what is new since they last asked.
+///
+/// Bounded: of too many filters the one that was asked for the longest ago goes, and a filter that
+/// nobody asks keeps only the latest of what it holds.
 struct FilterTable {
   enum Kind {
     case blocks
@@ -16,14 +19,28 @@ struct FilterTable {
     var transactions: [Hash32] = []
     /// Logs of blocks that were undone since; only for logs.
     var removed: [MinedLog] = []
+    /// Counts up with every question to any filter.
+    fileprivate var lastUse: UInt64
   }
 
+  /// How many filters there can be.
+  static let maximumFilters = 1000
+  /// How many transactions, or logs that were taken back, a filter holds.
+  static let maximumEntries = 10_000
+
   private var nextID: UInt64 = 1
+  private var uses: UInt64 = 0
   private var filters: [UInt64: Filter] = [:]
 
   mutating func add(_ kind: Kind, height: UInt64) -> UInt64 {
+    if filters.count >= Self.maximumFilters,
+      let idle = filters.min(by: { $0.value.lastUse < $1.value.lastUse })
+    {
+      filters[idle.key] = nil
+    }
     defer { nextID += 1 }
-    filters[nextID] = Filter(kind: kind, seen: height)
+    uses += 1
+    filters[nextID] = Filter(kind: kind, seen: height, lastUse: uses)
     return nextID
   }
 
@@ -34,16 +51,16 @@ struct FilterTable {
   /// What a filter holds since it was last asked; afterwards everything up to a height is seen.
   mutating func drain(_ id: UInt64, height: UInt64) -> Filter? {
     guard let filter = filters[id] else { return nil }
-    filters[id]?.seen = max(height, filter.seen)
-    filters[id]?.transactions = []
-    filters[id]?.removed = []
+    uses += 1
+    filters[id] = Filter(kind: filter.kind, seen: max(height, filter.seen), lastUse: uses)
     return filter
   }
 
   mutating func transactionArrived(_ hash: Hash32) {
+    guard !filters.isEmpty else { return }
     for (id, filter) in filters {
       guard case .pendingTransactions = filter.kind else { continue }
-      filters[id]?.transactions.append(hash)
+      filters[id]?.transactions.appendDroppingFirst(hash, limit: Self.maximumEntries)
     }
   }
 
@@ -53,14 +70,22 @@ struct FilterTable {
     for (id, filter) in filters {
       if case .logs(let arguments) = filter.kind {
         for block in blocks where block.number <= filter.seen {
-          filters[id]?.removed += arguments.query.matches(in: block).map { log in
-            var log = log
+          for var log in arguments.query.matches(in: block) {
             log.isRemoved = true
-            return log
+            filters[id]?.removed.appendDroppingFirst(log, limit: Self.maximumEntries)
           }
         }
       }
       filters[id]?.seen = min(filter.seen, lowest - 1)
     }
+  }
+}
+
+extension Array {
+  /// Appends an element; when there are twice as many as the limit, all but the latest go, so that
+  /// each costs the same on average.
+  fileprivate mutating func appendDroppingFirst(_ element: Element, limit: Int) {
+    append(element)
+    if count >= 2 * limit { removeFirst(count - limit) }
   }
 }

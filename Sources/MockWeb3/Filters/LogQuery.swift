@@ -21,7 +21,8 @@ struct LogQuery: Hashable, Sendable {
 
   /// The matching logs of a block, in order.
   func matches(in block: Block) -> [MinedLog] {
-    block.receipts.flatMap { receipt in
+    guard mayMatch(LogsBloom(bytes: block.header.logsBloom)) else { return [] }
+    return block.receipts.flatMap { receipt in
       guard !receipt.logs.isEmpty, mayMatch(receipt.bloom) else { return [MinedLog]() }
       return receipt.logs.enumerated().filter { matches($0.element) }.map { offset, log in
         MinedLog(log: log, block: block, receipt: receipt, index: receipt.firstLogIndex + offset)

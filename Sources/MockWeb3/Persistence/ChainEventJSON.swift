@@ -14,13 +14,15 @@ extension ChainEvent {
       ]
     case .waiting(let raw): return ["event": "waiting", "transaction": .hex(raw)]
     case .dropped(let hash): return ["event": "dropped", "hash": .hash(hash)]
-    case .balance(let address, let balance):
+    case .edit(.balance(let address, let balance)):
       return ["event": "balance", "address": .address(address), "value": .quantity(balance)]
-    case .nonce(let address, let nonce):
+    case .edit(.credit(let address, let amount)):
+      return ["event": "credit", "address": .address(address), "value": .quantity(amount)]
+    case .edit(.nonce(let address, let nonce)):
       return ["event": "nonce", "address": .address(address), "value": .quantity(nonce)]
     case .settings(let settings):
       return [
-        "event": "settings", "clockOffset": .quantity(settings.clockOffset),
+        "event": "settings", "clockOffset": .integer(settings.clockOffset),
         "automatic": .bool(settings.isAutomatic),
         "intervalMilliseconds": settings.intervalMilliseconds.map { .integer($0) } ?? .null,
       ]
@@ -47,12 +49,19 @@ extension ChainEvent {
         hash: try field("hash").hash())
     case "waiting": self = .waiting(try field("transaction").bytes())
     case "dropped": self = .dropped(try field("hash").hash())
-    case "balance": self = .balance(try field("address").address(), try field("value").word())
-    case "nonce": self = .nonce(try field("address").address(), try field("value").uint64())
+    case "balance":
+      self = .edit(.balance(try field("address").address(), try field("value").word()))
+    case "credit":
+      self = .edit(.credit(try field("address").address(), try field("value").word()))
+    case "nonce":
+      self = .edit(.nonce(try field("address").address(), try field("value").uint64()))
     case "settings":
+      guard let offset = json["clockOffset"]?.integerValue else {
+        throw StateFileError.missingField("clockOffset")
+      }
       self = .settings(
         ChainSettings(
-          clockOffset: try field("clockOffset").uint64(),
+          clockOffset: offset,
           isAutomatic: try field("automatic").bool(),
           intervalMilliseconds: json["intervalMilliseconds"]?.integerValue))
     case let name: throw StateFileError.unknownEvent(name)

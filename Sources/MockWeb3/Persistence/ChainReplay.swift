@@ -3,23 +3,43 @@ import PlumiseWire
 
 /// A chain as text, one JSON object a line: the first says which chain, each other is a step.
 enum ChainReplay {
+  /// The form of the text; older ones are refused.
+  private static let version = 2
+
   /// The first line.
   static func heading(of chain: Chain) -> JSON {
     [
-      "plumiseChain": 1, "genesis": .hash(chain.genesis.hash),
+      "plumiseChain": .integer(version), "genesis": .hash(chain.genesis.hash),
       "timestamp": .quantity(chain.genesis.header.timestamp),
     ]
   }
 
   /// The whole text.
   static func text(of chain: Chain) -> [UInt8] {
-    lines([heading(of: chain)] + chain.record.events.map(\.json))
+    var text = line(heading(of: chain))
+    for event in events(of: chain) { text += line(event.json) }
+    return text
   }
 
-  /// Lines with their ends.
-  static func lines(_ values: [JSON]) -> [UInt8] {
-    values.flatMap { $0.serialized() + [0x0a] }
+  /// The steps that lead to a chain, in an order that does.
+  private static func events(of chain: Chain) -> [ChainEvent] {
+    var events: [ChainEvent] = []
+    var edits = chain.record.edits[...]
+    for block in chain.history.blocks {
+      if block.number > 0 { events.append(ChainEvent(block)) }
+      while let edit = edits.first, edit.height == block.number {
+        events.append(.edit(edit.change))
+        edits.removeFirst()
+      }
+    }
+    events.append(.settings(chain.settings))
+    return events + chain.pool.transactions.map { .waiting($0.signed.raw) }
   }
+
+  private static func line(_ value: JSON) -> [UInt8] { value.serialized() + [0x0a] }
+
+  /// Steps as lines with their ends.
+  static func lines(_ events: [ChainEvent]) -> [UInt8] { events.flatMap { line($0.json) } }
 
   /// The chain that a text tells of.
   ///
@@ -32,7 +52,7 @@ enum ChainReplay {
     var lines = text.split(separator: 0x0a, omittingEmptySubsequences: false)
     lines.removeLast()
     guard let first = lines.first, let heading = try? JSON.parse(first),
-      heading["plumiseChain"] == 1, let genesis = heading["genesis"]?.stringValue,
+      heading["plumiseChain"] == .integer(version), let genesis = heading["genesis"]?.stringValue,
       let timestamp = heading["timestamp"]?.stringValue,
       let timestamp = try? Quantity.decode(timestamp).exactUInt64()
     else { throw StateFileError.notAStateFile }
@@ -69,8 +89,7 @@ extension Chain {
     case .waiting(let raw):
       wait(for: [try SentTransaction(raw: raw)])
     case .dropped(let hash): drop(hash)
-    case .balance(let address, let balance): setBalance(of: address, to: balance)
-    case .nonce(let address, let nonce): setNonce(of: address, to: nonce)
+    case .edit(let change): edit(change)
     case .settings(let settings): self.settings = settings
     }
   }

@@ -7,14 +7,11 @@ import Foundation
 final class StateFile {
   private let url: URL
   private var handle: FileHandle
-  /// What the file holds: so many steps of this lineage.
-  private var saved: (lineage: UInt64, count: Int)
 
   /// Opens the file of a chain, and writes it anew: what a crash left behind is gone then.
   init(url: URL, chain: Chain) throws {
     self.url = url
     handle = try Self.write(chain, to: url)
-    saved = (chain.record.lineage, chain.record.events.count)
   }
 
   /// The file's content; nothing when there is no file yet.
@@ -30,20 +27,17 @@ final class StateFile {
   /// Brings the file up to the chain.
   func save(_ chain: Chain) throws {
     let record = chain.record
-    guard (record.lineage, record.events.count) != saved else { return }
-    if record.lineage == saved.lineage, record.events.count > saved.count {
-      let lines = ChainReplay.lines(record.events[saved.count...].map(\.json))
+    if record.needsRewrite {
+      try handle.close()
+      handle = try Self.write(chain, to: url)
+    } else if !record.unsaved.isEmpty {
       do {
-        try handle.write(contentsOf: lines)
+        try handle.write(contentsOf: ChainReplay.lines(record.unsaved))
         try handle.synchronize()
       } catch {
         throw StateFileError.unusable(path: url.path, reason: error.localizedDescription)
       }
-    } else {
-      try handle.close()
-      handle = try Self.write(chain, to: url)
     }
-    saved = (record.lineage, record.events.count)
   }
 
   private static func write(_ chain: Chain, to url: URL) throws -> FileHandle {

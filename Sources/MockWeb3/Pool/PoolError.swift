@@ -19,6 +19,7 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
   case insufficientFundsForQueue(balance: Word, queued: Word, cost: Word)
   case replacementUnderpriced
   case contractCreation
+  case poolFull
 
   package var description: String {
     switch self {
@@ -47,6 +48,7 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
       "insufficient funds for gas * price + value: balance \(balance), queued cost \(queued), "
         + "tx cost \(cost), overshot \(queued.adding(cost, upTo: .max) - balance)"
     case .replacementUnderpriced: "replacement transaction underpriced"
+    case .poolFull: "txpool is full"
     case .contractCreation:
       "contract creation is not supported: this chain runs its native programs only"
     }

@@ -8,6 +8,8 @@ package struct PoolRules: Hashable, Sendable {
   package var feeCap: Word?
   /// The longest transaction, in bytes.
   package var sizeLimit = 128 * 1024
+  /// How many transactions may wait.
+  package var capacity = 50_000
   /// By how many percent a replacement raises both fees.
   package var priceBump: UInt64 = 10
 

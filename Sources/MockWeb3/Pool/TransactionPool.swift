@@ -42,6 +42,8 @@ struct TransactionPool {
       guard rules.canReplace(old.sent.transaction.fee, by: sent.transaction.fee) else {
         throw .replacementUnderpriced
       }
+    } else if count >= rules.capacity {
+      throw .poolFull
     }
     insert(sent)
     return sent

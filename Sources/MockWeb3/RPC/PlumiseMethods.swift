@@ -4,10 +4,12 @@ import PlumiseWire
 /// `plumise_`: what only this chain can do.
 enum PlumiseMethods {
   static let table: [String: RPCMethod] = [
-    "plumise_setFaults": RPCMethod(arguments: 1) { arguments in
+    "plumise_setFaults": RPCMethod(arguments: 2) { arguments in
       let rules = try arguments.required(0).array().map { try ChainFaultRule($0) }
+      let seed = try arguments.optional(1)?.looseUInt64()
       return { chain, _ in
         chain.faults.clear()
+        if let seed { chain.faults.seed = seed }
         for rule in rules { chain.faults.add(rule) }
         return true
       }
@@ -22,7 +24,7 @@ enum PlumiseMethods {
     "plumise_fund": RPCMethod(arguments: 2) { arguments in
       let (address, amount) = (try arguments.address(0), try arguments.required(1).word())
       return { chain, _ in
-        chain.credit(amount, to: address)
+        chain.edit(.credit(address, amount))
         return .quantity(chain.state[address].balance)
       }
     },
@@ -30,8 +32,8 @@ enum PlumiseMethods {
 }
 
 extension ChainFaultRule {
-  /// A rule as JSON: `fault`, its own fields, and optionally `method`, `sender` and `count` (0 for
-  /// always).
+  /// A rule as JSON: `fault`, its own fields, and optionally `method`, `sender`, `count` (0 for
+  /// always) and `probability`.
   init(_ value: RPCValue) throws {
     let fields = try value.fields(of: "Fault")
     func needed(_ name: String) throws -> RPCValue {
@@ -46,6 +48,14 @@ extension ChainFaultRule {
     case "drop": fault = .drop
     case "withholdReceipt": fault = .withholdReceipt(blocks: try needed("blocks").looseUInt64())
     case "loseReceipt": fault = .loseReceipt
+    case "stall": fault = .stall
+    case "reorganise":
+      let depth = Int(clamping: try needed("depth").looseUInt64())
+      guard depth > 0 else {
+        throw RPCFailure.invalidArgument(value.position, "a reorganisation is 1 deep at least")
+      }
+      fault = .reorganise(depth: depth)
+    case "reset": fault = .reset(afterHandling: try fields["afterHandling"]?.bool() ?? false)
     case "error":
       guard case .number(let number) = try needed("code").json, let code = number.integer else {
         throw RPCFailure.invalidArgument(value.position, "an error's code is an integer")
@@ -59,5 +69,12 @@ extension ChainFaultRule {
     sender = try fields["sender"]?.address()
     let times = try fields["count"]?.looseUInt64() ?? 1
     count = times == 0 ? nil : Int(clamping: times)
+    probability = 1
+    if let odds = fields["probability"] {
+      guard let number = odds.json.doubleValue, (0...1).contains(number) else {
+        throw RPCFailure.invalidArgument(value.position, "a probability is from 0 to 1")
+      }
+      probability = number
+    }
   }
 }

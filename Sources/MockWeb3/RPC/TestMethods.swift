@@ -15,16 +15,16 @@ enum TestMethods {
   private static let maximumBlocks: UInt64 = 1_000_000
 
   private static let helpers: [String: RPCMethod] = [
-    "snapshot": .plain { chain, _ in .quantity(chain.snapshot()) },
+    "snapshot": .plain { chain, now in .quantity(chain.snapshot(now: now)) },
     "revert": RPCMethod(arguments: 1) { arguments in
       let id = try arguments.required(0).looseUInt64()
-      return { chain, _ in .bool(chain.revert(to: id)) }
+      return { chain, now in .bool(chain.revert(to: id, now: now)) }
     },
     "increaseTime": RPCMethod(arguments: 1) { arguments in
       let seconds = try arguments.required(0).looseUInt64()
       return { chain, now in
         chain.clock.advance(by: seconds, now: now, latest: chain.latest.header.timestamp)
-        return .quantity(chain.clock.offset)
+        return .quantity(UInt64(max(0, chain.clock.offset)))
       }
     },
     "setNextBlockTimestamp": RPCMethod(arguments: 1) { arguments in
@@ -58,14 +58,14 @@ enum TestMethods {
     "setBalance": RPCMethod(arguments: 2) { arguments in
       let (address, balance) = (try arguments.address(0), try arguments.required(1).word())
       return { chain, _ in
-        chain.setBalance(of: address, to: balance)
+        chain.edit(.balance(address, balance))
         return true
       }
     },
     "setNonce": RPCMethod(arguments: 2) { arguments in
       let (address, nonce) = (try arguments.address(0), try arguments.required(1).uint64())
       return { chain, _ in
-        chain.setNonce(of: address, to: nonce)
+        chain.edit(.nonce(address, nonce))
         return true
       }
     },

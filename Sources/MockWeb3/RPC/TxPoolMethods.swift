@@ -16,6 +16,21 @@ enum TxPoolMethods {
     "txpool_content": .plain { chain, _ in
       content(chain) { $0.json(place: nil) }
     },
+    "txpool_contentFrom": RPCMethod(arguments: 1) { arguments in
+      let sender = try arguments.address(0)
+      return { chain, _ in
+        func part(_ entries: [Address: [TransactionPool.Entry]]) -> JSON {
+          let own = (entries[sender] ?? []).map {
+            ("\($0.sent.transaction.nonce)", $0.sent.json(place: nil))
+          }
+          return .object(JSONObject(uniqueMembers: own))
+        }
+        return [
+          "pending": part(chain.pool.pending(state: chain.state)),
+          "queued": part(chain.pool.queued(state: chain.state)),
+        ]
+      }
+    },
     "txpool_inspect": .plain { chain, _ in
       content(chain) { sent in
         let transaction = sent.transaction

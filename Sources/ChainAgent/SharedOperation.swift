@@ -1,0 +1,71 @@
+/// One operation that several callers wait for.
+///
+/// It starts with the first caller and ends early only when all of them have been cancelled: a
+/// caller that goes away takes nothing from the others.
+actor SharedOperation<Value: Sendable> {
+  private let operation: @Sendable () async throws -> Value
+  private var run: Task<Void, Never>?
+  /// Counts the runs, so that one that was given up cannot speak for the next.
+  private var generation = 0
+  private var nextID = 0
+  private var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
+
+  init(_ operation: @escaping @Sendable () async throws -> Value) { self.operation = operation }
+
+  /// Whether nobody waits for it.
+  var isIdle: Bool { waiting.isEmpty }
+
+  /// What the operation gives.
+  /// - Throws: what it throws, or `CancellationError` when this caller was cancelled.
+  func value() async throws -> Value {
+    nextID += 1
+    let id = nextID
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation {
+        (continuation: CheckedContinuation<Value, any Error>) in
+        guard !Task.isCancelled else {
+          return continuation.resume(throwing: CancellationError())
+        }
+        waiting[id] = continuation
+        startIfNeeded()
+      }
+    } onCancel: {
+      Task { await self.leave(id) }
+    }
+  }
+
+  private func startIfNeeded() {
+    guard run == nil else { return }
+    let (operation, generation) = (operation, generation)
+    run = Task {
+      do {
+        let value = try await operation()
+        finish(generation, .success(value))
+      } catch {
+        finish(generation, .failure(error))
+      }
+    }
+  }
+
+  private func finish(_ finished: Int, _ result: Result<Value, any Error>) {
+    guard finished == generation else { return }
+    reset()
+    let all = waiting
+    waiting = [:]
+    for continuation in all.values { continuation.resume(with: result) }
+  }
+
+  private func leave(_ id: Int) {
+    guard let continuation = waiting.removeValue(forKey: id) else { return }
+    if waiting.isEmpty {
+      run?.cancel()
+      reset()
+    }
+    continuation.resume(throwing: CancellationError())
+  }
+
+  private func reset() {
+    run = nil
+    generation += 1
+  }
+}

@@ -1,0 +1,288 @@
+import ChainAgent
+import EthereumClient
+import EthereumPrimitives
+import MockWeb3
+import PlumiseTesting
+import PlumiseWire
+import Testing
+
+/// An agent whose looks and pauses a test's clock decides about.
+private struct PatientAgent {
+  let network: TestChain
+  let clock = ManualClock()
+
+  init(_ network: TestChain) { self.network = network }
+
+  /// Looks every 10 s, takes a transaction for stuck after 20 s, and gives up after 300 s.
+  func agent(_ change: (inout ChainAgentConfiguration) -> Void = { _ in }) -> ChainAgent {
+    var configuration = ChainAgentConfiguration(
+      receiptTimeout: .seconds(300), pollInterval: .seconds(10), stuckAfter: .seconds(20))
+    change(&configuration)
+    let chain = network.chain
+    return ChainAgent(
+      configuration, key: network.account(0).key,
+      client: EthereumClient(
+        transport: InMemoryTransport { await chain.respond(to: $0) }, clock: clock))
+  }
+
+  /// Lets the agent look once more: it sleeps until the next look, and then until the one after.
+  func look() async throws {
+    let next = clock.now.offset + .seconds(10)
+    try await clock.waitForSleeper(until: next)
+    clock.advance(by: .seconds(10))
+  }
+
+  /// Waits until the agent sleeps again after a look.
+  func rest() async throws {
+    try await clock.waitForSleeper(until: clock.now.offset + .seconds(10))
+  }
+}
+
+@Suite("An agent whose transaction sticks", .timeLimit(.minutes(5)))
+struct AgentRecoveryTests {
+  let network = TestChain()
+  var chain: MockWeb3 { network.chain }
+
+  @Test("What the chain has lost is sent again, the same bytes")
+  func rebroadcast() async throws {
+    let patient = PatientAgent(network)
+    chain.inject(.drop)
+    let agent = patient.agent()
+    async let claim = agent.claimReward()
+    try await patient.look()
+    try await patient.look()
+    try await patient.look()
+    #expect(try await claim.succeeded)
+    #expect(chain.transactions.map(\.transaction.nonce) == [0])
+    let sent = chain.journal.entries.filter { $0.method == "eth_sendRawTransaction" }
+    #expect(sent.count == 2)
+    #expect(Set(sent.map(\.parameters)).count == 1)
+  }
+
+  @Test("What waits is replaced by the same call with higher fees, and its receipt is the answer")
+  func feeBump() async throws {
+    let patient = PatientAgent(network)
+    chain.setMining(.manual)
+    let agent = patient.agent()
+    async let claim = agent.claimReward()
+    for _ in 0..<4 { try await patient.look() }
+    try await patient.rest()
+    let waiting = try await network.client.request("txpool_content")["pending"]
+    #expect(chain.waitingTransactionCount == 1)
+    let limits = chain.journal.entries.filter { $0.method == "eth_sendRawTransaction" }.count
+    #expect(limits == 3)
+    chain.mine()
+    patient.clock.advance(by: .seconds(10))
+    let receipt = try await claim
+    let mined = try #require(chain.transaction(receipt.transactionHash)).transaction
+    // Twice raised by 13 percent, each time rounded up, from 2 gwei of base fee and 1 of tip.
+    #expect(mined.fee.maxFeePerGas == 3_830_700_000)
+    #expect(mined.fee.maxPriorityFeePerGas == 1_276_900_000)
+    #expect(mined.nonce == 0 && waiting != nil)
+    #expect(try await agent.claimReward(above: 1) == nil)
+  }
+
+  @Test("Fees are not raised above their ceiling")
+  func ceiling() async throws {
+    let patient = PatientAgent(network)
+    chain.setMining(.manual)
+    let agent = patient.agent { $0.feeCeiling = 3_000_000_001 }
+    async let claim = agent.claimReward()
+    for _ in 0..<5 { try await patient.look() }
+    try await patient.rest()
+    let sent = chain.journal.entries.filter { $0.method == "eth_sendRawTransaction" }
+    #expect(sent.count == 1)
+    chain.mine()
+    patient.clock.advance(by: .seconds(10))
+    #expect(try await claim.effectiveGasPrice <= 3_000_000_001)
+  }
+
+  @Test("An earlier version that is mined after all is found")
+  func earlierVersion() async throws {
+    let patient = PatientAgent(network)
+    chain.setMining(.manual)
+    let agent = patient.agent()
+    async let claim = agent.claimReward()
+    try await patient.rest()
+    let first = try await chain.journal.next { $0.method == "eth_sendRawTransaction" }
+    // The replacement is acknowledged and lost; the first version comes back from elsewhere.
+    chain.inject(.drop)
+    for _ in 0..<3 { try await patient.look() }
+    try await patient.rest()
+    #expect(chain.waitingTransactionCount == 0)
+    _ = try await network.client.request("eth_sendRawTransaction", first.parameters)
+    chain.mine()
+    patient.clock.advance(by: .seconds(10))
+    #expect(try await claim.transactionHash.hex == first.outcome.get().stringValue)
+  }
+
+  @Test("A receipt counts once enough blocks follow; an earlier reorganisation is waited out")
+  func confirmations() async throws {
+    let patient = PatientAgent(network)
+    let agent = patient.agent { $0.confirmations = 2 }
+    async let claim = agent.claimReward()
+    try await patient.rest()
+    #expect(chain.blockNumber == 1)
+    #expect(chain.reorganise(depth: 1))
+    patient.clock.advance(by: .seconds(10))
+    try await patient.rest()
+    chain.mine()
+    patient.clock.advance(by: .seconds(10))
+    try await patient.rest()
+    chain.mine(2)
+    patient.clock.advance(by: .seconds(10))
+    let receipt = try await claim
+    #expect(receipt.blockNumber == 2)
+    #expect(chain.block(2)?.hash == receipt.blockHash)
+  }
+
+  @Test("An agent that starts anew goes on behind what its predecessor left waiting")
+  func restart() async throws {
+    let patient = PatientAgent(network)
+    chain.setMining(.manual)
+    let first = patient.agent()
+    let abandoned = Task { try await first.claimReward() }
+    try await patient.rest()
+    abandoned.cancel()
+    await #expect(throws: CancellationError.self) { try await abandoned.value }
+    let second = patient.agent()
+    async let claim = second.claimReward()
+    try await patient.rest()
+    chain.mine()
+    patient.clock.advance(by: .seconds(10))
+    #expect(try await claim.succeeded)
+    #expect(chain.transactions.map(\.transaction.nonce) == [0, 1])
+  }
+
+  @Test("A caller that gives up leaves the registration to those who still wait for it")
+  func sharedRegistration() async throws {
+    let patient = PatientAgent(network)
+    chain.setMining(.manual)
+    let agent = patient.agent()
+    let registration = AgentRegistration(name: "a", modelHash: .zero)
+    let first = Task { try await agent.register(registration) }
+    try await patient.rest()
+    let second = Task { try await agent.register(registration) }
+    let third = Task { try await agent.register(registration) }
+    // A call that has joined shows in nothing; one that comes later finds the agent registered.
+    first.cancel()
+    await #expect(throws: CancellationError.self) { try await first.value }
+    chain.mine()
+    patient.clock.advance(by: .seconds(10))
+    let outcomes = [try await second.value, try await third.value]
+    #expect(outcomes.count == 2)
+    #expect(chain.transactions.count == 1)
+    #expect(try await agent.register(registration) == .alreadyRegistered)
+  }
+}
+
+@Suite("An agent's retries", .timeLimit(.minutes(5)))
+struct AgentRetryTests {
+  let network = TestChain()
+
+  @Test("An outage is retried after pauses that double, as long as chance says")
+  func pauses() async throws {
+    let clock = ManualClock()
+    let transport = TestTransport(chain: network.chain)
+    let policy = RetryPolicy(attempts: 4, basePause: .seconds(8), longestPause: .seconds(20))
+    let client = EthereumClient(
+      transport: transport, clock: clock, retries: policy, random: { 0.5 })
+    transport.fail(next: 3)
+    async let number = client.blockNumber()
+    for pause in [4, 8, 10] {
+      try await clock.waitForSleeper(until: clock.now.offset + .seconds(pause))
+      clock.advance(by: .seconds(pause))
+    }
+    #expect(try await number == 0)
+    #expect(clock.now.offset == .seconds(22))
+  }
+
+  @Test("After the last attempt the outage is told; a refusal is never retried")
+  func limits() async throws {
+    let transport = TestTransport(chain: network.chain)
+    let policy = RetryPolicy(attempts: 3, basePause: .zero, longestPause: .zero)
+    let client = EthereumClient(transport: transport, retries: policy)
+    transport.fail(next: 3)
+    await #expect(throws: EthereumClientError.self) { try await client.blockNumber() }
+    #expect(try await client.blockNumber() == 0)
+    network.chain.inject(ChainFaultRule(.refuse(.refused("busy")), count: 1))
+    await #expect(
+      throws: EthereumClientError.refused(method: "eth_blockNumber", .refused("busy"))
+    ) { try await client.blockNumber() }
+  }
+
+  @Test("Pauses stay within their bounds, whatever the number of failures")
+  func bounds() {
+    let policy = RetryPolicy.standard
+    for failures in [1, 2, 5, 31, 64, 1000] {
+      #expect(policy.pause(after: failures, random: 1) <= policy.longestPause)
+      #expect(policy.pause(after: failures, random: 0) == .zero)
+      #expect(policy.pause(after: failures, random: 7) <= policy.longestPause)
+    }
+  }
+
+  @Test("An agent retries by itself, and a lost answer makes no second transaction")
+  func agent() async throws {
+    let transport = TestTransport(chain: network.chain)
+    var configuration = ChainAgentConfiguration()
+    configuration.retries = RetryPolicy(attempts: 2, basePause: .zero, longestPause: .zero)
+    let agent = ChainAgent(
+      configuration, key: network.account(0).key,
+      client: EthereumClient(transport: transport))
+    transport.loseAnswer(to: "eth_sendRawTransaction")
+    try await agent.claimReward()
+    transport.fail(next: 1)
+    try await agent.claimReward()
+    #expect(network.chain.transactions.map(\.transaction.nonce) == [0, 1])
+  }
+
+  @Test("Errors tell an outage, a refusal, a revert and a time-out apart")
+  func kinds() async throws {
+    func kind(_ work: () async throws -> Void) async -> ChainFailureKind? {
+      do {
+        try await work()
+        return nil
+      } catch {
+        return ChainFailureKind(error)
+      }
+    }
+    let transport = TestTransport(chain: network.chain)
+    var configuration = ChainAgentConfiguration()
+    configuration.retries = .none
+    let agent = ChainAgent(
+      configuration, key: network.account(0).key, client: EthereumClient(transport: transport))
+    transport.fail(next: 9)
+    #expect(await kind { try await agent.heartbeat() } == .outage)
+    transport.fail(next: 0)
+    network.chain.inject(ChainFaultRule(.refuse(.refused("no")), method: "eth_sendRawTransaction"))
+    #expect(await kind { try await agent.heartbeat() } == .refusal)
+    #expect(await kind { try await agent.heartbeat() } == .revert)
+    network.chain.setMining(.manual)
+    configuration.receiptTimeout = .zero
+    let hasty = ChainAgent(configuration, key: network.account(1).key, client: network.client)
+    #expect(await kind { try await hasty.claimReward() } == .timeOut)
+    configuration.chainID = 1
+    let lost = ChainAgent(configuration, key: network.account(1).key, client: network.client)
+    #expect(await kind { try await lost.claimReward() } == .misconfiguration)
+    #expect(ChainFailureKind(CancellationError()) == .cancellation)
+    #expect(ChainFailureKind(TestChain.NotMined(hash: .zero)) == nil)
+  }
+}
+
+@Suite("An agent's connection", .timeLimit(.minutes(5)))
+struct AgentConnectionTests {
+  @Test("Requests one after the other share a connection")
+  func keepAlive() async throws {
+    let chain = MockWeb3()
+    // Every request meets a fault that changes nothing, and is noted with the connection it came on.
+    chain.connectionFaults.add(.alter { $0 }, times: nil)
+    try await chain.withServer { address in
+      let agent = ChainAgent(
+        key: chain.accounts[0].key, client: EthereumClient(url: address.url))
+      for _ in 0..<3 { try await agent.claimReward() }
+    }
+    let connections = chain.connectionFaults.met.entries.compactMap(\.remote)
+    #expect(connections.count >= 10)
+    #expect(Set(connections).count == 1)
+  }
+}
