@@ -15,14 +15,16 @@ struct HalfPrecisionTests {
     return result
   }
 
-  @Test("Each of the 65 536 halves is the number that it encodes, and comes back")
-  func everyHalf() {
+  @Test(
+    "Each of the 65 536 halves is the number that it encodes, and comes back",
+    arguments: InstructionSet.all)
+  func everyHalf(_ set: InstructionSet) {
     // All at once, so that the vectorised part is met, and singly for the rest.
     let halves = (0...UInt16.max).map { $0 }
     var floats = [Float](repeating: 0, count: halves.count)
-    bloom_to_float(BLOOM_F16, halves, halves.count, &floats)
+    set.kernels.to_float(BLOOM_F16, halves, halves.count, &floats)
     var back = [UInt16](repeating: 0, count: halves.count)
-    bloom_from_float(BLOOM_F16, floats, floats.count, &back)
+    set.kernels.from_float(BLOOM_F16, floats, floats.count, &back)
     var wrong: [UInt16] = []
     for (bits, value) in zip(halves, floats) {
       let exponent = Int(bits >> 10 & 31)

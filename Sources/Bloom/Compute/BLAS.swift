@@ -47,14 +47,4 @@ enum BLAS {
       CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans,
       Int32(m), Int32(n), Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
   }
-
-  /// y [rows] = w [rows, columns] x [columns] + beta y.
-  static func multiply(
-    _ rows: Int, _ columns: Int, _ w: UnsafePointer<Float>, _ x: UnsafePointer<Float>,
-    beta: Float = 0, _ y: UnsafeMutablePointer<Float>
-  ) {
-    cblas_sgemv(
-      CblasRowMajor, CblasNoTrans, Int32(rows), Int32(columns), 1, w, Int32(columns), x, 1, beta,
-      y, 1)
-  }
 }

@@ -3,7 +3,7 @@ import BloomKernels
 /// A stored matrix [rows, columns], used in place in the element type it has in its file.
 ///
 /// Few vectors go through a kernel that converts weights in registers, because reading them is then
-/// what costs; many go through the BLAS, in tiles that are converted first.
+/// what costs; many go through the BLAS, half-precision weights in tiles that are converted first.
 struct WeightMatrix: Sendable {
   /// What happens to a product before it is handed on, in the same pass over it.
   enum Finish {
@@ -17,6 +17,8 @@ struct WeightMatrix: Sendable {
   static let tileThreshold = 24
   /// Below this many multiplications, another thread's help costs more than it brings.
   static let parallelThreshold = 1 << 18
+  /// Bytes of weights that one thread takes at a time, about a tenth of a millisecond's work.
+  private static let largestPart = 2 << 20
 
   let rows: Int
   let columns: Int
@@ -87,8 +89,10 @@ extension WeightMatrix {
   private func parts(tokens: Int, across extent: Int, on pool: ComputePool) -> Int {
     let work = rows * columns * tokens
     guard work >= Self.parallelThreshold, pool.threads > 1 else { return 1 }
-    // More parts than threads, so that a thread that was interrupted does not hold up the rest.
-    return min(work / (Self.parallelThreshold / 2), 4 * pool.threads, max(1, extent / 16))
+    // More parts than threads, and none too large, so that a thread that was interrupted does not
+    // hold up the rest for long.
+    let most = max(4 * pool.threads, rows * columns * elementType.size / Self.largestPart)
+    return min(work / (Self.parallelThreshold / 2), most, max(1, extent / 16))
   }
 
   /// A part's rows (or columns), in multiples of 16: whole cache lines of the result.
@@ -105,7 +109,7 @@ extension WeightMatrix {
     _ range: Range<Int>, _ x: UnsafePointer<Float>, _ tokens: Int, _ bias: UnsafePointer<Float>?,
     _ y: UnsafeMutablePointer<Float>, _ finish: Finish
   ) {
-    if tokens >= Self.tileThreshold || (elementType == .f32 && tokens == 1) {
+    if tokens >= Self.tileThreshold {
       spread(bias, range, tokens, y)
       if elementType == .f32 {
         let weights = address(range.lowerBound, 0).assumingMemoryBound(to: Float.self)
@@ -140,13 +144,9 @@ extension WeightMatrix {
     _ weights: UnsafePointer<Float>, _ range: Range<Int>, _ x: UnsafePointer<Float>, _ tokens: Int,
     _ y: UnsafeMutablePointer<Float>
   ) {
-    if tokens == 1 {
-      BLAS.multiply(range.count, columns, weights, x, beta: 1, y + range.lowerBound)
-    } else {
-      BLAS.multiply(
-        tokens, range.count, columns, x, columns, weights, columns, transposing: true, beta: 1,
-        y + range.lowerBound, rows)
-    }
+    BLAS.multiply(
+      tokens, range.count, columns, x, columns, weights, columns, transposing: true, beta: 1,
+      y + range.lowerBound, rows)
   }
 
   private func tiled(

@@ -1,4 +1,5 @@
 // What a BLAS does not do for a BLOOM model, compiled once per instruction set.
+// Each function runs the best one that the processor has; `bloom_kernels_of` names one.
 //
 // Legend of shapes: T tokens, H hidden size, R rows and C columns of a weight matrix, d head size.
 // Every matrix is row-major and dense unless a leading dimension (`ld…`, in elements) is named.
@@ -16,7 +17,14 @@ typedef enum bloom_element {
   BLOOM_BF16 = 2,  // the upper half of a binary32
 } bloom_element;
 
-// The name of the instruction set that the half-precision products use on this processor.
+// What the kernels are compiled for, each set in a file of its own.
+typedef enum bloom_instructions {
+  BLOOM_PORTABLE = 0,  // the build's baseline: SSE2 on x86-64, NEON on arm64
+  BLOOM_AVX2 = 1,      // with FMA and F16C
+  BLOOM_AVX512 = 2,    // F, BW, CD, DQ and VL
+} bloom_instructions;
+
+// The name of the instruction set that the kernels use on this processor: the best it has.
 const char *bloom_instruction_set(void);
 
 // Tells the processor that the calling thread is waiting in a loop.
@@ -92,6 +100,30 @@ void bloom_matrix_vectors(
     bloom_element element, const void *w, long rows, long columns, const float *x, long ldx,
     long vectors, const float *bias, float *y, long ldy);
 
+// ---- 8-bit weights -------------------------------------------------------------------------
+
+// Neighbours in a row that share a scale; a row of C columns has G = ceil(C / 64) of them.
+#define BLOOM_Q8_GROUP 64
+
+// w [rows, columns] and scales [rows, G] of x [rows, columns]: x ~ w * scale, w in -127 ... 127,
+// scale = the group's largest magnitude / 127. Halves round to even.
+void bloom_q8_pack(const float *x, long rows, long columns, int8_t *w, float *scales);
+
+// Rows row ..< row + rows and columns column ..< column + span of w, as a dense float matrix.
+void bloom_q8_to_float(
+    const int8_t *w, const float *scales, long columns, long row, long rows, long column,
+    long span, float *target);
+
+// integers [vectors, columns] and steps [vectors, G] of the dense x [vectors, columns]:
+// x ~ integer * step, integers in -32767 ... 32767.
+void bloom_q8_round(
+    const float *x, long vectors, long columns, int16_t *integers, float *steps);
+
+// bloom_matrix_vectors for 8-bit weights and vectors that were rounded by bloom_q8_round.
+void bloom_q8_matrix_vectors(
+    const int8_t *w, const float *scales, long rows, long columns, const int16_t *x,
+    const float *steps, long vectors, const float *bias, float *y, long ldy);
+
 // ---- Seeded weights ------------------------------------------------------------------------
 
 // Elements first ..< first + count of the seed's stream: uniform in [-limit, limit), encoded as
@@ -107,5 +139,55 @@ void bloom_uniform_pairs(
 void bloom_signs(
     uint64_t seed, uint64_t first, long count, float magnitude, bloom_element element,
     void *target);
+
+// ---- One instruction set -------------------------------------------------------------------
+
+// The functions above for one instruction set; each is named there without `bloom_`.
+typedef struct bloom_kernels {
+  const char *name;
+  void (*layer_norm)(
+      const float *x, long rows, long columns, const float *weight, const float *bias, float
+      epsilon, float *y);
+  void (*layer_norm_backward)(
+      const float *x, const float *dy, long rows, long columns, const float *weight, float
+      epsilon, float *dx);
+  void (*gelu)(float *x, long count);
+  void (*gelu_backward)(const float *x, float *dy, long count);
+  void (*add)(const float *x, long count, float *y);
+  long (*argmax)(const float *x, long count);
+  float (*largest_magnitude)(const float *x, long count);
+  float (*exponentials)(float *x, long count, float largest, float inverseTemperature);
+  void (*attend)(
+      const float *query, const float *keys, const float *values, long length, long d, float
+      scale, float slope, float *scores, float *y);
+  void (*causal_softmax)(
+      float *scores, long rows, long length, long first, float scale, float slope);
+  void (*causal_softmax_backward)(const float *p, float *dp, long rows, long length, float scale);
+  void (*to_float)(bloom_element element, const void *source, long count, float *target);
+  void (*from_float)(bloom_element element, const float *source, long count, void *target);
+  void (*matrix_vectors)(
+      bloom_element element, const void *w, long rows, long columns, const float *x, long ldx,
+      long vectors, const float *bias, float *y, long ldy);
+  void (*q8_pack)(const float *x, long rows, long columns, int8_t *w, float *scales);
+  void (*q8_to_float)(
+      const int8_t *w, const float *scales, long columns, long row, long rows, long column, long
+      span, float *target);
+  void (*q8_round)(const float *x, long vectors, long columns, int16_t *integers, float *steps);
+  void (*q8_matrix_vectors)(
+      const int8_t *w, const float *scales, long rows, long columns, const int16_t *x, const
+      float *steps, long vectors, const float *bias, float *y, long ldy);
+  void (*uniform)(
+      uint64_t seed, uint64_t first, long count, float limit, bloom_element element, void
+      *target);
+  void (*uniform_pairs)(
+      uint64_t seed, uint64_t first, long count, float limit, bloom_element element, void
+      *target);
+  void (*signs)(
+      uint64_t seed, uint64_t first, long count, float magnitude, bloom_element element, void
+      *target);
+} bloom_kernels;
+
+// The kernels of an instruction set; NULL when this processor or build has it not.
+const bloom_kernels *bloom_kernels_of(bloom_instructions set);
 
 #endif

@@ -1,9 +1,6 @@
-#include "BloomKernels.h"
-#include "clones.h"
-#include "half.h"
+// Seeded numbers: SplitMix64 by position (Steele, Lea, Flood 2014); none needs those before it.
 
-// SplitMix64 by position (Steele, Lea, Flood 2014): element i needs none of those before it.
-static inline __attribute__((always_inline)) uint64_t mixed(uint64_t seed, uint64_t position) {
+INLINE uint64_t mixed(uint64_t seed, uint64_t position) {
   uint64_t z = seed + (position + 1) * 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
@@ -11,20 +8,17 @@ static inline __attribute__((always_inline)) uint64_t mixed(uint64_t seed, uint6
 }
 
 // One multiplication of an exact integer: every instruction set rounds it alike.
-static inline __attribute__((always_inline)) float uniform(
-    uint64_t seed, uint64_t position, float step) {
+INLINE float uniform_value(uint64_t seed, uint64_t position, float step) {
   const int32_t integer = (int32_t)(mixed(seed, position) >> 40) - (1 << 23);
   return (float)integer * step;
 }
 
-static inline __attribute__((always_inline)) float sign(
-    uint64_t seed, uint64_t position, float magnitude) {
+INLINE float sign_value(uint64_t seed, uint64_t position, float magnitude) {
   return (mixed(seed, position) >> 63) != 0 ? -magnitude : magnitude;
 }
 
-static inline __attribute__((always_inline)) float paired(
-    uint64_t seed, uint64_t position, float step) {
-  const float value = uniform(seed, position >> 1, step);
+INLINE float paired_value(uint64_t seed, uint64_t position, float step) {
+  const float value = uniform_value(seed, position >> 1, step);
   return (position & 1) != 0 ? -value : value;
 }
 
@@ -49,23 +43,21 @@ static inline __attribute__((always_inline)) float paired(
       break;                                                                              \
   }
 
-BLOOM_CLONES
-void bloom_uniform(
+static void uniform(
     uint64_t seed, uint64_t first, long count, float limit, bloom_element element, void *target) {
-  FILL(uniform)
+  FILL(uniform_value)
 }
 
-BLOOM_CLONES
-void bloom_uniform_pairs(
+static void uniform_pairs(
     uint64_t seed, uint64_t first, long count, float limit, bloom_element element, void *target) {
-  FILL(paired)
+  FILL(paired_value)
 }
 
-void bloom_signs(
+static void signs(
     uint64_t seed, uint64_t first, long count, float magnitude, bloom_element element,
     void *target) {
   for (long i = 0; i < count; i++) {
-    const float value = sign(seed, first + (uint64_t)i, magnitude);
+    const float value = sign_value(seed, first + (uint64_t)i, magnitude);
     switch (element) {
       case BLOOM_F32:
         ((float *)target)[i] = value;

@@ -1,11 +1,6 @@
-#include <math.h>
+// Attention over cached keys and values.
 
-#include "BloomKernels.h"
-#include "clones.h"
-#include "exponential.h"
-#include "lanes.h"
-
-static inline __attribute__((always_inline)) float dot(const float *a, const float *b, long n) {
+INLINE float dot(const float *a, const float *b, long n) {
   BLOOM_REORDER
   float sum = 0;
   for (long i = 0; i < n; i++) sum += a[i] * b[i];
@@ -14,7 +9,7 @@ static inline __attribute__((always_inline)) float dot(const float *a, const flo
 
 // Turns `length` scores into probabilities. The ALiBi term counts from the last visible key:
 // a constant added to a whole row leaves its softmax unchanged, and small terms round less.
-static inline __attribute__((always_inline)) void soften(
+INLINE void soften(
     float *scores, long length, float scale, float slope) {
   // 32-bit positions: no processor before AVX-512 converts 64-bit integers eight at a time.
   const int32_t last = (int32_t)length - 1;
@@ -35,7 +30,7 @@ static inline __attribute__((always_inline)) void soften(
 }
 
 // scores[j] = query . keys[j], eight keys at a time.
-static inline __attribute__((always_inline)) void score(
+INLINE void score(
     const float *query, const float *keys, long length, long d, float *scores) {
   BLOOM_REORDER
   const long whole = d & ~7L;
@@ -63,7 +58,7 @@ static inline __attribute__((always_inline)) void score(
 
 // y = the sum over j of scores[j] * values[j]: sixteen columns at a time, four rows at once, so that
 // the sums stay in registers and none waits for the one before.
-static inline __attribute__((always_inline)) void gather(
+INLINE void gather(
     const float *scores, const float *values, long length, long d, float *y) {
   BLOOM_REORDER
   long c = 0;
@@ -99,8 +94,7 @@ static inline __attribute__((always_inline)) void gather(
   }
 }
 
-BLOOM_CLONES
-void bloom_attend(
+static void attend(
     const float *query, const float *keys, const float *values, long length, long d,
     float scale, float slope, float *scores, float *y) {
   score(query, keys, length, d, scores);
@@ -108,8 +102,7 @@ void bloom_attend(
   gather(scores, values, length, d, y);
 }
 
-BLOOM_CLONES
-void bloom_causal_softmax(
+static void causal_softmax(
     float *scores, long rows, long length, long first, float scale, float slope) {
   for (long r = 0; r < rows; r++) {
     float *row = scores + r * length;
@@ -119,8 +112,7 @@ void bloom_causal_softmax(
   }
 }
 
-BLOOM_CLONES
-void bloom_causal_softmax_backward(
+static void causal_softmax_backward(
     const float *p, float *dp, long rows, long length, float scale) {
   for (long r = 0; r < rows; r++) {
     const float *probabilities = p + r * length;

@@ -1,14 +1,11 @@
-#include <math.h>
-
-#include "BloomKernels.h"
-#include "clones.h"
+// Layer norm and its gradient.
 
 typedef struct moments {
   float mean;
   float inverse_deviation;
 } moments;
 
-static inline __attribute__((always_inline)) moments row_moments(
+INLINE moments row_moments(
     const float *x, long columns, float epsilon) {
   BLOOM_REORDER
   float sum = 0;
@@ -20,8 +17,7 @@ static inline __attribute__((always_inline)) moments row_moments(
   return (moments){mean, 1.0f / sqrtf(squares / (float)columns + epsilon)};
 }
 
-BLOOM_CLONES
-void bloom_layer_norm(
+static void layer_norm(
     const float *x, long rows, long columns, const float *weight, const float *bias,
     float epsilon, float *y) {
   for (long t = 0; t < rows; t++) {
@@ -34,8 +30,7 @@ void bloom_layer_norm(
   }
 }
 
-BLOOM_CLONES
-void bloom_layer_norm_backward(
+static void layer_norm_backward(
     const float *x, const float *dy, long rows, long columns, const float *weight,
     float epsilon, float *dx) {
   for (long t = 0; t < rows; t++) {

@@ -1,14 +1,9 @@
-#include "BloomKernels.h"
-#include "clones.h"
-#include "exponential.h"
-#include "half.h"
+// Sums, maxima and exponentials over whole runs.
 
-BLOOM_CLONES
-void bloom_add(const float *x, long count, float *y) {
+static void add(const float *x, long count, float *y) {
   for (long i = 0; i < count; i++) y[i] += x[i];
 }
 
-BLOOM_CLONES
 static float largest_of(const float *x, long count) {
   BLOOM_REORDER
   float largest = x[0];
@@ -16,7 +11,7 @@ static float largest_of(const float *x, long count) {
   return largest;
 }
 
-long bloom_argmax(const float *x, long count) {
+static long argmax(const float *x, long count) {
   if (count <= 0) return -1;
   // Blocks of 1024: the vectorised maximum decides which block is searched for the index.
   long best = 0;
@@ -35,8 +30,7 @@ long bloom_argmax(const float *x, long count) {
   return best;
 }
 
-BLOOM_CLONES
-float bloom_exponentials(float *x, long count, float largest, float inverseTemperature) {
+static float exponentials(float *x, long count, float largest, float inverseTemperature) {
   for (long i = 0; i < count; i++) x[i] = bloom_exp((x[i] - largest) * inverseTemperature);
   {
     BLOOM_REORDER
@@ -46,8 +40,7 @@ float bloom_exponentials(float *x, long count, float largest, float inverseTempe
   }
 }
 
-BLOOM_CLONES
-float bloom_largest_magnitude(const float *x, long count) {
+static float largest_magnitude(const float *x, long count) {
   // Magnitudes order like their bits, and infinities and NaN come last.
   uint32_t largest = 0;
   for (long i = 0; i < count; i++) {
