@@ -128,6 +128,11 @@ import Testing
         outcome.failure == .refused(status: 400, message: "Malformed JSON", retryAfter: nil))
       #expect(outcome.failure?.isRetryable == false)
       #expect(await reporting.reporter.consecutiveFailures == 1)
+
+      // The status alone says no, too.
+      reporting.faults.add(.status(404))
+      #expect(await reporting.reporter.reportNow().isAccepted == false)
+      #expect(await reporting.reporter.consecutiveFailures == 2)
     }
   }
 
