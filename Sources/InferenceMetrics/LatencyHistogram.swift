@@ -2,16 +2,18 @@
 ///
 /// Values are nanoseconds. Each power of two is cut into 128 equal buckets, so that a bucket is at
 /// most 1/128 of its values wide; below 128 ns every value has a bucket of its own.
-struct LatencyHistogram: Sendable {
+package struct LatencyHistogram: Sendable {
   private static let subBuckets = 128
   private static let subBucketBits = 7
 
   private var counts: [Int64] = []
-  private(set) var total: Int64 = 0
+  package private(set) var total: Int64 = 0
   private var least: UInt64 = .max
   private var most: UInt64 = 0
 
-  mutating func record(_ latency: Duration) {
+  package init() {}
+
+  package mutating func record(_ latency: Duration) {
     let value = Self.nanoseconds(latency)
     let bucket = Self.bucket(of: value)
     if bucket >= counts.count {
@@ -26,7 +28,7 @@ struct LatencyHistogram: Sendable {
   /// The latency that the given share of the values does not exceed (nearest rank), or `nil` while
   /// nothing is recorded.
   /// - Parameter share: in 0…1.
-  func percentile(_ share: Double) -> Duration? {
+  package func percentile(_ share: Double) -> Duration? {
     guard total > 0 else { return nil }
     let rank = max(1, Int64((share * Double(total)).rounded(.up)))
     var seen: Int64 = 0

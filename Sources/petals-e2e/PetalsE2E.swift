@@ -22,7 +22,7 @@ struct PetalsE2E: AsyncParsableCommand {
           GenerateCommand.self, ForwardCommand.self, TokenizeCommand.self, ModelCommand.self,
           WalletCommand.self,
         ]),
-      CommandGroup(name: "Figures", subcommands: [BenchCommand.self]),
+      CommandGroup(name: "Figures", subcommands: [BenchCommand.self, LoadCommand.self]),
     ])
 
   /// Every subcommand's name.

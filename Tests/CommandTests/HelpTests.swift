@@ -4,7 +4,8 @@ import Testing
 struct HelpTests {
   static let subcommands: [[String]] = [
     [], ["run"], ["up"], ["chain"], ["oracle"], ["node"], ["generate"], ["forward"], ["tokenize"],
-    ["bench"], ["model"], ["model", "synthesize"], ["model", "inspect"], ["wallet"],
+    ["bench"], ["load"], ["model", "fetch"], ["model"], ["model", "synthesize"],
+    ["model", "inspect"], ["wallet"],
     ["wallet", "new"],
     ["wallet", "address"], ["wallet", "sign-message"], ["wallet", "import"],
   ]

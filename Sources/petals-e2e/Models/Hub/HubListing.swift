@@ -59,7 +59,7 @@ struct HubListing: Sendable {
       .contains(name) || isShard(name)
   }
 
-  /// `model-00001-of-00003.safetensors`
+  /// Whether it is a part of the weights, as `model-00001-of-00003.safetensors` is.
   private static func isShard(_ name: String) -> Bool {
     name.wholeMatch(of: /model-[0-9]{5}-of-[0-9]{5}\.safetensors/) != nil
   }
