@@ -57,6 +57,48 @@ struct EndToEndTests {
     }
   }
 
+  @Test(
+    "A node killed in mid-generation is replaced: same tokens, which the oracle counts once",
+    arguments: zip([0, 1, 0], [0, 9, 18]))
+  func killedNode(hop: Int, token: Int) async throws {
+    var plan = try NetworkPlan(nodes: 2, replicas: 2)
+    plan.hasFaultyLinks = true
+    try await withPetalsNetwork(plan) { network in
+      for member in network.nodes {
+        try await member.register()
+        try await member.reporter.start()
+      }
+      let tokenizer = try #require(network.plan.model.tokenizer)
+      let alone = try await network.generateAlone(Self.prompt, newTokens: 20)
+      let (result, killed) = try await network.withClient { client in
+        let stream = try client.generate(
+          PipelineRequest(
+            promptIDs: tokenizer.encode(Self.prompt), prompt: Self.prompt, maximumNewTokens: 20))
+        var killed = ""
+        for try await made in stream where made.index == token {
+          killed = try #require(await stream.route).hops[hop].peer
+          let member = try #require(network.nodes.first { $0.peer.description == killed })
+          await member.link?.cut()
+        }
+        return (try await stream.collect(), killed)
+      }
+      #expect(result.generatedIDs == alone)
+      let used = Set(result.route.hops.map(\.peer))
+      #expect(used.count == 2 && !used.contains(killed))
+
+      try await network.clock.waitForSleepers(network.nodes.count)
+      network.clock.advance(by: network.plan.reportInterval)
+      try await network.oracle.waitForReports(network.nodes.count)
+      for member in network.nodes {
+        let record = try #require(network.oracle.agent(member.address))
+        let isUsed = used.contains(member.peer.description)
+        #expect(record.processedTokens == (isUsed ? Int64(alone.count) : 0))
+        #expect(record.tasksCompleted == (isUsed ? 1 : 0))
+        #expect(network.oracle.proofs(of: member.address).count == (isUsed ? 1 : 0))
+      }
+    }
+  }
+
   @Test("An agent that is not registered is refused by the oracle", .petalsNetwork(nodes: 1))
   func unregistered() async throws {
     let network = try PetalsNetwork.current

@@ -50,7 +50,7 @@ struct MultiNodePipelineTests {
       #expect(events.withLock { $0 } == [.listening(address), .ready, .stopped])
       events.withLock { $0 = [] }
       // Nothing of it answers any more.
-      await #expect(throws: NodeError.self) {
+      await #expect(throws: RouteError.self) {
         try await withPipelineClient(try TinyModel.ends(), peers: [address]) { _ in }
       }
     }

@@ -183,22 +183,24 @@ struct GenerationTests {
     }
   }
 
-  @Test("A peer where nothing listens is named")
+  @Test("A peer where nothing listens is named, with the blocks that are missing")
   func unreachable() async throws {
     let nowhere = try await withNodes(of: model, cuts: []) { try $0[0].boundAddress }
-    let error = try await withNodes(of: model, cuts: [12]) { nodes in
-      await #expect(throws: NodeError.self) {
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      let error = await #expect(throws: RouteError.self) {
         try await withPipelineClient(
           model.ends, peers: [nodes[0].boundAddress, nowhere]
         ) { _ in }
       }
+      guard case .unserved(12..<24, 24, let peers) = error else {
+        Issue.record("\(error as Any) does not say which blocks are missing")
+        return
+      }
+      #expect(peers.contains { $0.hasPrefix("\(nowhere): cannot be reached") }, "\(peers)")
     }
-    #expect(error?.code == .unavailable)
-    #expect(error?.peer == nowhere.description)
-    #expect(error?.description.contains("cannot be reached") == true, "\(error as Any)")
   }
 
-  @Test("A peer that stops amid a generation is named")
+  @Test("A node that stops amid a generation and has no other is named, with its blocks")
   func dead() async throws {
     try await withNodes(of: model, cuts: [12]) { nodes in
       let error = try await withPipelineClient(
@@ -206,16 +208,21 @@ struct GenerationTests {
       ) { client in
         let request = try PipelineRequest(
           promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 2000)
-        return await #expect(throws: NodeError.self) {
+        return await #expect(throws: RouteError.self) {
           for try await token in try client.generate(request) where token.index == 3 {
             nodes[1].stop()
           }
         }
       }
-      #expect(error?.code == .unavailable, "\(error as Any)")
+      guard case .unserved(12..<24, 24, let peers) = error else {
+        Issue.record("\(error as Any) does not say which blocks are missing")
+        return
+      }
       let name = try nodes[1].boundAddress.description
-      #expect(error?.peer == name)
+      #expect(peers.contains { $0.hasPrefix(name) && $0.contains("stopping") }, "\(peers)")
       try await nodes[0].waitUntilIdle()
+      // The four tokens that were made are counted where they can be.
+      #expect(nodes[0].metrics.snapshot.totalTokens == 4)
     }
   }
 }

@@ -89,7 +89,8 @@ struct RefusalTests {
         let service = Plumise_Petals_PetalsNode.Client(wrapping: client)
         for (fingerprint, blocks, code) in [
           ("beef", nil, .failedPrecondition), ("", (0, 24), .outOfRange),
-          ("", (12, 24), .outOfRange), ("", (3, 5), .outOfRange), ("", (5, 3), .outOfRange),
+          ("", (12, 24), .outOfRange), ("", (11, 13), .outOfRange), ("", (3, 3), .outOfRange),
+          ("", (5, 3), .outOfRange),
           ("", (-1, 12), .outOfRange), ("", (0, 0), .outOfRange),
         ] as [(String, (Int32, Int32)?, RPCError.Code)] {
           var request = Plumise_Petals_ForwardRequest()

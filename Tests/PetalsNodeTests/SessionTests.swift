@@ -43,6 +43,27 @@ struct SessionTests {
     }
   }
 
+  @Test(
+    "A session may go through a part of the node's blocks, and reserves memory for these alone",
+    arguments: Reach.allCases)
+  func partOfBlocks(reach: Reach) async throws {
+    let input = try model.hidden("case2.embeddings")
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      try await reach.withTransports(to: nodes) { peers in
+        var hidden = input
+        for blocks in [0..<1, 1..<7, 7..<12] {
+          let session = try await peers[0].openSession(model.opening(blocks, length: 8))
+          let usage = nodes[0].info.cache
+          #expect(usage.usedBytes == 8 * usage.bytesPerToken / 12 * blocks.count)
+          hidden = try await session.step(hidden).hidden
+          try await session.finish(SessionSummary(generatedTokens: 0, latency: .zero))
+          #expect(nodes[0].info.cache.usedBytes == 0)
+        }
+        try expectClose(hidden, model.hidden("case2.after_first_shard"), "in three parts")
+      }
+    }
+  }
+
   @Test("Sessions at once do not mix")
   func concurrent() async throws {
     try await withNodes(of: model, cuts: [12]) { nodes in

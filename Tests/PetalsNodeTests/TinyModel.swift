@@ -51,7 +51,17 @@ func withNodes<Result: Sendable>(
   _ body: ([PetalsNode]) async throws -> Result
 ) async throws -> Result {
   let bounds = [0] + cuts + [model.checkpoint.configuration.layerCount]
-  let ranges = try zip(bounds, bounds.dropFirst()).map { try model.blocks($0..<$1) }
+  let ranges = zip(bounds, bounds.dropFirst()).map { $0..<$1 }
+  return try await withNodes(of: model, serving: ranges, configure: configure, body)
+}
+
+/// Runs a body with nodes for any ranges, which may overlap.
+func withNodes<Result: Sendable>(
+  of model: TinyModel, serving ranges: [Range<Int>],
+  configure: (inout NodeConfiguration) throws -> Void = { _ in },
+  _ body: ([PetalsNode]) async throws -> Result
+) async throws -> Result {
+  let ranges = try ranges.map { try model.blocks($0) }
   return try await withNodes(of: model, ranges[...], [], configure, body)
 }
 

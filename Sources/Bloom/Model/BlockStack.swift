@@ -18,6 +18,16 @@ final class BlockStack: Sendable {
     workspaces = WorkspaceStore(configuration)
   }
 
+  /// Some of the blocks of `whole`, which holds all of `part`; nothing is copied.
+  init(_ whole: BlockStack, part: LayerRange) {
+    configuration = whole.configuration
+    layers = part
+    let first = part.lowerBound - whole.layers.lowerBound
+    blocks = Array(whole.blocks[first..<first + part.count])
+    attention = whole.attention
+    workspaces = whole.workspaces
+  }
+
   /// Sends `workspace.states` through the blocks; stops between two of them when cancelled.
   func forward(
     _ workspace: Workspace, _ segments: [Attention.Segment], _ cancellation: Cancellation

@@ -16,6 +16,22 @@ public final class Shard: Sendable {
     stack = try BlockStack(checkpoint, layers: layers)
   }
 
+  private init(_ whole: Shard, part: LayerRange) {
+    checkpoint = whole.checkpoint
+    layers = part
+    stack = BlockStack(whole.stack, part: part)
+  }
+
+  /// Some of these blocks as a shard of their own, which shares the weights.
+  ///
+  /// Nil when the blocks are not all among these.
+  public func part(_ layers: LayerRange) -> Shard? {
+    guard layers.layerCount == self.layers.layerCount,
+      layers.lowerBound >= self.layers.lowerBound, layers.upperBound <= self.layers.upperBound
+    else { return nil }
+    return layers == self.layers ? self : Shard(self, part: layers)
+  }
+
   /// Bytes of cache that one token takes in `layers` blocks of a model: keys and values in float32.
   public static func bytesPerCachedToken(
     _ configuration: BloomConfiguration, layers: LayerRange

@@ -49,9 +49,9 @@ public final class PetalsNode: Service {
       model: ServedModel(
         name: checkpoint.name, fingerprint: checkpoint.fingerprint, blocks: configuration.blocks,
         hiddenSize: checkpoint.configuration.hiddenSize,
+        bytesPerBlock: Shard.bytesPerCachedToken(
+          checkpoint.configuration, layers: configuration.blocks) / configuration.blocks.count,
         maximumLength: configuration.maximumLength),
-      bytesPerToken: Shard.bytesPerCachedToken(
-        checkpoint.configuration, layers: configuration.blocks),
       cacheBudget: configuration.cacheBudget, agent: configuration.agent, metrics: metrics,
       clock: clock)
     generator = TextGenerator(checkpoint: checkpoint, clock: clock, logger: logger)

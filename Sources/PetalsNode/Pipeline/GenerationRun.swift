@@ -11,13 +11,16 @@ actor GenerationRun {
     case failed(any Error)
   }
 
-  private let request: PipelineRequest
-  private let client: PipelineClient
-  private let time: Stopwatch
+  let request: PipelineRequest
+  let client: PipelineClient
+  let time: Stopwatch
+  /// The sessions on the nodes, in the order of their blocks.
+  var links: [SessionLink] = []
+  /// Nodes that failed or refused this generation, and why.
+  var excluded: [String: NodeError] = [:]
+  private(set) var generated: [Int32] = []
   private var sampler: Sampler
   private var phase = Phase.idle
-  private var sessions: [any BlockSession] = []
-  private var generated: [Int32] = []
   private var firstToken: Duration?
   private var lastToken = Duration.zero
 
@@ -30,13 +33,16 @@ actor GenerationRun {
 
   deinit {
     client.closing.closeLater(
-      sessions, Self.summary(request, client.ends, generated, lastToken))
+      links.map(\.session), Self.summary(request, client.ends, generated, lastToken))
   }
 
   /// The result, once there is one.
   var result: GenerationResult? {
     if case .finished(let result) = phase { result } else { nil }
   }
+
+  /// The nodes that the generation goes through now; nil before it began and after its end.
+  var route: Route? { links.isEmpty ? nil : links.route }
 
   /// The next token; nil after the last one.
   ///
@@ -46,24 +52,30 @@ actor GenerationRun {
     switch phase {
     case .finished: return nil
     case .failed(let error): throw error
-    case .idle, .running: break
+    case .running:
+      throw NodeError(.failedPrecondition, "a token is being made: ask for the next one after it")
+    case .idle: break
     }
+    phase = .running
     do {
-      return try await advance()
+      let token = try await advance()
+      if case .running = phase { phase = .idle }
+      return token
     } catch {
       phase = .failed(error)
-      let open = sessions
-      sessions = []
+      let open = links
+      links = []
       client.closing.closeLater(
-        open, Self.summary(request, client.ends, generated, lastToken))
+        open.map(\.session), Self.summary(request, client.ends, generated, lastToken))
       throw error
     }
   }
 
   private func advance() async throws -> GeneratedToken? {
     try Task.checkCancellation()
-    var hidden = try await input()
-    for session in sessions { hidden = try await session.step(hidden).hidden }
+    // What goes in: the whole prompt at first, then the token made last.
+    let input = try client.ends.embed(generated.last.map { [$0] } ?? request.promptIDs)
+    let hidden = try await pass(input)
     let logits = try await client.ends.logits(hidden, lastOnly: true)
     let id = try client.ends.choose(
       &sampler, from: logits, after: request.promptIDs + generated)
@@ -79,27 +91,17 @@ actor GenerationRun {
     return GeneratedToken(id: id, index: generated.count - 1, elapsed: elapsed)
   }
 
-  /// What goes in: the whole prompt at first, then the token made last.
-  private func input() async throws -> HiddenStates {
-    if let last = generated.last { return try client.ends.embed([last]) }
-    let hidden = try client.ends.embed(request.promptIDs)
-    phase = .running
-    // The token made last is never an input.
-    sessions = try await client.openSessions(
-      maximumLength: request.promptIDs.count + request.maximumNewTokens - 1)
-    return hidden
-  }
-
   private func finish(_ reason: FinishReason) async {
     phase = .finished(
       GenerationResult(
         promptIDs: request.promptIDs, generatedIDs: generated,
         text: client.ends.text(of: generated), timeToFirstToken: firstToken,
-        duration: lastToken, route: client.route, finishReason: reason))
-    let open = sessions
-    sessions = []
+        duration: lastToken, route: links.route, finishReason: reason))
+    let open = links
+    links = []
+    client.directory.succeeded(open.map(\.hop.peer))
     await client.closing.close(
-      open, Self.summary(request, client.ends, generated, lastToken))
+      open.map(\.session), Self.summary(request, client.ends, generated, lastToken))
   }
 
   /// What the nodes count: the same for all of them, and nothing when there was no token.

@@ -16,12 +16,15 @@ final class SessionClosing: Sendable {
 
   /// Tells every node of a route what its session was for; nil summaries just end them.
   ///
+  /// A node that had two sessions, for blocks apart from each other, hears it once: it counts once.
   /// A node that does not hear it has the session ended: the tokens are made, and their reader
   /// is not to suffer for it.
   func close(_ sessions: [any BlockSession], _ summary: SessionSummary?) async {
+    var told: Set<String> = []
     await withDiscardingTaskGroup { group in
       for session in sessions {
-        group.addTask { await self.close(session, summary) }
+        let isFirst = told.insert(session.peer).inserted
+        group.addTask { await self.close(session, isFirst ? summary : nil) }
       }
     }
   }

@@ -5,7 +5,7 @@ import Synchronization
 
 /// What lets a node generate text by itself: its own blocks, and peers for the others.
 ///
-/// The route is asked for anew by each request, so that peers may come, go and come back.
+/// Peers that are away are asked again by each request, so that they may come, go and come back.
 final class TextGenerator: Sendable {
   private let checkpoint: Checkpoint
   private let clock: any Clock<Duration>
@@ -16,6 +16,8 @@ final class TextGenerator: Sendable {
   private struct Reach: Sendable {
     let transports: [any BlockTransport]
     let closing: SessionClosing
+    /// Made by the first request that finds a way; it remembers the peers' times and failures.
+    var client: PipelineClient?
   }
 
   init(checkpoint: Checkpoint, clock: any Clock<Duration>, logger: Logger) {
@@ -60,6 +62,21 @@ final class TextGenerator: Sendable {
     }
   }
 
+  private func client(_ ends: ModelEnds) async throws -> PipelineClient {
+    guard let reach = route.withLock({ $0 }) else {
+      throw NodeError(.unavailable, "the node does not serve yet, or stops")
+    }
+    if let client = reach.client {
+      try await client.refresh()
+      return client
+    }
+    let client = try await PipelineClient(
+      ends, transports: reach.transports, recovery: RecoveryPolicy(), clock: clock,
+      closing: reach.closing, logger: logger)
+    route.withLock { $0?.client = client }
+    return client
+  }
+
   /// Continues a text, piece by piece.
   ///
   /// - Parameter receive: Gets each piece; when it throws, the generation ends.
@@ -72,11 +89,7 @@ final class TextGenerator: Sendable {
       throw NodeError(
         .failedPrecondition, "\(checkpoint.name) has no tokenizer.json: it cannot read text")
     }
-    guard let reach = route.withLock({ $0 }) else {
-      throw NodeError(.unavailable, "the node does not serve yet, or stops")
-    }
-    let client = try await PipelineClient.plan(
-      ends, transports: reach.transports, clock: clock, closing: reach.closing)
+    let client = try await client(ends)
     let tokens = try client.generate(
       PipelineRequest(
         promptIDs: tokenizer.encode(request.prompt), prompt: request.prompt,

@@ -23,6 +23,11 @@ public struct TokenStream: AsyncSequence, Sendable {
     get async { await run.result }
   }
 
+  /// The nodes that the generation goes through now; nil before its first token and after its end.
+  public var route: Route? {
+    get async { await run.route }
+  }
+
   /// Reads to the end.
   ///
   /// - Throws: What the reading throws.

@@ -50,6 +50,14 @@ extension Plumise_Petals_BlockRange {
   }
 }
 
+extension Duration {
+  /// Nanoseconds for a message; a negative time counts as none.
+  var wireNanoseconds: UInt64 { UInt64(max(0, self / .nanoseconds(1))) }
+
+  /// Nanoseconds from a message, which are believed up to 63 bits.
+  init(wireNanoseconds: UInt64) { self = .nanoseconds(Int64(clamping: wireNanoseconds)) }
+}
+
 extension RPCError {
   /// An error of ours as a gRPC status.
   init(_ error: NodeError) {
@@ -62,6 +70,7 @@ extension RPCError {
     switch error {
     case let error as RPCError: self = error
     case let error as NodeError: self.init(error)
+    case let error as RouteError: self.init(code: .unavailable, message: "\(error)")
     case is CancellationError: self.init(code: .cancelled, message: "the call was cancelled")
     default: self.init(code: .internalError, message: "\(error)")
     }

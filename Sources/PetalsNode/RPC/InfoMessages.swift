@@ -16,6 +16,7 @@ extension PeerInfo {
     message.uptimeMilliseconds = UInt64(max(0, uptime / .milliseconds(1)))
     message.cache = cache.message
     message.maximumLength = Int32(maximumLength)
+    message.blockStepNanoseconds = (blockStep ?? .zero).wireNanoseconds
     return message
   }
 
@@ -38,7 +39,9 @@ extension PeerInfo {
         hiddenSize: Int(message.hiddenSize),
         isReady: message.ready, agent: agent,
         uptime: .milliseconds(Int64(clamping: message.uptimeMilliseconds)),
-        cache: CacheUsage(message.cache), maximumLength: Int(message.maximumLength))
+        cache: CacheUsage(message.cache), maximumLength: Int(message.maximumLength),
+        blockStep: message.blockStepNanoseconds == 0
+          ? nil : Duration(wireNanoseconds: message.blockStepNanoseconds))
     } catch {
       throw NodeError(
         .failedPrecondition, "its description of itself is wrong: \(error)", peer: peer)

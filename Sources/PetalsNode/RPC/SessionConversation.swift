@@ -59,6 +59,7 @@ struct SessionConversation: Sendable {
     result.stepID = message.stepID
     result.hiddenStates = output.hidden.message(like: message.hiddenStates)
     result.position = Int32(output.position)
+    result.computeNanoseconds = output.computeTime.wireNanoseconds
     var response = Plumise_Petals_SessionResponse()
     response.step = result
     return response

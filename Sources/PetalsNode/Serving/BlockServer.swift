@@ -12,22 +12,24 @@ final class BlockServer: Sendable {
   private let agent: Address?
   let budget: CacheBudget
   private let uptime: Stopwatch
-  private let shard = Mutex<Shard?>(nil)
+  private let times = StepTimes()
+  private let parts = Mutex<ShardParts?>(nil)
 
   init(
-    model: ServedModel, bytesPerToken: Int, cacheBudget: Int, agent: Address?,
+    model: ServedModel, cacheBudget: Int, agent: Address?,
     metrics: MetricsCollector, clock: any Clock<Duration>
   ) {
     self.model = model
     self.agent = agent
     self.metrics = metrics
-    budget = CacheBudget(budget: cacheBudget, bytesPerToken: bytesPerToken)
+    budget = CacheBudget(
+      budget: cacheBudget, bytesPerToken: model.bytesPerBlock * model.blocks.count)
     uptime = Stopwatch(clock)
   }
 
   /// Hands over the weights; passes are possible from here on.
   func install(_ shard: Shard) {
-    self.shard.withLock { $0 = shard }
+    parts.withLock { $0 = ShardParts(shard) }
   }
 
   /// The node's description of itself.
@@ -35,36 +37,37 @@ final class BlockServer: Sendable {
     PeerInfo(
       modelName: model.name, fingerprint: model.fingerprint, blocks: model.blocks,
       hiddenSize: model.hiddenSize, isReady: phase.value == .ready, agent: agent,
-      uptime: uptime.elapsed, cache: budget.usage, maximumLength: model.maximumLength)
+      uptime: uptime.elapsed, cache: budget.usage, maximumLength: model.maximumLength,
+      blockStep: times.blockStep)
   }
 
   /// Refuses everything before the weights are there, and once the node stops.
   ///
   /// - Throws: ``NodeError/Code/unavailable``.
   @discardableResult
-  func checkServing() throws(NodeError) -> Shard {
+  func checkServing() throws(NodeError) -> ShardParts {
     switch phase.value {
     case .idle, .loading: throw NodeError(.unavailable, "the node still loads its blocks")
     case .stopping, .stopped: throw Self.stopping
     case .testing, .ready: break
     }
-    guard let shard = shard.withLock({ $0 }) else {
+    guard let parts = parts.withLock({ $0 }) else {
       throw NodeError(.unavailable, "the node still loads its blocks")
     }
-    return shard
+    return parts
   }
 
   /// Hidden states through the node's blocks, without a cache: `[tokens, hidden]` both.
   func forward(
     _ hidden: HiddenStates, fingerprint: String? = nil, blocks: Range<Int>? = nil
   ) async throws -> HiddenStates {
-    let shard = try checkServing()
-    try model.check(fingerprint: fingerprint)
-    try model.check(blocks: blocks)
+    let shard = try shard(of: fingerprint, blocks)
     try model.check(hidden)
-    let reservation = try budget.reserve(tokens: hidden.tokens, for: "a forward pass")
+    let reservation = try reserve(hidden.tokens, in: shard.layers, for: "a forward pass")
     defer { reservation.release() }
-    return try await compute { try await shard.forward(hidden) }
+    return try await timed(hidden.tokens, in: shard.layers) {
+      try await shard.forward(hidden)
+    }.output
   }
 
   /// The gradient of the blocks' input: `[tokens, hidden]` all three.
@@ -72,9 +75,7 @@ final class BlockServer: Sendable {
     input: HiddenStates, outputGradient: HiddenStates, fingerprint: String? = nil,
     blocks: Range<Int>? = nil
   ) async throws -> HiddenStates {
-    let shard = try checkServing()
-    try model.check(fingerprint: fingerprint)
-    try model.check(blocks: blocks)
+    let shard = try shard(of: fingerprint, blocks)
     try model.check(input)
     try model.check(outputGradient)
     guard input.tokens == outputGradient.tokens else {
@@ -82,7 +83,7 @@ final class BlockServer: Sendable {
         .invalidArgument,
         "the gradient has \(outputGradient.tokens) tokens, but the input \(input.tokens)")
     }
-    let reservation = try budget.reserve(tokens: input.tokens, for: "a backward pass")
+    let reservation = try reserve(input.tokens, in: shard.layers, for: "a backward pass")
     defer { reservation.release() }
     return try await compute {
       try await shard.backward(input: input, outputGradient: outputGradient)
@@ -95,20 +96,45 @@ final class BlockServer: Sendable {
   ) throws(NodeError)
     -> ServedSession
   {
-    let shard = try checkServing()
-    try model.check(fingerprint: opening.fingerprint)
-    try model.check(blocks: blocks ?? opening.blocks?.indices)
+    let shard = try shard(of: opening.fingerprint, blocks ?? opening.blocks?.indices)
     guard (1...model.maximumLength).contains(opening.maximumLength) else {
       throw NodeError(
         .outOfRange,
         "a session of \(opening.maximumLength) tokens: this node takes 1 to "
           + "\(model.maximumLength)")
     }
-    let reservation = try budget.reserve(
-      tokens: opening.maximumLength, for: "session \(opening.id)")
+    let reservation = try reserve(
+      opening.maximumLength, in: shard.layers, for: "session \(opening.id)")
     return ServedSession(
       id: opening.id, maximumLength: opening.maximumLength, server: self, shard: shard,
       reservation: reservation)
+  }
+
+  /// The blocks that a caller means, if they are served here.
+  private func shard(
+    of fingerprint: String?, _ blocks: Range<Int>?
+  ) throws(NodeError) -> Shard {
+    let parts = try checkServing()
+    try model.check(fingerprint: fingerprint)
+    return try parts.shard(try model.part(blocks))
+  }
+
+  private func reserve(
+    _ tokens: Int, in blocks: LayerRange, for holder: String
+  ) throws(NodeError) -> CacheReservation {
+    try budget.reserve(
+      tokens: tokens, bytesPerToken: model.bytesPerBlock * blocks.count, for: holder)
+  }
+
+  /// Runs a pass, and remembers how long it took.
+  func timed<Output: Sendable>(
+    _ tokens: Int, in blocks: LayerRange, _ work: @Sendable () async throws -> Output
+  ) async throws -> (output: Output, time: Duration) {
+    let began = uptime.elapsed
+    let output = try await compute(work)
+    let time = uptime.elapsed - began
+    times.record(time, tokens: tokens, blocks: blocks.count)
+    return (output, time)
   }
 
   /// Runs arithmetic and puts its faults into words.

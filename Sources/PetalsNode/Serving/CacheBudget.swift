@@ -37,9 +37,14 @@ final class CacheBudget: Sendable {
 
   /// Reserves the cache of a session or a pass of at most `tokens` tokens.
   ///
-  /// - Parameter holder: What it is for, in messages.
+  /// - Parameters:
+  ///   - tokens: Most tokens that it will hold.
+  ///   - bytesPerToken: What a token takes in the blocks that it goes through.
+  ///   - holder: What it is for, in messages.
   /// - Throws: ``NodeError/Code/resourceExhausted`` when the budget does not allow it.
-  func reserve(tokens: Int, for holder: String) throws(NodeError) -> CacheReservation {
+  func reserve(
+    tokens: Int, bytesPerToken: Int, for holder: String
+  ) throws(NodeError) -> CacheReservation {
     let bytes = tokens * bytesPerToken
     let left: Int? = accounts.update { [budget] accounts in
       let left = budget - accounts.used

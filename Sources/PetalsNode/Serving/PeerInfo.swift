@@ -21,11 +21,14 @@ public struct PeerInfo: Hashable, Sendable {
   public let cache: CacheUsage
   /// Most tokens that one session or pass may hold.
   public let maximumLength: Int
+  /// What one token takes in one block, of late; nil before anything was measured.
+  public let blockStep: Duration?
 
   /// A description of a node.
   public init(
     modelName: String, fingerprint: String, blocks: LayerRange, hiddenSize: Int, isReady: Bool,
-    agent: Address?, uptime: Duration, cache: CacheUsage, maximumLength: Int
+    agent: Address?, uptime: Duration, cache: CacheUsage, maximumLength: Int,
+    blockStep: Duration? = nil
   ) {
     self.modelName = modelName
     self.fingerprint = fingerprint
@@ -36,5 +39,6 @@ public struct PeerInfo: Hashable, Sendable {
     self.uptime = uptime
     self.cache = cache
     self.maximumLength = maximumLength
+    self.blockStep = blockStep
   }
 }

@@ -6,6 +6,8 @@ struct ServedModel: Sendable {
   let fingerprint: String
   let blocks: LayerRange
   let hiddenSize: Int
+  /// Cache that one token takes in one block.
+  let bytesPerBlock: Int
   /// Most tokens that one session or pass may hold.
   let maximumLength: Int
 
@@ -19,15 +21,21 @@ struct ServedModel: Sendable {
       "this node serves \(name) with fingerprint \(fingerprint), not \(other)")
   }
 
-  /// Refuses a caller who counts on other blocks.
+  /// The blocks that a caller asks for, which may be a part of the node's; nil asks for all.
   ///
-  /// - Throws: ``NodeError/Code/outOfRange``.
-  func check(blocks other: Range<Int>?) throws(NodeError) {
-    guard let other, other != blocks.indices else { return }
-    let asked = other.isEmpty ? "\(other)" : "\(other.lowerBound)-\(other.upperBound - 1)"
+  /// - Throws: ``NodeError/Code/outOfRange`` for blocks that are not the node's.
+  func part(_ asked: Range<Int>?) throws(NodeError) -> LayerRange {
+    guard let asked, asked != blocks.indices else { return blocks }
+    if !asked.isEmpty, asked.lowerBound >= blocks.lowerBound,
+      asked.upperBound <= blocks.upperBound,
+      let part = try? LayerRange(asked, of: blocks.layerCount)
+    {
+      return part
+    }
+    let text = asked.isEmpty ? "\(asked)" : "\(asked.lowerBound)-\(asked.upperBound - 1)"
     throw NodeError(
       .outOfRange,
-      "this node serves blocks \(blocks) of \(blocks.layerCount) as a whole, not blocks \(asked)")
+      "this node serves blocks \(blocks) of \(blocks.layerCount), not blocks \(text)")
   }
 
   /// Refuses hidden states of another model, or too many of them.

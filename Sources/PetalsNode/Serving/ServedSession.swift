@@ -41,20 +41,20 @@ final class ServedSession: Sendable {
   /// - Parameters:
   ///   - hidden: `[tokens, hidden]`.
   ///   - start: Where the cache is rolled back to first; nil goes on at its end.
-  /// - Returns: The hidden states after the last block, and the tokens in the cache.
   /// - Throws: ``NodeError``; after an error other than a refusal the session is of no more use.
   func step(
     _ hidden: HiddenStates, startFrom start: Int? = nil
-  ) async throws -> (hidden: HiddenStates, position: Int) {
+  ) async throws -> StepAnswer {
     try server.checkServing()
     try server.model.check(hidden)
     let (cache, position) = try begin(tokens: hidden.tokens, from: start)
     defer { state.withLock { $0.isBusy = false } }
-    let output = try await server.compute { [shard] in
+    let (output, time) = try await server.timed(hidden.tokens, in: shard.layers) { [shard] in
       if let start { try cache.truncate(to: start) }
       return try await shard.forward(hidden, cache: cache)
     }
-    return (output, position + hidden.tokens)
+    return StepAnswer(
+      hidden: output, position: position + hidden.tokens, computeTime: time)
   }
 
   private func begin(

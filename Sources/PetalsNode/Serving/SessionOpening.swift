@@ -6,7 +6,7 @@ public struct SessionOpening: Hashable, Sendable {
   public let id: String
   /// The model that the client means; nil to take what is served.
   public let fingerprint: String?
-  /// The blocks that the client counts on; nil for the node's own range.
+  /// The blocks of the session, all of the node's or a part; nil for the node's own range.
   public let blocks: LayerRange?
   /// Most tokens that the cache will hold; the node reserves memory for them.
   public let maximumLength: Int

@@ -57,12 +57,9 @@ public protocol BlockSession: Sendable {
   /// Hidden states `[tokens, hidden]` through the node's blocks, after what its cache holds.
   ///
   /// - Parameter start: Where the cache is rolled back to first; nil goes on at its end.
-  /// - Returns: The hidden states after the last block, and the tokens then in the cache.
   /// - Throws: ``NodeError`` that names the peer, or `CancellationError`; the session is of no
   ///   more use after either.
-  func step(
-    _ hidden: HiddenStates, startFrom start: Int?
-  ) async throws -> (hidden: HiddenStates, position: Int)
+  func step(_ hidden: HiddenStates, startFrom start: Int?) async throws -> StepAnswer
 
   /// Ends the session and tells the node what it was for.
   ///
@@ -77,9 +74,7 @@ public protocol BlockSession: Sendable {
 
 extension BlockSession {
   /// A step that goes on at the end of the cache.
-  public func step(
-    _ hidden: HiddenStates
-  ) async throws -> (hidden: HiddenStates, position: Int) {
+  public func step(_ hidden: HiddenStates) async throws -> StepAnswer {
     try await step(hidden, startFrom: nil)
   }
 }

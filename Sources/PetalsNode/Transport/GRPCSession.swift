@@ -103,9 +103,7 @@ final class GRPCSession: BlockSession {
     guard case .opened = try await mailbox.next() else { throw unexpected }
   }
 
-  func step(
-    _ hidden: HiddenStates, startFrom start: Int?
-  ) async throws -> (hidden: HiddenStates, position: Int) {
+  func step(_ hidden: HiddenStates, startFrom start: Int?) async throws -> StepAnswer {
     let id = handle.withLock { handle in
       handle.lastStep += 1
       return handle.lastStep
@@ -123,7 +121,9 @@ final class GRPCSession: BlockSession {
       guard result.stepID == id else { continue }
       let output = try HiddenStates(
         answer: result.hiddenStates, field: "hidden_states", from: peer, like: hidden)
-      return (output, Int(result.position))
+      return StepAnswer(
+        hidden: output, position: Int(result.position),
+        computeTime: Duration(wireNanoseconds: result.computeNanoseconds))
     }
   }
 

@@ -48,9 +48,7 @@ struct InMemorySession: BlockSession {
   let session: ServedSession
   let peer: String
 
-  func step(
-    _ hidden: HiddenStates, startFrom start: Int?
-  ) async throws -> (hidden: HiddenStates, position: Int) {
+  func step(_ hidden: HiddenStates, startFrom start: Int?) async throws -> StepAnswer {
     try await naming(peer) { try await session.step(hidden, startFrom: start) }
   }
 

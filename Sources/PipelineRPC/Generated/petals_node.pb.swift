@@ -169,6 +169,9 @@ package nonisolated struct Plumise_Petals_InfoResponse: Sendable {
   /// Most tokens that one session or pass may hold.
   package var maximumLength: Int32 = 0
 
+  /// What one token takes in one block, of late; 0 when nothing was measured.
+  package var blockStepNanoseconds: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -185,7 +188,7 @@ package nonisolated struct Plumise_Petals_ForwardRequest: Sendable {
   /// Checked when given.
   package var modelFingerprint: String = String()
 
-  /// The node's own range when absent.
+  /// Any run of blocks within the node's range; all of it when absent.
   package var blocks: Plumise_Petals_BlockRange {
     get {_blocks ?? Plumise_Petals_BlockRange()}
     set {_blocks = newValue}
@@ -240,6 +243,7 @@ package nonisolated struct Plumise_Petals_BackwardRequest: Sendable {
 
   package var modelFingerprint: String = String()
 
+  /// Any run of blocks within the node's range; all of it when absent.
   package var blocks: Plumise_Petals_BlockRange {
     get {_blocks ?? Plumise_Petals_BlockRange()}
     set {_blocks = newValue}
@@ -351,6 +355,7 @@ package nonisolated struct Plumise_Petals_SessionOpen: Sendable {
 
   package var modelFingerprint: String = String()
 
+  /// Any run of blocks within the node's range; all of it when absent.
   package var blocks: Plumise_Petals_BlockRange {
     get {_blocks ?? Plumise_Petals_BlockRange()}
     set {_blocks = newValue}
@@ -498,6 +503,9 @@ package nonisolated struct Plumise_Petals_SessionStepResult: Sendable {
 
   /// Tokens in the cache after the step.
   package var position: Int32 = 0
+
+  /// From the step's arrival to its answer: what is left of the client's time is the way.
+  package var computeNanoseconds: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -667,7 +675,7 @@ nonisolated extension Plumise_Petals_InfoRequest: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InfoResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}model_name\0\u{3}model_fingerprint\0\u{1}blocks\0\u{3}total_blocks\0\u{3}hidden_size\0\u{1}ready\0\u{3}agent_address\0\u{3}uptime_milliseconds\0\u{1}cache\0\u{3}maximum_length\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}model_name\0\u{3}model_fingerprint\0\u{1}blocks\0\u{3}total_blocks\0\u{3}hidden_size\0\u{1}ready\0\u{3}agent_address\0\u{3}uptime_milliseconds\0\u{1}cache\0\u{3}maximum_length\0\u{3}block_step_nanoseconds\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -685,6 +693,7 @@ nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftP
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.uptimeMilliseconds) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._cache) }()
       case 10: try { try decoder.decodeSingularInt32Field(value: &self.maximumLength) }()
+      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.blockStepNanoseconds) }()
       default: break
       }
     }
@@ -725,6 +734,9 @@ nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftP
     if self.maximumLength != 0 {
       try visitor.visitSingularInt32Field(value: self.maximumLength, fieldNumber: 10)
     }
+    if self.blockStepNanoseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.blockStepNanoseconds, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -739,6 +751,7 @@ nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftP
     if lhs.uptimeMilliseconds != rhs.uptimeMilliseconds {return false}
     if lhs._cache != rhs._cache {return false}
     if lhs.maximumLength != rhs.maximumLength {return false}
+    if lhs.blockStepNanoseconds != rhs.blockStepNanoseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1243,7 +1256,7 @@ nonisolated extension Plumise_Petals_SessionOpened: SwiftProtobuf.Message, Swift
 
 nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SessionStepResult"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0\u{3}hidden_states\0\u{1}position\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0\u{3}hidden_states\0\u{1}position\0\u{3}compute_nanoseconds\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1254,6 +1267,7 @@ nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, S
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.stepID) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._hiddenStates) }()
       case 3: try { try decoder.decodeSingularInt32Field(value: &self.position) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.computeNanoseconds) }()
       default: break
       }
     }
@@ -1273,6 +1287,9 @@ nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, S
     if self.position != 0 {
       try visitor.visitSingularInt32Field(value: self.position, fieldNumber: 3)
     }
+    if self.computeNanoseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.computeNanoseconds, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1280,6 +1297,7 @@ nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, S
     if lhs.stepID != rhs.stepID {return false}
     if lhs._hiddenStates != rhs._hiddenStates {return false}
     if lhs.position != rhs.position {return false}
+    if lhs.computeNanoseconds != rhs.computeNanoseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -9,8 +9,10 @@ import PlumiseWire
 public struct NetworkNode: Sendable {
   /// Serves the blocks; it is ready.
   public let node: PetalsNode
-  /// Where it serves them.
+  /// Where it is reached: its own address, or that of its link.
   public let peer: PeerAddress
+  /// The way to it, where the plan asks for one that can be broken.
+  public let link: FaultyLink?
   /// The agent's key; its account has 10 000 PLM.
   public let key: SecretKey
   /// Registers and beats on the network's chain; it has done neither yet.

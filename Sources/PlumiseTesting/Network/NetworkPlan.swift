@@ -6,7 +6,7 @@ public import PlumiseWire
 
 /// What a network for a test is like.
 public struct NetworkPlan: Sendable {
-  /// The blocks of each node, in order; disjoint and complete.
+  /// The blocks of each node, which cover the model together; several may serve the same blocks.
   public var blocks: [LayerRange]
   /// The model that they serve.
   public var model: ModelEnds
@@ -18,6 +18,8 @@ public struct NetworkPlan: Sendable {
   public var oracleAsksChain: Bool
   /// The time between a node's reports, on the network's manual clock.
   public var reportInterval: Duration
+  /// Whether each node is reached through a ``FaultyLink``, which a test can break.
+  public var hasFaultyLinks: Bool
   /// Where the parts log.
   public var logger: Logger
 
@@ -25,12 +27,15 @@ public struct NetworkPlan: Sendable {
   ///
   /// - Parameters:
   ///   - nodes: 1 to the number of the model's blocks.
+  ///   - replicas: How many nodes serve each part; all parts come once, then all once more.
   ///   - model: Nil takes ``TinyModel``.
   /// - Throws: `LayerRangeError` when the model has fewer blocks than there are nodes.
-  public init(nodes: Int = 2, model: ModelEnds? = nil) throws {
+  public init(nodes: Int = 2, replicas: Int = 1, model: ModelEnds? = nil) throws {
     let model = try model ?? TinyModel.ends()
     let layers = model.checkpoint.configuration.layerCount
-    self.init(blocks: try LayerRange.split(layerCount: layers, into: nodes), model: model)
+    let parts = try LayerRange.split(layerCount: layers, into: nodes)
+    self.init(
+      blocks: Array(repeating: parts, count: max(1, replicas)).flatMap(\.self), model: model)
   }
 
   /// A plan with the given split.
@@ -45,6 +50,7 @@ public struct NetworkPlan: Sendable {
     dialect = .documented
     oracleAsksChain = true
     reportInterval = .seconds(60)
+    hasFaultyLinks = false
     logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }
   }
 }

@@ -32,20 +32,31 @@ struct NodeStart {
     let configuration = NodeConfiguration(
       checkpoint: plan.model.checkpoint, blocks: range, agent: key.address)
     return try await withPetalsNode(configuration, logger: plan.logger) { node in
-      let member = try makeMember(node, key)
-      do {
-        let result = try await withNodes(blocks.dropFirst(), started: started + [member], body)
-        await stop(member.reporter)
-        return result
-      } catch {
-        await stop(member.reporter)
-        throw error
+      guard let address = node.address else { preconditionFailure("a ready node has an address") }
+      return try await withLink(to: address) { link in
+        let member = try makeMember(node, key, link?.peer ?? address, link)
+        do {
+          let result = try await withNodes(blocks.dropFirst(), started: started + [member], body)
+          await stop(member.reporter)
+          return result
+        } catch {
+          await stop(member.reporter)
+          throw error
+        }
       }
     }
   }
 
-  private func makeMember(_ node: PetalsNode, _ key: SecretKey) throws -> NetworkNode {
-    guard let peer = node.address else { preconditionFailure("a ready node has an address") }
+  private func withLink<Result: Sendable>(
+    to address: PeerAddress, _ body: (FaultyLink?) async throws -> Result
+  ) async throws -> Result {
+    guard plan.hasFaultyLinks else { return try await body(nil) }
+    return try await withFaultyLink(to: address) { try await body($0) }
+  }
+
+  private func makeMember(
+    _ node: PetalsNode, _ key: SecretKey, _ peer: PeerAddress, _ link: FaultyLink?
+  ) throws -> NetworkNode {
     let reporter = OracleReporter(
       configuration: try ReporterConfiguration(
         oracleURL: oracleAddress.url, interval: plan.reportInterval,
@@ -54,7 +65,8 @@ struct NodeStart {
     let agent = ChainAgent(
       ChainAgentConfiguration(chainID: plan.chain.rules.chainID), key: key,
       client: EthereumClient(url: chainAddress.url), logger: plan.logger)
-    return NetworkNode(node: node, peer: peer, key: key, agent: agent, reporter: reporter)
+    return NetworkNode(
+      node: node, peer: peer, link: link, key: key, agent: agent, reporter: reporter)
   }
 
   /// Stops a reporter that the test left running.

@@ -22,7 +22,7 @@ public final class PetalsNetwork: Sendable {
   public let oracleAddress: ServerAddress
   /// What goes wrong on the way to the oracle.
   public let oracleFaults: FaultScript
-  /// The nodes, in the order of their blocks.
+  /// The nodes, in the order of the plan.
   public let nodes: [NetworkNode]
 
   init(
@@ -43,13 +43,22 @@ public final class PetalsNetwork: Sendable {
   /// Where the nodes serve their blocks.
   public var peers: [PeerAddress] { nodes.map(\.peer) }
 
-  /// Runs a body with a client that generates through all nodes.
+  /// Runs a body with a client that generates through the nodes.
   ///
   /// When it returns, the nodes have counted what was generated.
+  /// - Parameters:
+  ///   - limits: How long calls may take.
+  ///   - recovery: How the client goes on when a node fails.
+  ///   - clock: What measures both; the network's own clock is for its intervals.
+  ///   - body: Generates.
   /// - Throws: what connecting throws, and what `body` throws.
   public func withClient<Result: Sendable>(
+    limits: TransportLimits = TransportLimits(), recovery: RecoveryPolicy = RecoveryPolicy(),
+    clock: any Clock<Duration> = ContinuousClock(),
     _ body: (PipelineClient) async throws -> Result
   ) async throws -> Result {
-    try await withPipelineClient(plan.model, peers: peers, logger: plan.logger, body)
+    try await withPipelineClient(
+      plan.model, peers: peers, limits: limits, recovery: recovery, clock: clock,
+      logger: plan.logger, body)
   }
 }

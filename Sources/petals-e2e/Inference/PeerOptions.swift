@@ -21,7 +21,7 @@ extension CommandFailure {
     do {
       return try await body()
     } catch let error as RouteError {
-      if case .notReady = error { throw failed("\(error)") }
+      if case .unserved = error { throw failed("\(error)") }
       throw wrongInput("\(error)")
     } catch let error as NodeError {
       switch error.code {

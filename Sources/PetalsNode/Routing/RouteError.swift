@@ -6,12 +6,10 @@ public enum RouteError: Error, Hashable, Sendable, CustomStringConvertible {
   case otherModel(peer: String, name: String, expected: String, actual: String)
   /// The fingerprints agree and the sizes do not: one side is at fault.
   case otherShape(peer: String, field: String, expected: Int, actual: Int)
-  /// A peer still loads or stops.
-  case notReady(peer: String)
-  /// Nobody serves these blocks.
+  /// Every peer answers, and none was told to serve these blocks.
   case gap(missing: Range<Int>, total: Int, peers: [String])
-  /// Two peers serve the same blocks.
-  case overlap(blocks: Range<Int>, first: String, second: String)
+  /// Nobody serves these blocks now, though a peer that is away, busy or banned may again.
+  case unserved(missing: Range<Int>, total: Int, peers: [String])
 
   /// One line that says what to do.
   public var description: String {
@@ -23,14 +21,16 @@ public enum RouteError: Error, Hashable, Sendable, CustomStringConvertible {
         + "\(expected.prefix(16))"
     case .otherShape(let peer, let field, let expected, let actual):
       "peer \(peer) says that its \(field) is \(actual), but the model's is \(expected)"
-    case .notReady(let peer):
-      "peer \(peer) is not ready: it loads or stops; try again"
     case .gap(let missing, let total, let peers):
-      "no peer serves blocks \(missing.lowerBound)-\(missing.upperBound - 1) of \(total): the "
-        + "peers are \(peers.joined(separator: ", "))"
-    case .overlap(let blocks, let first, let second):
-      "blocks \(blocks.lowerBound)-\(blocks.upperBound - 1) are served by both \(first) and "
-        + "\(second): name one of them"
+      "no peer serves blocks \(Self.text(missing)) of \(total): the peers are "
+        + peers.joined(separator: ", ")
+    case .unserved(let missing, let total, let peers):
+      "nobody serves blocks \(Self.text(missing)) of \(total) now, try again later or name more "
+        + "peers: \(peers.joined(separator: "; "))"
     }
+  }
+
+  private static func text(_ blocks: Range<Int>) -> String {
+    "\(blocks.lowerBound)-\(blocks.upperBound - 1)"
   }
 }

@@ -1,0 +1,108 @@
+import Bloom
+
+// How the hidden states of a generation get through the nodes, though some of them fail.
+//
+// A node that fails is replaced by whoever else serves its blocks, and the new one is told all that
+// the old one was told. Nodes after it keep their caches: they have seen what the old one said.
+
+extension GenerationRun {
+  /// Hidden states of the next tokens through all nodes.
+  ///
+  /// - Throws: ``NodeError`` where another node would say the same; ``RouteError`` when nobody
+  ///   serves a range any more; `CancellationError`.
+  func pass(_ input: HiddenStates) async throws -> HiddenStates {
+    if links.isEmpty {
+      links = try await openLinks(0..<client.ends.model.layerCount, isFirst: true)
+    }
+    var hidden = input
+    var index = 0
+    // Nodes before this one are sent everything from the first token on.
+    var replayEnd = 0
+    while index < links.count {
+      let isReplay = index < replayEnd
+      do {
+        hidden = try await send(hidden, to: index, fromStart: isReplay)
+        index += 1
+        if isReplay, index == replayEnd {
+          hidden = hidden.slice(hidden.tokens - input.tokens..<hidden.tokens)
+        }
+      } catch {
+        try exclude(links[index].hop.peer, error)
+        links[index].session.cancel()
+        let first = links.nearestKept(index)
+        let whole = try wholeInput(of: first, failed: index, pending: hidden, isReplay: isReplay)
+        let others = try await openLinks(
+          links[index].hop.blocks.indices, isFirst: index == 0)
+        links.replaceSubrange(index...index, with: others)
+        replayEnd = max(replayEnd - 1, index) + others.count
+        hidden = whole
+        index = isReplay ? index : first
+      }
+    }
+    return hidden
+  }
+
+  /// All that the node at `first` has to see, so that the one at `failed` can be told everything.
+  private func wholeInput(
+    of first: Int, failed: Int, pending: HiddenStates, isReplay: Bool
+  ) throws -> HiddenStates {
+    if isReplay { return pending }
+    if first == 0 { return try client.ends.embed(request.promptIDs + generated) }
+    guard let log = links[first].log else {
+      throw NodeError(.internalFault, "what a node was sent is not at hand")
+    }
+    // A node before the failed one has seen the newest tokens already.
+    return try log.whole(and: first == failed ? pending : nil)
+  }
+
+  private func send(
+    _ hidden: HiddenStates, to index: Int, fromStart: Bool
+  ) async throws -> HiddenStates {
+    let link = links[index]
+    let began = time.elapsed
+    let answer = try await link.session.step(hidden, startFrom: fromStart ? 0 : nil)
+    if hidden.tokens == 1 {
+      client.directory.learn(
+        link.hop.peer, elapsed: time.elapsed - began, answer: answer.computeTime,
+        blocks: link.hop.blocks.count)
+    }
+    links[index].log?.add(hidden, fromStart: fromStart)
+    return answer.hidden
+  }
+
+  /// Opens sessions with nodes that together serve a range, on whichever way is possible.
+  private func openLinks(_ range: Range<Int>, isFirst: Bool) async throws -> [SessionLink] {
+    // The token made last is never an input.
+    let length = request.promptIDs.count + request.maximumNewTokens - 1
+    while true {
+      let route = try await client.route(range, length: length, excluding: excluded)
+      let opened = try await client.openSessions(on: route, maximumLength: length)
+      var links: [SessionLink] = []
+      for (hop, result) in zip(route.hops, opened) {
+        if case .success(let session) = result {
+          let needsLog = !(isFirst && links.isEmpty)
+          links.append(
+            SessionLink(
+              hop: hop, session: session,
+              log: needsLog ? client.makeLog(tokens: length) : nil))
+        }
+      }
+      if links.count == route.hops.count { return links }
+      for link in links { link.session.cancel() }
+      for (hop, result) in zip(route.hops, opened) {
+        if case .failure(let error) = result { try exclude(hop.peer, error) }
+      }
+    }
+  }
+
+  /// Does without a peer for the rest of this generation, or throws what no other peer can help.
+  ///
+  /// A full node is not at fault, and may serve other generations; any other is left alone.
+  private func exclude(_ peer: String, _ error: any Error) throws {
+    try Task.checkCancellation()
+    guard let error = error as? NodeError, error.code != .invalidArgument else { throw error }
+    excluded[peer] = error
+    if error.code != .resourceExhausted { client.directory.ban(peer, error) }
+    client.logger.notice("a node is replaced", metadata: ["error": "\(error)"])
+  }
+}
