@@ -23,7 +23,7 @@ e2e: build ## run the whole flow: chain, oracle, two nodes of a bloom-560m-shape
 test: deps ## build and run every test, and check that all of them ran
 	@Scripts/test.sh
 
-lint: ## check format, the layers between targets, and that no test sleeps
+lint: ## check format, the layers between targets, that no test sleeps, that mutations apply
 	@Scripts/lint.sh
 
 ci: export CI = true

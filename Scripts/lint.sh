@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, layers, and no sleeping tests. Generated code keeps its generator's format.
+# Format, layers, no sleeping tests, and mutations that apply. Generated code keeps its generator's format.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,3 +10,9 @@ python3 Scripts/check-layers.py --self-test
 python3 Scripts/check-layers.py
 python3 Scripts/check-no-sleep.py --self-test
 python3 Scripts/check-no-sleep.py
+for patch in Tests/Mutations/*.patch; do
+  # Whose checkout it is does not matter here: git is asked about files, not about a repository.
+  GIT_DIR=/nonexistent git apply --check "$patch" ||
+    { echo "lint: $patch does not apply any more; take it over to the code as it is" >&2; exit 1; }
+done
+echo "lint: every mutation applies"
