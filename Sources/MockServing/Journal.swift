@@ -8,16 +8,28 @@ import Synchronization
 public final class Journal<Entry: Sendable>: Sendable {
   private let state: Mutex<JournalState<Entry>>
 
+  private let weigh: @Sendable (Entry) -> Int
+
   /// Makes an empty journal.
-  /// - Parameter capacity: how many entries are kept.
-  public init(capacity: Int = 10_000) {
+  /// - Parameters:
+  ///   - capacity: how many entries are kept.
+  ///   - byteLimit: how much the entries that are kept may weigh together; the latest one is kept
+  ///     whatever it weighs.
+  ///   - weigh: about how many bytes an entry takes; nothing by default.
+  public init(
+    capacity: Int = 10_000, byteLimit: Int = .max,
+    weigh: @escaping @Sendable (Entry) -> Int = { _ in 0 }
+  ) {
     precondition(capacity > 0, "a journal keeps at least one entry")
-    state = Mutex(JournalState(capacity: capacity))
+    precondition(byteLimit > 0, "a journal keeps some bytes, not \(byteLimit)")
+    self.weigh = weigh
+    state = Mutex(JournalState(capacity: capacity, byteLimit: byteLimit))
   }
 
   /// Appends an entry, and ends the waits that it satisfies.
   public func record(_ entry: Entry) {
-    for resume in state.withLock({ $0.append(entry) }) { resume() }
+    let weight = weigh(entry)
+    for resume in state.withLock({ $0.append(entry, weight: weight) }) { resume() }
   }
 
   /// The entries that are kept, oldest first.

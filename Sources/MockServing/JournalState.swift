@@ -28,36 +28,47 @@ struct JournalState<Entry: Sendable> {
   }
 
   let capacity: Int
+  private let byteLimit: Int
   private(set) var count = 0
+  /// The position of the oldest entry that is kept.
+  private var first = 0
   /// A ring: the entry at a position stands at that position modulo the capacity.
-  private var ring: [Entry] = []
+  private var ring: [(entry: Entry, weight: Int)?] = []
+  /// What the entries that are kept weigh together.
+  private var weight = 0
   private var waiters: [Waiter] = []
   private var nextWaiterID: UInt64 = 0
   /// Waits that have a number but have not begun, and whether they were cancelled already.
   private var onTheirWay: [UInt64: Bool] = [:]
 
-  init(capacity: Int) {
+  init(capacity: Int, byteLimit: Int = .max) {
     self.capacity = capacity
+    self.byteLimit = byteLimit
   }
 
-  private var keptPositions: Range<Int> { (count - ring.count)..<count }
-
   /// The entries that are kept, oldest first.
-  var kept: [Entry] { keptPositions.map { ring[$0 % capacity] } }
+  var kept: [Entry] { (first..<count).compactMap { ring[$0 % capacity]?.entry } }
 
-  mutating func append(_ entry: Entry) -> [Effect] {
+  mutating func append(_ entry: Entry, weight added: Int = 0) -> [Effect] {
     let position = count
+    if position - first == capacity { dropFirst() }
+    // A weight that no sum can hold is over the limit like any other that is too large.
+    while first < position, added > byteLimit - weight { dropFirst() }
     count += 1
-    if ring.count < capacity {
-      ring.append(entry)
-    } else {
-      ring[position % capacity] = entry
-    }
+    weight += min(added, byteLimit)
+    let slot = (entry: entry, weight: min(added, byteLimit))
+    if ring.count < capacity { ring.append(slot) } else { ring[position % capacity] = slot }
     var effects: [Effect] = []
     for index in waiters.indices.reversed() where waiters[index].see(entry, at: position) {
       effects.append(waiters.remove(at: index).succeed)
     }
     return effects
+  }
+
+  private mutating func dropFirst() {
+    weight -= ring[first % capacity]?.weight ?? 0
+    ring[first % capacity] = nil
+    first += 1
   }
 
   mutating func makeWaiterID() -> UInt64 {
@@ -70,8 +81,10 @@ struct JournalState<Entry: Sendable> {
     var waiter = waiter
     if onTheirWay.removeValue(forKey: waiter.id) == true { return waiter.fail }
     if waiter.needed <= 0 { return waiter.succeed }
-    for position in keptPositions where waiter.see(ring[position % capacity], at: position) {
-      return waiter.succeed
+    for position in first..<count {
+      if let slot = ring[position % capacity], waiter.see(slot.entry, at: position) {
+        return waiter.succeed
+      }
     }
     waiters.append(waiter)
     return nil

@@ -52,8 +52,7 @@ extension MockWeb3 {
     case .post: break
     default: return .text("method not allowed\n", status: .methodNotAllowed)
     }
-    let type = request.headers[.contentType]?.split(separator: ";").first
-    if let type, type.trimmingSpaces != "application/json" {
+    if let type = request.headers[.contentType], !Self.isJSON(type) {
       return .text(
         "invalid content type, only application/json is supported\n",
         status: .unsupportedMediaType)
@@ -64,16 +63,17 @@ extension MockWeb3 {
     return .json(answer, headers: Self.crossOrigin)
   }
 
+  /// Whether a media type is that of JSON, with parameters or without.
+  private static func isJSON(_ type: String) -> Bool {
+    if type == "application/json" { return true }
+    let essence = type.split(separator: ";", maxSplits: 1).first ?? ""
+    return essence.split(separator: " ") == ["application/json"]
+  }
+
   private static let crossOrigin: HTTPFields = [
     .accessControlAllowOrigin: "*",
     .accessControlAllowMethods: "POST, GET, OPTIONS",
     .accessControlAllowHeaders: "*",
     .accessControlMaxAge: "600",
   ]
-}
-
-extension Substring {
-  fileprivate var trimmingSpaces: String {
-    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
-  }
 }

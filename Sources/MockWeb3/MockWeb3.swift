@@ -14,7 +14,7 @@ public final class MockWeb3: Sendable {
   /// How the chain was started.
   public let configuration: ChainConfiguration
   /// Every request that was answered, in order.
-  public let journal = Journal<RPCExchange>()
+  public let journal = Journal<RPCExchange>(byteLimit: 32 << 20) { $0.approximateBytes }
   /// What goes wrong on the way: connections that end, answers that never come.
   public let connectionFaults: FaultScript
 
@@ -79,6 +79,7 @@ public final class MockWeb3: Sendable {
   /// - Returns: nil when there were only notifications, which get no answer, or a fault of the
   ///   connection takes the answer away.
   public func respond(to body: [UInt8]) async -> [UInt8]? {
+    if connectionFaults.isExhausted { return await answer(body) }
     switch connectionFaults.take(for: WebRequest(.post, "/", body: body)) {
     case nil: return await answer(body)
     case .delay(let duration):

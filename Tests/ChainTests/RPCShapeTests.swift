@@ -132,7 +132,7 @@ struct RPCShapeTests {
     let contracts = PlumiseNetwork.Contract.self
     for address in [contracts.agentRegistry, contracts.rewardPool] {
       trie[Keccak256.hash(address.bytes).bytes] = Account(
-        nonce: 1, balance: network.chain.balance(of: address), code: [0xfe])
+        nonce: 1, balance: network.chain.balance(of: address), isNative: true)
     }
     #expect(network.chain.latestBlock.header.stateRoot == trie.rootHash)
   }

@@ -2,18 +2,29 @@
 public enum Hex {
   /// Prints bytes as `0x` and lowercase digits, two a byte.
   public static func encode(_ bytes: some Sequence<UInt8>) -> String {
-    "0x" + digits(bytes)
+    let digits = digits(bytes)
+    var text = "0x"
+    text.reserveCapacity(digits.utf8.count + 2)
+    text += digits
+    return text
   }
 
   /// Prints bytes as lowercase digits without a prefix, the form that keystores hold.
   public static func digits(_ bytes: some Sequence<UInt8>) -> String {
-    var text: [UInt8] = []
-    text.reserveCapacity(bytes.underestimatedCount * 2)
-    for byte in bytes {
-      text.append(digit(byte >> 4))
-      text.append(digit(byte & 15))
+    let text = bytes.withContiguousStorageIfAvailable { digits(in: UnsafeRawBufferPointer($0)) }
+    return text ?? Array(bytes).withUnsafeBytes { digits(in: $0) }
+  }
+
+  private static func digits(in bytes: UnsafeRawBufferPointer) -> String {
+    String(unsafeUninitializedCapacity: bytes.count * 2) { text in
+      var place = 0
+      for byte in bytes {
+        text[place] = digit(byte >> 4)
+        text[place + 1] = digit(byte & 15)
+        place += 2
+      }
+      return place
     }
-    return String(decoding: text, as: UTF8.self)
   }
 
   /// Reads `0x` and an even number of digits of either case.
@@ -21,7 +32,9 @@ public enum Hex {
   /// - Throws: `HexError` when the prefix is missing, the count is odd or a character is no digit.
   public static func decode(_ text: some StringProtocol) throws(HexError) -> [UInt8] {
     let characters = Array(text.utf8)
-    guard characters.starts(with: [0x30, 0x78]) else { throw .missingPrefix }
+    guard characters.count >= 2, characters[0] == 0x30, characters[1] == 0x78 else {
+      throw .missingPrefix
+    }
     return try decode(characters[2...])
   }
 

@@ -4,21 +4,29 @@ extension Transaction {
   /// A protected legacy transaction is signed with its chain id and two zeros in the signature's
   /// place (EIP-155).
   var signingBytes: [UInt8] {
-    switch fee {
-    case .legacy:
-      guard let chainID else { return RLP.encode(.list(fields)) }
-      return RLP.encode(.list(fields + [.integer(chainID), .integer(0), .integer(0)]))
-    case .accessList, .feeMarket:
-      return [fee.transactionType] + RLP.encode(.list(fields))
+    var writer = RLPWriter(capacity: data.count + 160)
+    write(into: &writer)
+    if case .legacy = fee, let chainID {
+      writer.append(chainID)
+      writer.append(0 as UInt64)
+      writer.append(0 as UInt64)
     }
+    return enveloped(writer.list())
   }
 
   /// The bytes that are sent: the type, then the fields and the signature.
   func encoded(with signature: Signature) -> [UInt8] {
-    let v: RLP.Item = .integer(signatureV(signature.yParity))
-    let all = fields + [v, .integer(signature.r), .integer(signature.s)]
-    let payload = RLP.encode(.list(all))
-    return fee.transactionType == 0 ? payload : [fee.transactionType] + payload
+    var writer = RLPWriter(capacity: data.count + 240)
+    write(into: &writer)
+    writer.append(signatureV(signature.yParity))
+    writer.append(signature.r)
+    writer.append(signature.s)
+    return enveloped(writer.list())
+  }
+
+  /// A typed transaction has its type in front (EIP-2718).
+  private func enveloped(_ payload: [UInt8]) -> [UInt8] {
+    fee.transactionType == 0 ? payload : [fee.transactionType] + payload
   }
 
   /// The number that stands for the parity: the parity itself in a typed transaction, 35 + 2·chain
@@ -29,30 +37,36 @@ extension Transaction {
     return Word(chainID) * 2 + Word(35 + UInt64(yParity))
   }
 
-  private var fields: [RLP.Item] {
-    let tail: [RLP.Item] = [
-      .integer(gasLimit), .bytes(to?.bytes ?? []), .integer(value), .bytes(data),
-    ]
-    switch fee {
-    case .legacy(let gasPrice):
-      return [.integer(nonce), .integer(gasPrice)] + tail
-    case .accessList(let gasPrice, let entries):
-      return [chainItem, .integer(nonce), .integer(gasPrice)] + tail + [Self.item(entries)]
-    case .feeMarket(let priority, let maxFee, let entries):
-      let head: [RLP.Item] = [chainItem, .integer(nonce), .integer(priority), .integer(maxFee)]
-      return head + tail + [Self.item(entries)]
+  /// Writes the fields without the signature.
+  private func write(into writer: inout RLPWriter) {
+    if fee.transactionType > 0 {
+      guard let chainID else { preconditionFailure("a typed transaction has a chain id") }
+      writer.append(chainID)
     }
+    writer.append(nonce)
+    switch fee {
+    case .legacy(let gasPrice), .accessList(let gasPrice, _): writer.append(gasPrice)
+    case .feeMarket(let priority, let maxFee, _):
+      writer.append(priority)
+      writer.append(maxFee)
+    }
+    writer.append(gasLimit)
+    if let to { writer.append(to) } else { writer.append([]) }
+    writer.append(value)
+    writer.append(data)
+    if fee.transactionType > 0 { Self.write(fee.accessList, into: &writer) }
   }
 
-  private var chainItem: RLP.Item {
-    guard let chainID else { preconditionFailure("a typed transaction has a chain id") }
-    return .integer(chainID)
-  }
-
-  private static func item(_ entries: [AccessListEntry]) -> RLP.Item {
-    .list(
-      entries.map { entry in
-        .list([.address(entry.address), .list(entry.storageKeys.map { .hash($0) })])
-      })
+  private static func write(_ entries: [AccessListEntry], into writer: inout RLPWriter) {
+    var list = RLPWriter()
+    for entry in entries {
+      var keys = RLPWriter(capacity: 33 * entry.storageKeys.count)
+      for key in entry.storageKeys { keys.append(key) }
+      var item = RLPWriter(capacity: 33 * entry.storageKeys.count + 40)
+      item.append(entry.address)
+      item.append(encoded: keys.list())
+      list.append(encoded: item.list())
+    }
+    writer.append(encoded: list.list())
   }
 }

@@ -12,14 +12,11 @@ public struct Address: Hashable, Sendable {
   ///
   /// - Throws: `AddressError.wrongLength` for any other count.
   public init(bytes: some Collection<UInt8>) throws(AddressError) {
-    guard bytes.count == 20 else { throw .wrongLength(bytes.count) }
-    var high: UInt32 = 0
-    var low: UInt128 = 0
-    for byte in bytes {
-      high = high << 8 | UInt32(truncatingIfNeeded: low >> 120)
-      low = low << 8 | UInt128(byte)
+    guard bytes.count == 20, let word = try? Word(bigEndian: bytes) else {
+      // A word refuses only more than 32 bytes, so the count is the one reason to get here.
+      throw .wrongLength(bytes.count)
     }
-    self.init(high: high, low: low)
+    self.init(high: UInt32(truncatingIfNeeded: word.high), low: word.low)
   }
 
   private init(high: UInt32, low: UInt128) {
@@ -35,8 +32,9 @@ public struct Address: Hashable, Sendable {
 
   /// The 20 bytes in order.
   public var bytes: [UInt8] {
-    var bytes = high.bigEndianByteArray
-    bytes.append(contentsOf: low.bigEndianByteArray)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(20)
+    word.appendBytes(to: &bytes, count: 20)
     return bytes
   }
 

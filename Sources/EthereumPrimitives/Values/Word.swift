@@ -5,10 +5,10 @@
 public struct Word: Hashable, Sendable {
   // Stored in 64-bit limbs: an async function with stored 128-bit integers among more arguments
   // than fit the registers returns to a wrong address (Swift 6.3 on x86-64, unoptimised).
-  private let limb3: UInt64
-  private let limb2: UInt64
-  private let limb1: UInt64
-  private let limb0: UInt64
+  let limb3: UInt64
+  let limb2: UInt64
+  let limb1: UInt64
+  let limb0: UInt64
 
   /// Bits 128 to 255.
   package var high: UInt128 { UInt128(limb3) << 64 | UInt128(limb2) }
@@ -32,11 +32,11 @@ public struct Word: Hashable, Sendable {
 
   /// The value when it fits 64 bits, else nil.
   public func exactUInt64() -> UInt64? {
-    high == 0 ? UInt64(exactly: low) : nil
+    limb3 | limb2 | limb1 == 0 ? limb0 : nil
   }
 
   /// Whether the value is 0.
-  public var isZero: Bool { high == 0 && low == 0 }
+  public var isZero: Bool { limb3 | limb2 | limb1 | limb0 == 0 }
 
   /// The position of the highest set bit plus one: 0 for zero, 256 at most.
   public var bitCount: Int {

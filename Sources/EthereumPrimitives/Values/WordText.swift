@@ -37,25 +37,27 @@ extension Word {
   /// - Throws: `WordError.tooManyBytes` beyond 32 bytes.
   public init(bigEndian bytes: some Collection<UInt8>) throws(WordError) {
     guard bytes.count <= 32 else { throw .tooManyBytes(bytes.count) }
-    var high: UInt128 = 0
-    var low: UInt128 = 0
-    for byte in bytes {
-      high = high << 8 | low >> 120
-      low = low << 8 | UInt128(byte)
+    let word = bytes.withContiguousStorageIfAvailable {
+      Word(bigEndianBuffer: UnsafeRawBufferPointer($0))
     }
-    self.init(high: high, low: low)
+    self = word ?? Array(bytes).withUnsafeBytes { Word(bigEndianBuffer: $0) }
   }
 
   /// All 32 bytes, the most significant first.
   public var bigEndianBytes: [UInt8] {
-    var bytes = high.bigEndianByteArray
-    bytes.append(contentsOf: low.bigEndianByteArray)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(32)
+    appendBytes(to: &bytes, count: 32)
     return bytes
   }
 
   /// The bytes without leading zeros, the most significant first; none for 0.
   public var minimalBigEndianBytes: [UInt8] {
-    Array(bigEndianBytes.drop { $0 == 0 })
+    var bytes: [UInt8] = []
+    let count = byteCount
+    bytes.reserveCapacity(count)
+    appendBytes(to: &bytes, count: count)
+    return bytes
   }
 }
 

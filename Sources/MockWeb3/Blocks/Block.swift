@@ -44,16 +44,16 @@ public final class Block: Sendable {
     self.receipts = receipts
     self.forcedReverts = forcedReverts
     totalDifficulty = parentDifficulty + header.difficulty
-    var body = RLPWriter()
-    for transaction in transactions {
+    size = Self.size(header: encodedHeader.count, transactions)
+  }
+
+  /// The length of the whole block's RLP: header, transactions and no uncles.
+  private static func size(header: Int, _ transactions: [SentTransaction]) -> Int {
+    let body = transactions.reduce(0) { sum, transaction in
       // A typed transaction is a byte string inside a block, a legacy one the list it is.
       let raw = transaction.signed.raw
-      if raw[0] < 0xc0 { body.append(raw) } else { body.append(encoded: raw) }
+      return sum + (raw[0] < 0xc0 ? RLPLength.ofString(raw) : raw.count)
     }
-    var whole = RLPWriter()
-    whole.append(encoded: encodedHeader)
-    whole.append(encoded: body.list())
-    whole.append(encoded: [0xc0])
-    size = whole.list().count
+    return RLPLength.ofList(payload: header + RLPLength.ofList(payload: body) + 1)
   }
 }

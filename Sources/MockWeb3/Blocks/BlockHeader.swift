@@ -52,6 +52,8 @@ public struct BlockHeader: Hashable, Sendable {
   /// keccak256 of the RLP of an empty list: the chain has no uncles.
   public static let noUncles = Keccak256.hash([0xc0])
 
+  private static let noNonce = [UInt8](repeating: 0, count: 8)
+
   /// The header's RLP.
   public var encoded: [UInt8] { encoded(extraData: extraData) }
 
@@ -61,12 +63,12 @@ public struct BlockHeader: Hashable, Sendable {
   /// The RLP with other extra data: a seal signs the header without itself.
   func encoded(extraData: [UInt8]) -> [UInt8] {
     var writer = RLPWriter(capacity: 640)
-    writer.append(parentHash.bytes)
-    writer.append(Self.noUncles.bytes)
-    writer.append(coinbase.bytes)
-    writer.append(stateRoot.bytes)
-    writer.append(transactionsRoot.bytes)
-    writer.append(receiptsRoot.bytes)
+    writer.append(parentHash)
+    writer.append(Self.noUncles)
+    writer.append(coinbase)
+    writer.append(stateRoot)
+    writer.append(transactionsRoot)
+    writer.append(receiptsRoot)
     writer.append(logsBloom)
     writer.append(difficulty)
     writer.append(number)
@@ -75,9 +77,9 @@ public struct BlockHeader: Hashable, Sendable {
     writer.append(timestamp)
     writer.append(extraData)
     // Mix hash and nonce belong to proof of work.
-    writer.append(Hash32.zero.bytes)
-    writer.append([UInt8](repeating: 0, count: 8))
-    writer.append(baseFeePerGas.minimalBigEndianBytes)
+    writer.append(Hash32.zero)
+    writer.append(Self.noNonce)
+    writer.append(baseFeePerGas)
     return writer.list()
   }
 }

@@ -17,10 +17,10 @@ public struct LogEntry: Hashable, Sendable {
   }
 
   func encode(into writer: inout RLPWriter) {
-    var topicList = RLPWriter()
-    for topic in topics { topicList.append(topic.bytes) }
-    var fields = RLPWriter()
-    fields.append(address.bytes)
+    var topicList = RLPWriter(capacity: 33 * topics.count)
+    for topic in topics { topicList.append(topic) }
+    var fields = RLPWriter(capacity: data.count + 33 * topics.count + 40)
+    fields.append(address)
     fields.append(encoded: topicList.list())
     fields.append(data)
     writer.append(encoded: fields.list())

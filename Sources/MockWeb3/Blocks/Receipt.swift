@@ -42,7 +42,7 @@ public struct TransactionReceipt: Hashable, Sendable {
     fields.append(succeeded ? 1 : 0 as UInt64)
     fields.append(cumulativeGasUsed)
     fields.append(bloom.bytes)
-    var logList = RLPWriter()
+    var logList = RLPWriter(capacity: logs.isEmpty ? 0 : 256)
     for log in logs { log.encode(into: &logList) }
     fields.append(encoded: logList.list())
     let payload = fields.list()

@@ -11,7 +11,7 @@ struct Genesis {
     if rules.profile == .testnet2026 { state.precompileAgents = AgentLedger() }
     for program in NativeProgram.allCases where program.isContract {
       // A contract's nonce begins at 1 (EIP-161).
-      state[program.address(rules: rules)] = Account(nonce: 1, code: Account.nativeMarker)
+      state[program.address(rules: rules)] = Account(nonce: 1, isNative: true)
     }
     for account in configuration.accounts { state.credit(account.balance, to: account.address) }
     for (address, balance) in configuration.balances { state.credit(balance, to: address) }

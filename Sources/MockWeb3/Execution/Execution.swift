@@ -20,7 +20,7 @@ struct Execution {
 
   /// Transfers the value and runs the program, if there is one; undoes all of it on a revert.
   mutating func call(_ message: Message, gas: UInt64) -> CallOutcome {
-    let before = self
+    let (stateBefore, logsBefore) = (state, logs)
     let program = NativeProgram(at: message.recipient, rules: rules)
     if let program, rules.gasCost(of: program) > gas { return .outOfGas }
     do throws(Revert) {
@@ -31,7 +31,7 @@ struct Execution {
       guard let program else { return .returned([]) }
       return .returned(try program.run(message, in: &self))
     } catch {
-      self = before
+      (state, logs) = (stateBefore, logsBefore)
       return .reverted(error)
     }
   }

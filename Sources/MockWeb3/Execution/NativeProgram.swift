@@ -8,9 +8,18 @@ enum NativeProgram: CaseIterable {
 
   /// The program at an address, or nil when there is none.
   init?(at address: Address, rules: ChainRules) {
-    let found = Self.allCases.first { $0.address(rules: rules) == address }
-    guard let found else { return nil }
-    self = found
+    switch address {
+    case rules.registryAddress: self = .agentRegistry
+    case rules.poolAddress: self = .rewardPool
+    default:
+      switch address.word.exactUInt64() {
+      case 0x20: self = .verifyInference
+      case 0x21: self = .agentRegister
+      case 0x22: self = .agentHeartbeat
+      case 0x23: self = .claimReward
+      default: return nil
+      }
+    }
   }
 
   func address(rules: ChainRules) -> Address {

@@ -36,9 +36,11 @@ struct TransactionExecutor {
     guard transaction.gasLimit <= block.gasLimit - gasUsed else { throw .gasLimitReached }
     guard transaction.isCovered(by: account.balance) else { throw .insufficientFunds }
 
-    state[sent.sender].nonce += 1
+    var payer = account
+    payer.nonce += 1
     // The balance covers the maximum cost, of which this is a part.
-    _ = state.debit(Word(transaction.gasLimit) * price, from: sent.sender)
+    payer.balance -= Word(transaction.gasLimit) * price
+    state[sent.sender] = payer
     let intrinsic = IntrinsicGas.of(transaction)
     var execution = Execution(state: state, block: block, rules: rules)
     let (outcome, used) = Self.run(

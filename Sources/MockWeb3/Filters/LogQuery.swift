@@ -14,7 +14,7 @@ struct LogQuery: Hashable, Sendable {
   }
 
   /// Whether a block's bloom leaves room for a match.
-  private func mayMatch(_ bloom: LogsBloom) -> Bool {
+  func mayMatch(_ bloom: LogsBloom) -> Bool {
     (addresses.isEmpty || addresses.contains { bloom.mayContain($0.bytes) })
       && topics.allSatisfy { $0.isEmpty || $0.contains { bloom.mayContain($0.bytes) } }
   }

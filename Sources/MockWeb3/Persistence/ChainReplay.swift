@@ -76,7 +76,7 @@ enum ChainReplay {
 }
 
 extension Chain {
-  var genesis: Block { history.blocks[0] }
+  var genesis: Block { history.genesis }
 
   /// Takes one step again.
   fileprivate mutating func replay(_ event: ChainEvent) throws {

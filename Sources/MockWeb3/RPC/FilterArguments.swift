@@ -61,7 +61,8 @@ struct FilterArguments: Sendable {
     }
     guard first <= chain.latest.number else { return [] }
     return (first...min(last, chain.latest.number)).flatMap { number in
-      chain.history[number].map { query.matches(in: $0) } ?? []
+      guard chain.history.mayMatch(query, at: number) else { return [MinedLog]() }
+      return chain.history[number].map { query.matches(in: $0) } ?? []
     }
   }
 

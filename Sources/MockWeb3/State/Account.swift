@@ -6,26 +6,27 @@ package struct Account: Hashable, Sendable, TrieValue {
   package var nonce: UInt64
   /// Wei.
   package var balance: Word
-  /// Empty for all but the native contracts, which carry ``nativeMarker``.
-  package let code: [UInt8]
-  private let codeHash: Hash32
+  /// Whether it is one of the contracts that are written in Swift.
+  package let isNative: Bool
 
-  package init(nonce: UInt64 = 0, balance: Word = .zero, code: [UInt8] = []) {
+  package init(nonce: UInt64 = 0, balance: Word = .zero, isNative: Bool = false) {
     self.nonce = nonce
     self.balance = balance
-    self.code = code
-    codeHash = code.isEmpty ? Self.emptyCodeHash : Keccak256.hash(code)
+    self.isNative = isNative
   }
+
+  /// Empty for all but the native contracts.
+  package var code: [UInt8] { isNative ? Self.nativeMarker : [] }
 
   /// The code of a contract that is written in Swift: INVALID (EIP-141), which no machine runs,
   /// but which tells clients that there is a contract.
-  static let nativeMarker: [UInt8] = [0xfe]
-
-  private static let emptyCodeHash = Keccak256.hash([])
+  private static let nativeMarker: [UInt8] = [0xfe]
+  private static let nativeHash = Keccak256.hash(nativeMarker)
+  private static let emptyHash = Keccak256.hash([])
   private static let emptyStorageRoot = MerkleTrie<[UInt8]>.emptyRoot
 
   /// Whether the state trie leaves the account out (EIP-161).
-  var isEmpty: Bool { nonce == 0 && balance.isZero && code.isEmpty }
+  var isEmpty: Bool { nonce == 0 && balance.isZero && !isNative }
 
   /// RLP of nonce, balance, storage root and code hash.
   ///
@@ -34,9 +35,9 @@ package struct Account: Hashable, Sendable, TrieValue {
   package var trieBytes: [UInt8] {
     var writer = RLPWriter(capacity: 112)
     writer.append(nonce)
-    writer.append(balance.minimalBigEndianBytes)
-    writer.append(Self.emptyStorageRoot.bytes)
-    writer.append(codeHash.bytes)
+    writer.append(balance)
+    writer.append(Self.emptyStorageRoot)
+    writer.append(isNative ? Self.nativeHash : Self.emptyHash)
     return writer.list()
   }
 }

@@ -13,13 +13,18 @@ package struct MerkleTrie<Value: TrieValue> {
   package static var emptyRoot: Hash32 { emptyTrieRoot }
 
   /// The value of a key; setting nil removes it.
-  package subscript(key: some Collection<UInt8>) -> Value? {
+  package subscript(key: [UInt8]) -> Value? {
     get { root?.value(at: Nibbles.of(key)[...]) }
+    set { self[path: Nibbles.of(key)] = newValue }
+  }
+
+  /// The value at the half-bytes of a key; setting nil removes it.
+  subscript(path path: [UInt8]) -> Value? {
+    get { root?.value(at: path[...]) }
     set {
-      let path = Nibbles.of(key)[...]
       root =
-        if let newValue { TrieNode.inserting(newValue, at: path, into: root) } else {
-          root?.removing(at: path)
+        if let newValue { TrieNode.inserting(newValue, at: path[...], into: root) } else {
+          root?.removing(at: path[...])
         }
     }
   }
@@ -28,33 +33,29 @@ package struct MerkleTrie<Value: TrieValue> {
   package var isEmpty: Bool { root == nil }
 
   /// The hash that commits to every key and value.
-  package var rootHash: Hash32 {
-    guard let root else { return emptyTrieRoot }
-    let reference = root.reference
-    // A root is hashed however short it is; a longer one has its hash as its reference.
-    return reference.count == 33 && reference[0] == 0xa0
-      ? Self.hash(in: reference) : Keccak256.hash(root.encoded)
-  }
-
-  private static func hash(in reference: [UInt8]) -> Hash32 {
-    do {
-      return try Hash32(bytes: reference.dropFirst())
-    } catch {
-      preconditionFailure("a reference of 33 bytes holds a hash of 32")
-    }
-  }
+  package var rootHash: Hash32 { root?.hash ?? emptyTrieRoot }
 }
 
 extension MerkleTrie where Value == [UInt8] {
   /// The root over a list, keyed by the RLP of each position: transactions and receipts.
   package static func root(ofList items: [[UInt8]]) -> Hash32 {
+    guard items.count != 1 else { return root(ofOne: items[0]) }
     var trie = MerkleTrie()
     for (index, item) in items.enumerated() {
-      var key = RLPWriter()
+      var key = RLPWriter(capacity: 9)
       key.append(UInt64(index))
       trie[key.bytes] = item
     }
     return trie.rootHash
+  }
+
+  /// The root over one item, most blocks' case: a leaf with the whole key, the RLP of 0, as its
+  /// path.
+  private static func root(ofOne item: [UInt8]) -> Hash32 {
+    var leaf = RLPWriter(capacity: item.count + 16)
+    leaf.append([0x20, 0x80])
+    leaf.append(item)
+    return leaf.listHash()
   }
 }
 

@@ -1,37 +1,41 @@
 /// Half-bytes, the alphabet of trie paths (yellow paper, appendix D).
 package enum Nibbles {
   /// The half-bytes of a key, the high one of each byte first.
-  package static func of(_ key: some Collection<UInt8>) -> [UInt8] {
-    var nibbles: [UInt8] = []
-    nibbles.reserveCapacity(key.count * 2)
-    for byte in key {
-      nibbles.append(byte >> 4)
-      nibbles.append(byte & 15)
+  package static func of(_ key: [UInt8]) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: key.count * 2) { buffer, count in
+      for byte in key {
+        buffer[count] = byte >> 4
+        buffer[count + 1] = byte & 15
+        count += 2
+      }
     }
-    return nibbles
   }
 
   /// The hex-prefix encoding: a flag for the end of a path, and one for an odd count, in front.
-  static func hexPrefix(_ path: [UInt8], isLeaf: Bool) -> [UInt8] {
+  static func hexPrefix(_ path: ArraySlice<UInt8>, isLeaf: Bool) -> [UInt8] {
     let flag: UInt8 = isLeaf ? 2 : 0
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(path.count / 2 + 1)
-    var index = 0
-    if path.count.isMultiple(of: 2) {
-      bytes.append(flag << 4)
-    } else {
-      bytes.append((flag | 1) << 4 | path[0])
-      index = 1
+    return [UInt8](unsafeUninitializedCapacity: path.count / 2 + 1) { buffer, count in
+      var index = path.startIndex
+      if path.count.isMultiple(of: 2) {
+        buffer[0] = flag << 4
+      } else {
+        buffer[0] = (flag | 1) << 4 | path[index]
+        index += 1
+      }
+      count = 1
+      while index < path.endIndex {
+        buffer[count] = path[index] << 4 | path[index + 1]
+        count += 1
+        index += 2
+      }
     }
-    while index < path.count {
-      bytes.append(path[index] << 4 | path[index + 1])
-      index += 2
-    }
-    return bytes
   }
 
   /// How many half-bytes two paths have in common at their beginning.
-  static func commonPrefix(_ left: some Collection<UInt8>, _ right: some Collection<UInt8>) -> Int {
-    zip(left, right).prefix { $0 == $1 }.count
+  static func commonPrefix(_ left: [UInt8], _ right: ArraySlice<UInt8>) -> Int {
+    let limit = min(left.count, right.count)
+    var count = 0
+    while count < limit, left[count] == right[right.startIndex + count] { count += 1 }
+    return count
   }
 }

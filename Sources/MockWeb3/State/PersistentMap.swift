@@ -5,64 +5,76 @@ import EthereumPrimitives
 /// A dictionary would be copied whole with the first write after every block, since each block
 /// keeps the state it left behind; here a write copies one path.
 struct PersistentMap<Value> {
+  private final class Leaf {
+    let key: Address
+    let value: Value
+
+    init(_ key: Address, _ value: Value) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  private final class Fork {
+    let children: [Node?]
+
+    init(_ children: [Node?]) { self.children = children }
+  }
+
   /// Sixteen ways at each half-byte of the address: deep enough to tell any two apart.
-  private indirect enum Node {
-    case leaf(Address, Value)
-    case fork([Node?])
+  private enum Node {
+    case leaf(Leaf)
+    case fork(Fork)
   }
 
   private var root: Node?
 
   subscript(key: Address) -> Value? {
     get {
+      let word = key.word
       var node = root
       var depth = 0
-      while case .fork(let children) = node {
-        node = children[Self.index(key, depth)]
+      while case .fork(let fork) = node {
+        // The low half-bytes first, which differ in every kind of address, precompiles included.
+        node = fork.children[word.halfByte(depth)]
         depth += 1
       }
-      guard case .leaf(key, let value) = node else { return nil }
-      return value
+      guard case .leaf(let leaf) = node, leaf.key == key else { return nil }
+      return leaf.value
     }
     set {
       root =
-        if let newValue { Self.inserting(key, newValue, into: root, depth: 0) } else {
+        if let newValue { Self.inserting(Leaf(key, newValue), into: root, depth: 0) } else {
           root.flatMap { Self.removing(key, from: $0, depth: 0) }
         }
     }
   }
 
-  /// The half-byte of an address at a depth; the low ones first, which differ in every kind of
-  /// address, precompiles included.
-  private static func index(_ key: Address, _ depth: Int) -> Int {
-    Int(truncatingIfNeeded: (key.word >> (depth * 4)).low) & 15
-  }
-
-  private static func inserting(
-    _ key: Address, _ value: Value, into node: Node?, depth: Int
-  ) -> Node {
+  private static func inserting(_ leaf: Leaf, into node: Node?, depth: Int) -> Node {
     switch node {
-    case nil: return .leaf(key, value)
-    case .leaf(key, _): return .leaf(key, value)
-    case .leaf(let other, let otherValue):
+    case nil: return .leaf(leaf)
+    case .leaf(let other):
+      if other.key == leaf.key { return .leaf(leaf) }
       var children = [Node?](repeating: nil, count: 16)
-      children[index(other, depth)] = .leaf(other, otherValue)
-      return inserting(key, value, into: .fork(children), depth: depth)
-    case .fork(var children):
-      let index = index(key, depth)
-      children[index] = inserting(key, value, into: children[index], depth: depth + 1)
-      return .fork(children)
+      children[other.key.word.halfByte(depth)] = .leaf(other)
+      return inserting(leaf, into: .fork(Fork(children)), depth: depth)
+    case .fork(let fork):
+      let index = leaf.key.word.halfByte(depth)
+      var children = fork.children
+      children[index] = inserting(leaf, into: children[index], depth: depth + 1)
+      return .fork(Fork(children))
     }
   }
 
   private static func removing(_ key: Address, from node: Node, depth: Int) -> Node? {
     switch node {
-    case .leaf(let own, _): return own == key ? nil : node
-    case .fork(var children):
-      let index = index(key, depth)
-      guard let child = children[index] else { return node }
+    case .leaf(let leaf): return leaf.key == key ? nil : node
+    case .fork(let fork):
+      let index = key.word.halfByte(depth)
+      guard let child = fork.children[index] else { return node }
+      var children = fork.children
       children[index] = removing(key, from: child, depth: depth + 1)
-      return children.allSatisfy({ $0 == nil }) ? nil : .fork(children)
+      return children.allSatisfy({ $0 == nil }) ? nil : .fork(Fork(children))
     }
   }
 }

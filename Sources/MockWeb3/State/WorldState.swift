@@ -5,10 +5,17 @@ package import EthereumPrimitives
 /// Copies share what they have in common, so that trying a transaction on a copy, and keeping the
 /// state of every block, both cost next to nothing.
 package struct WorldState {
-  private var accounts = PersistentMap<Account>()
+  /// An account with the path of its place in the trie, which costs a hash to find.
+  private struct Entry {
+    let account: Account
+    let path: [UInt8]
+  }
+
+  private var accounts = PersistentMap<Entry>()
   private var trie = MerkleTrie<Account>()
-  /// Accounts that changed since the root was last computed.
-  private var touched: Set<Address> = []
+  /// Accounts that changed since the root was last computed: a transaction writes the same few
+  /// again and again, the map and the trie take each once a block.
+  private var changed: [Address: Account] = [:]
 
   /// The agents that AgentRegistry and RewardPool know.
   var registry = AgentLedger()
@@ -21,11 +28,8 @@ package struct WorldState {
 
   /// An account; one that does not exist reads as empty.
   package subscript(address: Address) -> Account {
-    get { accounts[address] ?? Account() }
-    set {
-      accounts[address] = newValue.isEmpty ? nil : newValue
-      touched.insert(address)
-    }
+    get { changed[address] ?? accounts[address]?.account ?? Account() }
+    set { changed[address] = newValue }
   }
 
   /// The precompiles' view of the agents: the one set of records, or their own.
@@ -38,24 +42,36 @@ package struct WorldState {
 
   /// Adds wei to an account; a sum beyond 256 bits, which no supply reaches, is the largest word.
   mutating func credit(_ amount: Word, to address: Address) {
-    self[address].balance = self[address].balance.adding(amount, upTo: .max)
+    guard !amount.isZero else { return }
+    var account = self[address]
+    account.balance = account.balance.adding(amount, upTo: .max)
+    changed[address] = account
   }
 
   /// Takes wei from an account.
   /// - Returns: false, and nothing changes, when the balance is too small.
   mutating func debit(_ amount: Word, from address: Address) -> Bool {
-    let balance = self[address].balance
-    guard balance >= amount else { return false }
-    self[address].balance = balance - amount
+    if amount.isZero { return true }
+    var account = self[address]
+    guard account.balance >= amount else { return false }
+    account.balance -= amount
+    changed[address] = account
     return true
   }
 
   /// The root of the secure trie: keys are the hashes of the addresses.
   package mutating func rootHash() -> Hash32 {
-    for address in touched {
-      trie[Keccak256.hash(address.bytes).bytes] = accounts[address]
+    for (address, account) in changed {
+      let path = accounts[address]?.path ?? Nibbles.of(Keccak256.hash(address.bytes).bytes)
+      if account.isEmpty {
+        accounts[address] = nil
+        trie[path: path] = nil
+      } else {
+        accounts[address] = Entry(account: account, path: path)
+        trie[path: path] = account
+      }
     }
-    touched.removeAll(keepingCapacity: true)
+    changed = [:]
     return trie.rootHash
   }
 }

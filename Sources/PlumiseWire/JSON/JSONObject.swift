@@ -26,9 +26,17 @@ public struct JSONObject: Sendable {
   /// An object with these members; a repeated name traps.
   public init(uniqueMembers: some Sequence<(String, JSON)>) {
     members = uniqueMembers.map { Member(key: $0.0, value: $0.1) }
-    precondition(
-      Set(members.map { Array($0.key.utf8) }).count == members.count,
-      "a JSON object has every name once")
+    precondition(Self.areUnique(members), "a JSON object has every name once")
+  }
+
+  private static func areUnique(_ members: [Member]) -> Bool {
+    guard members.count <= 8 else {
+      return Set(members.map { Array($0.key.utf8) }).count == members.count
+    }
+    // A few names are compared faster than they are put into a set.
+    return members.indices.dropFirst().allSatisfy { index in
+      !members[..<index].contains { $0.key.utf8.elementsEqual(members[index].key.utf8) }
+    }
   }
 
   /// Members whose names the parser has found to differ.

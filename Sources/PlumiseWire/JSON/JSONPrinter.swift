@@ -40,8 +40,17 @@ struct JSONPrinter {
 
   private mutating func appendString(_ text: String) {
     output.append(UInt8(ascii: "\""))
-    for scalar in text.unicodeScalars { appendScalar(scalar) }
+    if text.utf8.allSatisfy(Self.isPlain) {
+      output.append(contentsOf: text.utf8)
+    } else {
+      for scalar in text.unicodeScalars { appendScalar(scalar) }
+    }
     output.append(UInt8(ascii: "\""))
+  }
+
+  /// Whether a byte stands for itself: printable ASCII but for the two that are escaped.
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    (0x20...0x7e).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
   }
 
   private mutating func appendScalar(_ scalar: UnicodeScalar) {

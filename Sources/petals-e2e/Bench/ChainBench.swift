@@ -8,6 +8,8 @@ import PlumiseWire
 struct ChainBench: Sendable {
   private static let transfers = 2000
   private static let senders = 8
+  private static let warmUpTransfers = 12_000
+  private static let manyTransfers = 100_000
 
   let runs: Int
 
@@ -37,24 +39,61 @@ struct ChainBench: Sendable {
     return [
       BenchRow("chain", "transfers, mined one by one, in process", "tx/s", inProcess),
       BenchRow("chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP),
-    ]
+      BenchRow("chain", "start, in process", "ms", try await Self.starts(runs)),
+    ] + (try await Self.growth().map { [$0] } ?? [])
+  }
+
+  /// How long a chain takes until it has answered its first request, in milliseconds.
+  private static func starts(_ runs: Int) async throws -> [Double] {
+    var times: [Double] = []
+    let request = Array(#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#.utf8)
+    for _ in 0..<runs {
+      let began = ContinuousClock.now
+      _ = await MockWeb3().respond(to: request)
+      times.append((ContinuousClock.now - began) / .milliseconds(1))
+    }
+    return times
+  }
+
+  /// By how much the process grows with many transfers, each in a block that is kept; nil where
+  /// the system does not say.
+  ///
+  /// The first transfers fill what is bounded (states, journal), and are not counted.
+  private static func growth() async throws -> BenchRow? {
+    let chain = MockWeb3()
+    let account = DevelopmentAccount.standard[0]
+    func send(_ nonces: Range<Int>) async throws {
+      for nonce in nonces {
+        try requireHash(await chain.respond(to: message(from: account, nonce: nonce)))
+      }
+    }
+    try await send(0..<warmUpTransfers)
+    guard let before = Machine.anonymousMebibytes else { return nil }
+    try await send(warmUpTransfers..<(warmUpTransfers + manyTransfers))
+    guard let after = Machine.anonymousMebibytes else { return nil }
+    return BenchRow("chain", "growth with \(manyTransfers) transfers", "MiB", [after - before])
   }
 
   /// Signed transfers, for each sender those of its own in the order of their nonces.
   private static func messages() throws -> [[[UInt8]]] {
     try DevelopmentAccount.standard.prefix(senders).map { account in
-      try (0..<transfers / senders).map { nonce in
-        let transaction = Transaction(
-          chainID: PlumiseNetwork.chainID, nonce: UInt64(nonce),
-          fee: .legacy(gasPrice: 10_000_000_000), gasLimit: 21_000,
-          to: try Address(bytes: [UInt8](repeating: 7, count: 20)), value: 1)
-        let request: JSON = [
-          "jsonrpc": "2.0", "id": .integer(nonce), "method": "eth_sendRawTransaction",
-          "params": [.string(Hex.encode(transaction.signed(with: account.key).raw))],
-        ]
-        return request.serialized()
-      }
+      try (0..<transfers / senders).map { try message(from: account, nonce: $0) }
     }
+  }
+
+  /// The request that sends an account's transfer.
+  private static func message(
+    from account: DevelopmentAccount, nonce: Int
+  ) throws -> [UInt8] {
+    let transaction = Transaction(
+      chainID: PlumiseNetwork.chainID, nonce: UInt64(nonce),
+      fee: .legacy(gasPrice: 10_000_000_000), gasLimit: 21_000,
+      to: try Address(bytes: [UInt8](repeating: 7, count: 20)), value: 1)
+    let request: JSON = [
+      "jsonrpc": "2.0", "id": .integer(nonce), "method": "eth_sendRawTransaction",
+      "params": [.string(Hex.encode(transaction.signed(with: account.key).raw))],
+    ]
+    return request.serialized()
   }
 
   private static func requireHash(_ answer: [UInt8]?) throws {
