@@ -153,7 +153,10 @@ let package = Package(
     // What the tests share: golden data made with other implementations.
     .target(
       name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
-      resources: [.copy("ethereum.json"), .copy("chain.json"), .copy("bloom")],
+      resources: [
+        .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
+        .copy("bloom"),
+      ],
       swiftSettings: settings),
     tests("PlumiseTestingTests", of: ["PlumiseTesting"]),
     tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),

@@ -114,12 +114,7 @@ private struct SeededGenerator: RandomNumberGenerator {
 struct ChainModelTests {
   private static let accounts = 4
 
-  // An unoptimised build takes thirty times as long for each block.
-  #if DEBUG
-    private static let steps = 600
-  #else
-    private static let steps = 10_000
-  #endif
+  private static let steps = 10_000
 
   @Test("Random steps leave the chain as a simple model says", arguments: [1, 2] as [UInt64])
   func randomSteps(seed: UInt64) async throws {

@@ -69,10 +69,11 @@ struct OldBlockTests {
     let receipt = try await network.send(to: .zero, from: network.account(0), value: 1)
     network.chain.mine(300)
     #expect(try await network.client.receipt(of: receipt.transactionHash) == receipt)
+    let high = Word(1) << 128
     // It agrees with the block's hash in the 64 bits that an index of old ones may keep.
-    let other = Hash32(word: receipt.blockHash.word - (1 as Word << 128))
+    let other = Hash32(word: receipt.blockHash.word - high)
     #expect(try await ask("eth_getBlockByHash", .string(other.hex), false) == .null)
-    let twin = Hash32(word: receipt.transactionHash.word - (1 as Word << 128))
+    let twin = Hash32(word: receipt.transactionHash.word - high)
     #expect(try await ask("eth_getTransactionByHash", .string(twin.hex)) == .null)
   }
 }

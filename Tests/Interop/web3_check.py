@@ -8,6 +8,9 @@ Start a chain and run the check with each version of web3.py that nodes use:
       venv-$version/bin/python web3_check.py http://127.0.0.1:26902
     done
 
+With `--poa` the chain is one that `petals-e2e chain --proof-of-authority` serves, whose blocks need
+web3.py's middleware for Clique.
+
 It prints one line for each step and exits with 1 at the first that fails. The chain must be a fresh
 one, or at least not yet know the accounts that the check makes: each run makes new ones.
 """
@@ -67,8 +70,9 @@ POOL_ABI = [
 
 
 class Check:
-    def __init__(self, url):
+    def __init__(self, url, is_poa=False):
         self.w3 = Web3(HTTPProvider(url))
+        self.is_poa = is_poa
         Account.enable_unaudited_hdwallet_features()
         self.accounts = [
             Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{i}") for i in range(10)]
@@ -111,6 +115,8 @@ class Check:
         return ""
 
     def run(self):
+        if self.is_poa:
+            self.proof_of_authority()
         self.connect()
         agent = self.funded_account()
         self.precompiles(agent)
@@ -119,6 +125,24 @@ class Check:
         self.filters(agent)
         self.refusals(agent)
         self.rewards(agent)
+
+    def proof_of_authority(self):
+        """Without its middleware web3.py refuses such a block; with it the seal is a field."""
+        self.rpc("evm_mine")
+        try:
+            self.w3.eth.get_block("latest")
+            self.step("97 bytes of extra data are refused without the middleware", False)
+        except Exception as error:
+            self.step("97 bytes of extra data are refused without the middleware",
+                      "POA" in str(error) or "extraData" in str(error), error)
+        try:
+            from web3.middleware import ExtraDataToPOAMiddleware as middleware
+        except ImportError:
+            from web3.middleware import geth_poa_middleware as middleware
+        self.w3.middleware_onion.inject(middleware, layer=0)
+        block = self.w3.eth.get_block("latest")
+        self.step("and are the seal with it", len(block["proofOfAuthorityData"]) == 97, block)
+        self.step("in turn", block["difficulty"] == 2)
 
     def connect(self):
         self.step("connects", self.w3.is_connected())
@@ -274,6 +298,7 @@ class Check:
 
 
 if __name__ == "__main__":
-    check = Check(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:26902")
+    urls = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    check = Check(urls[0] if urls else "http://127.0.0.1:26902", is_poa="--poa" in sys.argv)
     check.run()
     print(f"web3.py {web3_package.__version__}: {check.steps} steps passed")

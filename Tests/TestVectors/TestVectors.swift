@@ -20,6 +20,9 @@ public enum TestVectors {
   /// Trie roots, header hashes, blooms, receipts and base fees (`Scripts/chain_vectors.py`).
   public static var chain: URL { root.appending(path: "chain.json") }
 
+  /// RLP, transactions and tries of Ethereum's public test suite (github.com/ethereum/tests, MIT).
+  public static var ethereumTests: URL { root.appending(path: "ethereum-tests.json") }
+
   /// The folder of one checkpoint.
   public static func bloom(_ model: Model) -> URL {
     root.appending(path: "bloom").appending(path: model.rawValue)

@@ -3,7 +3,7 @@ import EthereumPrimitives
 /// What tests change, with a note of it in the record.
 extension Chain {
   /// Makes a change to the state.
-  mutating func edit(_ change: StateEdit.Change) {
+  package mutating func edit(_ change: StateEdit.Change) {
     switch change {
     case .balance(let address, let balance): state[address].balance = balance
     case .credit(let address, let amount): state.credit(amount, to: address)

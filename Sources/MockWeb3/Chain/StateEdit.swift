@@ -1,10 +1,10 @@
-import EthereumPrimitives
+package import EthereumPrimitives
 
 /// A change that a test made to the state, on top of a block.
 ///
 /// It belongs to no block, so that undoing blocks does not undo it: coins that a test gave stay.
-struct StateEdit: Hashable, Sendable {
-  enum Change: Hashable, Sendable {
+package struct StateEdit: Hashable, Sendable {
+  package enum Change: Hashable, Sendable {
     /// The balance became so much, in wei.
     case balance(Address, Word)
     /// So much was added to the balance, in wei.

@@ -34,6 +34,10 @@ struct ChainCommand: AsyncParsableCommand {
   @Option(help: "default (the documented network) or testnet2026 (the live testnet's faults).")
   var profile = ChainProfile.default
 
+  @Flag(
+    help: "Seal blocks as Clique does: 97 bytes of extra data, signed by the first account.")
+  var proofOfAuthority = false
+
   @Option(
     help: "A file that keeps the chain: it goes on from there, also after a crash.",
     completion: .file())
@@ -44,6 +48,7 @@ struct ChainCommand: AsyncParsableCommand {
   func run() async throws {
     var configuration = ChainConfiguration(chainID: chainID, profile: profile)
     if blockTime > 0 { configuration.mining = .every(.seconds(blockTime)) }
+    if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
     let chain = try chain(configuration)
     let stops = service.stopRequests()
     if !service.output.json { announceAccounts(configuration.accounts) }
