@@ -114,7 +114,12 @@ private struct SeededGenerator: RandomNumberGenerator {
 struct ChainModelTests {
   private static let accounts = 4
 
-  private static let steps = 10_000
+  // An unoptimised build takes ten times as long for each step.
+  #if DEBUG
+    private static let steps = 2_000
+  #else
+    private static let steps = 10_000
+  #endif
 
   @Test("Random steps leave the chain as a simple model says", arguments: [1, 2] as [UInt64])
   func randomSteps(seed: UInt64) async throws {

@@ -114,6 +114,26 @@ struct PersistenceTests {
     #expect(error?.description.contains("/nonexistent/chain.jsonl") == true)
   }
 
+  @Test("A chain is written to a file and read by another one")
+  func dumpToFile() async throws {
+    try await withFile { url in
+      let first = TestChain()
+      try await live(on: first)
+      try first.chain.dump(to: url)
+      let second = TestChain()
+      second.chain.mine(7)
+      try second.chain.load(from: url)
+      #expect(summary(second) == summary(first))
+      #expect(first.chain.mine().hash == second.chain.mine().hash)
+      try Data().write(to: url)
+      #expect(throws: StateFileError.notAStateFile) { try second.chain.load(from: url) }
+      try FileManager.default.removeItem(at: url)
+      #expect(throws: StateFileError.self) { try second.chain.load(from: url) }
+    }
+    let nowhere = URL(filePath: "/nonexistent/chain.jsonl")
+    #expect(throws: StateFileError.self) { try TestChain().chain.dump(to: nowhere) }
+  }
+
   @Test("A dump is loaded by another chain of the same beginning")
   func dump() async throws {
     let first = TestChain()

@@ -1,0 +1,27 @@
+public import Foundation
+
+/// A chain written to a file, and read from one.
+extension MockWeb3 {
+  /// Writes the whole chain to a file: blocks, waiting transactions, what tests changed, the clock.
+  ///
+  /// The file is there whole, or not at all.
+  /// - Throws: ``StateFileError/unusable(path:reason:)``.
+  public func dump(to url: URL) throws {
+    let text = read { ChainReplay.text(of: $0) }
+    do {
+      try Data(text).write(to: url, options: .atomic)
+    } catch {
+      throw StateFileError.unusable(path: url.path, reason: error.localizedDescription)
+    }
+  }
+
+  /// Becomes the chain that a file holds; snapshots, filters and faults are gone.
+  /// - Throws: ``StateFileError``, and nothing changes, when the file is none, damaged, or of a
+  ///   chain that began with other accounts, another id or other rules.
+  public func load(from url: URL) throws {
+    let text = try StateFile.read(url)
+    guard !text.isEmpty else { throw StateFileError.notAStateFile }
+    let loaded = try ChainReplay.chain(from: text, configuration: configuration, now: now)
+    change { $0.replace(with: loaded) }
+  }
+}
