@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build e2e test lint ci bench docs coverage clean
+.PHONY: help deps build e2e test lint ci bench docs coverage interop clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -40,6 +40,9 @@ docs: ## check the links between the documentation's pages
 
 coverage: deps ## run the tests with coverage, print a table per target
 	@Scripts/coverage.sh
+
+interop: build ## web3.py 6, 7, 8 and eth-account against the chain and the oracle (needs Python and PyPI)
+	@Scripts/interop.sh
 
 clean: ## remove build folders and reports
 	rm -rf .build .build-coverage .build-mutations report

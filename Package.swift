@@ -158,7 +158,9 @@ let package = Package(
         .copy("bloom"),
       ],
       swiftSettings: settings),
-    tests("PlumiseTestingTests", of: ["PlumiseTesting"]),
+    tests(
+      "PlumiseTestingTests",
+      of: ["PlumiseTesting", "PetalsNode", "MockServing", "MockWeb3", "Bloom"]),
     tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),
     tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
     tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors"]),

@@ -56,6 +56,18 @@ explain_macos() {
   [ "${#missing[@]}" -eq 0 ] || fail "missing; run: brew install ${missing[*]}"
 }
 
+# Systems without apt: say what is missing, and nothing when all is there.
+check_with_pkg_config() {
+  local missing=() library
+  command -v pkg-config >/dev/null || fail "install pkg-config, with which Swift finds libraries"
+  for library in libsecp256k1 libcrypto blas sqlite3; do
+    pkg-config --exists "$library" || missing+=("$library")
+  done
+  [ "${#missing[@]}" -eq 0 ] ||
+    fail "pkg-config does not know ${missing[*]}; install the headers and libraries of" \
+      "libsecp256k1, OpenSSL 3 (libcrypto), CBLAS with OpenBLAS behind it (blas), and SQLite 3"
+}
+
 check_swift
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
   install_with_apt
@@ -64,6 +76,5 @@ elif [ "$(uname -s)" = Darwin ]; then
     fail "install Homebrew (https://brew.sh), then run: brew install openblas secp256k1 openssl@3"
   explain_macos
 else
-  fail "this system has no apt-get; install the headers and libraries of libsecp256k1, OpenSSL 3" \
-    "(libcrypto), CBLAS with OpenBLAS behind it, and SQLite 3, then run \`swift build\`"
+  check_with_pkg_config
 fi

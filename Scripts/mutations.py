@@ -20,6 +20,7 @@ import argparse
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,16 +46,27 @@ def swift(copy, arguments, options, timeout=None):
     command += ["--scratch-path", str(options.scratch_path.resolve())]
     # A broken product may well have warnings; in CI they would be errors.
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
-    return subprocess.run(
-        command, cwd=copy, env=environment, text=True, capture_output=True, timeout=timeout
+    # A group of its own: a test that hangs is a grandchild, and has to end with the rest.
+    process = subprocess.Popen(
+        command, cwd=copy, env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def build(copy, options):
+    """Builds; returns why it failed, or None."""
     result = swift(copy, ["build", "--build-tests"], options)
     if result.returncode:
         lines = [line for line in (result.stdout + result.stderr).splitlines() if "error:" in line]
-        sys.exit("mutations: the copy does not build\n" + "\n".join(lines[:5]))
+        return "\n".join(lines[:5])
+    return None
 
 
 def run(copy, test, options):
@@ -85,7 +97,8 @@ def main():
         copy = pathlib.Path(folder) / ROOT.name
         subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(copy)], check=True)
         print("untouched copy: building", flush=True)
-        build(copy, options)
+        if failure := build(copy, options):
+            sys.exit(f"mutations: the untouched copy does not build\n{failure}")
         for test in sorted({fields(patch)[1] for patch in patches}):
             ran, passed = run(copy, test, options)
             if not (ran and passed):
@@ -93,10 +106,12 @@ def main():
         for patch in patches:
             breaks, test = fields(patch)
             subprocess.run(["git", "apply", str(patch.resolve())], cwd=copy, check=True)
-            build(copy, options)
-            ran, passed = run(copy, test, options)
+            failure = build(copy, options)
+            ran, passed = (False, False) if failure else run(copy, test, options)
             caught = ran and not passed
             print(f"{'caught  ' if caught else 'SURVIVED'} {patch.stem}: {breaks} ({test})", flush=True)
+            if failure:
+                print(f"         {patch.stem} does not build:\n{failure}", flush=True)
             if not caught:
                 survivors.append(patch.stem)
             subprocess.run(["git", "checkout", "-q", "."], cwd=copy, check=True)

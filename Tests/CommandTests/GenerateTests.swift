@@ -68,6 +68,8 @@ struct GenerateTests {
   func outsideVocabulary() async throws {
     try await Command.run("generate", "--model", Self.tiny, "--token-ids", "512")
       .expectRefusal("512")
+    try await Command.run("tokenize", "--model", Self.tiny, "--ids", "1,512")
+      .expectRefusal("512")
   }
 
   @Test("A text needs a tokenizer")
@@ -88,8 +90,8 @@ struct GenerateTests {
   @Test("Blocks outside the model are refused", arguments: ["0-24", "24-25", "12-3", "x", "-3"])
   func wrongBlocks(_ blocks: String) async throws {
     try await Command.run(
-      "node", "--model", Self.tiny, "--blocks", blocks, "--port", "0"
-    ).expectRefusal()
+      "node", "--model", Self.tiny, "--blocks=\(blocks)", "--port", "0"
+    ).expectRefusal(blocks)
   }
 
   @Test("Peers that serve another model, or not every block, are refused by name")

@@ -17,6 +17,12 @@ struct HelpTests {
     #expect(result.output.contains("EXAMPLE"))
     let call = (["petals-e2e"] + path).joined(separator: " ")
     #expect(result.output.contains("  \(call) "), "no example calls \(call)")
+    // A line that wraps cannot be copied.
+    let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
+    let start = try #require(lines.firstIndex { $0.contains("EXAMPLE") })
+    for line in lines[(start + 1)...].prefix(while: { !$0.isEmpty }) {
+      #expect(line.hasPrefix("  petals-e2e ") || line.hasPrefix("    "), "\(line)")
+    }
     #expect(result.errors.isEmpty)
   }
 
@@ -33,7 +39,10 @@ struct HelpTests {
       ["no-such-subcommand"], ["run", "--no-such-option"], ["wallet", "new"],
       ["generate", "--model", "m"], ["chain", "--port", "many"], ["run", "--nodes", "0"],
       ["chain", "--port", "70000"], ["oracle", "--port", "-1"], ["chain", "--block-time", "inf"],
-      ["oracle", "--max-age", "nan"], ["run", "--report-interval", "1e30"],
+      ["oracle", "--max-age", "nan"],
+      ["run", "--report-interval", "1e30"], ["run", "--nodes", "100000"],
+      ["oracle", "--chain-rpc", "foo"],
+      ["node", "--model", "m", "--blocks", "0-1", "--chain-rpc", "127.0.0.1:26902"],
       ["node", "--model", "m", "--blocks", "0-1", "--oracle", "http://127.0.0.1:1"],
     ])
   func wrongUsage(_ arguments: [String]) async throws {

@@ -16,8 +16,12 @@ struct ServiceTests {
   @Test("A service says where it listens, and stops when told to", arguments: services)
   func listensAndStops(_ arguments: [String]) async throws {
     let result = try await Command.withService(arguments + ["0", "--json"]) { service in
-      let event = try await service.event("listening")
-      #expect(event["url"]?.stringValue?.contains("127.0.0.1:") == true)
+      let name = arguments.contains("--http-port") ? "node-http" : arguments[0]
+      let line = try await service.lines.next { $0.contains("\"service\":\"\(name)\"") }
+      let event = try JSON.parse(line)
+      #expect(event["event"] == "listening")
+      let scheme = name == "node" ? "grpc" : "http"
+      #expect(event["url"]?.stringValue?.hasPrefix("\(scheme)://127.0.0.1:") == true)
       try service.send(.terminate)
     }
     #expect(result.status == .exited(0))

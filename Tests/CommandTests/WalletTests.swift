@@ -51,7 +51,11 @@ struct WalletTests {
       #expect(
         answer["hash"]?.stringValue
           == "0x50b2c43fd39106bafbba0da34fc430e1f91e3c96ea2acee2bc34119f92b37750")
-      #expect(answer["signature"]?.stringValue?.count == 132)
+      // As eth-account signs: the nonce of RFC 6979 makes it the only one.
+      #expect(
+        answer["signature"]?.stringValue
+          == "0xf16ea9a3478698f695fd1401bfe27e9e4a7e8e3da94aa72b021125e31fa899cc"
+          + "573c48ea3fe1d4ab61a9db10c19032026e3ed2dbccba5a178235ac27f94504311c")
     }
   }
 

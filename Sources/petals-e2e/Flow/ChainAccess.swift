@@ -35,8 +35,11 @@ struct ChainAccess: Sendable {
     try await client.agentStatus(of: agent)
   }
 
-  /// - Throws: unless the transaction is in a block, came from the sender, and succeeded.
-  func requireSuccess(_ transaction: String, from sender: Address) async throws {
+  /// - Throws: unless the transaction is in a block, went from the sender to the callee, and
+  ///   succeeded.
+  func requireSuccess(
+    _ transaction: String, from sender: Address, to callee: Address
+  ) async throws {
     let hash = try Hash32(transaction)
     guard let receipt = try await client.receipt(of: hash) else {
       throw CommandFailure.failed("transaction \(transaction) is in no block")
@@ -44,6 +47,9 @@ struct ChainAccess: Sendable {
     try requireSuccess(receipt, hash)
     guard receipt.from == sender else {
       throw CommandFailure.failed("transaction \(transaction) came from \(receipt.from)")
+    }
+    guard receipt.to == callee else {
+      throw CommandFailure.failed("transaction \(transaction) did not go to \(callee)")
     }
   }
 

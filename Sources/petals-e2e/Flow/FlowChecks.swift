@@ -56,18 +56,26 @@ struct FlowChecks: Sendable {
   }
 
   /// Each node proves the inference on chain, to precompile 0x20.
-  func proofs(tokens: Int64) async throws {
+  ///
+  /// - Returns: for each node how many of its proofs are on chain.
+  func proofs(tokens: Int64) async throws -> [Int] {
     try await log.run("each node's proof is verified on chain") {
-      let transactions = try await withDeadline(.seconds(30), "a proof is not verified") {
+      let proofs = try await withDeadline(.seconds(30), "a proof is not verified") {
         try await network.nodes.concurrently { node in
-          let transaction = try await node.process.event { event in
-            if case .verified(_, tokens, let transaction) = event { transaction } else { nil }
+          try await node.process.event { event in
+            if case .verified(_, tokens, _) = event { true } else { nil }
           }
-          try await chain.requireSuccess(transaction, from: node.agent)
-          return transaction
+          let transactions = node.process.events.compactMap { event in
+            if case .verified(_, _, let transaction) = event { transaction } else { nil }
+          }
+          for transaction in transactions {
+            try await chain.requireSuccess(transaction, from: node.agent, to: .precompile(0x20))
+          }
+          return transactions
         }
       }
-      return ((), "transactions \(transactions.map { $0.prefix(10) }.joined(separator: ", "))")
+      let names = proofs.joined().map { $0.prefix(10) }.joined(separator: ", ")
+      return (proofs.map(\.count), "transactions \(names)")
     }
   }
 

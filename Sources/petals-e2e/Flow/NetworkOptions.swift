@@ -17,8 +17,14 @@ struct NetworkOptions: ParsableArguments {
     transform: secondsArgument)
   var reportInterval = 1.0
 
+  /// No BLOOM model has as many blocks.
+  private static let mostNodes = 256
+
   func validate() throws {
-    guard nodes >= 1 else { throw ValidationError("--nodes must be at least 1") }
+    guard (1...Self.mostNodes).contains(nodes) else {
+      throw ValidationError(
+        "--nodes must be from 1 to the model's blocks (24 of bloom-560m), not \(nodes)")
+    }
     guard reportInterval > 0 else { throw ValidationError("--report-interval must be above 0") }
   }
 }

@@ -11,28 +11,17 @@ struct RunCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLE
         petals-e2e run
-        petals-e2e run --model tiny --ports auto --nodes 3 --report /tmp/report --json
+        petals-e2e run --model tiny --ports auto --nodes 3 --json
       """)
 
   @OptionGroup var network: NetworkOptions
 
-  @Option(help: "The text to continue.")
-  var prompt = "Explain quantum computing"
-
-  @Option(help: "Generate at most so many tokens.")
-  var maxNewTokens = 32
-
-  @Option(help: "The folder for report.html and report.json.")
-  var report = "report"
+  @OptionGroup var flow: FlowOptions
 
   @OptionGroup var output: OutputOptions
 
-  func validate() throws {
-    guard maxNewTokens >= 1 else { throw ValidationError("--max-new-tokens must be at least 1") }
-  }
-
   func run() async throws {
-    let folder = try ReportFolder(report)
+    let folder = try ReportFolder(flow.report)
     try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes))
     let clock = ContinuousClock()
     let began = clock.now
@@ -45,14 +34,14 @@ struct RunCommand: AsyncParsableCommand {
       found.withLock { $0.describe(network) }
       let tokenizer = try ModelFolder.tokenizer(of: network.checkpoint)
       let checks = FlowChecks(
-        network: network, request: request, prompt: prompt, tokenizer: tokenizer, log: log)
+        network: network, request: request, prompt: flow.prompt, tokenizer: tokenizer, log: log)
       let peers = try await checks.coverage()
       let generated = try await checks.generation(through: peers)
-      found.withLock { $0.generation = .init(generated, prompt: prompt) }
+      found.withLock { $0.generation = .init(generated, prompt: flow.prompt) }
       try await checks.comparison(with: generated)
       let tokens = Int64(generated.generatedIDs.count)
-      try await checks.proofs(tokens: tokens)
-      found.withLock { $0.countProofs() }
+      let proofs = try await checks.proofs(tokens: tokens)
+      found.withLock { $0.record(proofs: proofs) }
       let stored = try await checks.reports(tokens: tokens)
       found.withLock { $0.record(stored: stored) }
     }
@@ -74,7 +63,7 @@ struct RunCommand: AsyncParsableCommand {
       throw CommandFailure.wrongInput("model \(network.model) has no tokenizer.json")
     }
     let request = Bloom.GenerationRequest(
-      prompt: tokenizer.encode(prompt), maxNewTokens: maxNewTokens)
+      prompt: tokenizer.encode(flow.prompt), maxNewTokens: flow.maxNewTokens)
     try CommandFailure.checkingInput { try request.validate(checkpoint.configuration) }
     return request
   }

@@ -14,6 +14,8 @@ struct UpCommand: AsyncParsableCommand {
 
   @OptionGroup var network: NetworkOptions
 
+  @OptionGroup var flow: FlowOptions
+
   @Flag(help: .hidden)
   var exitWithStdin = false
 

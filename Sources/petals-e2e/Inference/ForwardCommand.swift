@@ -15,7 +15,8 @@ struct ForwardCommand: AsyncParsableCommand {
 
       EXAMPLE
         petals-e2e forward --model model --token-ids 1,2,3 --output out.safetensors
-        petals-e2e forward --model model --blocks 12-23 --input in.safetensors --output out.safetensors
+        petals-e2e forward --model model --blocks 12-23 --input in.safetensors \\
+          --output out.safetensors
       """)
 
   @Option(help: "The model's folder.")

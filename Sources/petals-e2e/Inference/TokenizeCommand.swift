@@ -35,6 +35,12 @@ struct TokenizeCommand: AsyncParsableCommand {
       throw CommandFailure.wrongInput("model \(model) has no tokenizer.json")
     }
     let tokens = text.map(tokenizer.encode) ?? ids?.values ?? []
+    let vocabulary = checkpoint.configuration.vocabularySize
+    if let id = tokens.first(where: { !(0..<vocabulary).contains(Int($0)) }) {
+      throw CommandFailure.wrongInput(
+        "token id \(id) is outside the vocabulary of \(vocabulary); give ids from 0 to "
+          + "\(vocabulary - 1)")
+    }
     let words = text ?? tokenizer.decode(tokens)
     output.result(
       ["ids": .tokens(tokens), "text": .string(words)],

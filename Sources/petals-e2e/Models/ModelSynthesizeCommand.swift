@@ -9,7 +9,7 @@ struct ModelSynthesizeCommand: AsyncParsableCommand {
     abstract: "Write a checkpoint with seeded random weights and a byte-level tokenizer.",
     discussion: """
       EXAMPLE
-        petals-e2e model synthesize --shape bloom-560m --dtype f16 --seed 0 --out model
+        petals-e2e model synthesize --shape bloom-560m --out model
       """)
 
   @Option(help: "The sizes: \(SyntheticShape.allCases.map(\.rawValue).joined(separator: ", ")).")

@@ -14,13 +14,14 @@ struct AgentOptions: ParsableArguments {
   @Option(help: "A file whose first line is the keystore's password.")
   var passwordFile: String?
 
-  @Option(help: "The oracle to report to.")
+  @Option(help: "The oracle to report to.", transform: urlArgument)
   var oracle: String?
 
   @Option(help: "Seconds between two reports (60 when not said).", transform: secondsArgument)
   var reportInterval = 60.0
 
-  @Option(help: "The chain to register on and to prove inferences to.")
+  @Option(
+    help: "The chain to register on and to prove inferences to.", transform: urlArgument)
   var chainRpc: String?
 
   @Option(help: "The id of that chain.")

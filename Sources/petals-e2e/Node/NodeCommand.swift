@@ -15,8 +15,8 @@ struct NodeCommand: AsyncParsableCommand {
     abstract: "Serve a range of a model's blocks; register, beat and report if told where.",
     discussion: """
       EXAMPLE
-        petals-e2e node --model model --blocks 0-11 --port 31330 --key-file agent.key \\
-          --oracle http://127.0.0.1:3100 --chain-rpc http://127.0.0.1:26902
+        petals-e2e node --model model --blocks 0-11 --port 31330 \\
+          --key-file agent.key --oracle http://127.0.0.1:3100
       """)
 
   @Option(help: "The model's folder.")

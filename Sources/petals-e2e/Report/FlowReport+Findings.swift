@@ -16,9 +16,9 @@ extension FlowReport {
     agents = network.nodes.map { Agent(address: $0.agent.checksummed, blocks: "\($0.blocks)") }
   }
 
-  /// Each agent's proof was verified.
-  mutating func countProofs() {
-    for index in agents.indices { agents[index].proofsVerified += 1 }
+  /// - Parameter proofs: verified ones of each agent, in the agents' order.
+  mutating func record(proofs: [Int]) {
+    for (index, count) in zip(agents.indices, proofs) { agents[index].proofsVerified = count }
   }
 
   /// - Parameter stored: tokens for each agent, in the agents' order.

@@ -51,12 +51,12 @@ struct ChainCommand: AsyncParsableCommand {
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
     let chain = try chain(configuration)
     let stops = service.stopRequests()
-    if !service.output.json { announceAccounts(configuration.accounts) }
     let details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
     let server = ServerConfiguration(
       host: service.host, port: port, maximumBodyBytes: 5 << 20, serviceName: "chain")
     try await CommandFailure.serving {
       try await chain.withServer(server) { address in
+        if !service.output.json { announceAccounts(configuration.accounts) }
         service.announce(.listening(.chain, url: address.url), details: details)
         _ = try await stops.next()
       }

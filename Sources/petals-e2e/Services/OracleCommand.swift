@@ -41,7 +41,9 @@ struct OracleCommand: AsyncParsableCommand {
   @Option(help: "fixed, or faithful to the deployed oracle's known faults.")
   var profile = OracleProfile.fixed
 
-  @Option(help: "The chain to ask whether an agent is registered; without one, all are.")
+  @Option(
+    help: "The chain to ask whether an agent is registered; without one, all are.",
+    transform: urlArgument)
   var chainRpc: String?
 
   @Option(

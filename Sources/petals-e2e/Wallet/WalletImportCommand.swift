@@ -8,7 +8,8 @@ struct WalletImportCommand: ParsableCommand {
     abstract: "Write a key to a new V3 keystore.",
     discussion: """
       EXAMPLE
-        petals-e2e wallet import --key-file agent.key --out agent.json --out-password-file password
+        petals-e2e wallet import --key-file agent.key --out agent.json \\
+          --out-password-file password
       """)
 
   @OptionGroup var key: KeyOptions

@@ -16,8 +16,15 @@ enum Command {
 
     /// Requires a refusal: exit status 2, nothing on standard output, one line on standard error
     /// that holds every one of the words.
-    func expectRefusal(_ words: String..., at location: SourceLocation = #_sourceLocation) {
+    /// - Parameter printing: what standard output begins with all the same.
+    func expectRefusal(
+      _ words: String..., printing beginning: String = "",
+      at location: SourceLocation = #_sourceLocation
+    ) {
       #expect(status == .exited(2), "\(errors)", sourceLocation: location)
+      #expect(
+        beginning.isEmpty ? output.isEmpty : output.hasPrefix(beginning), "\(output)",
+        sourceLocation: location)
       let lines = errors.split(separator: "\n")
       #expect(lines.count == 1, "more than one line: \(errors)", sourceLocation: location)
       #expect(errors.hasPrefix("petals-e2e: "), "\(errors)", sourceLocation: location)

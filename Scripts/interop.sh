@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Other implementations against the command: web3.py 6, 7 and 8 and eth-account, each from a virtual
+# environment of its own under .build/interop, made at the first run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command=$(swift build -c "${CONFIGURATION:-release}" --show-bin-path)/petals-e2e
+environments=.build/interop
+services=()
+
+stop_services() {
+  local service
+  for service in "${services[@]}"; do kill "$service" 2>/dev/null || true; done
+}
+trap stop_services EXIT
+
+# Starts a service on a free port and sets `url`.
+start() {
+  local log
+  log=$(mktemp)
+  "$command" "$@" --port 0 --json >"$log" &
+  services+=($!)
+  url=""
+  while [ -z "$url" ]; do
+    kill -0 "$!" || { echo "interop: petals-e2e $1 did not start" >&2; exit 1; }
+    url=$(sed -nE 's/.*"event":"listening".*"url":"([^"]+)".*/\1/p' "$log")
+  done
+  rm "$log"
+}
+
+# The Python of an environment with a package in it.
+python_with() {
+  local folder=$environments/$1
+  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$2"
+  echo "$folder/bin/python"
+}
+
+for version in 6 7 8; do
+  python=$(python_with "web3-$version" "web3==$version.*")
+  start chain
+  "$python" Tests/Interop/web3_check.py "$url"
+done
+python=$(python_with eth-account eth-account)
+start oracle
+"$python" Tests/Interop/oracle_check.py "$url"
+echo "interop: web3.py 6, 7, 8 and eth-account agree"

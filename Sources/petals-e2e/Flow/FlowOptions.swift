@@ -1,0 +1,17 @@
+import ArgumentParser
+
+/// What `run` generates, and where it reports; `up` takes the same, so that one line serves both.
+struct FlowOptions: ParsableArguments {
+  @Option(help: "The text to continue (up continues none).")
+  var prompt = "Explain quantum computing"
+
+  @Option(help: "Generate at most so many tokens (up generates none).")
+  var maxNewTokens = 32
+
+  @Option(help: "The folder for report.html and report.json (up writes none).")
+  var report = "report"
+
+  func validate() throws {
+    guard maxNewTokens >= 1 else { throw ValidationError("--max-new-tokens must be at least 1") }
+  }
+}
