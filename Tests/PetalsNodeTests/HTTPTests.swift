@@ -169,11 +169,14 @@ struct HTTPTests {
   @Test("What is no request has its own status")
   func statuses() async throws {
     let long = String(repeating: "a", count: 2100)
+    let endless = String(repeating: "a", count: 1_000_000)
     let cases: [(method: String, path: String, body: String?, status: Int)] = [
       ("POST", "/api/v1/generate", "{", 400),
       ("POST", "/api/v1/generate", #"{"inputs":"a","inputs":"b"}"#, 400),
       ("POST", "/api/v1/generate", String(repeating: " ", count: (1 << 20) + 1), 413),
       ("POST", "/api/v1/generate", #"{"inputs":"\#(long)"}"#, 422),
+      // More bytes than the longest tokens could take: refused before it is cut into tokens.
+      ("POST", "/api/v1/generate", #"{"inputs":"\#(endless)"}"#, 422),
       ("GET", "/api/v1/generate", nil, 405),
       ("POST", "/health", "{}", 405),
       ("GET", "/", nil, 404),
@@ -184,6 +187,40 @@ struct HTTPTests {
         #expect(answer.status == status, "\(method) \(path): \(answer.text)")
         #expect(try answer.json["status"] == "error")
       }
+    }
+  }
+
+  @Test("A client that leaves ends its generation, though it does not stream")
+  func leaving() async throws {
+    try await withNodes(of: model, cuts: [], configure: http) { nodes in
+      let request = Task {
+        try await call(
+          nodes[0], "/api/v1/generate",
+          body: #"{"inputs":"Hello","parameters":{"max_new_tokens":2000,"do_sample":false}}"#)
+      }
+      try await nodes[0].waitUntilBusy()
+      request.cancel()
+      await #expect(throws: (any Error).self) { try await request.value }
+      try await nodes[0].waitUntilIdle()
+      #expect(nodes[0].metrics.snapshot.totalTokens < 2000)
+    }
+  }
+
+  @Test(
+    "A model without a tokenizer answers 501, and says what is missing", arguments: [true, false])
+  func noTokenizer(stream: Bool) async throws {
+    let folder = FileManager.default.temporaryDirectory
+      .appending(path: "no-tokenizer-\(UUID().uuidString)")
+    try FileManager.default.copyItem(at: model.checkpoint.directory, to: folder)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try FileManager.default.removeItem(at: folder.appending(path: "tokenizer.json"))
+    var configuration = NodeConfiguration(checkpoint: try Checkpoint(directory: folder))
+    configuration.http = .init()
+    try await withPetalsNode(configuration) { node in
+      let answer = try await call(
+        node, "/api/v1/generate", body: #"{"inputs":"Hello","stream":\#(stream)}"#)
+      #expect(answer.status == 501, "\(answer.text)")
+      #expect(try answer.json["message"]?.stringValue?.contains("tokenizer.json") == true)
     }
   }
 

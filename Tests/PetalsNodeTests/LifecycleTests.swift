@@ -74,14 +74,24 @@ struct LifecycleTests {
     var configuration = NodeConfiguration(
       checkpoint: model.checkpoint, blocks: try model.blocks(0..<12))
     configuration.http = .init()
-    let (address, http, node) = try await withPetalsNode(configuration) { node in
-      (try node.boundAddress, try #require(node.httpAddress), node)
-    }
-    #expect(node.phase == .stopped)
-    for port in [address.port, http.port] {
-      let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-        .bind(host: "127.0.0.1", port: port).get()
-      try await channel.close()
+    let node = PetalsNode(configuration)
+    let running = Task { try await node.run() }
+    try await node.waitUntilReady()
+    let (address, http) = (try node.boundAddress, try #require(node.httpAddress))
+    try await withGRPCTransports([address]) { peers in
+      let session = try await peers[0].openSession(model.opening(0..<12, length: 8))
+      _ = try await session.step(model.hidden("case0.embeddings"))
+      #expect(node.info.cache.sessions == 1)
+      node.stop()
+      // The session's client is still there, and has not heard of it.
+      try await running.value
+      #expect(node.phase == .stopped)
+      #expect(node.info.cache.sessions == 0)
+      for port in [address.port, http.port] {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+          .bind(host: "127.0.0.1", port: port).get()
+        try await channel.close()
+      }
     }
   }
 

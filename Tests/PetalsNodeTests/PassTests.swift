@@ -65,6 +65,69 @@ struct PassTests {
     }
   }
 
+  @Test(
+    "Gradients through any blocks, over nodes cut anywhere, are those of the reference",
+    arguments: [[12], [5, 12, 17], [3, 20], []])
+  func anyBlocks(cuts: [Int]) async throws {
+    try await withNodes(of: model, cuts: cuts) { nodes in
+      try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
+        for name in TinyModel.cases {
+          for (blocks, input, shard) in [
+            (0..<12, "embeddings", "first_shard"),
+            (12..<24, "after_first_shard", "second_shard"),
+          ] {
+            let blocks = try model.blocks(blocks)
+            let output = try await client.forward(
+              model.hidden("\(name).\(input)"), through: blocks)
+            try expectClose(output, model.hidden("\(name).after_\(shard)"), "\(name) \(shard)")
+            let gradient = try await client.backward(
+              input: model.hidden("\(name).\(input)"),
+              outputGradient: model.hidden("\(name).\(shard).grad_output"), through: blocks)
+            try expectClose(
+              gradient, model.hidden("\(name).\(shard).grad_input"), "\(name) \(shard)")
+          }
+        }
+      }
+      for node in nodes {
+        #expect(node.metrics.snapshot.totalRequests == 0)
+        #expect(node.info.cache.usedBytes == 0)
+      }
+    }
+  }
+
+  @Test("Gradients flow from the last node to the first as through the whole model")
+  func chained() async throws {
+    let input = try model.hidden("case3.embeddings")
+    let gradient = try model.hidden("case3.second_shard.grad_output")
+    let whole = try await Shard(model.checkpoint, layers: model.blocks(0..<24))
+      .backward(input: input, outputGradient: gradient)
+    try await withNodes(of: model, cuts: [1, 2, 13, 23]) { nodes in
+      try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
+        try expectClose(
+          try await client.backward(input: input, outputGradient: gradient), whole, "gradient")
+      }
+    }
+  }
+
+  @Test("A pass goes on with another node where one fails", arguments: [0, 1, 2])
+  func otherNode(broken: Int) async throws {
+    let input = try model.hidden("case2.embeddings")
+    let gradient = try model.hidden("case2.second_shard.grad_output")
+    let whole = try Shard(model.checkpoint, layers: model.blocks(0..<24))
+    let expected = try await whole.backward(input: input, outputGradient: gradient)
+    // The last one has other ends than the three: it takes a part of its blocks.
+    try await withNodes(of: model, serving: [0..<8, 8..<16, 16..<24, 0..<24]) { nodes in
+      let transports = nodes.map { UnreliableTransport($0.transport) }
+      transports[broken].isBroken = true
+      try await withPipelineClient(model.ends, transports: transports) { client in
+        try expectClose(
+          try await client.forward(input), model.hidden("case2.after_second_shard"), "output")
+        try expectClose(
+          try await client.backward(input: input, outputGradient: gradient), expected, "gradient")
+      }
+    }
+  }
+
   @Test("A pass leaves the metrics alone: it made no token")
   func metrics() async throws {
     try await withNodes(of: model, cuts: []) { nodes in

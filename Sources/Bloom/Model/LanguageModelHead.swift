@@ -13,25 +13,30 @@ public final class LanguageModelHead: Sendable {
 
   /// Scores [tokens, vocabulary] for the last block's output, or [1, vocabulary] for its last token.
   public func logits(_ states: HiddenStates, lastOnly: Bool = false) async throws -> Logits {
+    try await ComputePool.shared.run { [self] cancellation in
+      try cancellation.check()
+      return try logitsHere(states, lastOnly: lastOnly)
+    }
+  }
+
+  /// The same on this thread, which is a compute thread.
+  package func logitsHere(_ states: HiddenStates, lastOnly: Bool) throws -> Logits {
     guard states.hidden == configuration.hiddenSize else {
       throw ShapeError(
         what: "hidden states", expected: "\(configuration.hiddenSize) elements a token",
         found: "\(states.hidden)")
     }
-    return try await ComputePool.shared.run { [self] cancellation in
-      try cancellation.check()
-      let tokens = lastOnly ? 1 : states.tokens
-      let size = configuration.vocabularySize
-      let values = [Float](unsafeUninitializedCapacity: tokens * size) { buffer, count in
-        states.values.withUnsafeBufferPointer { values in
-          guard let source = values.baseAddress, let target = buffer.baseAddress else { return }
-          let first = (states.tokens - tokens) * states.hidden
-          score(source + first, tokens: tokens, into: target)
-        }
-        count = tokens * size
+    let tokens = lastOnly ? 1 : states.tokens
+    let size = configuration.vocabularySize
+    let values = [Float](unsafeUninitializedCapacity: tokens * size) { buffer, count in
+      states.values.withUnsafeBufferPointer { values in
+        guard let source = values.baseAddress, let target = buffer.baseAddress else { return }
+        let first = (states.tokens - tokens) * states.hidden
+        score(source + first, tokens: tokens, into: target)
       }
-      return Logits(tokens: tokens, vocabularySize: size, values: values)
+      count = tokens * size
     }
+    return Logits(tokens: tokens, vocabularySize: size, values: values)
   }
 
   /// y [tokens, vocabulary]; on a pool thread.

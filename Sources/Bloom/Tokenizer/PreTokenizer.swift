@@ -4,18 +4,15 @@ import Synchronization
 struct PreTokenizer: ~Copyable, Sendable {
   /// Cuts in their order: matches and what lies between them all become words ("isolated").
   ///
-  /// A regular expression is not sendable, since it compiles itself at first use.
-  private let splits: Mutex<[Regex<AnyRegexOutput>]>
+  /// Kept from one text to the next: to compile them takes longer than most texts.
+  private let idle: Mutex<[WordSplits]>
+  private let patterns: [String]
   private let addsPrefixSpace: Bool
 
   /// `patterns` are applied one after the other, each within the words of the one before.
   init(patterns: [String], addsPrefixSpace: Bool) throws {
-    var compiled: [Regex<AnyRegexOutput>] = []
-    for pattern in patterns {
-      // Patterns speak of code points, not of what a reader sees as one character.
-      compiled.append(try Regex(pattern).matchingSemantics(.unicodeScalar))
-    }
-    splits = Mutex(compiled)
+    idle = Mutex([try WordSplits(patterns)])
+    self.patterns = patterns
     self.addsPrefixSpace = addsPrefixSpace
   }
 
@@ -23,10 +20,20 @@ struct PreTokenizer: ~Copyable, Sendable {
   func words(_ text: Substring) -> [Substring] {
     guard !text.isEmpty else { return [] }
     let text = addsPrefixSpace && text.first != " " ? " " + text : text
-    return splits.withLock { splits in
-      splits.reduce([text]) { words, split in
-        words.flatMap { Self.split($0, by: split) }
-      }
+    let splits = take()
+    defer { idle.withLock { $0.append(splits) } }
+    return splits.regexes.reduce([text]) { words, split in
+      words.flatMap { Self.split($0, by: split) }
+    }
+  }
+
+  /// Texts at the same time do not wait for each other: each has expressions of its own.
+  private func take() -> WordSplits {
+    if let splits = idle.withLock({ $0.popLast() }) { return splits }
+    do {
+      return try WordSplits(patterns)
+    } catch {
+      preconditionFailure("the patterns were compiled before: \(error)")
     }
   }
 
@@ -42,5 +49,17 @@ struct PreTokenizer: ~Copyable, Sendable {
     }
     if end < text.endIndex { words.append(text[end...]) }
     return words
+  }
+}
+
+/// Regular expressions in the order of a tokenizer's patterns.
+final class WordSplits: @unchecked Sendable {
+  // Sendable: one text at a time uses them. A regular expression is not sendable of itself, since it
+  // compiles itself at first use.
+  let regexes: [Regex<AnyRegexOutput>]
+
+  init(_ patterns: [String]) throws {
+    // Patterns speak of code points, not of what a reader sees as one character.
+    regexes = try patterns.map { try Regex($0).matchingSemantics(.unicodeScalar) }
   }
 }

@@ -2,7 +2,7 @@ import HTTPTypes
 import PlumiseWire
 
 /// What `POST /api/v1/generate` answers when it does not stream.
-enum GenerateAnswer {
+enum GenerateAnswer: Sendable {
   /// The text is there.
   case done(GenerationResult)
   /// There is none, and why.
@@ -67,6 +67,7 @@ extension NodeError {
     case .invalidArgument, .outOfRange: peer == nil ? .unprocessableContent : .badGateway
     case .unavailable, .resourceExhausted, .failedPrecondition: .serviceUnavailable
     case .deadlineExceeded: .gatewayTimeout
+    case .unimplemented: .notImplemented
     default: peer == nil ? .internalServerError : .badGateway
     }
   }

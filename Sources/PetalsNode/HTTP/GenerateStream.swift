@@ -8,7 +8,7 @@ import PlumiseWire
 /// A token is `{"token_text", "token_id", "is_finished": false}`, as the network's gRPC chunks have
 /// it. The last event has `is_finished` true, `finish_reason`, and the fields of a whole answer.
 /// Nothing is sent before the first token, so that a refusal still has its own status.
-struct GenerateStream {
+struct GenerateStream: Sendable {
   let generator: TextGenerator
   let request: TextRequest
 

@@ -20,7 +20,7 @@ struct NodeAPI: Sendable {
     case (.get, "/health"), (.head, "/health"):
       try await writer.write(.ok, health)
     case (.post, "/api/v1/generate"):
-      try await generate(request, writer)
+      try await generate(request, writer, channel)
     case (_, "/health"):
       try await writer.write(.methodNotAllowed, .failure("ask with GET"), [.allow: "GET, HEAD"])
     case (_, "/api/v1/generate"):
@@ -46,41 +46,50 @@ struct NodeAPI: Sendable {
     ]
   }
 
-  private enum Reply {
+  private enum Reply: Sendable {
     case whole(GenerateAnswer)
     case stream(GenerateStream)
   }
 
-  private func generate(_ request: Request, _ writer: consuming ResponseWriter) async throws {
-    switch await reply(to: request) {
+  private func generate(
+    _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
+  ) async throws {
+    switch try await reply(to: request, channel) {
     case .whole(let answer): try await writer.write(answer.status, answer.body, answer.headers)
     case .stream(let stream): try await stream.write(to: writer)
     }
   }
 
-  private func reply(to request: Request) async -> Reply {
+  /// What is answered; a client that leaves meanwhile has the generation ended.
+  ///
+  /// - Throws: `CancellationError` when it left, or the node is cut off.
+  private func reply(to request: Request, _ channel: any Channel) async throws -> Reply {
     do {
-      let body = try await checked(request)
+      let body = try await checked(request.body)
       let text = TextRequest(
         prompt: body.inputs, maximumNewTokens: body.maximumNewTokens, sampling: body.sampling)
       if body.stream { return .stream(GenerateStream(generator: generator, request: text)) }
-      return .whole(.done(try await generator.generate(text) { _ in }))
+      return try await whileConnected(channel) {
+        .whole(.done(try await generator.generate(text) { _ in }))
+      }
+    } catch let error as CancellationError {
+      throw error
     } catch {
       return .whole(.refused(error))
     }
   }
 
-  private func checked(_ request: Request) async throws -> GenerateBody {
-    let body = try GenerateBody(JSON.parse(try await Self.body(of: request)))
+  private func checked(_ body: RequestBody) async throws -> GenerateBody {
+    let body = try GenerateBody(JSON.parse(try await Self.bytes(of: body)))
     guard server.phase.value == .ready else {
       throw NodeError(.unavailable, "the node still loads, or stops: try again")
     }
     return body
   }
 
-  private static func body(of request: Request) async throws -> [UInt8] {
+  private static func bytes(of body: RequestBody) async throws -> [UInt8] {
     var bytes: [UInt8] = []
-    for try await chunk in request.body {
+    for try await chunk in body {
       guard bytes.count + chunk.readableBytes <= bodyLimit else { throw BodyTooLong() }
       bytes.append(contentsOf: chunk.readableBytesView)
     }

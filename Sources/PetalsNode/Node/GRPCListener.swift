@@ -7,6 +7,7 @@ import NIOPosix
 struct GRPCListener {
   let endpoint: NodeConfiguration.Endpoint
   let largestRequest: Int
+  let keepalive: NodeConfiguration.Keepalive
   let gracePeriod: Duration
   let clock: any Clock<Duration>
 
@@ -29,7 +30,8 @@ struct GRPCListener {
     _ services: [any RegistrableRPCService], _ body: (PeerAddress) async throws -> Void
   ) async throws {
     let transport = HTTP2ServerTransport.Posix.petals(
-      on: try await endpoint.socketAddress(), largestRequest: largestRequest)
+      on: try await endpoint.socketAddress(), largestRequest: largestRequest,
+      keepalive: keepalive)
     let server = GRPCServer(transport: transport, services: services)
     // Not a child task: a cancelled caller must still get a graceful stop. It always ends below.
     let serving = Task { try await server.serve() }

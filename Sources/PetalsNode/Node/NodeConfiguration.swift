@@ -17,6 +17,22 @@ public struct NodeConfiguration: Sendable {
     }
   }
 
+  /// How a connection whose other end is gone is noticed, though nobody ended it.
+  ///
+  /// Both times are the machine's: they are the connection's own, far below any call.
+  public struct Keepalive: Hashable, Sendable {
+    /// A connection that brought nothing for this long is asked for a sign of life.
+    public var after: Duration
+    /// It is closed, and its sessions with it, when none came within this time.
+    public var timeout: Duration
+
+    /// Times to ask and to wait.
+    public init(after: Duration = .seconds(60), timeout: Duration = .seconds(20)) {
+      self.after = after
+      self.timeout = timeout
+    }
+  }
+
   /// The model.
   public var checkpoint: Checkpoint
   /// The blocks that this node serves.
@@ -33,6 +49,8 @@ public struct NodeConfiguration: Sendable {
   public var cacheBudget: Int
   /// Most tokens that one session or pass may hold.
   public var maximumLength: Int
+  /// Most tokens of prompts that are computed before sessions that decode have their next turn.
+  public var prefillChunk: Int
   /// The longest message that is read, in bytes.
   ///
   /// gRPC ends a call without a status when its message is longer. So the default is generous:
@@ -42,6 +60,8 @@ public struct NodeConfiguration: Sendable {
   public var limits: TransportLimits
   /// How long a session may be silent before the node ends it: its client may be gone for good.
   public var sessionIdleLimit: Duration
+  /// How a connection whose other end is gone is noticed.
+  public var keepalive: Keepalive
   /// How long a stop waits for calls in flight before it cuts them off.
   public var gracePeriod: Duration
 
@@ -57,15 +77,17 @@ public struct NodeConfiguration: Sendable {
   ///   - cacheBudget: In bytes. Nil takes 2 GiB, and enough for one session of the greatest
   ///     length; pages are only taken as tokens come.
   ///   - maximumLength: In tokens. Nil takes the model's sequence length.
+  ///   - prefillChunk: In tokens; smaller ones let others wait less and prompts longer.
   ///   - limits: How long calls to peers may take.
   ///   - sessionIdleLimit: How long a session may be silent.
+  ///   - keepalive: How a connection whose other end is gone is noticed.
   ///   - gracePeriod: How long a stop waits.
   public init(
     checkpoint: Checkpoint, blocks: LayerRange? = nil, grpc: Endpoint = Endpoint(),
     http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
-    cacheBudget: Int? = nil, maximumLength: Int? = nil,
+    cacheBudget: Int? = nil, maximumLength: Int? = nil, prefillChunk: Int = 128,
     limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
-    gracePeriod: Duration = .seconds(2)
+    keepalive: Keepalive = Keepalive(), gracePeriod: Duration = .seconds(2)
   ) {
     let model = checkpoint.configuration
     let blocks = blocks ?? LayerRange(all: model.layerCount)
@@ -80,6 +102,8 @@ public struct NodeConfiguration: Sendable {
     self.cacheBudget = cacheBudget ?? max(2 << 30, session)
     self.maximumLength = length
     largestRequest = max(64 << 20, 2 * 4 * length * model.hiddenSize + (64 << 10))
+    self.prefillChunk = prefillChunk
+    self.keepalive = keepalive
     self.limits = limits
     self.sessionIdleLimit = sessionIdleLimit
     self.gracePeriod = gracePeriod

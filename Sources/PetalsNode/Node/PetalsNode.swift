@@ -52,7 +52,8 @@ public final class PetalsNode: Service {
         bytesPerBlock: Shard.bytesPerCachedToken(
           checkpoint.configuration, layers: configuration.blocks) / configuration.blocks.count,
         maximumLength: configuration.maximumLength),
-      cacheBudget: configuration.cacheBudget, agent: configuration.agent, metrics: metrics,
+      cacheBudget: configuration.cacheBudget, prefillChunk: configuration.prefillChunk,
+      agent: configuration.agent, metrics: metrics,
       clock: clock)
     generator = TextGenerator(checkpoint: checkpoint, clock: clock, logger: logger)
   }
@@ -86,6 +87,11 @@ public final class PetalsNode: Service {
   ///
   /// - Throws: `CancellationError`.
   public func waitUntilIdle() async throws { try await server.budget.emptied() }
+
+  /// Waits until a session or a pass holds cache memory.
+  ///
+  /// - Throws: `CancellationError`.
+  public func waitUntilBusy() async throws { try await server.budget.occupied() }
 
   /// Serves until it is stopped.
   ///

@@ -6,7 +6,7 @@ extension PetalsNode {
   func serve() async throws {
     let grpc = GRPCListener(
       endpoint: configuration.grpc, largestRequest: configuration.largestRequest,
-      gracePeriod: configuration.gracePeriod, clock: clock)
+      keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod, clock: clock)
     let services = GRPCListener.services(
       of: server, generator: generator, sessionIdleLimit: configuration.sessionIdleLimit,
       clock: clock)

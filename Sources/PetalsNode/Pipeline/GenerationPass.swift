@@ -30,7 +30,8 @@ extension GenerationRun {
         try exclude(links[index].hop.peer, error)
         links[index].session.cancel()
         let first = links.nearestKept(index)
-        let whole = try wholeInput(of: first, failed: index, pending: hidden, isReplay: isReplay)
+        let whole = try await wholeInput(
+          of: first, failed: index, pending: hidden, isReplay: isReplay)
         let others = try await openLinks(
           links[index].hop.blocks.indices, isFirst: index == 0)
         links.replaceSubrange(index...index, with: others)
@@ -45,9 +46,9 @@ extension GenerationRun {
   /// All that the node at `first` has to see, so that the one at `failed` can be told everything.
   private func wholeInput(
     of first: Int, failed: Int, pending: HiddenStates, isReplay: Bool
-  ) throws -> HiddenStates {
+  ) async throws -> HiddenStates {
     if isReplay { return pending }
-    if first == 0 { return try client.ends.embed(request.promptIDs + generated) }
+    if first == 0 { return try await client.ends.embedAway(request.promptIDs + generated) }
     guard let log = links[first].log else {
       throw NodeError(.internalFault, "what a node was sent is not at hand")
     }

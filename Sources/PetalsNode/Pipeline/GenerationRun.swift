@@ -19,7 +19,9 @@ actor GenerationRun {
   /// Nodes that failed or refused this generation, and why.
   var excluded: [String: NodeError] = [:]
   private(set) var generated: [Int32] = []
-  private var sampler: Sampler
+  private let sampler: TokenSampler
+  /// The token made last, as an input.
+  private var lastEmbedding: HiddenStates?
   private var phase = Phase.idle
   private var firstToken: Duration?
   private var lastToken = Duration.zero
@@ -28,7 +30,7 @@ actor GenerationRun {
     self.request = request
     self.client = client
     time = Stopwatch(client.clock)
-    sampler = Sampler(request.sampling, seed: request.seed)
+    sampler = TokenSampler(request.sampling, seed: request.seed)
   }
 
   deinit {
@@ -73,12 +75,10 @@ actor GenerationRun {
 
   private func advance() async throws -> GeneratedToken? {
     try Task.checkCancellation()
-    // What goes in: the whole prompt at first, then the token made last.
-    let input = try client.ends.embed(generated.last.map { [$0] } ?? request.promptIDs)
-    let hidden = try await pass(input)
-    let logits = try await client.ends.logits(hidden, lastOnly: true)
-    let id = try client.ends.choose(
-      &sampler, from: logits, after: request.promptIDs + generated)
+    let hidden = try await pass(try await input())
+    let (id, embedding) = try await client.ends.choose(
+      sampler, after: hidden, context: request.promptIDs + generated)
+    lastEmbedding = embedding
     let elapsed = time.elapsed
     lastToken = elapsed
     if id == client.ends.checkpoint.configuration.eosTokenID {
@@ -91,27 +91,35 @@ actor GenerationRun {
     return GeneratedToken(id: id, index: generated.count - 1, elapsed: elapsed)
   }
 
+  /// What goes in: the whole prompt at first, then the token made last.
+  private func input() async throws -> HiddenStates {
+    if let lastEmbedding { return lastEmbedding }
+    return try await client.ends.embedAway(request.promptIDs)
+  }
+
   private func finish(_ reason: FinishReason) async {
+    let text = client.ends.text(of: generated)
     phase = .finished(
       GenerationResult(
         promptIDs: request.promptIDs, generatedIDs: generated,
-        text: client.ends.text(of: generated), timeToFirstToken: firstToken,
+        text: text, timeToFirstToken: firstToken,
         duration: lastToken, route: links.route, finishReason: reason))
     let open = links
     links = []
     client.directory.succeeded(open.map(\.hop.peer))
     await client.closing.close(
-      open.map(\.session), Self.summary(request, client.ends, generated, lastToken))
+      open.map(\.session), Self.summary(request, client.ends, generated, lastToken, text))
   }
 
   /// What the nodes count: the same for all of them, and nothing when there was no token.
   private static func summary(
-    _ request: PipelineRequest, _ ends: ModelEnds, _ generated: [Int32], _ latency: Duration
+    _ request: PipelineRequest, _ ends: ModelEnds, _ generated: [Int32], _ latency: Duration,
+    _ text: String? = nil
   ) -> SessionSummary? {
     if generated.isEmpty { return nil }
     // It throws for a negative count or latency alone, which a count and a stopwatch are not.
     return try? SessionSummary(
       generatedTokens: generated.count, latency: latency,
-      transcript: ends.transcript(of: request, generated))
+      transcript: ends.transcript(of: request, generated, text ?? ends.text(of: generated)))
   }
 }

@@ -43,30 +43,45 @@ public final class ModelEnds: Sendable {
     try await head.logits(hidden, lastOnly: lastOnly)
   }
 
-  /// The token that a sampler chooses after the last position.
+  /// The same on a compute thread: a prompt has many.
+  func embedAway(_ tokens: [Int32]) async throws -> HiddenStates {
+    try await ComputePool.shared.run { [self] cancellation in
+      try cancellation.check()
+      return try embed(tokens)
+    }
+  }
+
+  /// The token that a sampler chooses after the last position, and what it is as an input.
   ///
+  /// Scores, choice and embedding are one job of a compute thread.
   /// - Throws: ``NodeError/Code/internalFault`` when the scores are no finite numbers: hidden
   ///   states so large that the last layer norm overflows lead there.
   func choose(
-    _ sampler: inout Sampler, from logits: Logits, after context: [Int32]
-  ) throws(NodeError) -> Int32 {
-    let scores = logits.last
-    let id = sampler.next(logits: scores, context: context)
-    guard scores[scores.startIndex + Int(id)].isFinite else {
-      throw NodeError(
-        .internalFault, "the scores of the next token are no finite numbers: a node is at fault")
+    _ sampler: TokenSampler, after hidden: HiddenStates, context: [Int32]
+  ) async throws -> (id: Int32, embedding: HiddenStates) {
+    try await ComputePool.shared.run { [self] cancellation in
+      try cancellation.check()
+      let scores = try head.logitsHere(hidden, lastOnly: true).last
+      let id = sampler.next(scores, context)
+      guard scores[scores.startIndex + Int(id)].isFinite else {
+        throw NodeError(
+          .internalFault,
+          "the scores of the next token are no finite numbers: a node is at fault")
+      }
+      return (id, try embed([id]))
     }
-    return id
   }
 
   /// The text of tokens; nil without a tokenizer.
   func text(of tokens: [Int32]) -> String? { tokenizer?.decode(tokens) }
 
   /// What a proof names: the texts, or the ids with commas between them where there is no text.
-  func transcript(of request: PipelineRequest, _ generated: [Int32]) -> SessionSummary.Transcript {
+  func transcript(
+    of request: PipelineRequest, _ generated: [Int32], _ text: String?
+  ) -> SessionSummary.Transcript {
     SessionSummary.Transcript(
       input: request.prompt ?? Self.list(request.promptIDs),
-      output: text(of: generated) ?? Self.list(generated))
+      output: text ?? Self.list(generated))
   }
 
   private static func list(_ tokens: [Int32]) -> String {

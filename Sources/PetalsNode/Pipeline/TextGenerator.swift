@@ -11,7 +11,13 @@ final class TextGenerator: Sendable {
   private let clock: any Clock<Duration>
   private let logger: Logger
   private let route = Mutex<Reach?>(nil)
-  private let ends = Mutex<ModelEnds?>(nil)
+  private let ends = Mutex<Prepared?>(nil)
+
+  private struct Prepared: Sendable {
+    let ends: ModelEnds
+    /// Bytes of the longest token; no token can stand for more of a text.
+    let longestToken: Int
+  }
 
   private struct Reach: Sendable {
     let transports: [any BlockTransport]
@@ -45,14 +51,19 @@ final class TextGenerator: Sendable {
   ///
   /// - Throws: What Bloom throws for a broken tokenizer; a missing one only stops text.
   @discardableResult
-  func prepare() async throws -> ModelEnds {
+  func prepare() async throws -> ModelEnds { try await prepared().ends }
+
+  private func prepared() async throws -> Prepared {
     if let ends = ends.withLock({ $0 }) { return ends }
     let made = try await offPool { [checkpoint] in
       let file = checkpoint.directory.appending(path: "tokenizer.json")
       let hasTokenizer = FileManager.default.fileExists(atPath: file.path(percentEncoded: false))
-      return ModelEnds(
-        checkpoint,
-        tokenizer: hasTokenizer ? try Tokenizer(directory: checkpoint.directory) : nil)
+      let tokenizer = hasTokenizer ? try Tokenizer(directory: checkpoint.directory) : nil
+      let lengths = tokenizer.map { tokenizer in
+        (0..<Int32(clamping: tokenizer.count)).lazy.map { tokenizer.bytes($0).count }
+      }
+      return Prepared(
+        ends: ModelEnds(checkpoint, tokenizer: tokenizer), longestToken: lengths?.max() ?? 0)
     }
     return ends.withLock { ends in
       // Two requests may have read it at once: one copy stays.
@@ -77,6 +88,25 @@ final class TextGenerator: Sendable {
     return client
   }
 
+  /// The tokens of a text, on a compute thread.
+  ///
+  /// - Throws: ``NodeError/Code/outOfRange`` for a text that cannot fit, whatever its tokens are.
+  private func encode(
+    _ text: String, _ tokenizer: Tokenizer, _ longestToken: Int
+  ) async throws -> [Int32] {
+    let most = checkpoint.configuration.sequenceLength
+    let (bytes, overflow) = most.multipliedReportingOverflow(by: longestToken)
+    guard overflow || text.utf8.count <= bytes else {
+      throw NodeError(
+        .outOfRange,
+        "a prompt of \(text.utf8.count) bytes is more than \(most) tokens, which the model allows")
+    }
+    return try await ComputePool.shared.run { cancellation in
+      try cancellation.check()
+      return tokenizer.encode(text)
+    }
+  }
+
   /// Continues a text, piece by piece.
   ///
   /// - Parameter receive: Gets each piece; when it throws, the generation ends.
@@ -84,15 +114,16 @@ final class TextGenerator: Sendable {
   func generate(
     _ request: TextRequest, _ receive: (TextChunk) async throws -> Void
   ) async throws -> GenerationResult {
-    let ends = try await prepare()
-    guard let tokenizer = ends.tokenizer else {
+    let prepared = try await prepared()
+    guard let tokenizer = prepared.ends.tokenizer else {
       throw NodeError(
-        .failedPrecondition, "\(checkpoint.name) has no tokenizer.json: it cannot read text")
+        .unimplemented, "\(checkpoint.name) has no tokenizer.json: it cannot read text")
     }
-    let client = try await client(ends)
+    let promptIDs = try await encode(request.prompt, tokenizer, prepared.longestToken)
+    let client = try await client(prepared.ends)
     let tokens = try client.generate(
       PipelineRequest(
-        promptIDs: tokenizer.encode(request.prompt), prompt: request.prompt,
+        promptIDs: promptIDs, prompt: request.prompt,
         maximumNewTokens: request.maximumNewTokens, sampling: request.sampling,
         seed: request.seed))
     var text = TextStream(tokenizer)

@@ -53,9 +53,8 @@ struct ForwardPass {
           + "\(blocks.layerCount), and cannot choose a token")
     }
     let ends = try await generator.prepare()
-    let logits = try await ends.logits(hidden, lastOnly: true)
-    var sampler = Sampler(try request.sampling(), seed: .random(in: .min ... .max))
-    let id = try ends.choose(&sampler, from: logits, after: request.pastTokenIds)
+    let sampler = TokenSampler(try request.sampling(), seed: .random(in: .min ... .max))
+    let id = try await ends.choose(sampler, after: hidden, context: request.pastTokenIds).id
     response.nextTokenID = id
     response.isEos = id == ends.checkpoint.configuration.eosTokenID
     response.generatedText = ends.text(of: [id]) ?? ""

@@ -13,15 +13,17 @@ final class BlockServer: Sendable {
   let budget: CacheBudget
   private let uptime: Stopwatch
   private let times = StepTimes()
+  private let prefillChunk: Int
   private let parts = Mutex<ShardParts?>(nil)
 
   init(
-    model: ServedModel, cacheBudget: Int, agent: Address?,
+    model: ServedModel, cacheBudget: Int, prefillChunk: Int, agent: Address?,
     metrics: MetricsCollector, clock: any Clock<Duration>
   ) {
     self.model = model
     self.agent = agent
     self.metrics = metrics
+    self.prefillChunk = prefillChunk
     budget = CacheBudget(
       budget: cacheBudget, bytesPerToken: model.bytesPerBlock * model.blocks.count)
     uptime = Stopwatch(clock)
@@ -29,7 +31,7 @@ final class BlockServer: Sendable {
 
   /// Hands over the weights; passes are possible from here on.
   func install(_ shard: Shard) {
-    parts.withLock { $0 = ShardParts(shard) }
+    parts.withLock { $0 = ShardParts(shard, chunk: prefillChunk) }
   }
 
   /// The node's description of itself.
@@ -61,7 +63,7 @@ final class BlockServer: Sendable {
   func forward(
     _ hidden: HiddenStates, fingerprint: String? = nil, blocks: Range<Int>? = nil
   ) async throws -> HiddenStates {
-    let shard = try shard(of: fingerprint, blocks)
+    let shard = try part(of: fingerprint, blocks).shard
     try model.check(hidden)
     let reservation = try reserve(hidden.tokens, in: shard.layers, for: "a forward pass")
     defer { reservation.release() }
@@ -75,7 +77,7 @@ final class BlockServer: Sendable {
     input: HiddenStates, outputGradient: HiddenStates, fingerprint: String? = nil,
     blocks: Range<Int>? = nil
   ) async throws -> HiddenStates {
-    let shard = try shard(of: fingerprint, blocks)
+    let shard = try part(of: fingerprint, blocks).shard
     try model.check(input)
     try model.check(outputGradient)
     guard input.tokens == outputGradient.tokens else {
@@ -96,7 +98,7 @@ final class BlockServer: Sendable {
   ) throws(NodeError)
     -> ServedSession
   {
-    let shard = try shard(of: opening.fingerprint, blocks ?? opening.blocks?.indices)
+    let part = try part(of: opening.fingerprint, blocks ?? opening.blocks?.indices)
     guard (1...model.maximumLength).contains(opening.maximumLength) else {
       throw NodeError(
         .outOfRange,
@@ -104,19 +106,19 @@ final class BlockServer: Sendable {
           + "\(model.maximumLength)")
     }
     let reservation = try reserve(
-      opening.maximumLength, in: shard.layers, for: "session \(opening.id)")
+      opening.maximumLength, in: part.shard.layers, for: "session \(opening.id)")
     return ServedSession(
-      id: opening.id, maximumLength: opening.maximumLength, server: self, shard: shard,
+      id: opening.id, maximumLength: opening.maximumLength, server: self, part: part,
       reservation: reservation)
   }
 
   /// The blocks that a caller means, if they are served here.
-  private func shard(
+  private func part(
     of fingerprint: String?, _ blocks: Range<Int>?
-  ) throws(NodeError) -> Shard {
+  ) throws(NodeError) -> ServedPart {
     let parts = try checkServing()
     try model.check(fingerprint: fingerprint)
-    return try parts.shard(try model.part(blocks))
+    return try parts.part(try model.part(blocks))
   }
 
   private func reserve(

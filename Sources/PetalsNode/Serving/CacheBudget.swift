@@ -35,6 +35,13 @@ final class CacheBudget: Sendable {
     try await accounts.wait { $0.sessions == 0 }
   }
 
+  /// Returns once a session holds memory.
+  ///
+  /// - Throws: `CancellationError`.
+  func occupied() async throws {
+    try await accounts.wait { $0.sessions > 0 }
+  }
+
   /// Reserves the cache of a session or a pass of at most `tokens` tokens.
   ///
   /// - Parameters:

@@ -6,7 +6,7 @@ final class ServedSession: Sendable {
   /// The client's name of the session.
   let id: String
   private let server: BlockServer
-  private let shard: Shard
+  private let part: ServedPart
   private let reservation: CacheReservation
 
   private struct State: Sendable {
@@ -20,17 +20,17 @@ final class ServedSession: Sendable {
   private let state: Mutex<State>
 
   init(
-    id: String, maximumLength: Int, server: BlockServer, shard: Shard,
+    id: String, maximumLength: Int, server: BlockServer, part: ServedPart,
     reservation: CacheReservation
   ) {
     self.id = id
     self.server = server
-    self.shard = shard
+    self.part = part
     self.reservation = reservation
     state = Mutex(
       State(
         progress: SessionProgress(maximumLength: maximumLength),
-        cache: shard.makeCache(maximumLength: maximumLength)))
+        cache: part.shard.makeCache(maximumLength: maximumLength)))
   }
 
   /// Bytes that the session holds.
@@ -49,9 +49,9 @@ final class ServedSession: Sendable {
     try server.model.check(hidden)
     let (cache, position) = try begin(tokens: hidden.tokens, from: start)
     defer { state.withLock { $0.isBusy = false } }
-    let (output, time) = try await server.timed(hidden.tokens, in: shard.layers) { [shard] in
+    let (output, time) = try await server.timed(hidden.tokens, in: part.shard.layers) { [part] in
       if let start { try cache.truncate(to: start) }
-      return try await shard.forward(hidden, cache: cache)
+      return try await part.steps.step(hidden, cache: cache)
     }
     return StepAnswer(
       hidden: output, position: position + hidden.tokens, computeTime: time)

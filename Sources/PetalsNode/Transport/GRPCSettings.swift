@@ -47,13 +47,20 @@ extension ClientTransport where Self == HTTP2ClientTransport.Posix {
 extension ServerTransport where Self == HTTP2ServerTransport.Posix {
   /// A listener of a node.
   ///
-  /// - Parameter largestRequest: In bytes; a longer message ends its call before it is read.
-  static func petals(on address: SocketAddress, largestRequest: Int) -> Self {
+  /// - Parameters:
+  ///   - address: Where it listens.
+  ///   - largestRequest: In bytes; a longer message ends its call before it is read.
+  ///   - keepalive: How a connection whose other end is gone is noticed.
+  static func petals(
+    on address: SocketAddress, largestRequest: Int, keepalive: NodeConfiguration.Keepalive
+  ) -> Self {
     var config = HTTP2ServerTransport.Posix.Config.defaults
     config.http2.targetWindowSize = window
     config.http2.maxFrameSize = frame
     config.http2.maxConcurrentStreams = mostStreams
     config.connection.flushCoalescing = nil
+    config.connection.keepalive.time = keepalive.after
+    config.connection.keepalive.timeout = keepalive.timeout
     config.rpc.maxRequestPayloadSize = largestRequest
     return .http2NIOPosix(address: address, transportSecurity: .plaintext, config: config)
   }
