@@ -62,7 +62,7 @@ struct PublicVectorTests {
   @Test("Transactions have the vectors' hashes and senders, or are refused for their reasons")
   func transactions() throws {
     let vectors = try section("transactions")
-    #expect(vectors.count == 30)
+    #expect(vectors.count == 35)
     for vector in vectors {
       let raw = try Hex.decode(try #require(vector.value["txbytes"]?.stringValue))
       if let exception = vector.value["exception"]?.stringValue {
@@ -104,6 +104,7 @@ struct PublicVectorTests {
     case .undecodable(.leadingZero(.maxPriorityFeePerGas)): "RLP_LEADING_ZEROS_PRIORITY_FEE"
     case .undecodable(.tooLarge(.maxFeePerGas, _)): "GASPRICE_OVERFLOW"
     case .undecodable(.tooLarge(.maxPriorityFeePerGas, _)): "PRIORITY_OVERFLOW"
+    case .undecodable(.signature): "INVALID_SIGNATURE_VRS"
     case .tipAboveFeeCap: "PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS"
     // Even the largest balance there is does not cover a cost that no word holds.
     case .insufficientFunds(.max, .max): "GASLIMIT_PRICE_PRODUCT_OVERFLOW"
