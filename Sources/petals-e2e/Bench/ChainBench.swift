@@ -17,14 +17,18 @@ struct ChainBench: Sendable {
     let messages = try Self.messages()
     var inProcess: [Double] = []
     var overHTTP: [Double] = []
+    var processorTime: [Double] = []
     for _ in 0..<runs {
       let chain = MockWeb3()
+      let began = Machine.processorMicroseconds
       inProcess.append(
         try await Rate.measure(Self.transfers) {
           for message in messages.joined() {
             try Self.requireHash(await chain.respond(to: message))
           }
         })
+      processorTime.append(
+        (Machine.processorMicroseconds - began) / Double(Self.transfers))
       let served = MockWeb3()
       overHTTP.append(
         try await served.withServer { address in
@@ -38,6 +42,7 @@ struct ChainBench: Sendable {
     }
     return [
       BenchRow("chain", "transfers, mined one by one, in process", "tx/s", inProcess),
+      BenchRow("chain", "… processor time of each", "µs", processorTime),
       BenchRow("chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP),
       BenchRow("chain", "start, in process", "ms", try await Self.starts(runs)),
     ] + (try await Self.growth().map { [$0] } ?? [])
