@@ -26,15 +26,19 @@ const bloom_kernels *bloom_kernels_of(bloom_instructions set) {
   }
 }
 
+bloom_instructions bloom_best_instructions(void) {
+  if (bloom_kernels_of(BLOOM_AVX512) != NULL) return BLOOM_AVX512;
+  return bloom_kernels_of(BLOOM_AVX2) != NULL ? BLOOM_AVX2 : BLOOM_PORTABLE;
+}
+
 static const bloom_kernels *best(void) {
   static _Atomic(const bloom_kernels *) known;
   const bloom_kernels *kernels = atomic_load_explicit(&known, memory_order_relaxed);
-  if (kernels != NULL) return kernels;
-  // Several threads may find it at once; they find the same.
-  for (int set = BLOOM_AVX512; kernels == NULL; set--) {
-    kernels = bloom_kernels_of((bloom_instructions)set);
+  if (kernels == NULL) {
+    // Several threads may look at once; they find the same.
+    kernels = bloom_kernels_of(bloom_best_instructions());
+    atomic_store_explicit(&known, kernels, memory_order_relaxed);
   }
-  atomic_store_explicit(&known, kernels, memory_order_relaxed);
   return kernels;
 }
 

@@ -153,6 +153,22 @@ struct CheckpointFaultTests {
     }
   }
 
+  @Test("A named pipe in a file's place is refused, and nobody waits for a writer")
+  func namedPipe() async throws {
+    for name in ["config.json", "model.safetensors"] {
+      try await withTemporaryFolder { folder in
+        try SmallCheckpoint().write(to: folder)
+        let file = folder.appending(path: name)
+        try FileManager.default.removeItem(at: file)
+        #expect(mkfifo(file.path, 0o600) == 0)
+        let error = try #require(throws: CheckpointError.self) {
+          try Checkpoint(directory: folder)
+        }
+        #expect("\(error)".contains(name) && "\(error)".contains("not a regular file"))
+      }
+    }
+  }
+
   @Test("A missing folder and a missing configuration are refused by name")
   func missing() async throws {
     try await withTemporaryFolder { folder in

@@ -57,10 +57,19 @@ struct SynthesizerTests {
       #expect(report.elementType == dtype)
       #expect(report.hasTokenizer)
       #expect(report.parameterCount == report.configuration.parameterCount)
-      #expect(report.byteCount == report.parameterCount * dtype.size)
+      #expect(report.byteCount == bytes(report.configuration, dtype))
       #expect(report.name == "synthetic/tiny")
       #expect(steps.last?.fraction == 1)
       #expect(steps.map(\.bytesWritten) == steps.map(\.bytesWritten).sorted())
+    }
+  }
+
+  /// Matrices of 8-bit weights have a float for each 64 of them; vectors beside them are floats.
+  private func bytes(_ configuration: BloomConfiguration, _ dtype: ElementType) -> Int {
+    CheckpointLayout.tensors(configuration).reduce(0) { sum, tensor in
+      let count = tensor.shape.reduce(1, *)
+      guard dtype == .q8 else { return sum + count * dtype.size }
+      return sum + (tensor.shape.count == 2 ? count + count / 64 * 4 : count * 4)
     }
   }
 
@@ -76,6 +85,52 @@ struct SynthesizerTests {
       #expect(tokenizer.decode(ids) == text)
       #expect((0..<256).allSatisfy { tokenizer.bytes(Int32(4 + $0)).count == 1 })
       #expect(tokenizer.encode("</s>") == [2])
+    }
+  }
+
+  @Test("A folder that holds something is not written to")
+  func occupied() async throws {
+    try await withTemporaryFolder { folder in
+      try Data([1]).write(to: folder.appending(path: "precious"))
+      let error = try #require(throws: CheckpointError.self) {
+        try ModelSynthesizer.synthesize(shape: .tiny, dtype: .f16, into: folder)
+      }
+      #expect("\(error)".contains("not empty"))
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      #expect(left == ["precious"])
+    }
+  }
+
+  @Test(
+    "A cancelled synthesis leaves nothing, whether its folder was there or not",
+    arguments: [true, false], [ElementType.f16, .q8])
+  func cancelled(_ isThere: Bool, _ dtype: ElementType) async throws {
+    try await withTemporaryFolder { folder in
+      let target = isThere ? folder : folder.appending(path: "model")
+      let task = Task {
+        try ModelSynthesizer.synthesize(shape: .tiny, dtype: dtype, into: target) { _ in
+          // The first piece is written by now; the next one finds the task cancelled.
+          withUnsafeCurrentTask { $0?.cancel() }
+        }
+      }
+      await #expect(throws: CancellationError.self) { try await task.value }
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      #expect(left.isEmpty)
+    }
+  }
+
+  @Test("A draft that a killed process left is removed by the next one")
+  func abandoned() async throws {
+    try await withTemporaryFolder { folder in
+      let gone = folder.appending(path: ".model.partial-2147483647-x")
+      let alive = folder.appending(path: ".model.partial-\(getpid())-x")
+      for draft in [gone, alive] {
+        try FileManager.default.createDirectory(at: draft, withIntermediateDirectories: true)
+      }
+      try ModelSynthesizer.synthesize(
+        shape: .tiny, dtype: .f16, into: folder.appending(path: "model"))
+      let names = Set(try FileManager.default.contentsOfDirectory(atPath: folder.path))
+      #expect(names == ["model", alive.lastPathComponent])
     }
   }
 

@@ -5,7 +5,7 @@ struct HelpTests {
   static let subcommands: [[String]] = [
     [], ["run"], ["up"], ["chain"], ["oracle"], ["node"], ["generate"], ["forward"], ["tokenize"],
     ["bench"], ["load"], ["model", "fetch"], ["model"], ["model", "synthesize"],
-    ["model", "inspect"], ["wallet"],
+    ["model", "quantize"], ["model", "inspect"], ["wallet"],
     ["wallet", "new"],
     ["wallet", "address"], ["wallet", "sign-message"], ["wallet", "import"],
   ]

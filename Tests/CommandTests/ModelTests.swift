@@ -30,6 +30,21 @@ struct ModelTests {
     }
   }
 
+  @Test("A model is quantized to 8 bits, inspected as such, and generates")
+  func quantize() async throws {
+    try await withTemporaryFolder { folder in
+      let target = folder.file("q8")
+      let made = try await Command.run("model", "quantize", Self.tiny, "--out", target, "--json")
+      #expect(made.status == .exited(0), "\(made.errors)")
+      let seen = try await Command.run("model", "inspect", target, "--json").json()
+      #expect(seen["fingerprint"] == (try made.json())["fingerprint"])
+      #expect(seen["dtype"]?.stringValue == "Q8")
+      let generated = try await Command.run(
+        "generate", "--model", target, "--token-ids", "5,6,7", "--max-new-tokens", "3", "--json")
+      #expect(generated.status == .exited(0), "\(generated.errors)")
+    }
+  }
+
   @Test("A folder that holds something is not written to")
   func occupiedFolder() async throws {
     try await withTemporaryFolder { folder in

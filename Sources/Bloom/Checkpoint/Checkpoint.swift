@@ -28,21 +28,41 @@ public final class Checkpoint: Sendable {
       guard let tensor = stored[name] else {
         throw .missingTensor(path: path, tensor: name, shape: shape)
       }
-      guard tensor.type.elementType != nil else {
-        throw .wrongType(
-          path: tensor.file.path, tensor: tensor.name, expected: "F32, F16 or BF16",
-          found: tensor.type.rawValue)
-      }
-      guard tensor.shape == shape else {
-        throw .wrongShape(
-          path: tensor.file.path, tensor: tensor.name, expected: shape, found: tensor.shape)
-      }
+      try Self.require(tensor, shape)
       tensors[name] = tensor
+      if tensor.type == .i8 {
+        let scaleName = QuantizedLayout.scaleName(name)
+        let scaleShape = QuantizedLayout.scaleShape(shape)
+        guard let scale = stored[scaleName] else {
+          throw .missingTensor(path: path, tensor: scaleName, shape: scaleShape)
+        }
+        try Self.require(scale, scaleShape, only: .f32)
+        tensors[scaleName] = scale
+      }
     }
     self.directory = directory
     self.tensors = tensors
     configuration = file.configuration
     self.name = file.modelName ?? directory.standardizedFileURL.lastPathComponent
+  }
+
+  /// Vectors are floats; matrices may be 8-bit integers with scales beside them.
+  private static func require(
+    _ tensor: StoredTensor, _ shape: [Int], only type: SafetensorsType? = nil
+  ) throws(CheckpointError) {
+    let isAllowed =
+      type.map { tensor.type == $0 }
+      ?? (tensor.type.elementType != nil || (tensor.type == .i8 && shape.count == 2))
+    guard isAllowed else {
+      let expected = type?.rawValue ?? "F32, F16 or BF16" + (shape.count == 2 ? " or I8" : "")
+      throw .wrongType(
+        path: tensor.file.path, tensor: tensor.name, expected: expected,
+        found: tensor.type.rawValue)
+    }
+    guard tensor.shape == shape else {
+      throw .wrongShape(
+        path: tensor.file.path, tensor: tensor.name, expected: shape, found: tensor.shape)
+    }
   }
 
   /// Tells two models apart: SHA-256, in lowercase hexadecimal, over the configuration, the
@@ -61,13 +81,18 @@ public final class Checkpoint: Sendable {
   /// The element type of the blocks' matrices.
   public var elementType: ElementType {
     let name = CheckpointLayout.BlockTensor.queryKeyValueWeight.name(block: 0)
-    return tensor(name).type.elementType ?? .f32
+    return tensor(name).elementType
   }
 
-  /// Every required tensor, in the order of the forward pass.
+  /// Every required tensor, in the order of the forward pass; scales behind their matrices.
   var required: [(name: String, tensor: StoredTensor)] {
-    CheckpointLayout.tensors(configuration).map { ($0.name, tensor($0.name)) }
+    CheckpointLayout.tensors(configuration).flatMap { name, _ in
+      [(name, tensor(name))] + (scales(of: name).map { [($0.name, $0)] } ?? [])
+    }
   }
+
+  /// The scales of a matrix of 8-bit weights; nil for one of floats.
+  func scales(of name: String) -> StoredTensor? { tensors[QuantizedLayout.scaleName(name)] }
 
   /// A required tensor.
   func tensor(_ name: String) -> StoredTensor {
@@ -77,7 +102,9 @@ public final class Checkpoint: Sendable {
     return tensor
   }
 
-  func matrix(_ name: String) -> WeightMatrix { WeightMatrix(tensor(name)) }
+  package func matrix(_ name: String) -> WeightMatrix {
+    WeightMatrix(tensor(name), scales: scales(of: name))
+  }
 
   func vector(_ name: String) -> FloatBuffer { FloatBuffer(tensor(name)) }
 }

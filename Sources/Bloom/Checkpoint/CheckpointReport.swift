@@ -11,7 +11,7 @@ public struct CheckpointReport: Sendable, Hashable {
     public let type: ElementType
     /// Its sizes, outermost first.
     public let shape: [Int]
-    /// Bytes in its file.
+    /// Bytes in its file; those of the scales of 8-bit weights included.
     public let byteCount: Int
     /// The largest magnitude among its elements.
     public let largestMagnitude: Float
@@ -48,34 +48,51 @@ public struct CheckpointReport: Sendable, Hashable {
     hasTokenizer = FileManager.default.fileExists(
       atPath: checkpoint.directory.appending(path: "tokenizer.json").path(percentEncoded: false))
     tensors = try await ComputePool.shared.run { cancellation in
-      try checkpoint.required.map { name, tensor in
+      try CheckpointLayout.tensors(checkpoint.configuration).map { name, _ in
         try cancellation.check()
-        return try Self.inspect(name, tensor)
+        let tensor = checkpoint.tensor(name)
+        guard let scales = checkpoint.scales(of: name) else { return try inspect(name, tensor) }
+        return try inspect(name, tensor, scales)
       }
     }
   }
 
-  private static func inspect(_ name: String, _ tensor: StoredTensor) throws -> Tensor {
-    let element = tensor.type.elementType ?? .f32
-    let piece = 1 << 16
-    let floats = FloatBuffer(count: min(piece, tensor.count))
-    var largest: Float = 0
-    for first in stride(from: 0, to: tensor.count, by: piece) {
-      let count = min(piece, tensor.count - first)
-      if let base = tensor.bytes.baseAddress {
-        bloom_to_float(
-          element.kernelElement, base + first * element.size, count, floats.pointer)
-      }
-      let magnitude = bloom_largest_magnitude(floats.pointer, count)
-      guard magnitude.isFinite else {
-        let index = (0..<count).first { !floats.pointer[$0].isFinite } ?? 0
-        throw CheckpointError.notFinite(
-          path: tensor.file.path, tensor: tensor.name, index: first + index)
-      }
-      largest = max(largest, magnitude)
+}
+
+private func inspect(
+  _ name: String, _ tensor: StoredTensor
+) throws(CheckpointError) -> CheckpointReport.Tensor {
+  let piece = 1 << 16
+  let floats = FloatBuffer(count: min(piece, tensor.count))
+  var largest: Float = 0
+  for first in stride(from: 0, to: tensor.count, by: piece) {
+    let count = min(piece, tensor.count - first)
+    tensor.copy(first..<first + count, into: floats.pointer)
+    let magnitude = bloom_largest_magnitude(floats.pointer, count)
+    guard magnitude.isFinite else {
+      let index = (0..<count).first { !floats.pointer[$0].isFinite } ?? 0
+      throw .notFinite(path: tensor.file.path, tensor: tensor.name, index: first + index)
     }
-    return Tensor(
-      name: name, type: element, shape: tensor.shape, byteCount: tensor.range.count,
-      largestMagnitude: largest)
+    largest = max(largest, magnitude)
   }
+  return CheckpointReport.Tensor(
+    name: name, type: tensor.elementType, shape: tensor.shape, byteCount: tensor.range.count,
+    largestMagnitude: largest)
+}
+
+/// 8-bit weights: integers are always finite, their scales are looked at.
+private func inspect(
+  _ name: String, _ tensor: StoredTensor, _ scales: StoredTensor
+) throws(CheckpointError) -> CheckpointReport.Tensor {
+  let own = try inspect(scales.name, scales)
+  let matrix = WeightMatrix(tensor, scales: scales)
+  let row = FloatBuffer(count: matrix.columns)
+  var largest: Float = 0
+  for index in 0..<matrix.rows {
+    matrix.copyRow(index, into: row.pointer)
+    largest = max(largest, bloom_largest_magnitude(row.pointer, row.count))
+  }
+  return CheckpointReport.Tensor(
+    name: name, type: .q8, shape: tensor.shape, byteCount: tensor.range.count + own.byteCount,
+    largestMagnitude: largest)
 }

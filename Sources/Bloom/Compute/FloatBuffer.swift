@@ -18,10 +18,7 @@ final class FloatBuffer: @unchecked Sendable {
   /// A small stored tensor, converted.
   convenience init(_ tensor: StoredTensor) {
     self.init(count: tensor.count)
-    let element = tensor.type.elementType ?? .f32
-    if let source = tensor.bytes.baseAddress {
-      bloom_to_float(element.kernelElement, source, count, pointer)
-    }
+    tensor.copy(0..<count, into: pointer)
   }
 
   deinit { UnsafeMutableRawPointer(pointer).deallocate() }

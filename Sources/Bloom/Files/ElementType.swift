@@ -8,12 +8,16 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   case f16 = "F16"
   /// The upper half of a binary32.
   case bf16 = "BF16"
+  /// 8-bit integers; each 64 neighbours in a row share a float32 scale, which lies in a tensor of
+  /// its own (``QuantizedLayout``). For matrices alone.
+  case q8 = "Q8"
 
-  /// Bytes an element.
+  /// Bytes an element, without its share of a scale.
   public var size: Int {
     switch self {
     case .f32: 4
     case .f16, .bf16: 2
+    case .q8: 1
     }
   }
 
@@ -23,14 +27,17 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
     case .f32: "float32"
     case .f16: "float16"
     case .bf16: "bfloat16"
+    case .q8: "int8"
     }
   }
 
+  /// For elements that are numbers by themselves.
   var kernelElement: bloom_element {
     switch self {
     case .f32: BLOOM_F32
     case .f16: BLOOM_F16
     case .bf16: BLOOM_BF16
+    case .q8: preconditionFailure("8-bit weights have kernels of their own")
     }
   }
 }
@@ -63,6 +70,6 @@ public enum SafetensorsType: String, Hashable, Sendable, CaseIterable {
     }
   }
 
-  /// The same type as a weight's, when weights may have it.
+  /// The same type as a weight's, when weights may have it by themselves.
   public var elementType: ElementType? { ElementType(rawValue: rawValue) }
 }

@@ -13,7 +13,8 @@ final class MappedFile: @unchecked Sendable {
   /// Maps a whole file.
   init(_ url: URL) throws(CheckpointError) {
     path = url.path(percentEncoded: false)
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       if errno == ENOENT { throw .missingFile(path: path) }
       throw .unreadableFile(path: path, reason: Self.reason(errno))

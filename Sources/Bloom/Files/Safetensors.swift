@@ -45,11 +45,11 @@ public final class Safetensors: Sendable {
   /// The elements of an F32, F16 or BF16 tensor, in row-major order.
   public func floats(_ name: String) throws(CheckpointError) -> [Float] {
     let tensor = try tensor(name)
-    guard let element = tensor.type.elementType else {
+    guard tensor.type.elementType != nil else {
       throw .wrongType(
         path: file.path, tensor: name, expected: "F32, F16 or BF16", found: tensor.type.rawValue)
     }
-    return tensor.floats(element)
+    return tensor.floats()
   }
 
   /// The elements of an I64 tensor.

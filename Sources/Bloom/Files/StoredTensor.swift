@@ -11,15 +11,23 @@ struct StoredTensor: Sendable {
 
   var count: Int { shape.reduce(1, *) }
 
+  /// The type as a weight's, for a tensor of a checked checkpoint.
+  var elementType: ElementType { type == .i8 ? .q8 : type.elementType ?? .f32 }
+
   /// Valid while `file` lives.
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
 
-  /// The elements as 32-bit floats; only for the three weight types.
-  func floats(_ element: ElementType) -> [Float] {
+  /// Some elements as 32-bit floats; only for types that are numbers by themselves.
+  func copy(_ elements: Range<Int>, into target: UnsafeMutablePointer<Float>) {
+    guard let source = bytes.baseAddress else { return }
+    bloom_to_float(
+      elementType.kernelElement, source + elements.lowerBound * type.size, elements.count, target)
+  }
+
+  /// All elements, likewise.
+  func floats() -> [Float] {
     [Float](unsafeUninitializedCapacity: count) { buffer, filled in
-      if let source = bytes.baseAddress, let target = buffer.baseAddress {
-        bloom_to_float(element.kernelElement, source, count, target)
-      }
+      if let target = buffer.baseAddress { copy(0..<count, into: target) }
       filled = count
     }
   }

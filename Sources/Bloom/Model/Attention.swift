@@ -36,19 +36,26 @@ struct Attention: Sendable {
       let perHead = isProduct ? segment.rows.count * length : length
       let scores = workspace.scores(headCount * perHead)
       let work = 2 * segment.rows.count * length * headSize * headCount
-      let attend = { (head: Int) in
-        let scratch = scores.pointer + head * perHead
-        if isProduct {
-          attendAll(workspace, segment, block, head, scratch)
-        } else {
-          attendEach(workspace, segment, block, head, scratch)
+      if work < WeightMatrix.parallelThreshold {
+        for head in 0..<headCount {
+          attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
+        }
+      } else {
+        ComputePool.shared.parallel(headCount) { [self] head in
+          attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
         }
       }
-      if work < WeightMatrix.parallelThreshold {
-        for head in 0..<headCount { attend(head) }
-      } else {
-        ComputePool.shared.parallel(headCount, attend)
-      }
+    }
+  }
+
+  private func attend(
+    _ workspace: Workspace, _ segment: Segment, _ block: Int, _ head: Int,
+    _ scores: UnsafeMutablePointer<Float>, _ isProduct: Bool
+  ) {
+    if isProduct {
+      attendAll(workspace, segment, block, head, scores)
+    } else {
+      attendEach(workspace, segment, block, head, scores)
     }
   }
 

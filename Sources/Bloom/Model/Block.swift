@@ -1,5 +1,5 @@
-/// One transformer block's weights.
-struct Block: Sendable {
+/// One transformer block's weights; an object, so that a pass copies none of its parts.
+final class Block: Sendable {
   let inputNorm: LayerNorm
   /// Rows in the order [head, query/key/value, element].
   let queryKeyValue: Linear

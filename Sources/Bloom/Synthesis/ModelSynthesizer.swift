@@ -13,30 +13,39 @@ public enum ModelSynthesizer {
     public var fraction: Double { Double(bytesWritten) / Double(totalBytes) }
   }
 
-  /// Writes `config.json`, `tokenizer.json` and `model.safetensors` into `directory`, which is made
-  /// when missing.
+  /// Writes `config.json`, `tokenizer.json` and `model.safetensors` into `directory`, which must be
+  /// missing or empty.
   ///
-  /// The same shape, type and seed give the same bytes on every machine. Each file appears under its
-  /// name only when it is whole, the weights last: a folder that holds them is a complete
-  /// checkpoint. Throws ``CheckpointError`` when something cannot be written.
+  /// The same shape, type and seed give the same bytes on every machine. The folder appears under its
+  /// name only when it is whole; nothing is left of one that is not. Throws ``CheckpointError`` when
+  /// something cannot be written, and `CancellationError` between two pieces when the task is
+  /// cancelled.
   public static func synthesize(
     shape: SyntheticShape, dtype: ElementType, seed: UInt64 = 0, into directory: URL,
     progress: (Progress) -> Void = { _ in }
   ) throws {
     let configuration = shape.configuration
-    let path = directory.path(percentEncoded: false)
-    do {
-      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-      try Data(SyntheticTokenizer.file.utf8)
-        .write(to: directory.appending(path: "tokenizer.json"), options: .atomic)
-      try Data(file(configuration, dtype, name: "synthetic/\(shape.rawValue)").utf8)
-        .write(to: directory.appending(path: "config.json"), options: .atomic)
-    } catch {
-      throw CheckpointError.unwritableFile(path: path, reason: error.localizedDescription)
+    try DraftFolder.make(directory) { draft in
+      do {
+        try Data(SyntheticTokenizer.file.utf8).write(to: draft.appending(path: "tokenizer.json"))
+        try Data(file(configuration, dtype, name: "synthetic/\(shape.rawValue)").utf8)
+          .write(to: draft.appending(path: "config.json"))
+      } catch {
+        throw CheckpointError.unwritableFile(
+          path: draft.path(percentEncoded: false), reason: error.localizedDescription)
+      }
+      let file = draft.appending(path: "model.safetensors")
+      guard dtype == .q8 else {
+        let weights = SyntheticWeights(configuration: configuration, element: dtype, seed: seed)
+        return try write(weights, to: file, progress: progress)
+      }
+      // The integers nearest to the float32 weights of the same seed.
+      let weights = SyntheticWeights(configuration: configuration, element: .f32, seed: seed)
+      let writer = QuantizedWriter(configuration: configuration) { tensor, first, count, target in
+        weights.fill(tensor, first: first, count: count, into: target)
+      }
+      try writer.write(to: file, progress: progress)
     }
-    let weights = SyntheticWeights(configuration: configuration, element: dtype, seed: seed)
-    try write(
-      weights, to: directory.appending(path: "model.safetensors"), progress: progress)
   }
 
   private static func write(
@@ -58,6 +67,7 @@ public enum ModelSynthesizer {
     try SafetensorsWriter.write(tensors, to: url) { tensor, append in
       let count = tensor.shape.reduce(1, *)
       for first in stride(from: 0, to: count, by: piece) {
+        try Task.checkCancellation()
         let length = min(piece, count - first)
         fill(weights, tensor, first, length, base)
         let bytes = length * weights.element.size

@@ -7,26 +7,66 @@ INLINE float dot(const float *a, const float *b, long n) {
   return sum;
 }
 
-// Turns `length` scores into probabilities. The ALiBi term counts from the last visible key:
-// a constant added to a whole row leaves its softmax unchanged, and small terms round less.
-INLINE void soften(
-    float *scores, long length, float scale, float slope) {
-  // 32-bit positions: no processor before AVX-512 converts 64-bit integers eight at a time.
+// e^v for v up to 0; as bloom_exp, WIDTH at a time.
+INLINE void wide_exp(wide *v) {
+  // Below -87 it is as good as zero. What is no number compares false, and stays none.
+  const wide_bits low = (wide_bits)(*v < -87.0f);
+  const wide x = (wide)(((wide_bits)*v & ~low) | (float_to_bits(-87.0f) & low));
+  const wide shifted = x * 1.44269504f + 12582912.0f;
+  const wide n = shifted - 12582912.0f;
+  const wide r = x - n * 0.693359375f + n * 2.12194440e-4f;
+  wide p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  // The low bits of `shifted` are the integer n.
+  const wide_bits power = ((wide_bits)shifted - 0x4b400000u + 127) << 23;
+  *v = p * (wide)power;
+}
+
+// Turns `length` scores into probabilities up to the factor that is returned: the inverse of their
+// sum. The ALiBi term counts from the last visible key: a constant added to a whole row leaves its
+// softmax unchanged, and small terms round less.
+INLINE float soften(float *scores, long length, float scale, float slope) {
+  _Pragma("clang fp contract(fast)")
   const int32_t last = (int32_t)length - 1;
-  for (int32_t j = 0; j <= last; j++) scores[j] = scores[j] * scale + slope * (float)(j - last);
-  float largest = scores[0];
+  const long whole = length / WIDTH * WIDTH;
+  wide_integers position;
+  for (int i = 0; i < WIDTH; i++) position[i] = i - last;
+  wide largest_of;
+  for (int i = 0; i < WIDTH; i++) largest_of[i] = -INFINITY;
+  float largest = -INFINITY;
+  for (long j = 0; j < whole; j += WIDTH) {
+    wide s;
+    load_f32(&s, scores + j);
+    s = s * scale + slope * __builtin_convertvector(position, wide);
+    memcpy(scores + j, &s, sizeof s);
+    largest_of = __builtin_elementwise_max(largest_of, s);
+    position += WIDTH;
+  }
+  for (long j = whole; j < length; j++) {
+    scores[j] = scores[j] * scale + slope * (float)((int32_t)j - last);
+    largest = scores[j] > largest ? scores[j] : largest;
+  }
+  for (int i = 0; i < WIDTH; i++) largest = largest_of[i] > largest ? largest_of[i] : largest;
+  wide sums = {0};
+  for (long j = 0; j < whole; j += WIDTH) {
+    wide s;
+    load_f32(&s, scores + j);
+    s -= largest;
+    wide_exp(&s);
+    memcpy(scores + j, &s, sizeof s);
+    sums += s;
+  }
   float sum = 0;
-  {
-    BLOOM_REORDER
-    for (long j = 1; j < length; j++) largest = scores[j] > largest ? scores[j] : largest;
+  for (long j = whole; j < length; j++) {
+    scores[j] = bloom_exp(scores[j] - largest);
+    sum += scores[j];
   }
-  for (long j = 0; j < length; j++) scores[j] = bloom_exp(scores[j] - largest);
-  {
-    BLOOM_REORDER
-    for (long j = 0; j < length; j++) sum += scores[j];
-  }
-  const float inverse = 1.0f / sum;
-  for (long j = 0; j < length; j++) scores[j] *= inverse;
+  for (int i = 0; i < WIDTH; i++) sum += sums[i];
+  return 1.0f / sum;
 }
 
 // scores[j] = query . keys[j], eight keys at a time.
@@ -98,8 +138,9 @@ static void attend(
     const float *query, const float *keys, const float *values, long length, long d,
     float scale, float slope, float *scores, float *y) {
   score(query, keys, length, d, scores);
-  soften(scores, length, scale, slope);
+  const float inverse = soften(scores, length, scale, slope);
   gather(scores, values, length, d, y);
+  for (long c = 0; c < d; c++) y[c] *= inverse;
 }
 
 static void causal_softmax(
@@ -107,7 +148,8 @@ static void causal_softmax(
   for (long r = 0; r < rows; r++) {
     float *row = scores + r * length;
     const long visible = first + r + 1 < length ? first + r + 1 : length;
-    soften(row, visible, scale, slope);
+    const float inverse = soften(row, visible, scale, slope);
+    for (long j = 0; j < visible; j++) row[j] *= inverse;
     for (long j = visible; j < length; j++) row[j] = 0;
   }
 }

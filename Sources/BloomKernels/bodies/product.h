@@ -24,7 +24,7 @@ INLINE void NAMED(block, TYPE)(
     }
     UNROLL for (int part = 0; part < LINE / WIDTH; part++) {
       const long at = c + part * WIDTH;
-      wide weights[4];
+      wide weights[8];
       UNROLL for (int r = 0; r < R; r++) LOAD(&weights[r], w + r * apart + at);
       UNROLL for (int v = 0; v < V; v++) {
         wide activations;
@@ -70,9 +70,23 @@ INLINE void NAMED(rows, TYPE)(
   }
 }
 
-// One vector: four rows at a time.
+// One vector: four rows at a time, or eight short ones that follow one another: a model of short
+// rows lies in a cache, and adding up the sums is what costs.
 static void NAMED(vector, TYPE)(
     const STORED *w, long rows, long columns, const float *x, const float *bias, float *y) {
+  if (columns <= 512) {
+    const long whole = rows & ~7L;
+    for (long r = 0; r < whole; r += 8) {
+      NAMED(rows, TYPE)(
+          8, 1, 1, w + r * columns, 1, columns, x, 0, 0, bias != NULL ? bias + r : NULL, y + r,
+          0);
+    }
+    for (long r = whole; r < rows; r++) {
+      NAMED(rows, TYPE)(
+          1, 1, 1, w + r * columns, 0, columns, x, 0, 0, bias != NULL ? bias + r : NULL, y + r, 0);
+    }
+    return;
+  }
   const long apart = rows / 4;
   for (long r = 0; r < apart; r++) {
     NAMED(rows, TYPE)(

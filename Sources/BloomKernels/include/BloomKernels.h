@@ -24,7 +24,8 @@ typedef enum bloom_instructions {
   BLOOM_AVX512 = 2,    // F, BW, CD, DQ and VL
 } bloom_instructions;
 
-// The name of the instruction set that the kernels use on this processor: the best it has.
+// The instruction set that the kernels use on this processor, the best it has, and its name.
+bloom_instructions bloom_best_instructions(void);
 const char *bloom_instruction_set(void);
 
 // Tells the processor that the calling thread is waiting in a loop.
@@ -68,7 +69,8 @@ float bloom_exponentials(float *x, long count, float largest, float inverseTempe
 // ---- Attention -----------------------------------------------------------------------------
 
 // One query against `length` keys, the last of which is the query's own position:
-// y = softmax(scale * q.k[j] + slope * j) v. keys and values are [length, d]; scores holds `length`.
+// y = softmax(scale * q.k[j] + slope * j) v. keys and values are [length, d]; scores is scratch for
+// `length`.
 void bloom_attend(
     const float *query, const float *keys, const float *values, long length, long d,
     float scale, float slope, float *scores, float *y);

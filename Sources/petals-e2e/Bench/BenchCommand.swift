@@ -7,6 +7,7 @@ struct BenchCommand: AsyncParsableCommand {
   /// What can be measured.
   enum Subject: String, CaseIterable, ExpressibleByArgument {
     case inference
+    case nodes
     case chain
     case oracle
     case fixtures
@@ -17,14 +18,17 @@ struct BenchCommand: AsyncParsableCommand {
     abstract: "Measure inference, chain, oracle, and how fast the parts start.",
     discussion: """
       EXAMPLE
-        petals-e2e bench --only inference --model bloom-560m
+        petals-e2e bench --only inference --model bloom-560m --dtype f16 --dtype q8
       """)
 
   @Option(help: "Measure only: \(Subject.allCases.map(\.rawValue).joined(separator: ", ")).")
   var only: Subject?
 
-  @Option(help: "The model for inference: a folder, tiny, or bloom-560m.")
+  @Option(help: "The model for inference and nodes: a folder, tiny, or bloom-560m.")
   var model = "bloom-560m"
+
+  @Option(help: "How a made model's weights are stored: f32, f16, bf16 or q8; may be repeated.")
+  var dtype: [WeightType] = []
 
   @Option(help: "How often each figure is taken; the table shows the median.")
   var runs = 5
@@ -33,6 +37,9 @@ struct BenchCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard runs >= 1 else { throw ValidationError("--runs must be at least 1") }
+    guard dtype.count <= 1 || ModelSource(model).isMade else {
+      throw ValidationError("--dtype is for tiny and bloom-560m; a folder has its own")
+    }
   }
 
   func run() async throws {
@@ -53,11 +60,24 @@ struct BenchCommand: AsyncParsableCommand {
     }
   }
 
+  private func overModels(_ rows: (String) async throws -> [BenchRow]) async throws -> [BenchRow] {
+    var result: [BenchRow] = []
+    for dtype in dtype.isEmpty ? [.f16] : dtype {
+      let path = try ModelSource(model).folder(dtype: dtype.elementType, quiet: output.quiet).path
+      result += try await rows(path)
+    }
+    return result
+  }
+
   private func measure(_ subject: Subject) async throws -> [BenchRow] {
     switch subject {
     case .inference:
-      let path = try ModelSource(model).folder(quiet: output.quiet).path
-      return try await InferenceBench(path: path, runs: runs).rows()
+      return try await overModels { try await InferenceBench(path: $0, runs: runs).rows() }
+    case .nodes:
+      return try await overModels { path in
+        try await NodeBench(path: path, runs: runs).rows()
+          + RecoveryBench(path: path, runs: runs).rows()
+      }
     case .chain: return try await ChainBench(runs: runs).rows()
     case .oracle: return try await OracleBench(runs: runs).rows()
     case .fixtures: return try await FixtureBench(runs: runs).rows()

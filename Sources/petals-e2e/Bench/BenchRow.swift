@@ -32,11 +32,11 @@ struct BenchRow: Sendable {
 
   /// One line of the table.
   var line: String {
-    let name = name.padding(toLength: 46, withPad: " ", startingAt: 0)
+    let name = name.padding(toLength: 58, withPad: " ", startingAt: 0)
     let spread =
       values.count > 1 ? "  (\(Self.text(values[0])) – \(Self.text(values[values.count - 1])))" : ""
-    return "\(group.padding(toLength: 10, withPad: " ", startingAt: 0)) \(name) "
-      + "\(Self.text(median)) \(unit)\(spread)"
+    let figure = unit.isEmpty ? Self.text(median) : "\(Self.text(median)) \(unit)"
+    return "\(group.padding(toLength: 10, withPad: " ", startingAt: 0)) \(name) \(figure)\(spread)"
   }
 
   /// Three digits say what a measurement can say.

@@ -1,3 +1,4 @@
+import Bloom
 import Foundation
 import PlumiseWire
 
@@ -5,15 +6,14 @@ import PlumiseWire
 struct Machine: Sendable {
   let processor: String
   let cores: Int
-  let blasThreads: String
-  let blasCoreType: String
+  let kernels: String
+  let threads: Int
+  let blas: String
 
   static var current: Machine {
-    let environment = ProcessInfo.processInfo.environment
-    return Machine(
+    Machine(
       processor: processorName, cores: ProcessInfo.processInfo.activeProcessorCount,
-      blasThreads: environment["OPENBLAS_NUM_THREADS"] ?? "its own choice",
-      blasCoreType: environment["OPENBLAS_CORETYPE"] ?? "as detected")
+      kernels: Arithmetic.instructionSet, threads: Arithmetic.threads, blas: Arithmetic.blas)
   }
 
   static var isDebugBuild: Bool {
@@ -25,13 +25,13 @@ struct Machine: Sendable {
   }
 
   var line: String {
-    "\(processor), \(cores) cores; OpenBLAS threads: \(blasThreads), core type: \(blasCoreType)"
+    "\(processor), \(cores) cores; \(threads) threads, kernels: \(kernels), BLAS: \(blas)"
   }
 
   var json: JSON {
     [
       "processor": .string(processor), "cores": .integer(cores),
-      "openblas_threads": .string(blasThreads), "openblas_core_type": .string(blasCoreType),
+      "threads": .integer(threads), "kernels": .string(kernels), "blas": .string(blas),
       "debug_build": .bool(Self.isDebugBuild),
     ]
   }
@@ -55,9 +55,14 @@ struct Machine: Sendable {
     status("RssAnon").map { $0 / 1024 }
   }
 
-  /// A size of /proc/self/status, in KiB.
-  private static func status(_ name: String) -> Double? {
-    field("/proc/self/status", name)?.split(separator: " ").first.flatMap { Double($0) }
+  /// Mebibytes that another process holds in memory (Linux); nil elsewhere.
+  static func residentMebibytes(of process: Int32) -> Double? {
+    status("VmRSS", of: "\(process)").map { $0 / 1024 }
+  }
+
+  /// A size of /proc/self/status, or another process's, in KiB.
+  private static func status(_ name: String, of process: String = "self") -> Double? {
+    field("/proc/\(process)/status", name)?.split(separator: " ").first.flatMap { Double($0) }
   }
 
   private static var processorName: String {

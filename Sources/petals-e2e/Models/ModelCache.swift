@@ -18,7 +18,9 @@ struct ModelCache: Sendable {
   }
 
   /// What a synthesised model is cached under; the version changes with the recipe.
-  private static func name(_ shape: SyntheticShape) -> String { "\(shape.rawValue)-f16-seed0-v1" }
+  private static func name(_ shape: SyntheticShape, _ dtype: ElementType) -> String {
+    "\(shape.rawValue)-\(dtype.rawValue.lowercased())-seed0-v1"
+  }
 
   /// The folder of a model, which is made first if it is not there.
   ///
@@ -27,22 +29,23 @@ struct ModelCache: Sendable {
   /// - Parameter progress: how far the making is, 0 to 1; not called when there is nothing to make.
   /// - Returns: the folder, and whether it had to be made.
   func folder(
-    for shape: SyntheticShape, progress: (Double) -> Void
+    for shape: SyntheticShape, dtype: ElementType = .f16, progress: (Double) -> Void
   ) throws -> (path: String, isNew: Bool) {
     let files = FileManager.default
-    let place = root.appending(path: Self.name(shape), directoryHint: .isDirectory)
+    let name = Self.name(shape, dtype)
+    let place = root.appending(path: name, directoryHint: .isDirectory)
     if files.fileExists(atPath: place.path) { return (place.path, false) }
     do {
       try files.createDirectory(at: root, withIntermediateDirectories: true)
       removeAbandoned()
       let draft = root.appending(
-        path: "\(Self.name(shape)).partial-\(getpid())", directoryHint: .isDirectory)
+        path: "\(name).partial-\(getpid())", directoryHint: .isDirectory)
       defer {
         // After the move there is nothing left to remove.
         try? files.removeItem(at: draft)
       }
       try ModelSynthesizer.synthesize(
-        shape: shape, dtype: .f16, seed: 0, into: draft, progress: { progress($0.fraction) })
+        shape: shape, dtype: dtype, seed: 0, into: draft, progress: { progress($0.fraction) })
       if rename(draft.path, place.path) != 0 && !files.fileExists(atPath: place.path) {
         throw CommandFailure.failed(String(cString: strerror(errno)))
       }

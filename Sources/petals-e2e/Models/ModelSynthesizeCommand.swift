@@ -15,7 +15,7 @@ struct ModelSynthesizeCommand: AsyncParsableCommand {
   @Option(help: "The sizes: \(SyntheticShape.allCases.map(\.rawValue).joined(separator: ", ")).")
   var shape: SyntheticShape
 
-  @Option(help: "How weights are stored: f32, f16 or bf16.")
+  @Option(help: "How weights are stored: f32, f16, bf16 or q8 (8-bit integers with scales).")
   var dtype: WeightType = .f16
 
   @Option(help: "Where chance begins; the same seed gives the same bytes.")
@@ -33,12 +33,10 @@ struct ModelSynthesizeCommand: AsyncParsableCommand {
     }
     let bar = ProgressBar("synthesizing \(shape.rawValue)", quiet: output.quiet)
     defer { bar.finish() }
-    do {
+    try await ModelFolder.write(to: out) { [shape, dtype, seed] in
       try ModelSynthesizer.synthesize(
         shape: shape, dtype: dtype.elementType, seed: seed, into: folder,
         progress: { bar.update($0.fraction) })
-    } catch {
-      throw CommandFailure.wrongInput("cannot write a model to \(out): \(error)")
     }
     bar.finish()
     let checkpoint = try ModelFolder.checkpoint(out)
@@ -52,12 +50,14 @@ enum WeightType: String, CaseIterable, ExpressibleByArgument {
   case f32
   case f16
   case bf16
+  case q8
 
   var elementType: ElementType {
     switch self {
     case .f32: .f32
     case .f16: .f16
     case .bf16: .bf16
+    case .q8: .q8
     }
   }
 }

@@ -1,0 +1,95 @@
+import Bloom
+import Foundation
+import PetalsNode
+import Subprocess
+
+/// What nodes cost that are processes of their own.
+struct NodeBench: Sendable {
+  private static let newTokens = 32
+
+  let path: String
+  let runs: Int
+
+  func rows() async throws -> [BenchRow] {
+    let checkpoint = try ModelFolder.checkpoint(path)
+    let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
+    var rows = [row("\(name): process start to first token", "ms", try await starts(checkpoint))]
+    let processes = NetworkProcesses()
+    do {
+      rows += try await throughTwo(checkpoint, name, processes)
+      await processes.stop(processes.all)
+    } catch {
+      await processes.stop(processes.all)
+      throw error
+    }
+    return rows
+  }
+
+  /// Whole lives of a process that generates one token.
+  private func starts(_ checkpoint: Checkpoint) async throws -> [Double] {
+    var times: [Double] = []
+    let clock = ContinuousClock()
+    for _ in 0..<runs {
+      let began = clock.now
+      let result = try await Subprocess.run(
+        .path(.init(Executable.current)),
+        arguments: [
+          "generate", "--model", path, "--token-ids", "5", "--max-new-tokens", "1", "--json",
+        ], environment: BLASEnvironment.forChildren, input: .none, output: .discarded,
+        error: .string(limit: 1 << 16))
+      guard result.terminationStatus == .exited(0) else {
+        throw CommandFailure.failed("generate ended badly: \(result.standardError)")
+      }
+      times.append((clock.now - began) / .milliseconds(1))
+    }
+    return times
+  }
+
+  private func throughTwo(
+    _ checkpoint: Checkpoint, _ name: String, _ processes: NetworkProcesses
+  ) async throws -> [BenchRow] {
+    let halves = try LayerRange.split(layerCount: checkpoint.configuration.layerCount, into: 2)
+    let children = halves.map { blocks in
+      processes.start(
+        "node of blocks \(blocks)",
+        ["node", "--model", path, "--blocks", "\(blocks)", "--port", "0"])
+    }
+    let peers = try await children.concurrently {
+      try PeerAddress(parsing: try await $0.url(of: .node).replacing("grpc://", with: ""))
+    }
+    let generator = LocalGenerator(checkpoint)
+    let prompt = (0..<8).map { Int32(4 + $0 * 3) }
+    var remote: [Double] = []
+    var local: [Double] = []
+    for run in 0...runs {
+      let request = Bloom.GenerationRequest(prompt: prompt, maxNewTokens: Self.newTokens)
+      let far = try await RemoteGeneration.run(
+        request, text: nil, checkpoint, nil, peers: peers)
+      let near = try await generator.generate(request)
+      guard far.generatedIDs == near.ids else {
+        throw CommandFailure.failed("two nodes gave other tokens than one process")
+      }
+      // The first run reads the file, and opens connections.
+      if run > 0 {
+        remote.append(far.tokensPerSecond)
+        local.append(near.tokensPerSecond)
+      }
+    }
+    var rows = [
+      row("\(name): decode through two nodes", "tokens/s", remote),
+      row("\(name): … as a share of one process", "", zip(remote, local).map { $0 / $1 }),
+      row(
+        "\(name): cost of a hop", "µs",
+        zip(remote, local).map { (1 / $0 - 1 / $1) / Double(halves.count) * 1e6 }),
+    ]
+    if let resident = children.first?.processID.flatMap(Machine.residentMebibytes(of:)) {
+      rows.append(
+        row("\(name): memory of a node of \(halves[0].count) blocks", "MiB", [resident]))
+    }
+    return rows
+  }
+
+  private func row(_ name: String, _ unit: String, _ values: [Double]) -> BenchRow {
+    BenchRow("nodes", name, unit, values)
+  }
+}

@@ -1,0 +1,137 @@
+import Bloom
+import Foundation
+import TestVectors
+import Testing
+
+/// Checkpoints with 8-bit weights, beside the checkpoints that they were made from.
+@Suite("Models of 8-bit weights")
+struct QuantizedModelTests {
+  /// How far any logit may lie from that of the float weights, relative to the largest one.
+  static let tolerance: Float = 0.06
+  /// How far all together may, relative to their own size: root of the mean square by the same.
+  static let meanTolerance = 0.03
+
+  private func quantized<Result>(
+    _ source: Checkpoint, _ body: (Checkpoint) async throws -> Result
+  ) async throws -> Result {
+    try await withTemporaryFolder { folder in
+      let target = folder.appending(path: "q8")
+      try ModelQuantizer.quantize(source, into: target)
+      return try await body(Checkpoint(directory: target))
+    }
+  }
+
+  /// The tiny model in a folder of its own: what is quantized must still be there.
+  private func quantizedTiny<Result>(
+    _ body: (Checkpoint) async throws -> Result
+  ) async throws -> Result {
+    try await withTemporaryFolder { folder in
+      let source = folder.appending(path: "source")
+      try ModelSynthesizer.synthesize(shape: .tiny, dtype: .f16, into: source)
+      return try await quantized(Checkpoint(directory: source), body)
+    }
+  }
+
+  private func logits(_ checkpoint: Checkpoint, _ ids: [Int32]) async throws -> [Float] {
+    let shard = try Shard(
+      checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+    let states = try await shard.forward(Embedding(checkpoint)(ids))
+    return try await LanguageModelHead(checkpoint).logits(states).values
+  }
+
+  @Test(
+    "Logits lie near those of the float weights", arguments: TestVectors.Model.allCases, [1, 5, 40])
+  func logits(_ model: TestVectors.Model, _ length: Int) async throws {
+    let source = try GoldenModel.of(model).checkpoint
+    let size = source.configuration.vocabularySize
+    let ids = (0..<length).map { Int32(($0 * 37 + 5) % size) }
+    let expected = try await logits(source, ids)
+    try await quantized(source) { checkpoint in
+      #expect(checkpoint.elementType == .q8)
+      let found = try await logits(checkpoint, ids)
+      expectClose(found, expected, tolerance: Self.tolerance, "\(model.rawValue)")
+      #expect(found != expected)
+      let error = zip(found, expected).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) }
+      let size = expected.reduce(0.0) { $0 + pow(Double($1), 2) }
+      #expect((error / size).squareRoot() <= Self.meanTolerance)
+    }
+  }
+
+  @Test("One token at a time, a batch and a whole prompt agree")
+  func ways() async throws {
+    try await quantizedTiny { checkpoint in
+      let shard = try Shard(checkpoint, layers: LayerRange(0..<6, of: 24))
+      let states = try Embedding(checkpoint)(TinyModel.prompt(40))
+      let cache = shard.makeCache(maximumLength: 40)
+      var single: [Float] = []
+      for token in 0..<40 {
+        single += try await shard.forward(states.slice(token..<token + 1), cache: cache).values
+      }
+      let whole = try await shard.forward(states).values
+      // A whole prompt converts weights, single tokens round their vectors to 16 bits.
+      expectClose(single, whole, tolerance: 2e-4, "token by token")
+      let few = shard.makeCache(maximumLength: 40)
+      var batched: [Float] = []
+      for first in stride(from: 0, to: 40, by: 5) {
+        batched += try await shard.forward(states.slice(first..<first + 5), cache: few).values
+      }
+      expectClose(batched, single, tolerance: 2e-5, "five at a time")
+    }
+  }
+
+  @Test("Gradients lie near those of the float weights")
+  func gradient() async throws {
+    let source = try GoldenModel.of(.tinyF16).checkpoint
+    let input = try Embedding(source)([7, 8, 9, 10, 11, 12])
+    let output = try Embedding(source)([13, 14, 15, 16, 17, 18])
+    let layers = try LayerRange(1..<3, of: source.configuration.layerCount)
+    let expected = try await Shard(source, layers: layers)
+      .backward(input: input, outputGradient: output)
+    try await quantized(source) { checkpoint in
+      let found = try await Shard(checkpoint, layers: layers)
+        .backward(input: input, outputGradient: output)
+      expectClose(found.values, expected.values, tolerance: Self.tolerance, "gradient")
+    }
+  }
+
+  @Test("A synthesized model has the same weights as the quantized float32 model of its seed")
+  func synthesized() async throws {
+    try await withTemporaryFolder { folder in
+      let floats = folder.appending(path: "f32")
+      let made = folder.appending(path: "made")
+      try ModelSynthesizer.synthesize(shape: .tiny, dtype: .f32, seed: 3, into: floats)
+      try ModelSynthesizer.synthesize(shape: .tiny, dtype: .q8, seed: 3, into: made)
+      let expected = try Checkpoint(directory: made)
+      try await quantized(Checkpoint(directory: floats)) { checkpoint in
+        #expect(checkpoint.fingerprint == expected.fingerprint)
+        let bytes = try [checkpoint, expected].map {
+          try Data(contentsOf: $0.directory.appending(path: "model.safetensors"))
+        }
+        #expect(bytes[0] == bytes[1])
+      }
+    }
+  }
+
+  @Test("A checkpoint whose configuration is gone is refused by name")
+  func gone() async throws {
+    try await withTemporaryFolder { folder in
+      let error = try #require(throws: CheckpointError.self) {
+        try ModelQuantizer.quantize(TinyModel.checkpoint(), into: folder.appending(path: "q8"))
+      }
+      #expect("\(error)".contains("config.json: cannot be read"))
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      #expect(left.isEmpty)
+    }
+  }
+
+  @Test("A model that is quantized already stays as it is")
+  func twice() async throws {
+    try await quantizedTiny { once in
+      let first = try await CheckpointReport(once)
+      try await quantized(once) { twice in
+        let second = try await CheckpointReport(twice)
+        #expect(second.tensors == first.tensors)
+      }
+    }
+  }
+}
