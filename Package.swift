@@ -33,11 +33,12 @@ extension Target.Dependency {
   static let grpcNIO = product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
   static let grpcProtobuf = product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
   static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
-  static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
   static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
   static let logging = product(name: "Logging", package: "swift-log")
+  static let metrics = product(name: "Metrics", package: "swift-metrics")
   static let nioCore = product(name: "NIOCore", package: "swift-nio")
   static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+  static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
   static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
   static let serviceLifecycle = product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -62,7 +63,9 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
@@ -95,11 +98,11 @@ let package = Package(
     room(
       "PipelineRPC", knows: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
       exclude: ["Protos", "generate.sh"]),
-    room("InferenceMetrics", knows: ["PlumiseWire"]),
+    room("InferenceMetrics", knows: ["PlumiseWire", .metrics]),
     room(
       "EthereumClient",
       knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
-    room("MockServing", knows: [.hummingbirdCore, .httpTypes, .logging, .nioCore, .nioPosix]),
+    room("MockServing", knows: [.httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
 
     // Floor 3: the parts themselves.
     room(
@@ -113,7 +116,7 @@ let package = Package(
       "OracleReporter",
       knows: [
         "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", .asyncHTTPClient, .logging,
-        .nioCore, .serviceLifecycle,
+        .nioCore, .nioSSL, .serviceLifecycle,
       ]),
     room(
       "ChainAgent",
@@ -123,13 +126,13 @@ let package = Package(
     room(
       "MockOracle",
       knows: [
-        "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", .hummingbird,
-        .httpTypes, .grdb, .logging, .nioCore,
+        "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", .httpTypes,
+        .grdb, .logging, .nioCore,
       ]),
     room(
       "MockWeb3",
       knows: [
-        "MockServing", "PlumiseWire", "EthereumPrimitives", .hummingbird, .httpTypes, .logging,
+        "MockServing", "PlumiseWire", "EthereumPrimitives", .httpTypes, .logging,
         .nioCore,
       ]),
 
@@ -146,7 +149,8 @@ let package = Package(
       dependencies: [
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", .argumentParser, .asyncHTTPClient, .crypto, .logging, .nioCore, .subprocess,
+        "MockServing", .argumentParser, .asyncHTTPClient, .crypto, .logging, .nioCore, .nioPosix,
+        .subprocess,
       ],
       swiftSettings: settings),
 
@@ -176,7 +180,8 @@ let package = Package(
       of: [
         "MockOracle", "OracleReporter", "InferenceMetrics", "MockServing", "MockWeb3",
         "PlumiseWire", "EthereumClient", "EthereumPrimitives", "PlumiseTesting", "TestVectors",
-        .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioPosix, .serviceLifecycle,
+        .asyncHTTPClient, .httpTypes, .logging, .metrics, .nioCore, .nioHTTP1, .nioPosix, .nioSSL,
+        .serviceLifecycle,
       ]),
     tests(
       "ChainTests",
@@ -194,7 +199,8 @@ let package = Package(
     tests(
       "CommandTests",
       of: [
-        "petals-e2e", "MockServing", "PlumiseWire", "TestVectors", .crypto, .httpTypes, .subprocess,
+        "petals-e2e", "EthereumPrimitives", "MockServing", "PlumiseWire", "TestVectors",
+        .asyncHTTPClient, .crypto, .httpTypes, .nioCore, .subprocess,
       ]),
   ]
 )

@@ -55,8 +55,8 @@ ONLY = {
     "GRPCNIOTransportHTTP2": {"PetalsNode", "PetalsNodeTests"},
     "GRPCProtobuf": {"PipelineRPC", "PetalsNode"},
     "SwiftProtobuf": {"PipelineRPC"},
-    "Hummingbird": {"MockServing", "PetalsNode", "MockOracle", "MockWeb3"},
-    "HummingbirdCore": {"MockServing", "PetalsNode"},
+    "Hummingbird": set(),
+    "HummingbirdCore": {"PetalsNode"},
     "AsyncHTTPClient": {
         "EthereumClient", "OracleReporter", "PlumiseTesting", "petals-e2e", "tests",
     },

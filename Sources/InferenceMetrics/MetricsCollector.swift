@@ -16,11 +16,16 @@ public final class MetricsCollector: Sendable {
   private let elapsed: @Sendable () -> Duration
 
   /// The proofs that wait to be reported.
-  public let proofs = ProofBuffer()
+  public let proofs: ProofBuffer
 
   /// Makes a collector whose uptime starts now.
-  /// - Parameter clock: what the uptime is measured on.
-  public init(clock: any Clock<Duration> = ContinuousClock()) {
+  /// - Parameters:
+  ///   - clock: what the uptime is measured on.
+  ///   - proofs: where proofs wait; in memory unless said otherwise.
+  public init(
+    clock: any Clock<Duration> = ContinuousClock(), proofs: ProofBuffer = ProofBuffer()
+  ) {
+    self.proofs = proofs
     elapsed = Self.stopwatch(clock)
   }
 

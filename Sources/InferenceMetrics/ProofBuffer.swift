@@ -1,7 +1,11 @@
+public import Foundation
 public import PlumiseWire
 import Synchronization
 
 /// Proofs on their way to the oracle: each stays until a report that carried it was accepted.
+///
+/// They live in memory, and in a file as well where one is named: then a process that starts again
+/// has every proof that was not accepted.
 public final class ProofBuffer: Sendable {
   /// The oldest proofs of a buffer, as one report carries them.
   public struct Batch: Sendable, Hashable {
@@ -14,23 +18,74 @@ public final class ProofBuffer: Sendable {
     public var isEmpty: Bool { proofs.isEmpty }
   }
 
-  private struct State {
+  private struct State: Sendable {
     var proofs: [InferenceProof] = []
     /// How many proofs were acknowledged before the first one that is kept.
     var acknowledged = 0
     var listeners: [UInt64: AsyncStream<InferenceProof>.Continuation] = [:]
     var nextListener: UInt64 = 0
+    var spool: ProofSpool?
+    var lastTimestamp: Int64 = 0
+    var spoolFailure: String?
+
+    /// Writes to the file, if there is one; one that cannot be written any more is given up, and the
+    /// proofs stay in memory.
+    mutating func spool(_ write: (inout ProofSpool) throws -> Void) {
+      guard var file = spool else { return }
+      do {
+        try write(&file)
+        spool = file
+      } catch {
+        spoolFailure = String(describing: error)
+        spool = nil
+      }
+    }
   }
 
   private let state = Mutex(State())
 
-  /// Makes an empty buffer.
+  /// Makes an empty buffer in memory.
   public init() {}
+
+  /// Makes a buffer that is kept in a file as well, with the proofs that wait there.
+  ///
+  /// What is in the file outlives the process; a machine that loses its power may lose the last
+  /// moments of it.
+  /// - Parameter file: a file that this process alone uses; made when it is missing.
+  /// - Throws: ``ProofSpoolError`` when the file cannot be used.
+  public init(spool file: URL) throws(ProofSpoolError) {
+    let (spool, held) = try ProofSpool.open(file)
+    state.withLock { state in
+      state.spool = spool
+      state.proofs = held.proofs
+      state.lastTimestamp = held.lastTimestamp
+    }
+  }
+
+  /// Whether the proofs are kept in a file as well.
+  public var isSpooled: Bool { state.withLock { $0.spool != nil } }
+
+  /// Why the file is written no more, when that is so.
+  public var spoolFailure: String? { state.withLock { $0.spoolFailure } }
+
+  /// The timestamp of the last report, in unix seconds; 0 before the first.
+  ///
+  /// With a file it outlives the process.
+  public var lastTimestamp: Int64 { state.withLock { $0.lastTimestamp } }
+
+  /// Notes the timestamp of a report before it is sent.
+  public func note(timestamp: Int64) {
+    state.withLock { state in
+      state.lastTimestamp = max(state.lastTimestamp, timestamp)
+      state.spool { try $0.note(timestamp: timestamp) }
+    }
+  }
 
   /// Adds a proof at the end.
   public func append(_ proof: InferenceProof) {
     state.withLock { state in
       state.proofs.append(proof)
+      state.spool { try $0.append(proof) }
       for listener in state.listeners.values { listener.yield(proof) }
     }
   }
@@ -71,8 +126,11 @@ public final class ProofBuffer: Sendable {
   public func acknowledge(_ batch: Batch) {
     state.withLock { state in
       let count = max(0, min(batch.end - state.acknowledged, state.proofs.count))
+      guard count > 0 else { return }
       state.proofs.removeFirst(count)
       state.acknowledged += count
+      let rest = state.proofs
+      state.spool { try $0.acknowledge(count, leaving: rest) }
     }
   }
 }

@@ -4,7 +4,7 @@ import PlumiseWire
 /// Reads the fields of a body one by one and remembers everything that is wrong with them.
 ///
 /// The rules are those of the documented dialect (WIRE §2.1): numbers are ≥ 0, and whole except
-/// where a fraction is allowed.
+/// where a fraction is allowed. A path is only spelled out where there is a fault.
 struct FieldReader {
   private(set) var faults: [FieldFault] = []
 
@@ -12,70 +12,64 @@ struct FieldReader {
     faults.append(FieldFault(path: path, message: message))
   }
 
-  /// The value of a field that must be there.
-  mutating func required(_ key: String, of object: JSONObject, at path: String) -> JSON? {
-    if let value = object[key] { return value }
-    fault(path, "field required")
-    return nil
-  }
-
-  mutating func object(_ value: JSON, at path: String) -> JSONObject? {
+  mutating func object(_ value: JSON, at path: @autoclosure () -> String) -> JSONObject? {
     if let object = value.objectValue { return object }
-    fault(path, "must be an object")
+    fault(path(), "must be an object")
     return nil
   }
 
-  mutating func string(_ value: JSON, at path: String) -> String? {
+  mutating func string(_ value: JSON, at path: @autoclosure () -> String) -> String? {
     if let text = value.stringValue { return text }
-    fault(path, "must be a string")
+    fault(path(), "must be a string")
     return nil
   }
 
-  mutating func count(_ value: JSON, at path: String) -> Int64? {
+  mutating func count(_ value: JSON, at path: @autoclosure () -> String) -> Int64? {
     guard let number = value.numberValue, number.isInteger else {
-      fault(path, "must be an integer")
+      fault(path(), "must be an integer")
       return nil
     }
-    guard !number.text.hasPrefix("-") || number.integer == 0 else {
-      fault(path, "must be greater than or equal to 0")
+    let integer = number.integer
+    guard !number.text.utf8.starts(with: [UInt8(ascii: "-")]) || integer == 0 else {
+      fault(path(), "must be greater than or equal to 0")
       return nil
     }
-    guard let integer = number.integer else {
-      fault(path, "must be less than or equal to \(Int64.max)")
+    guard let integer else {
+      fault(path(), "must be less than or equal to \(Int64.max)")
       return nil
     }
     return integer
   }
 
-  mutating func measure(_ value: JSON, at path: String) -> Double? {
+  mutating func measure(_ value: JSON, at path: @autoclosure () -> String) -> Double? {
     guard let number = value.doubleValue else {
-      fault(path, "must be a number")
+      fault(path(), "must be a number")
       return nil
     }
     guard number.isFinite else {
-      fault(path, "must be a finite number")
+      fault(path(), "must be a finite number")
       return nil
     }
     guard number >= 0 else {
-      fault(path, "must be greater than or equal to 0")
+      fault(path(), "must be greater than or equal to 0")
       return nil
     }
     return number
   }
 
-  mutating func address(_ value: JSON, at path: String) -> Address? {
-    guard let text = string(value, at: path) else { return nil }
+  mutating func address(_ value: JSON, at path: @autoclosure () -> String) -> Address? {
+    guard let text = string(value, at: path()) else { return nil }
     // What fails to parse is refused with the same words, whatever the reason.
     if let address = try? Address(text) { return address }
-    fault(path, "must be an Ethereum address: 0x and 40 hexadecimal digits")
+    fault(path(), "must be an Ethereum address: 0x and 40 hexadecimal digits")
     return nil
   }
 
-  mutating func hash(_ value: JSON, at path: String) -> Hash32? {
-    guard let text = string(value, at: path) else { return nil }
+  mutating func hash(_ value: JSON, at path: @autoclosure () -> String) -> Hash32? {
+    guard let text = string(value, at: path()) else { return nil }
     // What fails to parse is refused with the same words, whatever the reason.
     if let hash = try? Hash32(text) { return hash }
-    fault(path, "must be a hash: 0x and 64 hexadecimal digits")
+    fault(path(), "must be a hash: 0x and 64 hexadecimal digits")
     return nil
   }
 }

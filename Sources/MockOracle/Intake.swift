@@ -14,6 +14,7 @@ extension MockOracle {
       let body = try DocumentedBody(request.body)
       agent = body.agent
       try body.verify()
+      try checkRate(of: body.agent)
       try await checkRegistration(of: body.agent)
       let now = configuration.clock.seconds
       try checkAge(body.timestamp, now: now)
@@ -49,6 +50,7 @@ extension MockOracle {
       } else {
         try checkWindow(body.timestamp, now: now)
         try verifySignature(body.signature, of: body.signedText, by: body.agent)
+        try checkRate(of: body.agent)
       }
       try await checkRegistration(of: body.agent)
       if let last = agent.flatMap({ self.agent($0)?.lastTimestamp }),
@@ -74,6 +76,14 @@ extension MockOracle {
     guard request.body.count <= dialect.longestBody else {
       throw .tooLarge(limit: dialect.longestBody)
     }
+  }
+
+  /// Only who has signed takes from an agent's share.
+  private func checkRate(of agent: Address) throws(Refusal) {
+    guard let limiter, let seconds = limiter.take(agent, at: configuration.clock.now()) else {
+      return
+    }
+    throw .tooManyReports(agent, retryAfter: seconds)
   }
 
   func checkRegistration(of agent: Address) async throws(Refusal) {
@@ -158,8 +168,10 @@ extension DeployedBody {
 }
 
 extension WebRequest {
-  /// The `x-api-key` header: what the deployed dialect takes in place of a signature.
+  /// The `x-api-key` header: what the deployed dialect takes in place of a signature; an empty one
+  /// is none.
   fileprivate var apiKey: String? {
-    headers.first { $0.name.canonicalName == "x-api-key" }?.value
+    let value = headers.first { $0.name.canonicalName == "x-api-key" }?.value
+    return value?.isEmpty == true ? nil : value
   }
 }

@@ -15,7 +15,8 @@ extension MockOracle {
     let server = ServerConfiguration(
       host: host, port: port,
       maximumBodyBytes: configuration.dialects.map(\.longestBody).max() ?? 1 << 20,
-      oversizedBody: .handOver, serviceName: "oracle", logger: configuration.logger)
+      oversizedBody: .handOver, serviceName: "oracle", limits: configuration.limits,
+      runsOnEventLoops: true, logger: configuration.logger)
     return try await withWebServer(
       server, faults: faults, respond: { await self.respond(to: $0) }
     ) { address in

@@ -1,4 +1,5 @@
 public import EthereumPrimitives
+import Logging
 public import MockServing
 import PlumiseWire
 import Synchronization
@@ -16,13 +17,23 @@ public final class MockOracle: Sendable {
   let books: OracleBooks
   let registry: OracleRegistry
   let contributor: Contributor?
+  let limiter: RateLimiter?
+  let routes: [OracleRoute]
+  /// What `GET /openapi.json` answers.
+  let description: [UInt8]
+  let meters = OracleMeters()
   let knownEpoch = Mutex<UInt64>(0)
   private let serving = Mutex(false)
 
   /// Makes an oracle; a log in the configuration brings back what was accepted earlier.
   public init(_ configuration: OracleConfiguration = OracleConfiguration()) {
     self.configuration = configuration
-    journal = Journal(capacity: configuration.journalCapacity)
+    journal = Journal(
+      capacity: configuration.journalCapacity, byteLimit: configuration.journalByteLimit
+    ) { $0.byteCount }
+    routes = OracleRoutes.all(of: configuration.dialects)
+    description = OpenAPI.description(of: configuration.dialects).serialized()
+    limiter = configuration.rateLimit.map { RateLimiter($0) }
     registry = OracleRegistry(
       profile: configuration.profile, layerCounts: configuration.modelLayers,
       log: configuration.log)
@@ -91,14 +102,48 @@ public final class MockOracle: Sendable {
 
   /// Answers one request and notes it in the journal.
   public func respond(to request: WebRequest) async -> WebResponse {
+    let began = ContinuousClock.now
     let reply = await route(request)
-    journal.record(
-      OracleEntry(
-        request: request, status: reply.response.status.code, agent: reply.agent,
-        dialect: reply.dialect, outcome: reply.outcome))
-    configuration.logger.debug(
-      "\(request.method.rawValue) \(request.path) \(reply.response.status.code)",
-      metadata: reply.refusal.map { ["reason": "\($0)"] })
+    let took = ContinuousClock.now - began
+    let entry = OracleEntry(
+      request: request, status: reply.response.status.code, agent: reply.agent,
+      dialect: reply.dialect, outcome: reply.outcome)
+    meters.count(
+      entry, route: template(of: request), method: request.method.rawValue, took: took)
+    log(entry, took: took)
+    journal.record(entry)
     return reply.response
+  }
+
+  /// The template of the route that a request asks for; nil for what is no route.
+  private func template(of request: WebRequest) -> String? {
+    // Most requests are reports, whose paths are their templates.
+    for route in routes where route.template == request.path { return route.template }
+    return routes.first { $0.matches(request.path) }?.template
+  }
+
+  private func log(_ entry: OracleEntry, took: Duration) {
+    let level: Logger.Level =
+      entry.refusal != nil ? .notice : entry.isTaken ? .info : .debug
+    configuration.logger.log(
+      level: level, "\(entry.request.method.rawValue) \(entry.request.path)",
+      metadata: entry.metadata(took: took))
+  }
+}
+
+extension OracleEntry {
+  /// What a line of the log says beside the request.
+  fileprivate func metadata(took: Duration) -> Logger.Metadata {
+    var metadata: Logger.Metadata = [
+      "status": "\(status)", "microseconds": "\(Int(took / .microseconds(1)))",
+    ]
+    if let agent { metadata["agent"] = "\(agent)" }
+    if let dialect { metadata["dialect"] = "\(dialect.rawValue)" }
+    if let refusal {
+      metadata["refusal"] = "\(refusal.name)"
+      metadata["reason"] = "\(refusal)"
+    }
+    if let remote = request.remote { metadata["remote"] = "\(remote)" }
+    return metadata
   }
 }

@@ -1,4 +1,5 @@
 public import Logging
+public import MockServing
 public import PlumiseWire
 
 /// What an oracle speaks, checks and keeps.
@@ -25,6 +26,12 @@ public struct OracleConfiguration: Sendable {
   public var clock: UnixClock
   /// How many entries the journal keeps.
   public var journalCapacity: Int
+  /// About how many bytes of memory they may take together.
+  public var journalByteLimit: Int
+  /// How often an agent may report; `nil` for as often as it likes.
+  public var rateLimit: RateLimit?
+  /// What a peer may make the server hold.
+  public var limits: ServerLimits
   /// Where it logs; silent by default.
   public var logger: Logger
 
@@ -35,6 +42,8 @@ public struct OracleConfiguration: Sendable {
     apiKey: String? = nil, epoch: EpochSource = .single,
     modelLayers: [String: Int]? = nil, contributions: ContributionPlan? = nil,
     log: (any ReportLog)? = nil, clock: UnixClock = .system, journalCapacity: Int = 10_000,
+    journalByteLimit: Int = 16 << 20, rateLimit: RateLimit? = nil,
+    limits: ServerLimits = ServerLimits(),
     logger: Logger? = nil
   ) {
     precondition(!dialects.isEmpty, "an oracle speaks at least one dialect")
@@ -49,6 +58,9 @@ public struct OracleConfiguration: Sendable {
     self.log = log
     self.clock = clock
     self.journalCapacity = journalCapacity
+    self.journalByteLimit = journalByteLimit
+    self.rateLimit = rateLimit
+    self.limits = limits
     self.logger = logger ?? Logger(label: "oracle") { _ in SwiftLogNoOpLogHandler() }
   }
 }

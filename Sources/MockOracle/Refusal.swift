@@ -30,6 +30,8 @@ public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
   case notWhole(field: String)
   /// The report could not be kept.
   case notStored(String)
+  /// The agent reports more often than it may; after how many seconds it may again.
+  case tooManyReports(Address, retryAfter: Int64)
   /// A registration's timestamp is not above that of the last one that was accepted.
   case registrationReplay(timestamp: Double, last: Double)
   /// A node would join a pipeline with one endpoint for two protocols.
@@ -62,6 +64,8 @@ public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
     case .tooManyTokens(let count): "\(count) tokens are more than the oracle takes"
     case .notWhole(let field): "\(field) is not a whole number"
     case .notStored(let reason): "the report could not be stored: \(reason)"
+    case .tooManyReports(let agent, let seconds):
+      "agent \(agent) reports too often; again in \(seconds) s"
     case .registrationReplay(let timestamp, let last):
       "timestamp \(timestamp) is not above the last accepted one, \(last)"
     case .sameEndpoints: "grpcEndpoint and httpEndpoint are the same"

@@ -13,14 +13,40 @@ extension MockOracle {
       return isServing
         ? .served(["status": "ready"])
         : .served(["status": "starting"], status: .serviceUnavailable)
+    case (.get, "/openapi.json"):
+      return Reply(response: .json(description), outcome: .served)
+    case (.get, "/metrics"):
+      return Reply(response: metrics, outcome: .served)
     default: break
     }
     if speaks(.documented), let reply = await routeDocumented(request) { return reply }
     if speaks(.deployed), let reply = await routeDeployed(request) { return reply }
+    if speaks(.documented), let reply = wrongMethod(request) { return reply }
     return Reply(
       response: speaks(.documented)
         ? DocumentedDialect.notFound(request) : DeployedDialect.notFound(request),
       outcome: .unknownRoute)
+  }
+
+  /// A path that the documented dialect knows, asked for in a way that it does not.
+  private func wrongMethod(_ request: WebRequest) -> Reply? {
+    let known = routes.filter { $0.dialect != .deployed && $0.matches(request.path) }
+    guard !known.isEmpty, !known.contains(where: { $0.method == request.method }) else {
+      return nil
+    }
+    let allowed = known.map(\.method.rawValue).joined(separator: ", ")
+    return Reply(
+      response: DocumentedDialect.methodNotAllowed(request, allowed: allowed),
+      outcome: .unknownRoute, dialect: .documented)
+  }
+
+  /// The counters for Prometheus.
+  private var metrics: WebResponse {
+    let text = meters.text(
+      agents: books.read { $0.agents.count }, journalEntries: journal.count,
+      journalBytes: journal.byteCount)
+    return WebResponse(
+      headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: Array(text.utf8))
   }
 
   func speaks(_ dialect: ReportDialect) -> Bool {
@@ -28,12 +54,7 @@ extension MockOracle {
   }
 
   private func routeDocumented(_ request: WebRequest) async -> Reply? {
-    if request.path == ReportDialect.documented.path {
-      guard request.method == .post else {
-        return Reply(
-          response: DocumentedDialect.methodNotAllowed(request, allowed: "POST"),
-          outcome: .unknownRoute, dialect: .documented)
-      }
+    if request.path == ReportDialect.documented.path, request.method == .post {
       return await takeDocumented(request)
     }
     guard request.method == .get, let rest = request.segments(after: "/api/v1/agents") else {

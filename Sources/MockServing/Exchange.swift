@@ -1,84 +1,55 @@
 import HTTPTypes
-import HummingbirdCore
 import NIOCore
+import NIOHTTP1
 
-/// One request and its answer on a connection: reads the body, meets the fault, writes.
+/// One request and its answer: meets the fault, asks the service.
 struct Exchange: Sendable {
-  /// Thrown to end a connection; the server closes it and goes on.
-  private struct ConnectionEnds: Error {}
-
-  /// How much more of a refused body is read before the connection is closed: enough for a
-  /// client that sends first and reads after, not enough to be flooded.
-  private static let drainLimit = 16 << 20
+  /// What is to be written, at which moment the connection ends if it does, and how fast.
+  struct Answer: Sendable {
+    /// Nothing is written without one.
+    var response: WebResponse?
+    var moment: Fault.Moment?
+    var ending: Fault.Ending = .close
+    var pace: Fault.Pace?
+  }
 
   let configuration: ServerConfiguration
   let faults: FaultScript?
   let stopping: StopSignal
   let respond: @Sendable (WebRequest) async -> WebResponse
 
-  func run(
-    request: Request, writer: consuming ResponseWriter, channel: any Channel
-  ) async throws {
-    if request.headers[.expect]?.lowercased() == "100-continue" {
-      try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-    }
-    var chunks = request.body.makeAsyncIterator()
-    var body: [UInt8] = []
-    while body.count <= configuration.maximumBodyBytes, let chunk = try await chunks.next() {
-      body.append(contentsOf: chunk.readableBytesView)
-    }
-    let isOversized = body.count > configuration.maximumBodyBytes
-    if isOversized { body.removeLast(body.count - configuration.maximumBodyBytes - 1) }
-    let webRequest = WebRequest(
-      request.method, request.head.path ?? "/", headers: request.headers, body: body,
-      remote: channel.remoteAddress.map { "\($0.ipAddress ?? ""):\($0.port ?? 0)" })
-
-    let answer = try await answer(to: webRequest, isOversized: isOversized, on: channel)
-    try await write(answer, to: webRequest, writer: writer, channel: channel)
-
-    if isOversized {
-      var drained = 0
-      while let chunk = try await chunks.next() {
-        drained += chunk.readableBytes
-        if drained > Self.drainLimit { throw ConnectionEnds() }
-      }
-    }
-  }
-
-  /// What is to be written, and at which moment the connection ends, if it does.
-  private struct Answer {
-    var response: WebResponse
-    var drop: (moment: Fault.Moment, ending: Fault.Ending)?
-  }
-
-  private func answer(
-    to request: WebRequest, isOversized: Bool, on channel: any Channel
-  ) async throws -> Answer {
+  func answer(to request: WebRequest, isOversized: Bool) async -> Answer {
     switch faults?.take(for: request) {
     case nil:
       return Answer(response: await handle(request, isOversized: isOversized))
     case .delay(let duration):
-      let clock = faults?.clock ?? ContinuousClock()
-      guard await stopping.interrupting({ try await clock.sleep(for: duration) }) else {
-        throw ConnectionEnds()
-      }
+      guard await pause(duration) else { return Answer(moment: .beforeHandling) }
       return Answer(response: await handle(request, isOversized: isOversized))
     case .neverAnswer:
       await stopping.wait()
-      throw ConnectionEnds()
+      return Answer(moment: .beforeHandling)
     case .answer(let response):
       return Answer(response: response)
     case .alter(let change):
       return Answer(response: change(await handle(request, isOversized: isOversized)))
+    case .slowBody(let pace):
+      return Answer(response: await handle(request, isOversized: isOversized), pace: pace)
     case .drop(.beforeHandling, let ending):
-      try await end(channel, ending)
+      return Answer(moment: .beforeHandling, ending: ending)
     case .drop(.beforeAnswer, let ending):
       _ = await handle(request, isOversized: isOversized)
-      try await end(channel, ending)
+      return Answer(moment: .beforeAnswer, ending: ending)
     case .drop(let moment, let ending):
       let response = await handle(request, isOversized: isOversized)
-      return Answer(response: response, drop: (moment, ending))
+      return Answer(response: response, moment: moment, ending: ending)
     }
+  }
+
+  /// Waits on the script's clock.
+  /// - Returns: whether the time passed; false when the server stops.
+  private func pause(_ duration: Duration) async -> Bool {
+    let clock = faults?.clock ?? ContinuousClock()
+    return await stopping.interrupting { try await clock.sleep(for: duration) }
   }
 
   private func handle(_ request: WebRequest, isOversized: Bool) async -> WebResponse {
@@ -90,34 +61,24 @@ struct Exchange: Sendable {
     return await respond(request)
   }
 
-  private func write(
-    _ answer: Answer, to request: WebRequest, writer: consuming ResponseWriter,
-    channel: any Channel
-  ) async throws {
-    let response = answer.response
-    var head = HTTPResponse(status: response.status, headerFields: response.headers)
-    if response.status.allowsBody { head.headerFields[.contentLength] = "\(response.body.count)" }
-    if case .midBody(let bytes)? = answer.drop?.moment {
-      var body = try await writer.writeHead(head)
-      try await body.write(ByteBuffer(bytes: response.body.prefix(bytes)))
-    } else if response.body.isEmpty || request.method == .head || !response.status.allowsBody {
-      try await writer.writeResponse(head)
-    } else {
-      try await writer.write(
-        response: head, body: .init(byteBuffer: ByteBuffer(bytes: response.body)))
+  /// Writes an answer piece by piece, with a pause before each piece of the body.
+  func write(
+    _ answer: Answer, to request: WebRequest, slowly pace: Fault.Pace, on channel: any Channel
+  ) async {
+    guard let response = answer.response else { return }
+    let parts = response.parts(isHead: request.method == .head, isKeptAlive: true)
+    do {
+      try await channel.writeAndFlush(HTTPServerResponsePart.head(parts.head))
+      var rest = parts.body ?? ByteBuffer()
+      while let piece = rest.readSlice(length: min(pace.bytes, rest.readableBytes)),
+        piece.readableBytes > 0
+      {
+        guard await pause(pace.pause) else { break }
+        try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece)))
+      }
+      try await channel.writeAndFlush(HTTPServerResponsePart.end(nil))
+    } catch {
+      // The client has gone; there is nobody to tell.
     }
-    if let drop = answer.drop { try await end(channel, drop.ending) }
-  }
-
-  private func end(_ channel: any Channel, _ ending: Fault.Ending) async throws -> Never {
-    if ending == .reset { try await channel.resetOnClose().get() }
-    throw ConnectionEnds()
-  }
-}
-
-extension HTTPResponse.Status {
-  /// Whether a response of this status has a body at all (RFC 9110 §6.4.1).
-  fileprivate var allowsBody: Bool {
-    kind != .informational && self != .noContent && self != .notModified
   }
 }

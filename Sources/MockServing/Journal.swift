@@ -35,6 +35,12 @@ public final class Journal<Entry: Sendable>: Sendable {
   /// The entries that are kept, oldest first.
   public var entries: [Entry] { state.withLock { $0.kept } }
 
+  /// The entries that are kept and that a predicate accepts, oldest first.
+  public func entries(where predicate: (Entry) -> Bool) -> [Entry] { entries.filter(predicate) }
+
+  /// What the entries that are kept weigh together, about, in bytes.
+  public var byteCount: Int { state.withLock { $0.weight } }
+
   /// How many entries were recorded since the journal was made; the next entry's position.
   public var count: Int { state.withLock { $0.count } }
 

@@ -35,7 +35,7 @@ struct JournalState<Entry: Sendable> {
   /// A ring: the entry at a position stands at that position modulo the capacity.
   private var ring: [(entry: Entry, weight: Int)?] = []
   /// What the entries that are kept weigh together.
-  private var weight = 0
+  private(set) var weight = 0
   private var waiters: [Waiter] = []
   private var nextWaiterID: UInt64 = 0
   /// Waits that have a number but have not begun, and whether they were cancelled already.

@@ -23,6 +23,11 @@ public struct ServerConfiguration: Sendable {
   public var serviceName: String
   /// How long a stop waits for requests in flight before it cancels them.
   public var gracePeriod: Duration
+  /// What a peer may make the server hold.
+  public var limits: ServerLimits
+  /// Whether the service answers on the event loops: faster for one that computes little and never
+  /// blocks, since no request changes threads; the cooperative pool otherwise.
+  public var runsOnEventLoops: Bool
   /// Where the server logs; silent by default.
   public var logger: Logger
 
@@ -30,7 +35,8 @@ public struct ServerConfiguration: Sendable {
   public init(
     host: String = "127.0.0.1", port: Int = 0, maximumBodyBytes: Int = 1 << 20,
     oversizedBody: OversizedBody = .refuse, serviceName: String = "server",
-    gracePeriod: Duration = .seconds(2), logger: Logger? = nil
+    gracePeriod: Duration = .seconds(2), limits: ServerLimits = ServerLimits(),
+    runsOnEventLoops: Bool = false, logger: Logger? = nil
   ) {
     precondition((0...65535).contains(port), "port \(port) is outside 0…65535")
     precondition(maximumBodyBytes >= 0, "maximumBodyBytes \(maximumBodyBytes) is negative")
@@ -40,6 +46,8 @@ public struct ServerConfiguration: Sendable {
     self.oversizedBody = oversizedBody
     self.serviceName = serviceName
     self.gracePeriod = gracePeriod
+    self.limits = limits
+    self.runsOnEventLoops = runsOnEventLoops
     self.logger = logger ?? Logger(label: serviceName) { _ in SwiftLogNoOpLogHandler() }
   }
 }

@@ -1,5 +1,5 @@
-import HummingbirdCore
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 
 /// Serves HTTP while a body runs, and stops gracefully after it.
@@ -13,7 +13,8 @@ import NIOPosix
 /// - Parameters:
 ///   - configuration: where to listen; by default any free port of 127.0.0.1.
 ///   - faults: what goes wrong, and with which requests.
-///   - respond: answers one request; runs on the cooperative pool, many at a time.
+///   - respond: answers one request, many at a time; on the cooperative pool, unless the
+///     configuration says that it may run on the event loops.
 ///   - body: what is done while the server runs.
 /// - Returns: what `body` returned.
 /// - Throws: ``ServingError`` when the server cannot listen, and whatever `body` throws.
@@ -38,8 +39,9 @@ public func withWebServer<R: Sendable>(
 /// A server between its start and its stop.
 private struct RunningServer {
   let address: ServerAddress
-  private let server: Server<HTTP1Channel>
-  private let running: Task<Void, any Error>
+  private let listener: any Channel
+  private let connections: ConnectionTable
+  private let sweeping: Task<Void, Never>
   private let stopping: StopSignal
   private let gracePeriod: Duration
 
@@ -47,49 +49,85 @@ private struct RunningServer {
     _ configuration: ServerConfiguration, faults: FaultScript?,
     respond: @Sendable @escaping (WebRequest) async -> WebResponse
   ) async throws -> RunningServer {
-    let group = MultiThreadedEventLoopGroup.singleton
-    let bound = group.any().makePromise(of: Int?.self)
     let stopping = StopSignal()
     let exchange = Exchange(
       configuration: configuration, faults: faults, stopping: stopping, respond: respond)
-    let server = Server(
-      childChannelSetup: HTTP1Channel(responder: exchange.run),
-      configuration: .init(
-        address: .hostname(configuration.host, port: configuration.port), backlog: 4096),
-      onServerRunning: { channel in bound.succeed(channel.localAddress?.port) },
-      eventLoopGroup: group,
-      logger: configuration.logger)
-    // Not a child task: a cancelled caller must still get a graceful stop. `stop` always ends it.
-    let running = Task {
-      do {
-        try await server.run()
-      } catch {
-        bound.fail(error)
-        throw error
-      }
-    }
+    let connections = ConnectionTable(configuration.limits)
+    let listener: any Channel
     do {
-      let port = try await bound.futureResult.get()
-      return RunningServer(
-        address: ServerAddress(host: configuration.host, port: port ?? configuration.port),
-        server: server, running: running, stopping: stopping,
-        gracePeriod: configuration.gracePeriod)
+      listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        .serverChannelOption(.backlog, value: 4096)
+        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+        .childChannelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            try setUp(channel, exchange, connections)
+          }
+        }
+        .bind(host: configuration.host, port: configuration.port).get()
     } catch {
       throw ServingError(error, configuration)
     }
+    return RunningServer(
+      address: ServerAddress(
+        host: configuration.host, port: listener.localAddress?.port ?? configuration.port),
+      listener: listener, connections: connections,
+      // Not a child task: it lives as long as the server, which `stop` ends.
+      sweeping: Task { await connections.sweep() },
+      stopping: stopping, gracePeriod: configuration.gracePeriod)
+  }
+
+  private static func setUp(
+    _ channel: any Channel, _ exchange: Exchange, _ connections: ConnectionTable
+  ) throws {
+    let pipeline = channel.pipeline.syncOperations
+    guard let connection = connections.admit(channel) else {
+      try pipeline.addHandler(RefusingHandler())
+      return
+    }
+    let limits = exchange.configuration.limits
+    var decoding = NIOHTTPDecoderLimitConfiguration()
+    decoding.maxHeaderFieldSize = limits.headerBytes
+    decoding.maxHeaderListSize = limits.headerBytes
+    let arrival = ArrivalHandler(connection, headerBytes: limits.headerBytes)
+    try pipeline.addHandler(arrival)
+    // Response fields are `HTTPFields`, which hold no invalid ones: they need no second look.
+    try pipeline.configureHTTPServerPipeline(
+      withErrorHandling: false, withOutboundHeaderValidation: false,
+      withEncoderConfiguration: .init(), withDecoderLimitConfiguration: decoding)
+    let executor =
+      exchange.configuration.runsOnEventLoops ? LoopTaskExecutor(channel.eventLoop) : nil
+    try pipeline.addHandler(
+      ConnectionHandler(
+        exchange, connection, in: connections, after: arrival, executor: executor))
   }
 
   func stop() async {
     stopping.send()
-    let (server, running, gracePeriod) = (server, running, gracePeriod)
+    // It fails only when the listening socket is closed already.
+    _ = await listener.close().asResult()
+    connections.quiesce()
+    let (connections, gracePeriod) = (connections, gracePeriod)
     let backstop = Task {
-      try await Task.sleep(for: gracePeriod)
-      running.cancel()
+      do {
+        try await Task.sleep(for: gracePeriod)
+      } catch {
+        // Every connection ended in time.
+        return
+      }
+      connections.closeAll()
     }
-    // It fails only when the listening socket cannot be closed, which then is closed already.
-    let quiesced = Task { try await server.shutdownGracefully() }
-    _ = await running.result
+    await connections.waitUntilEmpty()
     backstop.cancel()
-    _ = await quiesced.result
+    await backstop.value
+    sweeping.cancel()
+    await sweeping.value
+  }
+}
+
+extension EventLoopFuture where Value == Void {
+  /// Waits for the future without throwing.
+  fileprivate func asResult() async -> Result<Void, any Error> {
+    do { return .success(try await get()) } catch { return .failure(error) }
   }
 }

@@ -93,7 +93,7 @@ public final class MockWeb3: Sendable {
     case .drop(.beforeAnswer, _), .drop(.midBody, _):
       _ = await answer(body)
       return nil
-    case .drop(.afterAnswer, _): return await answer(body)
+    case .drop(.afterAnswer, _), .slowBody: return await answer(body)
     }
   }
 

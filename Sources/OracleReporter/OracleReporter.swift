@@ -7,8 +7,9 @@ public import PlumiseWire
 ///
 /// The first report goes out after one interval. No failure ends it: the counters are cumulative,
 /// so that a lost report loses nothing, and proofs stay in their buffer until a report that carried
-/// them was accepted (WIRE §2.3). Reports are sent one at a time, with timestamps that only grow,
-/// even within one second.
+/// them was accepted (WIRE §2.3). What may succeed later is tried again after a pause that grows; a
+/// report whose answer was lost is sent again as it was, so that nothing is reported twice. Reports
+/// are sent one at a time, with timestamps that only grow, even within one second.
 public actor OracleReporter {
   /// After how many failures in a row the log says so loudly.
   public static let failuresWorthAnError = 10
@@ -26,16 +27,25 @@ public actor OracleReporter {
   /// How many reports in a row were not accepted.
   public private(set) var consecutiveFailures = 0
 
-  private let composer: ReportComposer
   private let transport: any ReportTransport
   private let clock: any Clock<Duration>
+  private let chance: @Sendable () -> Double
   private let logger: Logger
   private nonisolated let broadcast = OutcomeBroadcast()
+  private var composer: ReportComposer
   private var phase = Phase.idle
-  private var lastTimestamp: Int64 = 0
+  private var lastTimestamp: Int64
   private var reportCount = 0
+  /// The timestamp of the last report that the oracle is known to have.
+  private var lastAccepted: Int64?
   /// The report that was begun last; the next one waits for it.
   private var latest: Task<ReportOutcome, Never>?
+  /// The last report, when it is not known whether the oracle has it.
+  private var open: ComposedReport?
+  /// The pause before another attempt at the last report.
+  private var pausing: Task<Void, Never>?
+  /// Whether the deadline of a stop is over.
+  private var isGivingUp = false
 
   /// Makes a reporter that does nothing until it is started.
   /// - Parameters:
@@ -43,21 +53,25 @@ public actor OracleReporter {
   ///   - key: signs the reports; its address is the agent's.
   ///   - collector: what is reported.
   ///   - transport: how reports get there; HTTP unless said otherwise.
-  ///   - clock: what the interval and the time-out are measured on.
+  ///   - clock: what the interval, the pauses and the time-outs are measured on.
   ///   - unixClock: where timestamps come from.
+  ///   - chance: numbers from 0 to 1, which vary the pauses.
   ///   - logger: where failures are logged.
   public init(
     configuration: ReporterConfiguration, key: SecretKey, collector: MetricsCollector,
     transport: any ReportTransport = HTTPReportTransport(),
     clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system,
+    chance: @escaping @Sendable () -> Double = { .random(in: 0..<1) },
     logger: Logger = Logger(label: "oracle-reporter")
   ) {
     self.configuration = configuration
     agent = key.address
     composer = ReportComposer(
       dialect: configuration.dialect, key: key, collector: collector, unixClock: unixClock)
+    lastTimestamp = collector.proofs.lastTimestamp
     self.transport = transport
     self.clock = clock
+    self.chance = chance
     self.logger = logger
   }
 
@@ -80,17 +94,18 @@ public actor OracleReporter {
   ///
   /// The last report is sent even when the calling task is cancelled. After this call no task of
   /// the reporter is left, and it may be started again.
+  /// - Parameter deadline: how long all of it may take; nil takes the configuration's.
   /// - Returns: how the last report ended, or `nil` when the reporter was not running.
   @discardableResult
-  public func stop() async -> ReportOutcome? {
+  public func stop(within deadline: Duration? = nil) async -> ReportOutcome? {
     switch phase {
     case .idle: return nil
     case .stopping(let last): return await last.value
     case .running(let loop):
       loop.cancel()
+      let limit = deadline ?? configuration.stopDeadline
       let last = Task {
-        await loop.value
-        let outcome = await self.reportEverything()
+        let outcome = await self.reportEverything(after: loop, within: limit)
         self.phase = .idle
         return outcome
       }
@@ -112,21 +127,75 @@ public actor OracleReporter {
         // Only the cancellation by `stop` ends a sleep before its time.
         return
       }
-      let outcome = await report(isFinal: false)
-      wait = configuration.interval
-      if case .refused(_, _, let patience?)? = outcome.failure {
-        wait = max(wait, min(patience, configuration.longestPause))
-      }
+      wait = pause(after: await report(isFinal: false))
     }
   }
 
-  /// The last report; as many as it takes when the proofs do not fit into one.
-  private func reportEverything() async -> ReportOutcome {
+  /// How long to wait after a report: the interval, less when it may be tried again sooner, more
+  /// when the oracle asks for patience.
+  private func pause(after outcome: ReportOutcome) -> Duration {
+    guard let failure = outcome.failure, failure.isRetryable else { return configuration.interval }
+    let pause = configuration.retry.pause(after: outcome.consecutiveFailures, chance: chance())
+    guard case .refused(_, _, let patience?) = failure else {
+      return min(pause, configuration.interval)
+    }
+    return max(min(pause, configuration.interval), min(patience, configuration.longestPause))
+  }
+
+  /// The last report; as many as it takes when the proofs do not fit into one, and some more when
+  /// it may be tried again.
+  private func reportEverything(
+    after loop: Task<Void, Never>, within limit: Duration
+  ) async -> ReportOutcome {
+    let deadline = Task {
+      do {
+        try await clock.sleep(for: limit)
+      } catch {
+        // The reports were done before.
+        return
+      }
+      self.giveUp()
+    }
+    await loop.value
     var outcome = await report(isFinal: true)
-    while outcome.isAccepted && composer.hasProofs {
+    var attempts = 1
+    while !isGivingUp {
+      if outcome.isAccepted {
+        guard composer.hasMore else { break }
+      } else {
+        guard attempts < configuration.retry.finalAttempts, outcome.failure?.isRetryable == true,
+          await sleepUnlessGivingUp(pause(after: outcome))
+        else { break }
+        attempts += 1
+      }
       outcome = await report(isFinal: true)
     }
+    deadline.cancel()
+    await deadline.value
+    isGivingUp = false
     return outcome
+  }
+
+  private func giveUp() {
+    isGivingUp = true
+    latest?.cancel()
+    pausing?.cancel()
+  }
+
+  /// Sleeps, but no longer than the deadline.
+  /// - Returns: whether there is time left.
+  private func sleepUnlessGivingUp(_ pause: Duration) async -> Bool {
+    let sleeping = Task<Void, Never> { [clock] in
+      do {
+        try await clock.sleep(for: pause)
+      } catch {
+        // Only the deadline ends it before its time; then nothing follows.
+      }
+    }
+    pausing = sleeping
+    await sleeping.value
+    pausing = nil
+    return !isGivingUp
   }
 
   private func report(isFinal: Bool) async -> ReportOutcome {
@@ -144,21 +213,72 @@ public actor OracleReporter {
   }
 
   private func send(isFinal: Bool) async -> ReportOutcome {
-    let report = composer.compose(after: lastTimestamp)
+    var settled = 0
+    if let open, open.mattersTwice, composer.isFresh(open) {
+      let failure = await post(open.body)
+      guard settle(open, failure) else {
+        return finish(open, failure, isFinal: isFinal)
+      }
+      if self.open == nil, lastAccepted == open.timestamp { settled = open.proofCount }
+    }
+    let report = composer.compose(after: lastTimestamp, isCertain: open == nil)
+    if report.tokens.isRestart {
+      logger.notice(
+        """
+        the token counter is started again at \(report.tokens.value): the oracle takes no more \
+        than 1000000000 in a report
+        """)
+    }
     lastTimestamp = report.timestamp
-    reportCount += 1
+    composer.collector.proofs.note(timestamp: report.timestamp)
     let failure = await post(report.body)
     if failure == nil {
-      composer.acknowledge(report)
-      consecutiveFailures = 0
-    } else {
-      consecutiveFailures += 1
+      accept(report)
+    } else if failure?.leavesFateOpen == true {
+      composer.leaveOpen(report)
+      open = report
     }
+    return finish(report, failure, isFinal: isFinal, settled: settled)
+  }
+
+  private func accept(_ report: ComposedReport) {
+    composer.acknowledge(report)
+    lastAccepted = report.timestamp
+    open = nil
+  }
+
+  /// Learns from the answer to a report that was sent again what became of it.
+  /// - Returns: false when that is still not known.
+  private func settle(_ report: ComposedReport, _ failure: ReportFailure?) -> Bool {
+    guard let failure else {
+      accept(report)
+      return true
+    }
+    // A replay of a timestamp that nobody but this reporter has used: the oracle has it. A
+    // reporter that was never accepted may have a clock behind that of the process before it.
+    if failure.isReplay, lastAccepted != nil || composer.collector.proofs.isSpooled {
+      accept(report)
+      return true
+    }
+    // Too late for these bytes, or not ours: another report has to carry what they carried. Every
+    // other refusal would have come before the oracle looked whether it has them.
+    if failure.isReplay || failure.isStale {
+      open = nil
+      return true
+    }
+    return false
+  }
+
+  private func finish(
+    _ report: ComposedReport, _ failure: ReportFailure?, isFinal: Bool, settled: Int = 0
+  ) -> ReportOutcome {
+    reportCount += 1
+    consecutiveFailures = failure == nil ? 0 : consecutiveFailures + 1
     let outcome = ReportOutcome(
-      number: reportCount, timestamp: report.timestamp,
-      processedTokens: report.metrics.totalTokens, tasksCompleted: report.metrics.totalRequests,
-      proofCount: report.proofCount, isFinal: isFinal, failure: failure,
-      consecutiveFailures: consecutiveFailures)
+      number: reportCount, timestamp: report.timestamp, processedTokens: report.tokens.value,
+      tasksCompleted: report.metrics.totalRequests, proofCount: report.proofCount + settled,
+      isFinal: isFinal, failure: failure, consecutiveFailures: consecutiveFailures,
+      restartsCounter: report.tokens.isRestart)
     log(outcome)
     broadcast.send(outcome)
     return outcome
@@ -167,6 +287,7 @@ public actor OracleReporter {
   private func post(_ body: [UInt8]) async -> ReportFailure? {
     let request = ReportRequest(url: configuration.reportURL, body: body)
     let limit = configuration.requestTimeout
+    guard !isGivingUp else { return .timedOut(url: request.url, after: configuration.stopDeadline) }
     do {
       let answer = try await withDeadline(limit, on: clock) { [transport] in
         try await transport.post(request)

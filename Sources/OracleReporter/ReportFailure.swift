@@ -18,6 +18,28 @@ public enum ReportFailure: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// Whether the oracle may have taken the report all the same: no answer came, or one from
+  /// something in between.
+  public var leavesFateOpen: Bool {
+    switch self {
+    case .outage, .timedOut: true
+    case .refused(let status, _, _): status == 502 || status == 504
+    }
+  }
+
+  /// Whether the oracle says that the timestamp is too far from now.
+  var isStale: Bool {
+    guard case .refused(409, let message, _) = self else { return false }
+    return message.hasPrefix("Stale")
+  }
+
+  /// Whether the oracle says that it has accepted this timestamp or a later one.
+  var isReplay: Bool {
+    guard case .refused(let status, let message, _) = self else { return false }
+    // A 409 may also say that a report is too old.
+    return status == 409 ? !message.hasPrefix("Stale") : message.hasPrefix("Replay detected")
+  }
+
   /// One line: what happened.
   public var description: String {
     switch self {

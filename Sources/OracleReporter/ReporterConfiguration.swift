@@ -13,6 +13,10 @@ public struct ReporterConfiguration: Sendable, Hashable {
   public let requestTimeout: Duration
   /// The dialect that the oracle speaks.
   public let dialect: ReportDialect
+  /// How long it waits before it tries again.
+  public let retry: RetryPolicy
+  /// How long a stop may take, the last report included.
+  public let stopDeadline: Duration
 
   /// Makes a configuration.
   /// - Parameters:
@@ -21,22 +25,29 @@ public struct ReporterConfiguration: Sendable, Hashable {
   ///     checks what a node may take.
   ///   - requestTimeout: above zero.
   ///   - dialect: the documented one unless said otherwise.
+  ///   - retry: how long it waits before it tries again.
+  ///   - stopDeadline: above zero.
   /// - Throws: ``ReporterConfigurationError``.
   public init(
     oracleURL: String, interval: Duration = .seconds(60), requestTimeout: Duration = .seconds(30),
-    dialect: ReportDialect = .documented
+    dialect: ReportDialect = .documented, retry: RetryPolicy = RetryPolicy(),
+    stopDeadline: Duration = .seconds(30)
   ) throws(ReporterConfigurationError) {
     oracle = try OracleURL(oracleURL)
     guard interval > .zero else {
       throw .intervalTooShort(interval, least: .zero)
     }
     guard requestTimeout > .zero else { throw .timeoutTooShort(requestTimeout) }
+    guard stopDeadline > .zero else { throw .timeoutTooShort(stopDeadline) }
     self.interval = interval
     self.requestTimeout = requestTimeout
     self.dialect = dialect
+    self.retry = retry
+    self.stopDeadline = stopDeadline
   }
 
-  /// A configuration for a node in production: an interval of at least 10 s (WIRE §2.3).
+  /// A configuration for a node in production: an interval of at least 10 s (WIRE §2.3), and a last
+  /// report that is tried three times.
   /// - Throws: ``ReporterConfigurationError``.
   public static func production(
     oracleURL: String, interval: Duration = .seconds(60), dialect: ReportDialect = .documented
@@ -44,7 +55,9 @@ public struct ReporterConfiguration: Sendable, Hashable {
     guard interval >= leastProductionInterval else {
       throw .intervalTooShort(interval, least: leastProductionInterval)
     }
-    return try ReporterConfiguration(oracleURL: oracleURL, interval: interval, dialect: dialect)
+    return try ReporterConfiguration(
+      oracleURL: oracleURL, interval: interval, dialect: dialect,
+      retry: RetryPolicy(finalAttempts: 3))
   }
 
   /// The longest time that an oracle may put the next report off by (`Retry-After`): ten intervals,
@@ -61,7 +74,7 @@ public enum ReporterConfigurationError: Error, Sendable, Hashable, CustomStringC
   case invalidURL(String, reason: String)
   /// The interval is shorter than allowed, or not above zero.
   case intervalTooShort(Duration, least: Duration)
-  /// The request time-out is not above zero.
+  /// The request's or the stop's time-out is not above zero.
   case timeoutTooShort(Duration)
 
   /// One line: what is wrong, and what to do.
@@ -74,7 +87,7 @@ public enum ReporterConfigurationError: Error, Sendable, Hashable, CustomStringC
     case .intervalTooShort(let interval, let least):
       "report interval \(interval): it must be at least \(least)"
     case .timeoutTooShort(let timeout):
-      "request timeout \(timeout): it must be above zero"
+      "timeout \(timeout): it must be above zero"
     }
   }
 }

@@ -63,6 +63,11 @@ enum DeployedDialect {
     case .registrationUnknown(_, let reason), .epochUnknown(let reason):
       error(.string(reason), status: .serviceUnavailable)
     case .notStored(let reason): error(.string(reason), status: .internalServerError)
+    case .tooManyReports(_, let seconds):
+      .json(
+        (["statusCode": 429, "message": "ThrottlerException: Too Many Requests"] as JSON)
+          .serialized(),
+        status: .tooManyRequests, headers: [.retryAfter: String(seconds)])
     case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
       error(.string(refusal.description), status: .badRequest)
     }

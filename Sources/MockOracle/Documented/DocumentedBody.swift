@@ -23,12 +23,11 @@ struct DocumentedBody {
 
     var reader = FieldReader()
     guard let root = reader.object(body, at: "body") else { throw .invalid(reader.faults) }
-    let payload = reader.required("payload", of: root, at: "payload")
-    let members = payload.flatMap { reader.object($0, at: "payload") }
-    let fields = members.map { PayloadFields($0, &reader) }
-    let signature = reader.required("signature", of: root, at: "signature").flatMap {
-      reader.string($0, at: "signature")
-    }
+    let payload = root["payload"]
+    if payload == nil { reader.fault("payload", "field required") }
+    let fields = payload.flatMap { reader.object($0, at: "payload") }
+      .map { PayloadFields($0, &reader) }
+    let signature = DocumentedFields.signature.read(root, at: "", &reader)
 
     guard reader.faults.isEmpty, let payload, let signature, let fields,
       let agent = fields.agent, let processedTokens = fields.processedTokens,
@@ -55,35 +54,30 @@ struct DocumentedBody {
 
 /// The payload's fields; `nil` for one that the reader found a fault in.
 private struct PayloadFields {
-  var agent: Address?
-  var processedTokens: Int64?
-  var averageLatency: Double?
-  var uptimeSeconds: Int64?
-  var tasksCompleted: Int64?
-  var timestamp: Int64?
+  let agent: Address?
+  let processedTokens: Int64?
+  let averageLatency: Double?
+  let uptimeSeconds: Int64?
+  let tasksCompleted: Int64?
+  let timestamp: Int64?
   var proofs: [StoredProof] = []
 
   init(_ payload: JSONObject, _ reader: inout FieldReader) {
-    func path(_ key: String) -> String { "payload.\(key)" }
-    agent = reader.required("agent", of: payload, at: path("agent"))
-      .flatMap { reader.address($0, at: path("agent")) }
-    processedTokens = reader.required("processed_tokens", of: payload, at: path("processed_tokens"))
-      .flatMap { reader.count($0, at: path("processed_tokens")) }
-    averageLatency = reader.required("avg_latency_ms", of: payload, at: path("avg_latency_ms"))
-      .flatMap { reader.measure($0, at: path("avg_latency_ms")) }
-    uptimeSeconds = reader.required("uptime_seconds", of: payload, at: path("uptime_seconds"))
-      .flatMap { reader.count($0, at: path("uptime_seconds")) }
-    tasksCompleted = reader.required("tasks_completed", of: payload, at: path("tasks_completed"))
-      .flatMap { reader.count($0, at: path("tasks_completed")) }
-    timestamp = reader.required("timestamp", of: payload, at: path("timestamp"))
-      .flatMap { reader.count($0, at: path("timestamp")) }
+    let path = "payload."
+    agent = DocumentedFields.agent.read(payload, at: path, &reader)
+    processedTokens = DocumentedFields.processedTokens.read(payload, at: path, &reader)
+    averageLatency = DocumentedFields.averageLatency.read(payload, at: path, &reader)
+    uptimeSeconds = DocumentedFields.uptimeSeconds.read(payload, at: path, &reader)
+    tasksCompleted = DocumentedFields.tasksCompleted.read(payload, at: path, &reader)
+    timestamp = DocumentedFields.timestamp.read(payload, at: path, &reader)
     guard let listed = payload["proofs"], !listed.isNull else { return }
     guard let elements = listed.arrayValue else {
-      reader.fault(path("proofs"), "must be an array")
+      reader.fault("payload.proofs", "must be an array")
       return
     }
+    let agent = agent
     proofs = elements.enumerated().compactMap { index, element in
-      DocumentedProof.read(element, at: path("proofs.\(index)"), agent: agent, &reader)
+      DocumentedProof.read(element, at: "payload.proofs.\(index)", agent: agent, &reader)
     }
   }
 }

@@ -16,7 +16,12 @@ enum DocumentedDialect {
       body["detail"] = .array(
         faults.map { ["path": .string($0.path), "message": .string($0.message)] })
     }
-    return .json(JSON.object(body).serialized(), status: status(of: refusal))
+    var response = WebResponse.json(
+      JSON.object(body).serialized(), status: status(of: refusal))
+    if case .tooManyReports(_, let seconds) = refusal {
+      response.headers[.retryAfter] = String(seconds)
+    }
+    return response
   }
 
   /// The answer where there is no such route.
@@ -47,6 +52,7 @@ enum DocumentedDialect {
     case .outsideWindow: "Stale report: \(refusal)"
     case .malformed: "Malformed JSON: \(refusal)"
     case .tooLarge: "Body too large: \(refusal)"
+    case .tooManyReports: "Too many requests: \(refusal)"
     case .epochUnknown, .tooManyTokens, .notWhole, .notStored, .registrationReplay,
       .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
       refusal.description
@@ -64,6 +70,7 @@ enum DocumentedDialect {
     case .replay, .outsideWindow, .registrationReplay: .conflict
     case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed: .badRequest
     case .notStored: .internalServerError
+    case .tooManyReports: .tooManyRequests
     }
   }
 }

@@ -8,18 +8,13 @@ enum DocumentedProof {
     _ value: JSON, at path: String, agent: Address?, _ reader: inout FieldReader
   ) -> StoredProof? {
     guard let object = reader.object(value, at: path) else { return nil }
-    func hash(_ key: String, _ reader: inout FieldReader) -> Hash32? {
-      reader.required(key, of: object, at: "\(path).\(key)")
-        .flatMap { reader.hash($0, at: "\(path).\(key)") }
-    }
-    let modelHash = hash("modelHash", &reader)
-    let inputHash = hash("inputHash", &reader)
-    let outputHash = hash("outputHash", &reader)
-    let prover = reader.required("agentAddress", of: object, at: "\(path).agentAddress")
-      .flatMap { reader.address($0, at: "\(path).agentAddress") }
-    let tokenCount = reader.required("tokenCount", of: object, at: "\(path).tokenCount")
-      .flatMap { reader.count($0, at: "\(path).tokenCount") }
-    let proofHash = hash("proofHash", &reader)
+    let inside = path + "."
+    let modelHash = DocumentedFields.modelHash.read(object, at: inside, &reader)
+    let inputHash = DocumentedFields.inputHash.read(object, at: inside, &reader)
+    let outputHash = DocumentedFields.outputHash.read(object, at: inside, &reader)
+    let prover = DocumentedFields.agentAddress.read(object, at: inside, &reader)
+    let tokenCount = DocumentedFields.tokenCount.read(object, at: inside, &reader)
+    let proofHash = DocumentedFields.proofHash.read(object, at: inside, &reader)
     if let prover, let agent, prover != agent {
       reader.fault("\(path).agentAddress", "must be the reporting agent \(agent)")
     }

@@ -33,12 +33,18 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(help: "How often each figure is taken; the table shows the median.")
   var runs = 5
 
+  @Option(help: "Another oracle of the documented dialect to measure beside ours: its URL.")
+  var oraclePeer: String?
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
     guard runs >= 1 else { throw ValidationError("--runs must be at least 1") }
     guard dtype.count <= 1 || ModelSource(model).isMade else {
       throw ValidationError("--dtype is for tiny and bloom-560m; a folder has its own")
+    }
+    if let oraclePeer, URL(string: oraclePeer)?.port == nil {
+      throw ValidationError("--oracle-peer \(oraclePeer) must be like http://127.0.0.1:8000")
     }
   }
 
@@ -79,7 +85,8 @@ struct BenchCommand: AsyncParsableCommand {
           + RecoveryBench(path: path, runs: runs).rows()
       }
     case .chain: return try await ChainBench(runs: runs).rows()
-    case .oracle: return try await OracleBench(runs: runs).rows()
+    case .oracle:
+      return try await OracleBench(runs: runs, peer: oraclePeer.flatMap { URL(string: $0) }).rows()
     case .fixtures: return try await FixtureBench(runs: runs).rows()
     }
   }

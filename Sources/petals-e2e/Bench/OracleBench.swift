@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import EthereumPrimitives
 import Foundation
 import MockOracle
@@ -8,30 +7,60 @@ import PlumiseWire
 /// Signed reports over HTTP, each verified and stored before it is answered.
 struct OracleBench: Sendable {
   private static let connections = 16
-  private static let reports = 4000
+  private static let reports = 20_000
 
   let runs: Int
+  /// Another oracle of the documented dialect, measured in the same way; nil for none.
+  let peer: URL?
 
   func rows() async throws -> [BenchRow] {
-    let bodies = try Self.bodies()
-    var rates: [Double] = []
+    var rows = try await rows("verified reports") { work in
+      try await MockOracle.withServer { _, address in
+        try await work(address.host, address.port)
+      }
+    }
+    let folder = URL.temporaryDirectory.appending(path: "oracle-bench-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer {
+      // What cannot be removed stays among the system's temporary files.
+      try? FileManager.default.removeItem(at: folder)
+    }
+    rows += try await self.rows("… each on disk before its answer") { work in
+      let file = folder.appending(path: UUID().uuidString).path
+      let configuration = OracleConfiguration(log: try SQLiteReportLog(path: file))
+      return try await MockOracle.withServer(configuration) { _, address in
+        try await work(address.host, address.port)
+      }
+    }
+    if let peer, let host = peer.host(), let port = peer.port {
+      rows += try await self.rows("… by the peer at \(host):\(port)") { try await $0(host, port) }
+    }
+    return rows
+  }
+
+  private typealias Work = (String, Int) async throws -> ReportLoad.Outcome
+
+  private func rows(
+    _ name: String, _ serving: (Work) async throws -> ReportLoad.Outcome
+  ) async throws -> [BenchRow] {
+    var outcomes: [ReportLoad.Outcome] = []
     for _ in 0..<runs {
-      rates.append(
-        try await MockOracle.withServer { _, address in
-          try await Rate.measure(Self.reports) {
-            try await bodies.concurrently { own in
-              for body in own { try await Self.post(body, to: address.url) }
-            }
-          }
+      outcomes.append(
+        try await serving { host, port in
+          let load = try ReportLoad(requests: Self.requests(host: host, port: port))
+          return try await load.run(host: host, port: port, expecting: 200)
         })
     }
     return [
-      BenchRow("oracle", "verified reports, \(Self.connections) connections", "reports/s", rates)
+      BenchRow(
+        "oracle", "\(name), \(Self.connections) connections", "reports/s", outcomes.map(\.rate)),
+      BenchRow("oracle", "… half of them within", "ms", outcomes.map { $0.percentile(0.5) }),
+      BenchRow("oracle", "… 99 % of them within", "ms", outcomes.map { $0.percentile(0.99) }),
     ]
   }
 
   /// For each connection the reports of an agent of its own, with growing timestamps.
-  private static func bodies() throws -> [[ByteBuffer]] {
+  private static func requests(host: String, port: Int) throws -> [[ByteBuffer]] {
     let now = UnixClock.system.seconds
     return try (0..<connections).map { _ in
       let key = SecretKey.random()
@@ -40,21 +69,12 @@ struct OracleBench: Sendable {
           agent: key.address, processedTokens: Int64(index), averageLatencyMilliseconds: 12.5,
           uptimeSeconds: Int64(index), tasksCompleted: Int64(index),
           timestamp: now + Int64(index))
-        let report = DocumentedReport.Payload(measures).signed(with: key)
-        return ByteBuffer(bytes: report.body.serialized())
+        let body = DocumentedReport.Payload(measures).signed(with: key).body.serialized()
+        let head =
+          "POST \(DocumentedReport.path) HTTP/1.1\r\nHost: \(host):\(port)\r\n"
+          + "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n\r\n"
+        return ByteBuffer(bytes: Array(head.utf8) + body)
       }
-    }
-  }
-
-  private static func post(_ body: ByteBuffer, to url: String) async throws {
-    var request = HTTPClientRequest(url: url + DocumentedReport.path)
-    request.method = .POST
-    request.headers.add(name: "content-type", value: "application/json")
-    request.body = .bytes(body)
-    let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
-    let answer = try await response.body.collect(upTo: 1 << 16)
-    guard response.status == .ok else {
-      throw CommandFailure.failed("the oracle refused a report: \(String(buffer: answer))")
     }
   }
 }

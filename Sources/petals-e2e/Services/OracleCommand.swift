@@ -3,6 +3,7 @@ import EthereumClient
 import EthereumPrimitives
 import Foundation
 import MockOracle
+import MockServing
 import PlumiseWire
 
 /// `oracle`: an oracle of its own.
@@ -64,11 +65,25 @@ struct OracleCommand: AsyncParsableCommand {
     transform: secondsArgument)
   var maxAge: Double?
 
+  @Option(
+    help: "A second port, for orders of faults and a look at the journal; 0 takes any free one.",
+    transform: portArgument)
+  var adminPort: Int?
+
+  @Option(help: "The most reports of an agent in a minute; without one there is no limit.")
+  var reportsPerMinute: Int?
+
+  @Option(help: "Log to stderr from this level on: debug, info, notice, warning or error.")
+  var log: LogLevelArgument?
+
   @OptionGroup var service: ServiceOptions
 
   func validate() throws {
     if reporterKeyFile != nil && chainRpc == nil {
       throw ValidationError("--reporter-key-file needs --chain-rpc: the chain to report to")
+    }
+    if let reportsPerMinute, reportsPerMinute < 1 {
+      throw ValidationError("--reports-per-minute must be at least 1")
     }
   }
 
@@ -83,12 +98,22 @@ struct OracleCommand: AsyncParsableCommand {
         contributions: try client.flatMap { try contributions($0) },
         log: try store.map { path in
           try CommandFailure.checkingInput { try SQLiteReportLog(path: path) }
-        }))
+        },
+        rateLimit: reportsPerMinute.map { RateLimit(burst: $0, per: .seconds(60)) },
+        logger: log.map { JSONLogHandler.logger("oracle", from: $0.level) }))
     let stops = service.stopRequests()
     try await CommandFailure.serving {
-      try await oracle.withServer(host: service.host, port: port) { address in
+      let faults = FaultScript()
+      try await oracle.withServer(host: service.host, port: port, faults: faults) { address in
         service.announce(.listening(.oracle, url: address.url))
-        _ = try await stops.next()
+        guard let adminPort else {
+          _ = try await stops.next()
+          return
+        }
+        try await oracle.withAdministration(of: faults, port: adminPort) { admin in
+          service.announce(.listening(.oracleAdministration, url: admin.url))
+          _ = try await stops.next()
+        }
       }
     }
   }

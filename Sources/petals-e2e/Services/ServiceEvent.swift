@@ -6,6 +6,7 @@ enum ServiceEvent: Hashable, Sendable {
   enum Service: String, Sendable {
     case chain
     case oracle
+    case oracleAdministration = "oracle-admin"
     case node
     case nodeHTTP = "node-http"
   }

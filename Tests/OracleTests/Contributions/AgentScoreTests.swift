@@ -2,7 +2,7 @@ import EthereumPrimitives
 import MockOracle
 import Testing
 
-@Suite("Agent score") struct AgentScoreTests {
+@Suite("Agent score", .timeLimit(.minutes(5))) struct AgentScoreTests {
   @Test(
     "The live formula",
     arguments: [

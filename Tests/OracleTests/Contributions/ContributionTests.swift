@@ -60,7 +60,7 @@ private final class ShakyChain: Sendable {
   }
 }
 
-@Suite("Contributions") struct ContributionTests {
+@Suite("Contributions", .timeLimit(.minutes(5))) struct ContributionTests {
   private let epoch = TestTime(1)
   private let shaky = ShakyChain()
 

@@ -4,7 +4,7 @@ import MockOracle
 import PlumiseWire
 import Testing
 
-@Suite("Node registry") struct NodeRegistryTests {
+@Suite("Node registry", .timeLimit(.minutes(5))) struct NodeRegistryTests {
   private let path = NodeRegistration.path
 
   private func error(_ status: Int, _ name: String, _ message: String) -> Answer {

@@ -3,7 +3,7 @@ import MockOracle
 import PlumiseWire
 import Testing
 
-@Suite("Pipeline") struct PipelineTests {
+@Suite("Pipeline", .timeLimit(.minutes(5))) struct PipelineTests {
   private let path = PipelineRegistration.path
   private let model = PlumiseNetwork.model
 

@@ -17,13 +17,15 @@ struct Reporting {
 
   init(
     to url: String, dialect: ReportDialect = .documented, interval: Duration = .seconds(60),
-    transport: any ReportTransport = HTTPReportTransport(), logger: Logger? = nil
+    retry: RetryPolicy = RetryPolicy(),
+    transport: any ReportTransport = HTTPReportTransport(), proofs: ProofBuffer = ProofBuffer(),
+    logger: Logger? = nil
   ) throws {
     key = try testKey()
-    collector = MetricsCollector(clock: clock)
+    collector = MetricsCollector(clock: clock, proofs: proofs)
     reporter = OracleReporter(
       configuration: try ReporterConfiguration(
-        oracleURL: url, interval: interval, dialect: dialect),
+        oracleURL: url, interval: interval, dialect: dialect, retry: retry),
       key: key, collector: collector, transport: transport, clock: clock,
       unixClock: time.clock,
       logger: logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -1,0 +1,45 @@
+import HTTPTypes
+import MockServing
+import PlumiseWire
+
+/// One way to ask the oracle something: what is described, counted and routed.
+struct OracleRoute: Sendable {
+  /// A parameter in the path or behind it.
+  struct Parameter: Sendable {
+    let name: String
+    let isInPath: Bool
+    let isRequired: Bool
+    let schema: Schema
+  }
+
+  let method: HTTPRequest.Method
+  /// The path, with `{names}` where a segment may be anything.
+  let template: String
+  /// The dialect that has it; nil for both.
+  let dialect: ReportDialect?
+  let summary: String
+  var parameters: [Parameter] = []
+  var body: Schema?
+  /// The answers, by status.
+  let answers: [(status: Int, description: String, schema: Schema)]
+
+  /// Whether a path is one of the route's.
+  func matches(_ path: String) -> Bool {
+    let own = template.split(separator: "/", omittingEmptySubsequences: false)
+    let asked = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard own.count == asked.count else { return false }
+    return zip(own, asked).allSatisfy { mine, theirs in
+      mine.hasPrefix("{") ? !theirs.isEmpty : mine == theirs
+    }
+  }
+}
+
+extension OracleRoute.Parameter {
+  static func path(_ name: String, _ schema: Schema = .text) -> Self {
+    Self(name: name, isInPath: true, isRequired: true, schema: schema)
+  }
+
+  static func query(_ name: String, _ schema: Schema, required: Bool = false) -> Self {
+    Self(name: name, isInPath: false, isRequired: required, schema: schema)
+  }
+}

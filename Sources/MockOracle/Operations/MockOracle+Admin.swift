@@ -1,0 +1,101 @@
+import EthereumPrimitives
+import HTTPTypes
+public import MockServing
+import PlumiseWire
+
+/// What tests and people do to an oracle that runs elsewhere: on a port of its own, never on the one
+/// that nodes reach.
+extension MockOracle {
+  /// Serves the administration while a body runs.
+  ///
+  /// `GET`, `POST` and `DELETE /faults` (see ``FaultOrder``), `DELETE /faults/N`, `GET /journal`
+  /// (`?agent=0x…&limit=50`), `POST /contributions`.
+  /// - Parameters:
+  ///   - faults: the script of the server that nodes reach.
+  ///   - host: where to listen.
+  ///   - port: where to listen; 0 takes any free port.
+  ///   - body: what is done meanwhile.
+  /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
+  public func withAdministration<R: Sendable>(
+    of faults: FaultScript, host: String = "127.0.0.1", port: Int = 0,
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (ServerAddress) async throws -> R
+  ) async throws -> R {
+    let server = ServerConfiguration(
+      host: host, port: port, maximumBodyBytes: 64 << 10, serviceName: "oracle's administration")
+    return try await withWebServer(
+      server, respond: { await self.administer($0, faults) }, body)
+  }
+
+  /// Answers one request of the administration.
+  public func administer(_ request: WebRequest, _ faults: FaultScript) async -> WebResponse {
+    switch (request.method, request.path) {
+    case (.get, "/faults"): return answer(Self.list(faults))
+    case (.post, "/faults"):
+      do {
+        let order = try FaultOrder(json: JSON.parse(request.body))
+        return answer(["id": .integer(order.add(to: faults))], .created)
+      } catch {
+        return answer(["error": .string("\(error)")], .badRequest)
+      }
+    case (.delete, "/faults"):
+      faults.clear()
+      return answer(Self.list(faults))
+    case (.get, "/journal"): return answer(journalJSON(request))
+    case (.post, "/contributions"):
+      await reportContributions()
+      return answer(["outcomes": .integer(contributions?.count ?? 0)])
+    default: break
+    }
+    if request.method == .delete,
+      let id = request.segments(after: "/faults")?.first.flatMap({ Int($0) })
+    {
+      return faults.remove(id)
+        ? answer(Self.list(faults)) : answer(["error": "there is no such fault"], .notFound)
+    }
+    return answer(
+      ["error": .string("no route \(request.method.rawValue) \(request.path)")], .notFound)
+  }
+
+  private func answer(_ json: JSON, _ status: HTTPResponse.Status = .ok) -> WebResponse {
+    .json(json.serialized(), status: status)
+  }
+
+  private static func list(_ faults: FaultScript) -> JSON {
+    [
+      "met": .integer(faults.met.count),
+      "faults": .array(
+        faults.remaining.map { id, uses in
+          ["id": .integer(id), "times": uses.map { .integer($0) } ?? .null]
+        }),
+    ]
+  }
+
+  private func journalJSON(_ request: WebRequest) -> JSON {
+    // What fails to parse is nobody's address.
+    let agent = request.query["agent"].flatMap { try? Address($0) }
+    let limit = request.query["limit"].flatMap { Int($0) } ?? 50
+    let entries = journal.entries { agent == nil || $0.concerns(agent) }
+    return [
+      "count": .integer(journal.count),
+      "entries": .array(entries.suffix(max(0, limit)).map(\.json)),
+    ]
+  }
+}
+
+extension OracleEntry {
+  fileprivate func concerns(_ agent: Address?) -> Bool {
+    agent.map { isNearMiss(of: $0) || self.agent == $0 } ?? true
+  }
+
+  /// The entry in short.
+  fileprivate var json: JSON {
+    var object: JSONObject = [
+      "method": .string(request.method.rawValue), "path": .string(request.path),
+      "status": .integer(status),
+    ]
+    object["agent"] = agent.map { .string($0.checksummed) }
+    object["reason"] = refusal.map { .string($0.description) }
+    return .object(object)
+  }
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs schemathesis against the description that an oracle serves: no 5xx, no answer that the
+# description does not have, no answer in another form.
+#
+#   python3 -m venv .venv && .venv/bin/pip install schemathesis
+#   PATH=.venv/bin:$PATH Tests/Interop/oracle_schema.sh .build/release/petals-e2e [EXAMPLES]
+set -euo pipefail
+program=$1
+examples=${2:-200}
+for dialect in documented deployed both; do
+  log=$(mktemp)
+  "$program" oracle --port 0 --json --dialect "$dialect" > "$log" &
+  oracle=$!
+  trap 'kill "$oracle" 2> /dev/null || true' EXIT
+  until grep -q listening "$log"; do sleep 0.1; done
+  url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$log")
+  echo "== $dialect at $url"
+  # The deployed oracle answers 404 to a method that it does not know, as the real one does.
+  schemathesis run "$url/openapi.json" --max-examples "$examples" --workers 1 \
+    --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance \
+    --mode all --no-color
+  kill "$oracle"
+  wait "$oracle" || true
+done
