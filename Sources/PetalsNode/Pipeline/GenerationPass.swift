@@ -59,13 +59,14 @@ extension GenerationRun {
   private func send(
     _ hidden: HiddenStates, to index: Int, fromStart: Bool
   ) async throws -> HiddenStates {
-    let link = links[index]
+    // Not the link as a whole: a second reference to its log would copy all of it at each token.
+    let (hop, session) = (links[index].hop, links[index].session)
     let began = time.elapsed
-    let answer = try await link.session.step(hidden, startFrom: fromStart ? 0 : nil)
+    let answer = try await session.step(hidden, startFrom: fromStart ? 0 : nil)
     if hidden.tokens == 1 {
       client.directory.learn(
-        link.hop.peer, elapsed: time.elapsed - began, answer: answer.computeTime,
-        blocks: link.hop.blocks.count)
+        hop.peer, elapsed: time.elapsed - began, answer: answer.computeTime,
+        blocks: hop.blocks.count)
     }
     links[index].log?.add(hidden, fromStart: fromStart)
     return answer.hidden
