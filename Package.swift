@@ -164,7 +164,7 @@ let package = Package(
       swiftSettings: settings),
     tests(
       "PlumiseTestingTests",
-      of: ["PlumiseTesting", "PetalsNode", "MockServing", "MockWeb3", "Bloom"]),
+      of: ["PlumiseTesting", "PetalsNode", "MockServing", "MockWeb3", "EthereumClient"]),
     tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),
     tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
     tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors"]),
@@ -172,8 +172,8 @@ let package = Package(
       "PetalsNodeTests",
       of: [
         "PetalsNode", "PipelineRPC", "Bloom", "EthereumPrimitives", "InferenceMetrics",
-        "PlumiseTesting", "PlumiseWire", "TestVectors", .asyncHTTPClient, .grpcCore, .grpcNIO,
-        .logging, .nioCore, .nioPosix, .serviceLifecycle,
+        "MockServing", "PlumiseTesting", "PlumiseWire", "TestVectors", .asyncHTTPClient, .grpcCore,
+        .grpcNIO, .logging, .nioCore, .nioPosix, .serviceLifecycle,
       ]),
     tests(
       "OracleTests",

@@ -1,5 +1,6 @@
 import Bloom
 import EthereumPrimitives
+import MockServing
 import PetalsNode
 import PlumiseWire
 import Testing
@@ -185,18 +186,20 @@ struct GenerationTests {
 
   @Test("A peer where nothing listens is named, with the blocks that are missing")
   func unreachable() async throws {
-    let nowhere = try await withNodes(of: model, cuts: []) { try $0[0].boundAddress }
-    try await withNodes(of: model, cuts: [12]) { nodes in
-      let error = await #expect(throws: RouteError.self) {
-        try await withPipelineClient(
-          model.ends, peers: [nodes[0].boundAddress, nowhere]
-        ) { _ in }
+    try await withClosedPort { closed in
+      let nowhere = try PeerAddress(host: closed.host, port: closed.port)
+      try await withNodes(of: model, cuts: [12]) { nodes in
+        let error = await #expect(throws: RouteError.self) {
+          try await withPipelineClient(
+            model.ends, peers: [nodes[0].boundAddress, nowhere]
+          ) { _ in }
+        }
+        guard case .unserved(12..<24, 24, let peers) = error else {
+          Issue.record("\(error as Any) does not say which blocks are missing")
+          return
+        }
+        #expect(peers.contains { $0.hasPrefix("\(nowhere): cannot be reached") }, "\(peers)")
       }
-      guard case .unserved(12..<24, 24, let peers) = error else {
-        Issue.record("\(error as Any) does not say which blocks are missing")
-        return
-      }
-      #expect(peers.contains { $0.hasPrefix("\(nowhere): cannot be reached") }, "\(peers)")
     }
   }
 

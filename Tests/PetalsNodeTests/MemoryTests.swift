@@ -92,27 +92,6 @@ struct MemoryTests {
     }
   }
 
-  @Test("A client that is gone without a word is noticed, and its session ended")
-  func keepalive() async throws {
-    let configuration = NodeConfiguration(
-      checkpoint: model.checkpoint, blocks: try model.blocks(0..<12),
-      keepalive: .init(after: .milliseconds(200), timeout: .seconds(3)))
-    try await withPetalsNode(configuration) { node in
-      try await withFaultyLink(to: node.boundAddress) { link in
-        try await withGRPCTransports([link.peer]) { peers in
-          let session = try await peers[0].openSession(model.opening(0..<12, length: 8))
-          _ = try await session.step(model.hidden("case0.embeddings"))
-          #expect(node.info.cache.sessions == 1)
-          link.hold()
-          // Long before the session's own limit of half an hour.
-          try await node.waitUntilIdle()
-          #expect(node.info.cache.usedBytes == 0)
-          session.cancel()
-        }
-      }
-    }
-  }
-
   @Test("A session of more tokens than the node takes is refused", arguments: [0, -1, 2049])
   func length(tokens: Int) async throws {
     try await withNodes(of: model, cuts: [12]) { nodes in

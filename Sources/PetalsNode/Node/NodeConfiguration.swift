@@ -23,7 +23,8 @@ public struct NodeConfiguration: Sendable {
   public struct Keepalive: Hashable, Sendable {
     /// A connection that brought nothing for this long is asked for a sign of life.
     public var after: Duration
-    /// It is closed, and its sessions with it, when none came within this time.
+    /// It gets no further calls when none came within this time, and is closed once its sessions
+    /// have ended, at the latest by ``NodeConfiguration/sessionIdleLimit``.
     public var timeout: Duration
 
     /// Times to ask and to wait.
