@@ -9,7 +9,7 @@ import NIOPosix
 /// faults that hold a request back let go of it, and only then does the call return: the port is
 /// free and no task is left. A request that outlives the grace period is cancelled.
 ///
-/// All servers of a process share NIO's event loops, so that one starts in well under 10 ms.
+/// All servers of a process share NIO's event loops, so that starting one starts no thread.
 /// - Parameters:
 ///   - configuration: where to listen; by default any free port of 127.0.0.1.
 ///   - faults: what goes wrong, and with which requests.

@@ -53,7 +53,12 @@ struct DraftFolder {
   private func finish(_ draft: URL) throws(CheckpointError) {
     guard isThere else { return try move(draft, to: target) }
     // The weights last: a folder that holds them is a complete checkpoint.
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: draft.path)) ?? []
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: draft.path)
+    } catch {
+      throw refusal(error.localizedDescription)
+    }
     for name in names.sorted(by: { !$0.hasSuffix(".safetensors") && $1.hasSuffix(".safetensors") })
     {
       try move(draft.appending(path: name), to: target.appending(path: name))
