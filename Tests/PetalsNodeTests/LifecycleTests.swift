@@ -73,7 +73,15 @@ struct LifecycleTests {
   func freesPorts() async throws {
     var configuration = NodeConfiguration(
       checkpoint: model.checkpoint, blocks: try model.blocks(0..<12))
-    configuration.http = .init()
+    // An address of its own, where there is one: on the common one, a test beside this may get a
+    // port as soon as it is free.
+    #if os(Linux)
+      let host = "127.73.1.1"
+    #else
+      let host = "127.0.0.1"
+    #endif
+    configuration.grpc = .init(host: host)
+    configuration.http = .init(host: host)
     let node = PetalsNode(configuration)
     let running = Task { try await node.run() }
     try await node.waitUntilReady()
@@ -89,7 +97,7 @@ struct LifecycleTests {
       #expect(node.info.cache.sessions == 0)
       for port in [address.port, http.port] {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-          .bind(host: "127.0.0.1", port: port).get()
+          .bind(host: host, port: port).get()
         try await channel.close()
       }
     }

@@ -24,8 +24,8 @@ struct ModelCache: Sendable {
 
   /// The folder of a model, which is made first if it is not there.
   ///
-  /// The model is written beside its place and then moved, so a folder of that name is always
-  /// whole, whoever else makes it at the same time and whenever this process is killed.
+  /// A folder of that name is always whole, whoever else makes it at the same time and whenever
+  /// this process is killed: the synthesizer writes beside it and then moves.
   /// - Parameter progress: how far the making is, 0 to 1; not called when there is nothing to make.
   /// - Returns: the folder, and whether it had to be made.
   func folder(
@@ -36,33 +36,14 @@ struct ModelCache: Sendable {
     let place = root.appending(path: name, directoryHint: .isDirectory)
     if files.fileExists(atPath: place.path) { return (place.path, false) }
     do {
-      try files.createDirectory(at: root, withIntermediateDirectories: true)
-      removeAbandoned()
-      let draft = root.appending(
-        path: "\(name).partial-\(getpid())", directoryHint: .isDirectory)
-      defer {
-        // After the move there is nothing left to remove.
-        try? files.removeItem(at: draft)
-      }
       try ModelSynthesizer.synthesize(
-        shape: shape, dtype: dtype, seed: 0, into: draft, progress: { progress($0.fraction) })
-      if rename(draft.path, place.path) != 0 && !files.fileExists(atPath: place.path) {
-        throw CommandFailure.failed(String(cString: strerror(errno)))
-      }
+        shape: shape, dtype: dtype, seed: 0, into: place, progress: { progress($0.fraction) })
     } catch {
-      throw CommandFailure.failed("cannot make model \(shape.rawValue) in \(root.path): \(error)")
+      // Somebody else was quicker: theirs is as whole as ours would have been.
+      guard files.fileExists(atPath: place.path) else {
+        throw CommandFailure.failed("cannot make model \(shape.rawValue) in \(root.path): \(error)")
+      }
     }
     return (place.path, true)
-  }
-
-  /// Removes drafts whose makers are gone.
-  private func removeAbandoned() {
-    // A draft that cannot be removed costs space and harms nothing.
-    for draft in (try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? [] {
-      guard let mark = draft.range(of: ".partial-"), let maker = Int32(draft[mark.upperBound...]),
-        kill(maker, 0) != 0, errno == ESRCH
-      else { continue }
-      try? FileManager.default.removeItem(at: root.appending(path: draft))
-    }
   }
 }

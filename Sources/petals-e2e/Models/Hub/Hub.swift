@@ -1,5 +1,4 @@
 import AsyncHTTPClient
-import Foundation
 import NIOCore
 import PlumiseWire
 
@@ -26,10 +25,10 @@ struct Hub: Sendable {
 
   /// - Throws: `CommandFailure` (wrong input) for an address that is none.
   init(endpoint: String, token: String?) throws {
-    guard let url = URL(string: endpoint), ["http", "https"].contains(url.scheme),
-      url.host?.isEmpty == false
-    else { throw CommandFailure.wrongInput("--endpoint '\(endpoint)' is no http or https URL") }
-    self.endpoint = String(endpoint.reversed().drop { $0 == "/" }.reversed())
+    guard let url = serviceURL(endpoint) else {
+      throw CommandFailure.wrongInput("--endpoint '\(endpoint)' is no http or https URL")
+    }
+    self.endpoint = url
     self.token = token.flatMap { $0.isEmpty ? nil : $0 }
   }
 
