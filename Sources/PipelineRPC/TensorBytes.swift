@@ -85,10 +85,11 @@ package enum TensorBytes {
 
   private static func firstNotFinite(in values: [Float]) -> Int? {
     values.withUnsafeBufferPointer { values in
-      // A sum of x·0 is 0 unless some x is not finite: no branch, so it can be vectorised.
-      var probe: Float = 0
-      for value in values { probe += value * 0 }
-      return probe == 0 ? nil : values.firstIndex { !$0.isFinite }
+      // The exponent of what is not finite is all ones, the greatest there is: a maximum of integers
+      // has no branch and no order, so it can be vectorised.
+      var greatest: UInt32 = 0
+      for value in values { greatest = max(greatest, value.bitPattern & 0x7f80_0000) }
+      return greatest < 0x7f80_0000 ? nil : values.firstIndex { !$0.isFinite }
     }
   }
 }

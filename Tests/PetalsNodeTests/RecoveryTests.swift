@@ -86,7 +86,7 @@ struct RecoveryTests {
     arguments: [-1, 5], [0, 1])
   func silent(token: Int, hop: Int) async throws {
     let clock = ManualClock()
-    let limits = TransportLimits(request: .seconds(7), step: .seconds(7))
+    let limits = TransportLimits(connect: .seconds(7), step: .seconds(7))
     try await withReplicas(limits: limits, clock: clock) { members, client in
       let stream = try client.generate(request)
       var iterator = stream.makeAsyncIterator()

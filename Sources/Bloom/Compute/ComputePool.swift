@@ -8,6 +8,8 @@ import Synchronization
 /// milliseconds at a time; threads of each node's own would trample each other. So there is one pool,
 /// sized to the cores. A job runs on one thread; a product that is large enough is cut into parts
 /// which idle threads help with. With as many jobs as cores, each keeps to its own thread.
+/// `BLOOM_THREADS` in the environment sets another number of threads, for processes that are to share
+/// a machine by a fixed plan.
 package final class ComputePool: @unchecked Sendable {
   // Sendable: `jobs` and `teams` are touched under `condition` alone; the rest is atomic or constant.
 
@@ -20,7 +22,15 @@ package final class ComputePool: @unchecked Sendable {
 
   /// The process's pool.
   package static let shared = ComputePool(
-    threads: max(1, ProcessInfo.processInfo.activeProcessorCount))
+    threads: threadCount(
+      ProcessInfo.processInfo.environment["BLOOM_THREADS"],
+      cores: ProcessInfo.processInfo.activeProcessorCount))
+
+  /// The threads of a pool: as many as asked for, up to 1024, otherwise as many as cores.
+  package static func threadCount(_ setting: String?, cores: Int) -> Int {
+    if let asked = setting.flatMap(Int.init), (1...1024).contains(asked) { return asked }
+    return max(1, cores)
+  }
 
   package let threads: Int
   private let condition = NSCondition()
@@ -28,12 +38,14 @@ package final class ComputePool: @unchecked Sendable {
   private var teams: [ComputeTeam] = []
   /// Grows with each job and team; a thread about to sleep watches it for a moment.
   private let arrivals = Atomic<Int>(0)
+  /// Jobs that threads work on.
+  private let running = Atomic<Int>(0)
   private let finished = NSCondition()
 
-  /// How long a thread without work stays awake.
+  /// How long a thread without work stays awake while another thread has a job.
   ///
-  /// Consecutive products and tokens follow within
-  /// microseconds, a wake-up costs tens of them; longer waits would take cores from other processes.
+  /// The products of a job follow each other within microseconds, a wake-up costs tens of them. When
+  /// nobody has a job, whoever brings the next one needs the core.
   private static let patience = Duration.microseconds(30)
 
   package init(threads: Int) {
@@ -98,7 +110,7 @@ package final class ComputePool: @unchecked Sendable {
   /// Calls `body` with each part below `parts`, here and on idle threads, until all are done.
   ///
   /// Meant for the inside of a job; elsewhere the calling thread does a job's work.
-  func parallel(_ parts: Int, _ body: @escaping (Int) -> Void) {
+  package func parallel(_ parts: Int, _ body: @escaping (Int) -> Void) {
     guard parts > 1, threads > 1 else {
       for part in 0..<parts { body(part) }
       return
@@ -125,7 +137,9 @@ extension ComputePool {
       if !jobs.isEmpty {
         let job = jobs.removeFirst()
         condition.unlock()
+        running.wrappingAdd(1, ordering: .relaxed)
         execute(job)
+        running.wrappingSubtract(1, ordering: .relaxed)
       } else if let team = teams.first(where: \.isOpen) {
         team.helpers.wrappingAdd(1, ordering: .sequentiallyConsistent)
         condition.unlock()
@@ -134,7 +148,8 @@ extension ComputePool {
       } else {
         let seen = arrivals.load(ordering: .acquiring)
         condition.unlock()
-        if !arrives(after: seen) { sleep(unlessAfter: seen) }
+        let mayHelp = running.load(ordering: .relaxed) > 0
+        if !mayHelp || !arrives(after: seen) { sleep(unlessAfter: seen) }
       }
     }
   }

@@ -52,6 +52,15 @@ final class BackwardPass: @unchecked Sendable {
 }
 
 extension Shard {
+  /// Bytes for each token that a backward pass over a sequence works in: the inputs of its blocks, one
+  /// block's intermediate values and their gradients (32 times the hidden size), and the attention's
+  /// scores and theirs.
+  package func backwardBytesPerToken(tokens: Int) -> Int {
+    let configuration = stack.configuration
+    return MemoryLayout<Float>.size
+      * ((layers.count + 32) * configuration.hiddenSize + 2 * tokens)
+  }
+
   /// The gradient at the input of these blocks, given the one at their output.
   ///
   /// `input` is a whole sequence [tokens, hidden] from position 0; weights are frozen. Throws

@@ -32,6 +32,7 @@ final class Watched<Value: Sendable>: Sendable {
     let (result, value, woken) = try state.withLock {
       state throws(Failure) -> (Result, Value, [Waiter]) in
       let result = try change(&state.value)
+      if state.waiters.isEmpty { return (result, state.value, []) }
       let met = state.waiters.filter { $0.value.isMet(state.value) }
       for id in met.keys { state.waiters[id] = nil }
       return (result, state.value, Array(met.values))

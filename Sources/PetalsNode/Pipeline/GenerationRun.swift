@@ -76,9 +76,10 @@ actor GenerationRun {
   private func advance() async throws -> GeneratedToken? {
     try Task.checkCancellation()
     let hidden = try await pass(try await input())
-    let (id, embedding) = try await client.ends.choose(
+    let choice = try await client.ends.choose(
       sampler, after: hidden, context: request.promptIDs + generated)
-    lastEmbedding = embedding
+    let id = choice.id
+    lastEmbedding = choice.embedding
     let elapsed = time.elapsed
     lastToken = elapsed
     if id == client.ends.checkpoint.configuration.eosTokenID {

@@ -11,13 +11,16 @@ public final class ModelEnds: Sendable {
   public let tokenizer: Tokenizer?
   let embedding: Embedding
   let head: LanguageModelHead
+  private let choices: ChoiceQueue
 
   /// Maps the ends of a checkpoint.
   public init(_ checkpoint: Checkpoint, tokenizer: Tokenizer? = nil) {
     self.checkpoint = checkpoint
     self.tokenizer = tokenizer
     embedding = Embedding(checkpoint)
-    head = LanguageModelHead(checkpoint)
+    let head = LanguageModelHead(checkpoint)
+    self.head = head
+    choices = ChoiceQueue { try head.logitsHere($0, lastOnly: false) }
   }
 
   /// What a route must serve.
@@ -53,22 +56,22 @@ public final class ModelEnds: Sendable {
 
   /// The token that a sampler chooses after the last position, and what it is as an input.
   ///
-  /// Scores, choice and embedding are one job of a compute thread.
+  /// Scores, choice and embedding are one job of a compute thread, together with those of all
+  /// generations that wait for a token just then.
   /// - Throws: ``NodeError/Code/internalFault`` when the scores are no finite numbers: hidden
   ///   states so large that the last layer norm overflows lead there.
   func choose(
     _ sampler: TokenSampler, after hidden: HiddenStates, context: [Int32]
-  ) async throws -> (id: Int32, embedding: HiddenStates) {
-    try await ComputePool.shared.run { [self] cancellation in
-      try cancellation.check()
-      let scores = try head.logitsHere(hidden, lastOnly: true).last
+  ) async throws -> ChoiceQueue.Choice {
+    let last = hidden.tokens == 1 ? hidden : hidden.slice(hidden.tokens - 1..<hidden.tokens)
+    return try await choices.choose(after: last) { [self] scores in
       let id = sampler.next(scores, context)
       guard scores[scores.startIndex + Int(id)].isFinite else {
         throw NodeError(
           .internalFault,
           "the scores of the next token are no finite numbers: a node is at fault")
       }
-      return (id, try embed([id]))
+      return ChoiceQueue.Choice(id: id, embedding: try embed([id]))
     }
   }
 

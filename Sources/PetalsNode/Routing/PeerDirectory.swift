@@ -60,8 +60,9 @@ final class PeerDirectory: Sendable {
         try model.check(info, of: peer)
         change(peer) { $0.answered(info, roundTrip: again ? elapsed : nil) }
       case .failure(let error):
-        let reason = (error as? NodeError)?.message ?? "\(error)"
-        change(peer) { $0.didNotAnswer(reason) }
+        let now = time.elapsed
+        let reason = error as? NodeError ?? NodeError(.internalFault, "\(error)", peer: peer)
+        change(peer) { [policy] in $0.didNotAnswer(reason, at: now, policy) }
       }
     }
   }

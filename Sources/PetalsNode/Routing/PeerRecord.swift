@@ -24,10 +24,14 @@ struct PeerRecord: Sendable {
     times.hear(roundTrip: roundTrip, blockStep: info.blockStep)
   }
 
-  /// It did not describe itself, or not as a peer of this model.
-  mutating func didNotAnswer(_ reason: String) {
+  /// It did not describe itself.
+  ///
+  /// One that refuses a connection costs nothing and may be starting: it is asked again by whoever
+  /// needs it. One that says nothing costs the whole limit, and is left alone for a while.
+  mutating func didNotAnswer(_ error: NodeError, at now: Duration, _ policy: RecoveryPolicy) {
+    if error.code == .deadlineExceeded { return failed(error.message, at: now, policy) }
     info = nil
-    trouble = reason
+    trouble = error.message
   }
 
   /// It failed amid its work.

@@ -85,7 +85,9 @@ final class BlockServer: Sendable {
         .invalidArgument,
         "the gradient has \(outputGradient.tokens) tokens, but the input \(input.tokens)")
     }
-    let reservation = try reserve(input.tokens, in: shard.layers, for: "a backward pass")
+    let reservation = try budget.reserve(
+      tokens: input.tokens,
+      bytesPerToken: shard.backwardBytesPerToken(tokens: input.tokens), for: "a backward pass")
     defer { reservation.release() }
     return try await compute {
       try await shard.backward(input: input, outputGradient: outputGradient)

@@ -49,12 +49,18 @@ final class ServedSession: Sendable {
     try server.model.check(hidden)
     let (cache, position) = try begin(tokens: hidden.tokens, from: start)
     defer { state.withLock { $0.isBusy = false } }
-    let (output, time) = try await server.timed(hidden.tokens, in: part.shard.layers) { [part] in
-      if let start { try cache.truncate(to: start) }
-      return try await part.steps.step(hidden, cache: cache)
+    do {
+      let (output, time) = try await server.timed(hidden.tokens, in: part.shard.layers) { [part] in
+        if let start { try cache.truncate(to: start) }
+        return try await part.steps.step(hidden, cache: cache)
+      }
+      return StepAnswer(
+        hidden: output, position: position + hidden.tokens, computeTime: time)
+    } catch {
+      // The cache may lack what the position counts.
+      state.withLock { $0.isFinished = true }
+      throw error
     }
-    return StepAnswer(
-      hidden: output, position: position + hidden.tokens, computeTime: time)
   }
 
   private func begin(

@@ -70,7 +70,7 @@ public final class GRPCTransport: BlockTransport {
     session.start(service: service, in: calls)
     do {
       try await withDeadline(
-        limits.request, on: clock, orThrow: late("open a session", limits.request)
+        limits.connect, on: clock, orThrow: late("open a session", limits.connect)
       ) { try await session.open(opening) }
     } catch {
       session.cancel()

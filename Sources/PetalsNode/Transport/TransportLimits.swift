@@ -1,8 +1,8 @@
 /// How long the calls to a peer may take, on the client's clock.
 public struct TransportLimits: Hashable, Sendable {
-  /// A peer's description of itself, and with it the connection.
+  /// A peer's description of itself, or the opening of a session, and with it the connection.
   public var connect: Duration
-  /// A pass without a cache, and the opening of a session.
+  /// A pass without a cache.
   public var request: Duration
   /// One step of a session.
   public var step: Duration

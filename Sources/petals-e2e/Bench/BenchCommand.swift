@@ -11,6 +11,7 @@ struct BenchCommand: AsyncParsableCommand {
     case chain
     case oracle
     case fixtures
+    case services
   }
 
   static let configuration = CommandConfiguration(
@@ -88,6 +89,7 @@ struct BenchCommand: AsyncParsableCommand {
     case .oracle:
       return try await OracleBench(runs: runs, peer: oraclePeer.flatMap { URL(string: $0) }).rows()
     case .fixtures: return try await FixtureBench(runs: runs).rows()
+    case .services: return try await ServiceBench(runs: runs).rows()
     }
   }
 }

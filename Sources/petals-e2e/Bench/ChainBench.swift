@@ -1,4 +1,3 @@
-import EthereumClient
 import EthereumPrimitives
 import Foundation
 import MockWeb3
@@ -32,15 +31,15 @@ struct ChainBench: Sendable {
       let served = MockWeb3()
       overHTTP.append(
         try await served.withServer { address in
-          let transport = HTTPTransport(url: address.url)
-          return try await Rate.measure(Self.transfers) {
-            try await messages.concurrently { own in
-              for message in own { try Self.requireHash(await transport.send(message)) }
-            }
+          let requests = messages.map { own in
+            own.map { RequestLoad.post($0, to: "/", host: address.host, port: address.port) }
           }
+          return try await RequestLoad(requests: requests, isExpected: Self.hasHash)
+            .run(host: address.host, port: address.port).rate
         })
     }
     return [
+      try await SignerProbe.row("chain", runs),
       BenchRow("chain", "transfers, mined one by one, in process", "tx/s", inProcess),
       BenchRow("chain", "… processor time of each", "µs", processorTime),
       BenchRow("chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP),
@@ -99,6 +98,11 @@ struct ChainBench: Sendable {
       "params": [.string(Hex.encode(transaction.signed(with: account.key).raw))],
     ]
     return request.serialized()
+  }
+
+  @Sendable private static func hasHash(_ answer: HTTPAnswer) -> Bool {
+    guard let answer = try? JSON.parse(answer.body) else { return false }
+    return answer["result"]?.stringValue != nil
   }
 
   private static func requireHash(_ answer: [UInt8]?) throws {

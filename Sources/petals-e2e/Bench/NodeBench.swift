@@ -25,7 +25,7 @@ struct NodeBench: Sendable {
     return rows
   }
 
-  /// Whole lives of a process that generates one token.
+  /// From the start of a process to the first byte that it writes: the text of its first token.
   private func starts(_ checkpoint: Checkpoint) async throws -> [Double] {
     var times: [Double] = []
     let clock = ContinuousClock()
@@ -34,13 +34,20 @@ struct NodeBench: Sendable {
       let result = try await Subprocess.run(
         .path(.init(Executable.current)),
         arguments: [
-          "generate", "--model", path, "--token-ids", "5", "--max-new-tokens", "1", "--json",
-        ], environment: BLASEnvironment.forChildren, input: .none, output: .discarded,
-        error: .string(limit: 1 << 16))
-      guard result.terminationStatus == .exited(0) else {
-        throw CommandFailure.failed("generate ended badly: \(result.standardError)")
+          "generate", "--model", path, "--token-ids", "5", "--max-new-tokens", "1", "--quiet",
+        ], environment: BLASEnvironment.forChildren, input: .none, output: .sequence,
+        error: .discarded
+      ) { execution -> Duration? in
+        var first: Duration?
+        for try await piece in execution.standardOutput where first == nil && !piece.isEmpty {
+          first = clock.now - began
+        }
+        return first
       }
-      times.append((clock.now - began) / .milliseconds(1))
+      guard result.terminationStatus == .exited(0), let first = result.closureResult else {
+        throw CommandFailure.failed("generate wrote no token: \(result.terminationStatus)")
+      }
+      times.append(first / .milliseconds(1))
     }
     return times
   }

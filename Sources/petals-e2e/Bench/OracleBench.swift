@@ -1,12 +1,8 @@
-import EthereumPrimitives
 import Foundation
 import MockOracle
-import NIOCore
-import PlumiseWire
 
 /// Signed reports over HTTP, each verified and stored before it is answered.
 struct OracleBench: Sendable {
-  private static let connections = 16
   private static let reports = 20_000
 
   let runs: Int
@@ -14,7 +10,8 @@ struct OracleBench: Sendable {
   let peer: URL?
 
   func rows() async throws -> [BenchRow] {
-    var rows = try await rows("verified reports") { work in
+    var rows = [try await SignerProbe.row("oracle", runs)]
+    rows += try await self.rows("verified reports") { work in
       try await MockOracle.withServer { _, address in
         try await work(address.host, address.port)
       }
@@ -38,43 +35,26 @@ struct OracleBench: Sendable {
     return rows
   }
 
-  private typealias Work = (String, Int) async throws -> ReportLoad.Outcome
+  private typealias Work = (String, Int) async throws -> RequestLoad.Outcome
 
   private func rows(
-    _ name: String, _ serving: (Work) async throws -> ReportLoad.Outcome
+    _ name: String, _ serving: (Work) async throws -> RequestLoad.Outcome
   ) async throws -> [BenchRow] {
-    var outcomes: [ReportLoad.Outcome] = []
+    var outcomes: [RequestLoad.Outcome] = []
     for _ in 0..<runs {
       outcomes.append(
         try await serving { host, port in
-          let load = try ReportLoad(requests: Self.requests(host: host, port: port))
-          return try await load.run(host: host, port: port, expecting: 200)
+          let requests = try ReportRequests.make(Self.reports, host: host, port: port)
+          return try await RequestLoad(requests: requests) { $0.status == 200 }
+            .run(host: host, port: port)
         })
     }
     return [
       BenchRow(
-        "oracle", "\(name), \(Self.connections) connections", "reports/s", outcomes.map(\.rate)),
+        "oracle", "\(name), \(ReportRequests.connections) connections", "reports/s",
+        outcomes.map(\.rate)),
       BenchRow("oracle", "… half of them within", "ms", outcomes.map { $0.percentile(0.5) }),
       BenchRow("oracle", "… 99 % of them within", "ms", outcomes.map { $0.percentile(0.99) }),
     ]
-  }
-
-  /// For each connection the reports of an agent of its own, with growing timestamps.
-  private static func requests(host: String, port: Int) throws -> [[ByteBuffer]] {
-    let now = UnixClock.system.seconds
-    return try (0..<connections).map { _ in
-      let key = SecretKey.random()
-      return try (0..<reports / connections).map { index in
-        let measures = try ReportMeasures(
-          agent: key.address, processedTokens: Int64(index), averageLatencyMilliseconds: 12.5,
-          uptimeSeconds: Int64(index), tasksCompleted: Int64(index),
-          timestamp: now + Int64(index))
-        let body = DocumentedReport.Payload(measures).signed(with: key).body.serialized()
-        let head =
-          "POST \(DocumentedReport.path) HTTP/1.1\r\nHost: \(host):\(port)\r\n"
-          + "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n\r\n"
-        return ByteBuffer(bytes: Array(head.utf8) + body)
-      }
-    }
   }
 }

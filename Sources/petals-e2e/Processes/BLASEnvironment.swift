@@ -30,10 +30,11 @@ enum BLASEnvironment {
 
   /// Starts this program anew, once, with what is missing.
   ///
-  /// Returns when nothing was, or when it cannot be done: the arithmetic is then right and slower.
+  /// Only for the kernels: the number of threads can still be set by a program that runs. Returns
+  /// when there was nothing to do, or when it cannot be done: the arithmetic is then right and slower.
   static func restartIfNeeded() {
     let values = missing
-    if values.isEmpty { return }
+    guard values["OPENBLAS_CORETYPE"] != nil else { return }
     for (name, value) in values { setenv(name, value, 1) }
     var arguments = CommandLine.arguments.map { strdup($0) } + [nil]
     execv(Executable.current, &arguments)

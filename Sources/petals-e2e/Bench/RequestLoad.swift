@@ -6,17 +6,27 @@ import NIOPosix
 ///
 /// It does as little as a client can, so that on a machine with few cores the service is what is
 /// measured.
-struct ReportLoad: Sendable {
+struct RequestLoad: Sendable {
   /// For each connection its requests, head and body.
   let requests: [[ByteBuffer]]
+  /// Whether an answer is one that is expected.
+  let isExpected: @Sendable (HTTPAnswer) -> Bool
+
+  /// A request that posts JSON, head and body.
+  static func post(_ body: [UInt8], to path: String, host: String, port: Int) -> ByteBuffer {
+    let head =
+      "POST \(path) HTTP/1.1\r\nHost: \(host):\(port)\r\n"
+      + "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n\r\n"
+    return ByteBuffer(bytes: Array(head.utf8) + body)
+  }
 
   /// Sends everything.
   /// - Returns: requests a second, and how long each took.
-  /// - Throws: `CommandFailure` when an answer is not the status that is expected.
-  func run(host: String, port: Int, expecting status: Int) async throws -> Outcome {
+  /// - Throws: `CommandFailure` when an answer is not what is expected.
+  func run(host: String, port: Int) async throws -> Outcome {
     let connections = try await withThrowingTaskGroup(of: Line.self) { group in
       for own in requests {
-        group.addTask { try await Line.open(own, host: host, port: port, expecting: status) }
+        group.addTask { try await Line.open(own, host: host, port: port, isExpected) }
       }
       return try await group.reduce(into: []) { $0.append($1) }
     }
@@ -49,7 +59,8 @@ struct ReportLoad: Sendable {
     let finished: EventLoopFuture<[Double]>
 
     static func open(
-      _ requests: [ByteBuffer], host: String, port: Int, expecting status: Int
+      _ requests: [ByteBuffer], host: String, port: Int,
+      _ isExpected: @escaping @Sendable (HTTPAnswer) -> Bool
     ) async throws -> Line {
       let group = MultiThreadedEventLoopGroup.singleton
       let promise = group.next().makePromise(of: [Double].self)
@@ -57,8 +68,7 @@ struct ReportLoad: Sendable {
         .channelOption(.socketOption(.tcp_nodelay), value: 1)
         .channelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(
-              Caller(requests, expecting: status, promise))
+            try channel.pipeline.syncOperations.addHandler(Caller(requests, isExpected, promise))
           }
         }
         .connect(host: host, port: port).get()
@@ -76,15 +86,18 @@ private final class Caller: ChannelInboundHandler {
   typealias OutboundOut = ByteBuffer
 
   private let requests: [ByteBuffer]
-  private let status: Int
+  private let isExpected: @Sendable (HTTPAnswer) -> Bool
   private let promise: EventLoopPromise<[Double]>
   private var latencies: [Double] = []
   private var answer = ByteBuffer()
   private var sentAt = ContinuousClock.now
 
-  init(_ requests: [ByteBuffer], expecting status: Int, _ promise: EventLoopPromise<[Double]>) {
+  init(
+    _ requests: [ByteBuffer], _ isExpected: @escaping @Sendable (HTTPAnswer) -> Bool,
+    _ promise: EventLoopPromise<[Double]>
+  ) {
     self.requests = requests
-    self.status = status
+    self.isExpected = isExpected
     self.promise = promise
     latencies.reserveCapacity(requests.count)
   }
@@ -106,28 +119,16 @@ private final class Caller: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     var bytes = unwrapInboundIn(data)
     answer.writeBuffer(&bytes)
-    guard let length = completeLength else { return }
-    let text = answer.readString(length: length) ?? ""
-    answer.discardReadBytes()
-    guard text.dropFirst("HTTP/1.1 ".count).prefix(3) == "\(status)" else {
-      promise.fail(CommandFailure.failed("a request was refused: \(text)"))
+    guard let whole = answer.readableBytesView.withUnsafeBytes({ HTTPAnswer($0) }) else { return }
+    guard isExpected(whole) else {
+      promise.fail(
+        CommandFailure.failed("a request was refused: \(String(buffer: answer))"))
       context.close(promise: nil)
       return
     }
+    answer.clear()
     latencies.append((ContinuousClock.now - sentAt) / .milliseconds(1))
     sendNext(context)
-  }
-
-  /// How long the answer is, once it is there as a whole.
-  private var completeLength: Int? {
-    let view = answer.readableBytesView
-    guard let end = view.firstRange(of: [13, 10, 13, 10])?.upperBound else { return nil }
-    let head = String(decoding: view[view.startIndex..<end], as: UTF8.self).lowercased()
-    guard let field = head.firstRange(of: "content-length:") else { return nil }
-    let digits = head[field.upperBound...].drop { $0 == " " }.prefix { $0.isNumber }
-    guard let body = Int(digits) else { return nil }
-    let length = view.distance(from: view.startIndex, to: end) + body
-    return view.count >= length ? length : nil
   }
 
   func channelInactive(context: ChannelHandlerContext) {
