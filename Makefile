@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build e2e test lint ci bench docs coverage interop clean
+.PHONY: help deps build e2e test lint ci bench docs coverage interop sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -44,5 +44,8 @@ coverage: deps ## run the tests with coverage, print a table per target
 interop: build ## web3.py 6, 7, 8 and eth-account against the chain and the oracle (needs Python and PyPI)
 	@Scripts/interop.sh
 
+sanitize: deps ## arithmetic and nodes under the address and the thread sanitizer
+	@Scripts/sanitize.sh
+
 clean: ## remove build folders and reports
-	rm -rf .build .build-coverage .build-mutations report
+	rm -rf .build .build-*/ report

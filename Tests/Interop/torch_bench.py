@@ -2,7 +2,7 @@
 """Decoding and prefill of one checkpoint by petals-e2e, by torch and by llama.cpp, in one run.
 
     python3 -m venv .venv && .venv/bin/pip install torch transformers
-    .venv/bin/pip install llama-cpp-python gguf          # optional: builds llama.cpp
+    .venv/bin/pip install xllamacpp gguf safetensors     # optional: llama.cpp, compiled
     make build
     .build/release/petals-e2e model synthesize --shape bloom-560m --out bloom-f16
     .venv/bin/python Tests/Interop/torch_bench.py .build/release/petals-e2e bloom-f16
@@ -13,6 +13,7 @@ median of the rounds. `--gguf FILE` writes the checkpoint's weights for llama.cp
 """
 
 import argparse
+import ctypes
 import json
 import os
 import pathlib
@@ -93,28 +94,72 @@ class Torch:
 
 
 class LlamaCPP:
-    def __init__(self, options):
-        import llama_cpp
+    """llama.cpp's C interface, as the package xllamacpp exports it (PyPI has it compiled).
 
+    Its parameters are taken as they come and passed on: their layout changes from version to version,
+    and nothing of them is changed here.
+    """
+
+    class Opaque(ctypes.Structure):
+        _fields_ = [("bytes", ctypes.c_char * 1024)]
+
+    def __init__(self, options):
+        import xllamacpp
+
+        library = next(pathlib.Path(xllamacpp.__file__).parent.glob("xllamacpp*.so"))
+        self.library = ctypes.CDLL(str(library))
         if not options.gguf.exists():
             write_gguf(options.model, options.gguf, options.gguf_type)
-        self.name = f"llama.cpp ({llama_cpp.__version__}) {options.gguf_type}"
-        self.model = llama_cpp.Llama(
-            str(options.gguf), n_ctx=512, n_batch=512, n_threads=options.threads,
-            n_threads_batch=options.threads, verbose=False,
+        # Which instruction sets it was compiled for decides how far the figures may be compared.
+        print(xllamacpp.get_system_info())
+        self.name = f"llama.cpp (xllamacpp {xllamacpp.__version__}) {options.gguf_type}"
+        self.call("llama_backend_init", None)
+        model = self.call(
+            "llama_model_load_from_file", ctypes.c_void_p, str(options.gguf).encode(),
+            self.call("llama_model_default_params", self.Opaque),
         )
-        self.vocabulary = self.model.n_vocab()
+        if not model:
+            raise SystemExit(f"llama.cpp cannot load {options.gguf}")
+        self.context = ctypes.c_void_p(
+            self.call(
+                "llama_init_from_model", ctypes.c_void_p, ctypes.c_void_p(model),
+                self.call("llama_context_default_params", self.Opaque),
+            )
+        )
+        threads = ctypes.c_int32(options.threads)
+        self.call("llama_set_n_threads", None, self.context, threads, threads)
+        vocabulary = self.call("llama_model_get_vocab", ctypes.c_void_p, ctypes.c_void_p(model))
+        self.vocabulary = self.call(
+            "llama_vocab_n_tokens", ctypes.c_int32, ctypes.c_void_p(vocabulary)
+        )
+
+    def call(self, name, result, *arguments):
+        function = getattr(self.library, name)
+        function.restype = result
+        return function(*arguments)
+
+    def evaluate(self, tokens):
+        array = (ctypes.c_int32 * len(tokens))(*tokens)
+        batch = self.call("llama_batch_get_one", self.Opaque, array, ctypes.c_int32(len(tokens)))
+        if self.call("llama_decode", ctypes.c_int32, self.context, batch) != 0:
+            raise SystemExit("llama.cpp cannot decode")
+        # The scores are there when they are asked for.
+        self.call("llama_get_logits_ith", ctypes.c_void_p, self.context, ctypes.c_int32(-1))
+
+    def reset(self):
+        memory = self.call("llama_get_memory", ctypes.c_void_p, self.context)
+        self.call("llama_memory_clear", None, ctypes.c_void_p(memory), ctypes.c_bool(True))
 
     def round(self):
-        self.model.reset()
+        self.reset()
         began = time.perf_counter()
-        self.model.eval(prompt(PROMPT, self.vocabulary))
+        self.evaluate(prompt(PROMPT, self.vocabulary))
         prefill = PROMPT / (time.perf_counter() - began)
-        self.model.reset()
-        self.model.eval(prompt(SHORT, self.vocabulary))
+        self.reset()
+        self.evaluate(prompt(SHORT, self.vocabulary))
         began = time.perf_counter()
         for token in prompt(NEW, self.vocabulary):
-            self.model.eval([token])
+            self.evaluate([token])
         return {"prefill": prefill, "decode": NEW / (time.perf_counter() - began)}
 
 

@@ -12,6 +12,10 @@ final class TaskScope: Sendable {
   }
 
   private let state = Mutex(State())
+  private let executor: (any TaskExecutor)?
+
+  /// A scope whose tasks run on an executor; nil for the cooperative pool.
+  init(on executor: (any TaskExecutor)? = nil) { self.executor = executor }
 
   /// Starts a task, and returns what cancels it; after the end the task starts cancelled.
   @discardableResult
@@ -20,7 +24,7 @@ final class TaskScope: Sendable {
       state.lastID += 1
       let id = state.lastID
       // It cannot remove itself before it is stored: that needs the lock held here.
-      let task = Task {
+      let task = Task(executorPreference: executor) {
         await work()
         self.state.withLock { $0.tasks[id] = nil }
       }

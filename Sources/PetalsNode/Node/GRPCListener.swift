@@ -29,12 +29,13 @@ struct GRPCListener {
   func run(
     _ services: [any RegistrableRPCService], _ body: (PeerAddress) async throws -> Void
   ) async throws {
+    let thread = CallThread.next()
     let transport = HTTP2ServerTransport.Posix.petals(
       on: try await endpoint.socketAddress(), largestRequest: largestRequest,
-      keepalive: keepalive)
+      keepalive: keepalive, thread: thread)
     let server = GRPCServer(transport: transport, services: services)
     // Not a child task: a cancelled caller must still get a graceful stop. It always ends below.
-    let serving = Task { try await server.serve() }
+    let serving = Task(executorPreference: thread) { try await server.serve() }
     let outcome: Result<Void, any Error>
     do {
       outcome = .success(try await body(bound(transport, serving)))

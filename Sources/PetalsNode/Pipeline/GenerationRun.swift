@@ -60,7 +60,9 @@ actor GenerationRun {
     }
     phase = .running
     do {
-      let token = try await advance()
+      let token = try await withTaskExecutorPreference(client.executor) {
+        try await advance()
+      }
       if case .running = phase { phase = .idle }
       return token
     } catch {

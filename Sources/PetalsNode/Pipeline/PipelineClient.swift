@@ -16,6 +16,8 @@ public final class PipelineClient: Sendable {
   let clock: any Clock<Duration>
   let closing: SessionClosing
   let logger: Logger
+  /// Where generations run between their steps.
+  let executor: (any TaskExecutor)?
   private let replay: ReplayBudget
 
   /// Asks every peer what it serves, and finds a way through them.
@@ -33,6 +35,7 @@ public final class PipelineClient: Sendable {
     self.clock = clock
     self.closing = closing
     self.logger = logger
+    executor = transports.lazy.compactMap(\.executor).first
     replay = ReplayBudget(limit: recovery.replayBudget)
     route = try directory.route(0..<ends.model.layerCount, length: 1)
   }

@@ -8,6 +8,9 @@ public protocol BlockTransport: Sendable {
   /// The node's name in routes and messages: `host:port` on a network.
   var peer: String { get }
 
+  /// Where what is done between two calls is best done; nil when that does not matter.
+  var executor: (any TaskExecutor)? { get }
+
   /// What the node says of itself.
   ///
   /// - Throws: ``NodeError`` that names the peer.
@@ -31,6 +34,11 @@ public protocol BlockTransport: Sendable {
   /// - Throws: ``NodeError`` that names the peer; ``NodeError/Code/resourceExhausted`` when the
   ///   node is full.
   func openSession(_ opening: SessionOpening) async throws -> any BlockSession
+}
+
+extension BlockTransport {
+  /// It does not matter.
+  public var executor: (any TaskExecutor)? { nil }
 }
 
 /// The blocks of one model that a caller means.

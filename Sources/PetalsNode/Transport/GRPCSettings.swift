@@ -27,7 +27,9 @@ extension CallOptions {
 
 extension ClientTransport where Self == HTTP2ClientTransport.Posix {
   /// A connection to a node, without encryption: the network's nodes speak plain HTTP/2.
-  static func petals(to address: PeerAddress) throws -> Self {
+  static func petals(
+    to address: PeerAddress, on thread: CallThread
+  ) throws -> Self {
     var config = HTTP2ClientTransport.Posix.Config.defaults
     config.http2.targetWindowSize = window
     config.http2.maxFrameSize = frame
@@ -45,7 +47,9 @@ extension ClientTransport where Self == HTTP2ClientTransport.Posix {
       } else {
         .dns(host: address.host, port: address.port)
       }
-    return try .http2NIOPosix(target: target, transportSecurity: .plaintext, config: config)
+    return try .http2NIOPosix(
+      target: target, transportSecurity: .plaintext, config: config,
+      eventLoopGroup: thread.group)
   }
 }
 
@@ -56,8 +60,10 @@ extension ServerTransport where Self == HTTP2ServerTransport.Posix {
   ///   - address: Where it listens.
   ///   - largestRequest: In bytes; a longer message ends its call before it is read.
   ///   - keepalive: How a connection whose other end is gone is noticed.
+  ///   - thread: Where its connections live.
   static func petals(
-    on address: SocketAddress, largestRequest: Int, keepalive: NodeConfiguration.Keepalive
+    on address: SocketAddress, largestRequest: Int, keepalive: NodeConfiguration.Keepalive,
+    thread: CallThread
   ) -> Self {
     var config = HTTP2ServerTransport.Posix.Config.defaults
     config.http2.targetWindowSize = window
@@ -70,7 +76,9 @@ extension ServerTransport where Self == HTTP2ServerTransport.Posix {
     config.connection.keepalive.clientBehavior = .init(
       minPingIntervalWithoutCalls: silence / 2, allowWithoutCalls: true)
     config.rpc.maxRequestPayloadSize = largestRequest
-    return .http2NIOPosix(address: address, transportSecurity: .plaintext, config: config)
+    return .http2NIOPosix(
+      address: address, transportSecurity: .plaintext, config: config,
+      eventLoopGroup: thread.group)
   }
 }
 

@@ -15,17 +15,23 @@ public final class GRPCTransport: BlockTransport {
   private let limits: TransportLimits
   private let clock: any Clock<Duration>
   private let calls: TaskScope
+  private let thread: CallThread
 
   init(
-    _ address: PeerAddress, limits: TransportLimits, clock: any Clock<Duration>, calls: TaskScope
+    _ address: PeerAddress, limits: TransportLimits, clock: any Clock<Duration>, calls: TaskScope,
+    thread: CallThread
   ) throws {
     peer = address.description
-    client = try GRPCClient(transport: .petals(to: address))
+    client = try GRPCClient(transport: .petals(to: address, on: thread))
     service = Plumise_Petals_PetalsNode.Client(wrapping: client)
     self.limits = limits
     self.clock = clock
     self.calls = calls
+    self.thread = thread
   }
+
+  /// Where what is done between two calls is best done: on the thread of the connection.
+  public var executor: (any TaskExecutor)? { thread }
 
   /// What the node says of itself.
   public func info() async throws -> PeerInfo {

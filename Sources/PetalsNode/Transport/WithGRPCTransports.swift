@@ -13,13 +13,16 @@ public func withGRPCTransports<Result: Sendable>(
   clock: any Clock<Duration> = ContinuousClock(),
   _ body: ([GRPCTransport]) async throws -> Result
 ) async throws -> Result {
-  let calls = TaskScope()
+  let thread = CallThread.next()
+  let calls = TaskScope(on: thread)
   let transports = try peers.map {
-    try GRPCTransport($0, limits: limits, clock: clock, calls: calls)
+    try GRPCTransport($0, limits: limits, clock: clock, calls: calls, thread: thread)
   }
   return try await withThrowingDiscardingTaskGroup { group in
     for transport in transports {
-      group.addTask { try await transport.client.runConnections() }
+      group.addTask(executorPreference: thread) {
+        try await transport.client.runConnections()
+      }
     }
     let outcome: Swift.Result<Result, any Error>
     do {

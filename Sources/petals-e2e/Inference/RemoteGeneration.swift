@@ -5,7 +5,7 @@ import PetalsNode
 enum RemoteGeneration {
   static func run(
     _ request: Bloom.GenerationRequest, text: String?, _ checkpoint: Checkpoint,
-    _ tokenizer: Tokenizer?, peers: [PeerAddress], onToken: (Int32) -> Void = { _ in }
+    _ tokenizer: Tokenizer?, peers: [PeerAddress], onToken: @Sendable (Int32) -> Void = { _ in }
   ) async throws -> GeneratedText {
     let result = try await CommandFailure.throughPeers {
       let ends = ModelEnds(checkpoint, tokenizer: tokenizer)
@@ -14,8 +14,7 @@ enum RemoteGeneration {
           PipelineRequest(
             promptIDs: request.prompt, prompt: text, maximumNewTokens: request.maxNewTokens,
             sampling: request.sampling, seed: request.seed))
-        for try await token in tokens { onToken(token.id) }
-        return try await tokens.collect()
+        return try await tokens.collect { onToken($0.id) }
       }
     }
     return GeneratedText(
