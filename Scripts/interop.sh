@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Other implementations against the command: web3.py 6, 7 and 8 and eth-account, each from a virtual
-# environment of its own under .build/interop, made at the first run.
+# environment of its own under .build/interop, made at the first run; and where there is node, what
+# ethers and viem send (ETHERS_FILE names ethers' bundled file, which then runs itself).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,4 +45,12 @@ done
 python=$(python_with eth-account eth-account)
 start oracle
 "$python" Tests/Interop/oracle_check.py "$url"
-echo "interop: web3.py 6, 7, 8 and eth-account agree"
+agree="web3.py 6, 7, 8 and eth-account"
+if command -v node >/dev/null; then
+  start chain
+  node Tests/Interop/javascript_check.mjs "$url" ${ETHERS_FILE:+"$ETHERS_FILE"}
+  agree="$agree, and what ethers 6 and viem 2 send,"
+else
+  echo "interop: there is no node, so Tests/Interop/javascript_check.mjs was not run"
+fi
+echo "interop: $agree agree"

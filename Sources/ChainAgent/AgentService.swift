@@ -1,3 +1,4 @@
+import EthereumClient
 public import EthereumPrimitives
 public import Logging
 public import PlumiseWire
@@ -6,7 +7,8 @@ public import ServiceLifecycle
 /// An agent's whole life on the chain: it registers, then beats and claims until it is shut down.
 ///
 /// Nothing that goes wrong ends it: a registration is tried again until it is done, a heartbeat or
-/// a claim comes again at its time.
+/// a claim comes again at its time. A chain that has forgotten the agent, after a reset or a
+/// reorganisation, is told of it anew when it reverts a heartbeat.
 public struct AgentService: Service {
   /// How often things are done.
   public struct Schedule: Hashable, Sendable {
@@ -68,7 +70,8 @@ public struct AgentService: Service {
   private func live() async throws {
     try await register()
     let heartbeats = HeartbeatService(
-      agent, interval: schedule.heartbeatInterval, clock: clock, logger: logger)
+      agent, interval: schedule.heartbeatInterval, clock: clock, logger: logger
+    ) { try await registerIfForgotten() }
     try await withThrowingTaskGroup { group in
       group.addTask { try await heartbeats.run() }
       if let interval = schedule.claimInterval {
@@ -88,6 +91,19 @@ public struct AgentService: Service {
         try await clock.sleep(for: schedule.patience)
       }
     }
+  }
+
+  /// - Returns: whether the agent was forgotten, and is registered again.
+  private func registerIfForgotten() async throws -> Bool {
+    do {
+      guard try await !agent.status().isRegistered else { return false }
+    } catch let error as EthereumClientError {
+      logger.warning("the agent's status is not known", metadata: ["error": "\(error)"])
+      return false
+    }
+    logger.notice("the chain does not know the agent any more")
+    try await register()
+    return true
   }
 
   private func claim(every interval: Duration) async throws {

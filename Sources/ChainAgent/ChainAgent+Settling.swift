@@ -43,7 +43,8 @@ extension ChainAgent {
     }
   }
 
-  /// One look; an outage does not end the wait, since the next look may find the chain again.
+  /// One look; an outage or a refusal does not end the wait: the transaction was sent, and the next
+  /// look may be answered.
   private func look(
     for pending: PendingTransaction, _ watch: inout ReceiptWatch
   ) async throws -> ReceiptWatch.Step {
@@ -88,8 +89,8 @@ extension EthereumClientError {
   /// Whether the next look may be answered.
   fileprivate var isPassing: Bool {
     switch self {
-    case .outage, .timedOut: true
-    case .refused, .reverted, .malformedAnswer: false
+    case .outage, .timedOut, .refused: true
+    case .reverted, .malformedAnswer: false
     }
   }
 }

@@ -166,9 +166,25 @@ public actor ChainAgent {
   }
 
   /// Signs and sends one transaction; the queue lets in one at a time.
+  ///
+  /// A nonce that was counted may be taken, when somebody else sends with the same key: then the
+  /// chain is asked, once.
   private func submit(_ draft: Draft) async throws -> PendingTransaction {
     try await checkChain()
+    let isCounted = nonces.known != nil
+    do {
+      return try await submitOnce(draft)
+    } catch EthereumClientError.refused(_, let failure)
+      where isCounted && failure.tellsOfTakenNonce
+    {
+      logger.notice("the nonce was taken", metadata: ["refusal": "\(failure.message)"])
+      return try await submitOnce(draft)
+    }
+  }
+
+  private func submitOnce(_ draft: Draft) async throws -> PendingTransaction {
     let known = nonces.known
+    let generation = nonces.generation
     let terms = try await client.terms(
       configuration.fees, nonceOf: known == nil ? address : nil)
     let nonce: UInt64
@@ -176,12 +192,12 @@ public actor ChainAgent {
       nonce = known
     } else {
       nonce = terms.nonce ?? 0
-      nonces.synchronise(with: nonce)
+      if generation == nonces.generation { nonces.synchronise(with: nonce) }
     }
     let transaction = sign(draft, nonce: nonce, fee: terms.fee)
     do {
       try await client.sendSurely(transaction)
-      nonces.wasUsed(nonce)
+      nonces.wasUsed(nonce, begun: generation)
     } catch {
       // Whatever the reason, the chain knows best which nonce is next.
       nonces.forget()
@@ -222,6 +238,14 @@ public actor ChainAgent {
       logger.debug("no reason for the revert", metadata: ["error": "\(error)"])
       return nil
     }
+  }
+}
+
+extension RPCFailure {
+  /// Whether a chain says this when another transaction has the nonce.
+  fileprivate var tellsOfTakenNonce: Bool {
+    message.hasPrefix("nonce too low")
+      || message.hasPrefix("replacement transaction underpriced")
   }
 }
 

@@ -19,18 +19,18 @@ extension EthereumClient {
       fee: try policy.fee(answers), nonce: account == nil ? nil : try answers.nonce())
   }
 
-  /// Sends a transaction; when no answer comes, or one that may mean so, finds out whether it
-  /// arrived.
+  /// Sends a transaction; when no answer comes, or none in time, or one that may mean so, finds out
+  /// whether it arrived.
   ///
   /// Sending the same bytes again is harmless: a chain that has them says so.
   func sendSurely(_ transaction: SignedTransaction) async throws {
     do {
       try await send(transaction)
-    } catch EthereumClientError.outage(let outage) {
+    } catch let silence as EthereumClientError where silence.leavesArrivalOpen {
       do {
         try await send(transaction)
       } catch EthereumClientError.refused {
-        guard try await knows(transaction.hash) else { throw EthereumClientError.outage(outage) }
+        guard try await knows(transaction.hash) else { throw silence }
       }
     } catch EthereumClientError.refused(let method, let failure)
       where failure.mayMeanArrived
@@ -39,6 +39,16 @@ extension EthereumClient {
       guard try await knows(transaction.hash) else {
         throw EthereumClientError.refused(method: method, failure)
       }
+    }
+  }
+}
+
+extension EthereumClientError {
+  /// Whether what was sent may have arrived although no answer came.
+  fileprivate var leavesArrivalOpen: Bool {
+    switch self {
+    case .outage, .timedOut: true
+    case .refused, .reverted, .malformedAnswer: false
     }
   }
 }

@@ -22,6 +22,6 @@ extension MockWeb3 {
     let text = try StateFile.read(url)
     guard !text.isEmpty else { throw StateFileError.notAStateFile }
     let loaded = try ChainReplay.chain(from: text, configuration: configuration, now: now)
-    change { $0.replace(with: loaded) }
+    change { $0.restart(as: loaded) }
   }
 }

@@ -103,7 +103,13 @@ public final class MockWeb3: Sendable {
     case .single(let element):
       return await answer(element)?.json.serialized()
     case .batch(let elements) where elements.count > Self.batchLimit:
-      return RPCResponse(id: .null, failure: .batchTooLarge).json.serialized()
+      // The first call's id is the best there is to tell whom the refusal is for.
+      let ids = elements.compactMap { element -> JSON? in
+        guard case .request(let request) = element else { return nil }
+        return request.id
+      }
+      let refusal = RPCResponse(id: ids.first ?? .null, failure: .batchTooLarge)
+      return RPCReply.batch([refusal]).json.serialized()
     case .batch(let elements):
       var answers: [RPCResponse] = []
       for element in elements {

@@ -105,15 +105,50 @@ struct AgentRecoveryTests {
     async let claim = agent.claimReward()
     try await patient.rest()
     let first = try await chain.journal.next { $0.method == "eth_sendRawTransaction" }
-    // The replacement is acknowledged and lost; the first version comes back from elsewhere.
+    // The replacement is acknowledged and lost; the first version waits on.
     chain.inject(.drop)
     for _ in 0..<3 { try await patient.look() }
     try await patient.rest()
-    #expect(chain.waitingTransactionCount == 0)
-    _ = try await network.client.request("eth_sendRawTransaction", first.parameters)
+    let sent = chain.journal.entries.filter { $0.method == "eth_sendRawTransaction" }
+    #expect(sent.count == 2)
+    #expect(chain.waitingTransactionCount == 1)
     chain.mine()
     patient.clock.advance(by: .seconds(10))
     #expect(try await claim.transactionHash.hex == first.outcome.get().stringValue)
+  }
+
+  @Test("A look for the receipt that is refused does not end the wait")
+  func refusedLook() async throws {
+    let patient = PatientAgent(network)
+    let agent = patient.agent()
+    let failure = RPCFailure(code: -32005, message: "limit exceeded")
+    chain.inject(
+      ChainFaultRule(.refuse(failure), method: "eth_getTransactionReceipt", count: 2))
+    async let claim = agent.claimReward()
+    try await patient.look()
+    try await patient.look()
+    #expect(try await claim.succeeded)
+    let looks = chain.journal.entries.filter { $0.method == "eth_getTransactionReceipt" }
+    #expect(looks.count == 3)
+  }
+
+  @Test("A transaction whose answer does not come in time is found where it arrived")
+  func lateAnswer() async throws {
+    let clock = ManualClock()
+    let transport = TestTransport(chain: chain)
+    let client = EthereumClient(
+      transport: transport, clock: clock, requestTimeout: .seconds(30))
+    let agent = ChainAgent(key: network.account(0).key, client: client)
+    transport.holdAnswer(to: "eth_sendRawTransaction")
+    async let claim = agent.claimReward()
+    _ = try await chain.journal.next { $0.method == "eth_sendRawTransaction" }
+    try await clock.waitForSleeper(until: .seconds(30))
+    clock.advance(by: .seconds(30))
+    #expect(try await claim.succeeded)
+    #expect(chain.transactions.count == 1)
+    // The count of nonces went on.
+    try await agent.claimReward()
+    #expect(chain.transactions.map(\.transaction.nonce) == [0, 1])
   }
 
   @Test("A receipt counts once enough blocks follow; an earlier reorganisation is waited out")

@@ -49,6 +49,29 @@ struct AgentServiceTests {
     #expect(clock.deadlines.isEmpty)
   }
 
+  @Test("A chain that has forgotten the agent is told of it anew, and hears a heartbeat at once")
+  func forgotten() async throws {
+    let clock = ManualClock()
+    let agent = ChainAgent(key: network.account(0).key, client: network.client)
+    let service = AgentService(
+      agent, registration: registration, schedule: .init(heartbeatInterval: .seconds(120)),
+      clock: clock)
+    let running = Task { try await service.run() }
+    try await clock.waitForSleeper(until: .seconds(120))
+    _ = try await network.client.request("hardhat_reset")
+    #expect(!network.chain.isRegistered(agent.address))
+    // The account's transactions are forgotten as well; its count goes on as elsewhere.
+    _ = try await network.client.request(
+      "hardhat_setNonce", [.string(agent.address.lowercaseHex), "0x2"])
+    clock.advance(by: .seconds(120))
+    try await clock.waitForSleeper(until: .seconds(240))
+    #expect(
+      calls(of: agent) == [.precompile(0x22), .precompile(0x21), .precompile(0x22)])
+    #expect(network.chain.agent(agent.address)?.lastHeartbeat != 0)
+    running.cancel()
+    try await running.value
+  }
+
   private func earnReward(for agent: ChainAgent) async throws {
     let pool = PlumiseNetwork.Contract.rewardPool
     let contribution = Contribution(taskCount: 1, uptimeSeconds: 1, responseScore: 1)

@@ -85,6 +85,31 @@ struct FilterTests {
     #expect(try await ask("eth_uninstallFilter", logs) == false)
   }
 
+  @Test("A transaction behind a gap is pending when the gap is filled, a replacement at once")
+  func promotion() async throws {
+    network.chain.setMining(.manual)
+    let filter = try await ask("eth_newPendingTransactionFilter")
+    let whole = try await ask("eth_newPendingTransactionFilter", true)
+    let sent = (0..<3 as Range<UInt64>).map {
+      network.transaction(from: agent, nonce: $0, to: .precompile(0x23))
+    }
+    for transaction in sent.dropFirst() { try await network.client.send(transaction) }
+    #expect(try await ask("eth_getFilterChanges", filter) == [])
+    try await network.client.send(sent[0])
+    let hashes = JSON.array(sent.map { .string($0.hash.hex) })
+    #expect(try await ask("eth_getFilterChanges", filter) == hashes)
+    let transactions = try await ask("eth_getFilterChanges", whole).arrayValue ?? []
+    #expect(JSON.array(transactions.compactMap { $0["hash"] }) == hashes)
+    #expect(
+      try await transactions.first
+        == ask("eth_getTransactionByHash", .string(sent[0].hash.hex)))
+    let bumped = network.transaction(
+      from: agent, nonce: 1, fee: .legacy(gasPrice: 4_000_000_000), to: .precompile(0x23))
+    try await network.client.send(bumped)
+    #expect(
+      try await ask("eth_getFilterChanges", filter) == [.string(bumped.hash.hex)])
+  }
+
   @Test("A reorganisation takes logs back")
   func reorganisation() async throws {
     let filter = try await ask("eth_newFilter", ["topics": [beat]])

@@ -107,6 +107,61 @@ struct PersistenceTests {
     }
   }
 
+  @Test("A file of a chain with another id, profile or sealer is refused by what differs")
+  func otherNetworks() async throws {
+    var sealed = ChainConfiguration()
+    sealed.sealer = sealed.accounts.first?.key
+    let sealer = try #require(sealed.sealer).address.checksummed
+    let others = [
+      (ChainConfiguration(chainID: 1), "chain id", "1", "41956"),
+      (ChainConfiguration(profile: .testnet2026), "profile", "testnet2026", "default"),
+      (sealed, "sealer", sealer, "none"),
+    ]
+    for (other, name, expected, actual) in others {
+      try await withFile { url in
+        _ = try open(url)
+        let error = #expect(throws: StateFileError.self) { try open(url, other) }
+        #expect(error == .otherNetwork(name, expected: expected, actual: actual))
+        #expect(error?.description.contains("\(name) is \(actual), not \(expected)") == true)
+      }
+    }
+  }
+
+  @Test("A time that was set for the next block is kept")
+  func nextTimestamp() async throws {
+    try await withFile { url in
+      let first = try open(url)
+      let time = TestChain.time + 5000
+      _ = try await first.client.request("evm_setNextBlockTimestamp", [.integer(Int(time))])
+      let dump = try await first.client.request("anvil_dumpState")
+      let second = try open(url)
+      #expect(second.chain.mine().header.timestamp == time)
+      // It is used up, and the clock goes on from it.
+      let third = try open(url)
+      #expect(third.chain.mine().header.timestamp == time + 1)
+      let other = TestChain()
+      _ = try await other.client.request("anvil_loadState", [dump])
+      #expect(other.chain.mine().header.timestamp == time)
+    }
+  }
+
+  @Test("A transaction that was let go for want of coins does not come back")
+  func unfunded() async throws {
+    try await withFile { url in
+      let first = try open(url)
+      first.chain.setMining(.manual)
+      let sender = first.account(0)
+      try await first.client.send(first.transaction(from: sender, to: .zero, value: 5))
+      first.chain.setBalance(of: sender.address, to: 1)
+      first.chain.mine()
+      #expect(first.chain.waitingTransactionCount == 0)
+      first.chain.fund(sender.address)
+      let second = try open(url)
+      #expect(second.chain.waitingTransactionCount == 0)
+      #expect(second.chain.mine().transactions.isEmpty)
+    }
+  }
+
   @Test("A folder that does not exist is an error that names the file")
   func unwritable() async throws {
     let url = URL(filePath: "/nonexistent/chain.jsonl")

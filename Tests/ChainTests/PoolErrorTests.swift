@@ -54,6 +54,37 @@ struct PoolErrorTests {
     #expect(words.hasSuffix("overshot 84000000000000"))
   }
 
+  @Test("A replacement that the balance does not cover names by how much it raises the cost")
+  func bumpedFunds() async throws {
+    network.chain.setMining(.manual)
+    let half = DevelopmentAccount.defaultBalance / 2
+    let balance = DevelopmentAccount.defaultBalance
+    let fee = Transaction.Fee.legacy(gasPrice: 2_000_000_000)
+    let cheap = network.transaction(
+      from: sender, nonce: 0, fee: fee, gas: 21_000, to: .zero, value: 1)
+    let next = network.transaction(
+      from: sender, nonce: 1, fee: fee, gas: 21_000, to: .zero, value: half)
+    #expect(try await refusal(of: cheap) == nil)
+    #expect(try await refusal(of: next) == nil)
+    let dear = network.transaction(
+      from: sender, nonce: 0, fee: .legacy(gasPrice: 4_000_000_000), gas: 21_000, to: .zero,
+      value: half)
+    let queued = half + 1 + 84_000_000_000_000
+    let bump = half - 1 + 42_000_000_000_000
+    #expect(
+      try await refusal(of: dear)
+        == "insufficient funds for gas * price + value: balance \(balance), "
+        + "queued cost \(queued), tx bumped \(bump), overshot \(queued + bump - balance)")
+    // One behind a gap costs nothing yet, and its replacement saves nothing either.
+    let late = network.transaction(
+      from: sender, nonce: 5, fee: fee, gas: 21_000, to: .zero, value: half - 1_000_000_000_000_000)
+    #expect(try await refusal(of: late) == nil)
+    let later = network.transaction(
+      from: sender, nonce: 5, fee: .legacy(gasPrice: 4_000_000_000), gas: 21_000, to: .zero,
+      value: half)
+    #expect(try await refusal(of: later)?.contains("tx cost") == true)
+  }
+
   @Test("Gas below the intrinsic gas is too low")
   func intrinsicGas() async throws {
     let transaction = network.transaction(from: sender, gas: 21_015, data: [1])

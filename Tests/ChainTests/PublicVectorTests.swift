@@ -62,9 +62,13 @@ struct PublicVectorTests {
   @Test("Transactions have the vectors' hashes and senders, or are refused for their reasons")
   func transactions() throws {
     let vectors = try section("transactions")
-    #expect(vectors.count == 35)
+    #expect(vectors.count == 54)
     for vector in vectors {
       let raw = try Hex.decode(try #require(vector.value["txbytes"]?.stringValue))
+      if let gas = vector.value["intrinsicGas"]?.stringValue {
+        let needed = IntrinsicGas.of(try SignedTransaction(raw: raw).transaction)
+        #expect(try Word(needed) == Quantity.decode(gas), "\(vector.key)")
+      }
       if let exception = vector.value["exception"]?.stringValue {
         #expect(try refusal(of: raw) == exception, "\(vector.key)")
       } else {
@@ -80,13 +84,39 @@ struct PublicVectorTests {
     }
   }
 
+  @Test("A transaction whose RLP is wrong is refused before anything else is looked at")
+  func wrongRLP() throws {
+    let vectors = try section("wrongRLP")
+    #expect(vectors.count == 12)
+    for vector in vectors {
+      let bytes = try Hex.decode(try #require(vector.value.stringValue))
+      #expect(throws: TransactionError.self, "\(vector.key)") { try SignedTransaction(raw: bytes) }
+    }
+  }
+
+  @Test("Every vector that was left out says why, and is left out indeed")
+  func leftOut() throws {
+    let names = ["rlp", "invalidRLP", "transactions", "wrongRLP", "tries", "secureTries"]
+    let used = try Set(names.flatMap { try section($0).map(\.key) })
+    let leftOut = try section("leftOut")
+    #expect(leftOut.count == 176)
+    for vector in leftOut {
+      #expect(!used.contains(vector.key))
+      #expect((vector.value.stringValue ?? "").count > 20, "\(vector.key)")
+    }
+  }
+
   /// Why a chain of id 1 refuses a transaction, in the vectors' words; nil when it does not.
   private func refusal(of raw: [UInt8]) throws -> String? {
     var chain = Chain(ChainConfiguration(chainID: 1), now: TestChain.time)
     do {
       let incoming = try IncomingTransaction(raw: raw)
-      if let sender = incoming.sender {
-        chain.edit(.balance(sender, .max))
+      guard let sender = incoming.sender else { return "EC_RECOVERY_FAIL" }
+      chain.edit(.balance(sender, .max))
+      // The chain takes no transaction that is bound to none, whatever else is wrong with it.
+      let transaction = incoming.signed.transaction
+      if transaction.chainID == nil, transaction.gasLimit < IntrinsicGas.of(transaction) {
+        return "INTRINSIC_GAS_TOO_LOW"
       }
       _ = try chain.submit(incoming, now: TestChain.time)
       return nil
@@ -100,11 +130,14 @@ struct PublicVectorTests {
     case .undecodable(.wrongLength(.accessList, let expected, let actual)):
       "RLP_INVALID_ACCESS_LIST_\(expected == 20 ? "ADDRESS" : "STORAGE")"
         + "_TOO_\(actual > expected ? "LONG" : "SHORT")"
+    case .undecodable(.wrongLength(.to, let expected, let actual)):
+      "ADDRESS_TOO_\(actual > expected ? "LONG" : "SHORT")"
+    case .undecodable(.leadingZero(.nonce)): "RLP_LEADING_ZEROS_NONCE"
     case .undecodable(.leadingZero(.maxFeePerGas)): "RLP_LEADING_ZEROS_BASEFEE"
     case .undecodable(.leadingZero(.maxPriorityFeePerGas)): "RLP_LEADING_ZEROS_PRIORITY_FEE"
     case .undecodable(.tooLarge(.maxFeePerGas, _)): "GASPRICE_OVERFLOW"
     case .undecodable(.tooLarge(.maxPriorityFeePerGas, _)): "PRIORITY_OVERFLOW"
-    case .undecodable(.signature): "INVALID_SIGNATURE_VRS"
+    case .undecodable(.signature), .undecodable(.invalidV): "INVALID_SIGNATURE_VRS"
     case .tipAboveFeeCap: "PRIORITY_GREATER_THAN_MAX_FEE_PER_GAS"
     // Even the largest balance there is does not cover a cost that no word holds.
     case .insufficientFunds(.max, .max): "GASLIMIT_PRICE_PRODUCT_OVERFLOW"
@@ -126,6 +159,21 @@ struct PublicVectorTests {
       for pair in vector.value["in"]?.arrayValue ?? [] {
         let isRemoval = pair[1]?.isNull ?? true
         trie[try bytes(pair[0])] = isRemoval ? nil : try bytes(pair[1])
+      }
+      #expect(trie.rootHash.hex == vector.value["root"]?.stringValue, "\(vector.key)")
+    }
+  }
+
+  @Test("A secure trie's keys are hashes")
+  func secureTries() throws {
+    let vectors = try section("secureTries")
+    for vector in vectors {
+      var trie = MerkleTrie<[UInt8]>()
+      let pairs = vector.value["in"]?.arrayValue ?? []
+      #expect(pairs.count == 5)
+      for pair in pairs {
+        let key = try Hex.decode(try #require(pair[0]?.stringValue))
+        trie[Keccak256.hash(key).bytes] = try Hex.decode(try #require(pair[1]?.stringValue))
       }
       #expect(trie.rootHash.hex == vector.value["root"]?.stringValue, "\(vector.key)")
     }

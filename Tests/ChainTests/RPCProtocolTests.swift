@@ -42,6 +42,22 @@ struct RPCProtocolTests {
         == ["code": -32601, "message": "the method nonsense does not exist/is not available"])
   }
 
+  @Test("A batch that is too large is refused as a batch, by its first call's id")
+  func largeBatch() async throws {
+    let notification = #"{"jsonrpc":"2.0","method":"eth_chainId"}"#
+    let call = #"{"jsonrpc":"2.0","id":"first","method":"eth_chainId"}"#
+    let calls = [notification] + Array(repeating: call, count: 1000)
+    let answer = try await answer("[\(calls.joined(separator: ","))]")
+    #expect(
+      answer == [
+        [
+          "jsonrpc": "2.0", "id": "first",
+          "error": ["code": -32600, "message": "batch too large"],
+        ]
+      ])
+    #expect(network.chain.journal.count == 0)
+  }
+
   @Test(
     "What is no request is refused with the number for it",
     arguments: [

@@ -216,24 +216,26 @@ struct RPCShapeTests {
       ])
   }
 
-  @Test("Gas estimates are what transactions use, and know what the sender can pay")
-  func estimates() async throws {
-    let call: JSON = [
-      "from": .string(sender.address.lowercaseHex),
-      "to": "0x0000000000000000000000000000000000000023", "data": "0x",
-    ]
-    #expect(try await ask("eth_estimateGas", call) == "0x5208")
-    let poor: JSON = [
-      "from": "0x00000000000000000000000000000000000000aa",
-      "to": "0x0000000000000000000000000000000000000023", "value": "0x1",
-    ]
+  @Test(
+    "Percentiles of a fee history rise, none is like none, and the head is the end",
+    arguments: [
+      ("[101]", "invalid reward percentile: 101.000000"),
+      ("[-0.5]", "invalid reward percentile: -0.500000"),
+      ("[20, 10]", "invalid reward percentile: #0:20.000000 >= #1:10.000000"),
+      ("[5, 5]", "invalid reward percentile: #0:5.000000 >= #1:5.000000"),
+    ])
+  func percentiles(percentiles: String, message: String) async throws {
+    let parsed = try JSON.parse(Array(percentiles.utf8))
     #expect(
-      try await network.failure("eth_estimateGas", poor)
-        == .refused("insufficient funds for transfer"))
-    let short: JSON = ["to": "0x0000000000000000000000000000000000000023", "gas": "0x10"]
+      try await network.failure("eth_feeHistory", "0x1", "latest", parsed) == .refused(message))
+    let history = try await ask("eth_feeHistory", "0x1", "latest", [])
+    #expect(history["reward"] == nil && history["oldestBlock"] == "0x0")
     #expect(
-      try await network.failure("eth_estimateGas", short)
-        == .refused("gas required exceeds allowance (16)"))
+      try await ask("eth_feeHistory", "0x0", "latest", [])
+        == ["oldestBlock": "0x0", "gasUsedRatio": nil])
+    #expect(
+      try await network.failure("eth_feeHistory", "0x1", "0x9", [])
+        == .refused("request beyond head block: requested 9, head 0"))
   }
 
   @Test("In proof-of-authority mode the extra data is vanity and a seal that recovers the sealer")

@@ -72,9 +72,13 @@ private struct Endpoint {
     #expect(beat.succeeded && beat.to == .precompile(0x22))
     let time = try await client.timestamp(of: .number(beat.blockNumber))
     #expect(try await agent.status().lastHeartbeat == time)
-    // With nothing pending it succeeds and pays nothing.
+    // It pays what is pending, and with nothing pending it succeeds and pays nothing.
+    let pending = try await agent.pendingReward()
+    let before = try await agent.balance()
     let claim = try await agent.claimReward()
     #expect(claim.succeeded && claim.blockNumber >= beat.blockNumber)
+    let fee = Word(claim.gasUsed) * claim.effectiveGasPrice
+    #expect(try await agent.balance() == before + pending - fee)
     #expect(try await agent.pendingReward() == .zero)
   }
 }

@@ -7,6 +7,7 @@ final class TestTransport: RPCTransport {
   private struct State {
     var lostRequests = 0
     var lostAnswer: String?
+    var heldAnswer: String?
   }
 
   private let chain: MockWeb3
@@ -20,6 +21,9 @@ final class TestTransport: RPCTransport {
   /// The next request of a method arrives; its answer does not.
   func loseAnswer(to method: String) { state.withLock { $0.lostAnswer = method } }
 
+  /// The next request of a method arrives; its answer comes when nobody waits for it any more.
+  func holdAnswer(to method: String) { state.withLock { $0.heldAnswer = method } }
+
   func send(_ body: [UInt8]) async throws -> [UInt8] {
     let text = String(decoding: body, as: UTF8.self)
     let (isRequestLost, isAnswerLost) = state.withLock { state in
@@ -32,6 +36,16 @@ final class TestTransport: RPCTransport {
     let lost = TransportError.connectionLost(url: "test", reason: "on purpose")
     if isRequestLost { throw lost }
     let answer = await chain.respond(to: body)
+    let isHeld = state.withLock { state in
+      let isHeld = state.heldAnswer.map { text.contains("\"\($0)\"") } ?? false
+      if isHeld { state.heldAnswer = nil }
+      return isHeld
+    }
+    if isHeld {
+      // The stream ends when the task is cancelled.
+      for await _ in AsyncStream<Never>.makeStream().stream {}
+      throw CancellationError()
+    }
     guard let answer, !isAnswerLost else { throw lost }
     return answer
   }

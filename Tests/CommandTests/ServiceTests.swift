@@ -1,4 +1,6 @@
+import AsyncHTTPClient
 import Foundation
+import NIOCore
 import PlumiseWire
 import Subprocess
 import TestVectors
@@ -56,6 +58,30 @@ struct ServiceTests {
     #expect(result.output.contains(WalletTests.address))
     #expect(result.output.contains(WalletTests.key))
     #expect(result.output.contains("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"))
+  }
+
+  @Test("What --block-time says wins over what the chain's file remembers")
+  func blockTimeOverState() async throws {
+    try await withTemporaryFolder { folder in
+      let chain = ["chain", "--port", "0", "--json", "--state", folder.file("chain.jsonl")]
+      let said: [(arguments: [String], isAutomatic: Bool)] = [
+        (["--block-time", "3600"], false), ([], false), (["--block-time", "0"], true), ([], true),
+      ]
+      for (arguments, isAutomatic) in said {
+        _ = try await Command.withService(chain + arguments) { service in
+          var request = HTTPClientRequest(url: try await service.url())
+          request.method = .POST
+          request.headers.add(name: "Content-Type", value: "application/json")
+          let call = RPCRequest(id: 1, method: "eth_mining", params: []).json
+          request.body = .bytes(ByteBuffer(bytes: call.serialized()))
+          let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+          let answer = try JSON.parse(
+            try await response.body.collect(upTo: 1 << 16).readableBytesView)
+          #expect(answer["result"] == .bool(isAutomatic))
+          try service.send(.terminate)
+        }
+      }
+    }
   }
 
   @Test("With --json the chain's accounts come with the line that says where it listens")

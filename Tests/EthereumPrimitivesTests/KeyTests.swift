@@ -43,6 +43,34 @@ struct KeyTests {
     }
   }
 
+  @Test("A key goes from a file's bytes and back without a string", arguments: Vectors.all.keys)
+  func fileBytes(_ vector: Vectors.Key) throws {
+    let text = SecretBytes(vector.privateKey.utf8)
+    let key = try text.withUnsafeBytes { try SecretKey(hexCharacters: $0) }
+    #expect(key.address.checksummed == vector.address)
+    let line = key.fileLine().withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    #expect(line == vector.privateKey + "\n")
+  }
+
+  @Test(
+    "Digits that are no key are refused for the same reasons, as text and as bytes",
+    arguments: [
+      "", "0x", "ab", "0x1", "0xzz", "0x0g" + String(repeating: "0", count: 62), "0xabab",
+    ])
+  func malformedDigits(_ text: String) {
+    let error = #expect(throws: SecretKeyError.self) { try SecretKey(hex: text) }
+    let other = #expect(throws: SecretKeyError.self) {
+      try SecretKey(hexCharacters: Array(text.utf8))
+    }
+    #expect(error == other)
+    do {
+      let bytes = try Hex.decode(text)
+      #expect(error == .wrongLength(bytes.count))
+    } catch {
+      #expect(other == .malformed(error))
+    }
+  }
+
   @Test("No description, dump or error shows a key")
   func redaction() throws {
     let digits = String(repeating: "ab", count: 32)

@@ -1,6 +1,9 @@
 import Bloom
+import ChainAgent
+import EthereumClient
 import EthereumPrimitives
 import MockOracle
+import MockWeb3
 import PetalsNode
 import PlumiseTesting
 import PlumiseWire
@@ -12,10 +15,15 @@ struct EndToEndTests {
   static let prompt = "Explain quantum computing"
 
   @Test(
-    "Agents register, serve, generate, prove and report; the oracle verifies and stores",
+    """
+    Agents register, serve, generate, prove and report; the oracle verifies, stores and reports \
+    contributions; when the epoch ends the pool shares its reward, and the agents claim it
+    """,
     arguments: [1, 2, 3])
   func theWholeFlow(nodes: Int) async throws {
-    try await withPetalsNetwork(NetworkPlan(nodes: nodes)) { network in
+    var plan = try NetworkPlan(nodes: nodes)
+    plan.rewardOracle = plan.chain.accounts.last
+    try await withPetalsNetwork(plan) { network in
       // Register and beat.
       for member in network.nodes {
         try await member.register()
@@ -54,7 +62,63 @@ struct EndToEndTests {
         // The chain takes the same proof from the agent that it names.
         try await member.agent.verifyInference(proof)
       }
+      try await checkRewards(network)
     }
+  }
+
+  /// From the oracle's accounts of an ended epoch to coins in the agents' accounts.
+  private func checkRewards(_ network: PetalsNetwork) async throws {
+    let chain = network.chain
+    let scores = try network.nodes.map {
+      Word(UInt64(try #require(network.oracle.score(of: $0.address, in: 0)).contract))
+    }
+    #expect(scores.allSatisfy { $0 > .zero })
+
+    // The epoch ends, which takes an hour of blocks: only agents that beat again are active.
+    #expect(chain.endEpoch() == 0)
+    for member in network.nodes { try await member.agent.heartbeat() }
+    await network.oracle.reportContributions()
+    let outcomes = network.oracle.contributions?.entries ?? []
+    #expect(outcomes.map(\.agent).count == network.nodes.count)
+    for outcome in outcomes {
+      guard case .reported = outcome.result else {
+        Issue.record("\(outcome.agent): \(outcome.result)")
+        continue
+      }
+    }
+
+    // Anybody may have the pool count what it holds, and share it when the epoch is over.
+    let pool = PlumiseNetwork.Contract.rewardPool
+    let anybody = ChainAgent(
+      key: chain.accounts[0].key, client: EthereumClient(url: network.chainAddress.url))
+    func send(_ call: RewardPoolCall) async throws -> Receipt {
+      try await anybody.send(to: pool, data: call.input, gasLimit: 300_000)
+    }
+    let heldBefore = chain.balance(of: pool)
+    let synced = try await send(.syncRewards)
+    let reward = heldBefore
+    #expect(reward == Word(synced.blockNumber - 1) * PlumiseNetwork.blockReward)
+    #expect(chain.endEpoch() == 1)
+    _ = try await send(.distributeRewards(epoch: 1))
+
+    var claimed = Word.zero
+    let total = scores.reduce(.zero, +)
+    for (member, score) in zip(network.nodes, scores) {
+      let pending = try await member.agent.pendingReward()
+      let share = reward * score / total
+      // Shares are rounded down, and one agent gets what that leaves.
+      #expect(pending >= share && pending - share < Word(UInt64(network.nodes.count)))
+      let before = chain.balance(of: member.address)
+      let receipt = try #require(try await member.agent.claimReward(above: 1))
+      let fee = Word(receipt.gasUsed) * receipt.effectiveGasPrice
+      #expect(chain.balance(of: member.address) == before + pending - fee)
+      #expect(try await member.agent.pendingReward() == .zero)
+      #expect(try await member.agent.status().totalRewards == pending)
+      claimed += pending
+    }
+    #expect(claimed == reward)
+    let blocks = Word(chain.blockNumber)
+    #expect(chain.balance(of: pool) == blocks * PlumiseNetwork.blockReward - claimed)
   }
 
   @Test(

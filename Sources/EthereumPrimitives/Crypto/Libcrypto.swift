@@ -40,7 +40,7 @@ enum Libcrypto {
 
   /// PBKDF2 with HMAC (RFC 8018).
   static func pbkdf2(
-    _ digest: Digest, password: [UInt8], salt: [UInt8], iterations: Int32, count: Int
+    _ digest: Digest, password: SecretBytes, salt: [UInt8], iterations: Int32, count: Int
   ) throws(LibcryptoError) -> SecretBytes {
     try SecretBytes(count: count) { (output) throws(LibcryptoError) in
       let result = nonNull(password) { password, length in
@@ -54,8 +54,8 @@ enum Libcrypto {
 
   /// scrypt (RFC 7914), which needs about 128·n·r bytes of memory.
   static func scrypt(
-    password: [UInt8], salt: [UInt8], n: UInt64, r: UInt64, p: UInt64, memoryLimit: UInt64,
-    count: Int
+    password: SecretBytes, salt: [UInt8], n: UInt64, r: UInt64, p: UInt64,
+    memoryLimit: UInt64, count: Int
   ) throws(LibcryptoError) -> SecretBytes {
     try SecretBytes(count: count) { (output) throws(LibcryptoError) in
       let result = nonNull(password) { password, length in
@@ -106,12 +106,16 @@ enum Libcrypto {
 
   /// Hands over a password as characters, with a pointer that is never null.
   private static func nonNull<R>(
-    _ password: [UInt8], _ body: (UnsafePointer<CChar>, Int) -> R
+    _ password: SecretBytes, _ body: (UnsafePointer<CChar>, Int) -> R
   ) -> R {
-    var characters = password.map { CChar(bitPattern: $0) } + [0]
-    defer { characters.withUnsafeMutableBytes { cleanse($0) } }
-    return characters.withUnsafeBufferPointer { buffer in
-      guard let start = buffer.baseAddress else { preconditionFailure("never empty") }
+    // One byte more, so that the buffer of an empty password has an address.
+    let characters = SecretBytes(count: password.count + 1) { output in
+      password.withUnsafeBytes { output.copyBytes(from: $0) }
+    }
+    return characters.withUnsafeBytes { buffer in
+      guard let start = buffer.assumingMemoryBound(to: CChar.self).baseAddress else {
+        preconditionFailure("never empty")
+      }
       return body(start, password.count)
     }
   }

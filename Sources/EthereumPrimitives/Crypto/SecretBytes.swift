@@ -5,11 +5,11 @@
 ///
 /// `@unchecked Sendable` because the buffer is written in `init` and `deinit` alone, when nobody
 /// else can hold the object.
-final class SecretBytes: @unchecked Sendable {
+package final class SecretBytes: @unchecked Sendable {
   private let buffer: UnsafeMutableRawBufferPointer
 
   /// Makes room for a count of bytes and lets the closure fill it, from zeros.
-  init<E: Error>(
+  package init<E: Error>(
     count: Int, filledBy fill: (UnsafeMutableRawBufferPointer) throws(E) -> Void
   ) throws(E) {
     buffer = .allocate(byteCount: count, alignment: 16)
@@ -18,20 +18,20 @@ final class SecretBytes: @unchecked Sendable {
   }
 
   /// Copies bytes; the caller's copy remains.
-  convenience init(_ bytes: some Collection<UInt8>) {
+  package convenience init(_ bytes: some Collection<UInt8>) {
     self.init(count: bytes.count) { $0.copyBytes(from: bytes) }
   }
 
-  var count: Int { buffer.count }
+  package var count: Int { buffer.count }
 
-  func withUnsafeBytes<R, E: Error>(
+  package func withUnsafeBytes<R, E: Error>(
     _ body: (UnsafeRawBufferPointer) throws(E) -> R
   ) throws(E) -> R {
     try body(UnsafeRawBufferPointer(buffer))
   }
 
   /// A copy of some of the bytes, wiped in its own time.
-  func slice(_ range: Range<Int>) -> SecretBytes {
+  package func slice(_ range: Range<Int>) -> SecretBytes {
     withUnsafeBytes { SecretBytes($0[range]) }
   }
 

@@ -59,6 +59,25 @@ public enum Hex {
     value < 10 ? 0x30 + value : 0x61 + value - 10
   }
 
+  /// Reads `0x` and an even number of digits of either case into bytes that are wiped; no copy of
+  /// the digits is made.
+  ///
+  /// - Throws: the same errors as ``decode(_:)``.
+  static func decodeSecret(
+    _ characters: some Collection<UInt8>
+  ) throws(HexError) -> SecretBytes {
+    guard characters.starts(with: [0x30, 0x78]) else { throw .missingPrefix }
+    let digits = characters.dropFirst(2)
+    let count = digits.count
+    guard count.isMultiple(of: 2) else { throw .oddLength(count) }
+    return try SecretBytes(count: count / 2) { (output) throws(HexError) in
+      for (offset, character) in digits.enumerated() {
+        guard let value = value(of: character) else { throw .invalidDigit(offset: offset + 2) }
+        output[offset / 2] |= offset.isMultiple(of: 2) ? value << 4 : value
+      }
+    }
+  }
+
   private static func decode(_ characters: ArraySlice<UInt8>) throws(HexError) -> [UInt8] {
     guard characters.count.isMultiple(of: 2) else { throw .oddLength(characters.count) }
     var bytes: [UInt8] = []

@@ -45,8 +45,7 @@ public struct KeyDerivation: Hashable, Sendable {
   }
 
   /// The 32 bytes that follow from a password's UTF-8 form.
-  func key(for password: String) throws(KeystoreError) -> SecretBytes {
-    let password = Array(password.utf8)
+  func key(for password: SecretBytes) throws(KeystoreError) -> SecretBytes {
     do {
       switch cost {
       case .scrypt(let n, let r, let p):

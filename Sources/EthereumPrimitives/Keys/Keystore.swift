@@ -38,6 +38,13 @@ public struct Keystore: Hashable, Sendable {
   public init(
     encrypting key: SecretKey, password: String, cost: KeyDerivation.Cost = .scrypt()
   ) throws(KeystoreError) {
+    try self.init(encrypting: key, password: SecretBytes(password.utf8), cost: cost)
+  }
+
+  /// Encrypts a key with a password in UTF-8.
+  package init(
+    encrypting key: SecretKey, password: SecretBytes, cost: KeyDerivation.Cost = .scrypt()
+  ) throws(KeystoreError) {
     let derivation = try KeyDerivation(cost: cost, salt: Self.random(32))
     let derived = try derivation.key(for: password)
     let counter = Self.random(16)
@@ -53,6 +60,11 @@ public struct Keystore: Hashable, Sendable {
   /// - Throws: `KeystoreError.wrongPassword` when the seal does not fit, `.wrongAddress` when the
   ///   key is not that of the account the file names.
   public func key(password: String) throws(KeystoreError) -> SecretKey {
+    try key(password: SecretBytes(password.utf8))
+  }
+
+  /// Decrypts the key with a password in UTF-8.
+  package func key(password: SecretBytes) throws(KeystoreError) -> SecretKey {
     let derived = try derivation.key(for: password)
     guard Libcrypto.equal(Self.mac(derived: derived, ciphertext: ciphertext), mac) else {
       throw .wrongPassword
@@ -82,6 +94,10 @@ public struct Keystore: Hashable, Sendable {
   }
 
   private static func mac(derived: SecretBytes, ciphertext: [UInt8]) -> [UInt8] {
-    Keccak256.hash(derived.slice(16..<32).withUnsafeBytes { Array($0) } + ciphertext).bytes
+    let sealed = SecretBytes(count: 16 + ciphertext.count) { output in
+      derived.withUnsafeBytes { output[..<16].copyBytes(from: $0[16..<32]) }
+      output[16...].copyBytes(from: ciphertext)
+    }
+    return sealed.withUnsafeBytes { Keccak256.hash($0) }.bytes
   }
 }

@@ -11,7 +11,7 @@ public struct Mnemonic: Sendable {
   ///
   /// The seed is PBKDF2-HMAC-SHA512 of both in normalisation form KD, 2048 rounds.
   public init(_ phrase: String, passphrase: String = "") {
-    let password = Array(phrase.decomposedStringWithCompatibilityMapping.utf8)
+    let password = SecretBytes(phrase.decomposedStringWithCompatibilityMapping.utf8)
     let salt = Array(("mnemonic" + passphrase.decomposedStringWithCompatibilityMapping).utf8)
     do {
       seed = try Libcrypto.pbkdf2(

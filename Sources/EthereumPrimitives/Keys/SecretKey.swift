@@ -19,9 +19,16 @@ public struct SecretKey: Sendable {
   ///
   /// - Throws: `SecretKeyError`, whose text never contains what was read.
   public init(hex: some StringProtocol) throws(SecretKeyError) {
-    let bytes: [UInt8]
-    do { bytes = try Hex.decode(hex) } catch { throw .malformed(error) }
-    try self.init(bytes: bytes)
+    try self.init(hexCharacters: hex.utf8)
+  }
+
+  /// Reads `0x` and 64 digits in ASCII; nothing that is not wiped is made of them.
+  ///
+  /// - Throws: `SecretKeyError`, whose text never contains what was read.
+  package init(hexCharacters: some Collection<UInt8>) throws(SecretKeyError) {
+    let secret: SecretBytes
+    do { secret = try Hex.decodeSecret(hexCharacters) } catch { throw .malformed(error) }
+    try self.init(secret: secret)
   }
 
   init(secret: SecretBytes) throws(SecretKeyError) {
@@ -58,6 +65,21 @@ public struct SecretKey: Sendable {
   ///
   /// The string is an ordinary one: it is not wiped, and it is the caller's to keep secret.
   public func exposedHex() -> String { bytes.withUnsafeBytes { Hex.encode($0) } }
+
+  /// The line that a key file holds, `0x`, 64 digits and a line feed, in bytes that are wiped.
+  package func fileLine() -> SecretBytes {
+    SecretBytes(count: 67) { line in
+      line[0] = 0x30
+      line[1] = 0x78
+      bytes.withUnsafeBytes { bytes in
+        for (index, byte) in bytes.enumerated() {
+          line[2 + 2 * index] = Hex.digit(byte >> 4)
+          line[3 + 2 * index] = Hex.digit(byte & 15)
+        }
+      }
+      line[66] = 0x0a
+    }
+  }
 }
 
 extension SecretKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

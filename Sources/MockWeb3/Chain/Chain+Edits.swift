@@ -29,6 +29,12 @@ extension Chain {
     record.takeThePlace(of: old)
   }
 
+  /// Begins anew as another chain: nothing goes wrong on it any more, connections included.
+  mutating func restart(as other: Chain) {
+    replace(with: other)
+    faults.clear()
+  }
+
   /// Clock and mining mode, as the record keeps them.
   var settings: ChainSettings {
     get {
@@ -37,11 +43,12 @@ extension Chain {
         return seconds * 1000 + attoseconds / 1_000_000_000_000_000
       }
       return ChainSettings(
-        clockOffset: clock.offset, isAutomatic: mining.isAutomatic,
-        intervalMilliseconds: milliseconds)
+        clockOffset: clock.offset, nextTimestamp: clock.nextTimestamp,
+        isAutomatic: mining.isAutomatic, intervalMilliseconds: milliseconds)
     }
     set {
       clock.offset = newValue.clockOffset
+      clock.nextTimestamp = newValue.nextTimestamp
       mining.isAutomatic = newValue.isAutomatic
       mining.interval = newValue.intervalMilliseconds.map { .milliseconds($0) }
       record.note(newValue)

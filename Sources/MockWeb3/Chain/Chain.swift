@@ -37,13 +37,16 @@ package struct Chain {
   package mutating func submit(
     _ incoming: IncomingTransaction, now: UInt64
   ) throws(PoolError) -> Hash32 {
-    let sent = try pool.add(incoming, state: state, chain: rules)
-    if faults.takeDrop(for: sent) {
-      // The fault's point is that the sender believes it was taken in.
-      pool.remove(sent.hash)
-      return sent.hash
+    let sent = try pool.check(incoming, state: state, chain: rules)
+    // The fault's point is that the sender believes it was taken in; what it was to replace stays.
+    if faults.takeDrop(for: sent) { return sent.hash }
+    let isReplacement = pool.holds(sent.transaction.nonce, of: sent.sender)
+    pool.insert(sent)
+    if filters.wantTransactions {
+      for ready in pool.promoted(by: sent, isReplacement: isReplacement, state: state) {
+        filters.transactionIsReady(ready)
+      }
     }
-    filters.transactionArrived(sent.hash)
     if mining.isAutomatic && !faults.isProductionStalled {
       if faults.takeStall(for: sent) {
         // The block that was due is not made; the transaction waits for the next one.
@@ -69,7 +72,7 @@ package struct Chain {
   private mutating func mineReady(now: UInt64) {
     while !pool.isEmpty {
       let result = build(now: now)
-      for hash in result.invalid { pool.remove(hash) }
+      for hash in result.invalid { drop(hash) }
       if result.block.transactions.isEmpty { return }
       commit(result, now: now)
     }
@@ -109,7 +112,7 @@ package struct Chain {
       pool.remove(transaction.hash)
       faults.transactionWasMined(transaction, in: block.number)
     }
-    for hash in result.invalid { pool.remove(hash) }
+    for hash in result.invalid { drop(hash) }
     if !pool.isEmpty { pool.dropStale(state: state) }
   }
 

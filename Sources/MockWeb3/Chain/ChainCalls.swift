@@ -5,10 +5,13 @@ struct TracelessCall {
   var from: Address = .zero
   var to: Address
   var gas: UInt64?
-  /// Wei a unit of gas; nil when the caller does not pay.
-  var feeCap: Word?
+  /// The most that a unit of gas may cost, in wei; zero when the caller does not pay.
+  var feeCap: Word = .zero
+  /// The tip for a unit of gas, in wei.
+  var tip: Word = .zero
   var value: Word = .zero
   var input: [UInt8] = []
+  var accessList: [AccessListEntry] = []
 }
 
 extension Chain {
@@ -37,6 +40,7 @@ extension Chain {
   /// The gas that a transaction with this call would use when it goes through.
   func gasNeeded(by call: TracelessCall) -> UInt64 {
     let program = NativeProgram(at: call.to, rules: rules)
-    return IntrinsicGas.of(data: call.input) + (program.map(rules.gasCost) ?? 0)
+    return IntrinsicGas.of(data: call.input, accessList: call.accessList)
+      + (program.map(rules.gasCost) ?? 0)
   }
 }

@@ -1,4 +1,6 @@
 /// The chain's snapshots; each is a whole chain, and reverting to one drops those made later.
+///
+/// Bounded, since each keeps tables of every block and transaction: of too many the oldest goes.
 struct SnapshotStore {
   private struct Snapshot {
     let id: UInt64
@@ -7,11 +9,15 @@ struct SnapshotStore {
     let time: UInt64
   }
 
+  /// How many snapshots are kept.
+  static let limit = 1000
+
   private var nextID: UInt64 = 1
   private var kept: [Snapshot] = []
 
   fileprivate mutating func add(_ chain: Chain, time: UInt64) -> UInt64 {
     defer { nextID += 1 }
+    if kept.count >= Self.limit { kept.removeFirst() }
     kept.append(Snapshot(id: nextID, chain: chain, time: time))
     return nextID
   }

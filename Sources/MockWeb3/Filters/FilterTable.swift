@@ -7,7 +7,8 @@ import EthereumPrimitives
 struct FilterTable {
   enum Kind {
     case blocks
-    case pendingTransactions
+    /// Whole transactions, or their hashes.
+    case pendingTransactions(whole: Bool)
     case logs(FilterArguments)
   }
 
@@ -15,8 +16,8 @@ struct FilterTable {
     let kind: Kind
     /// The height up to which the client has seen everything.
     var seen: UInt64
-    /// Transactions that came since; only for pending transactions.
-    var transactions: [Hash32] = []
+    /// Transactions that became ready since; only for pending transactions.
+    var transactions: [SentTransaction] = []
     /// Logs of blocks that were undone since; only for logs.
     var removed: [MinedLog] = []
     /// Counts up with every question to any filter.
@@ -56,11 +57,16 @@ struct FilterTable {
     return filter
   }
 
-  mutating func transactionArrived(_ hash: Hash32) {
-    guard !filters.isEmpty else { return }
+  /// Whether a filter is for pending transactions.
+  var wantTransactions: Bool {
+    filters.values.contains { if case .pendingTransactions = $0.kind { true } else { false } }
+  }
+
+  /// A transaction waits for a block, and for no other transaction.
+  mutating func transactionIsReady(_ sent: SentTransaction) {
     for (id, filter) in filters {
       guard case .pendingTransactions = filter.kind else { continue }
-      filters[id]?.transactions.appendDroppingFirst(hash, limit: Self.maximumEntries)
+      filters[id]?.transactions.appendDroppingFirst(sent, limit: Self.maximumEntries)
     }
   }
 

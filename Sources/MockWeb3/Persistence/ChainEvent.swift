@@ -24,6 +24,8 @@ enum ChainEvent: Hashable, Sendable {
 struct ChainSettings: Hashable, Sendable {
   /// Seconds that the chain is ahead of the time it is given.
   var clockOffset: Int64 = 0
+  /// The timestamp that was set for the next block, in seconds since 1970.
+  var nextTimestamp: UInt64?
   /// Whether a block is made for each transaction.
   var isAutomatic = true
   /// Whole milliseconds from block to block; nil for no blocks by time.

@@ -23,6 +23,7 @@ extension ChainEvent {
     case .settings(let settings):
       return [
         "event": "settings", "clockOffset": .integer(settings.clockOffset),
+        "nextTimestamp": settings.nextTimestamp.map { .quantity($0) } ?? .null,
         "automatic": .bool(settings.isAutomatic),
         "intervalMilliseconds": settings.intervalMilliseconds.map { .integer($0) } ?? .null,
       ]
@@ -61,7 +62,7 @@ extension ChainEvent {
       }
       self = .settings(
         ChainSettings(
-          clockOffset: offset,
+          clockOffset: offset, nextTimestamp: try fields["nextTimestamp"]?.uint64(),
           isAutomatic: try field("automatic").bool(),
           intervalMilliseconds: json["intervalMilliseconds"]?.integerValue))
     case let name: throw StateFileError.unknownEvent(name)

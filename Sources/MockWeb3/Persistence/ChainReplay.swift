@@ -4,14 +4,34 @@ import PlumiseWire
 /// A chain as text, one JSON object a line: the first says which chain, each other is a step.
 enum ChainReplay {
   /// The form of the text; older ones are refused.
-  private static let version = 2
+  private static let version = 3
 
   /// The first line.
   static func heading(of chain: Chain) -> JSON {
     [
       "plumiseChain": .integer(version), "genesis": .hash(chain.genesis.hash),
       "timestamp": .quantity(chain.genesis.header.timestamp),
+      "network": .object(JSONObject(uniqueMembers: network(of: chain.configuration))),
     ]
+  }
+
+  /// What transactions and blocks are bound to, and the first block's hash does not tell.
+  private static func network(of configuration: ChainConfiguration) -> [(String, JSON)] {
+    [
+      ("chain id", .string("\(configuration.rules.chainID)")),
+      ("profile", .string(configuration.rules.profile.rawValue)),
+      ("sealer", .string(configuration.sealer?.address.checksummed ?? "none")),
+    ]
+  }
+
+  /// Compares the network of a heading with a configuration's.
+  /// - Throws: ``StateFileError/otherNetwork(_:expected:actual:)``.
+  private static func check(_ heading: JSON, _ configuration: ChainConfiguration) throws {
+    for (name, expected) in network(of: configuration) {
+      let actual = heading["network"]?[name]?.stringValue ?? "unknown"
+      guard let expected = expected.stringValue, expected != actual else { continue }
+      throw StateFileError.otherNetwork(name, expected: expected, actual: actual)
+    }
   }
 
   /// The whole text.
@@ -56,6 +76,7 @@ enum ChainReplay {
       let timestamp = heading["timestamp"]?.stringValue,
       let timestamp = try? Quantity.decode(timestamp).exactUInt64()
     else { throw StateFileError.notAStateFile }
+    try check(heading, configuration)
     var configuration = configuration
     configuration.genesisTimestamp = timestamp
     var chain = Chain(configuration, now: now)

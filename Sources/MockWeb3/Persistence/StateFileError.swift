@@ -14,6 +14,8 @@ public enum StateFileError: Error, Hashable, Sendable, CustomStringConvertible {
   case damaged(line: Int, reason: String)
   /// The chain in the file was started with other accounts, another id or other rules.
   case otherChain(expected: String, actual: String)
+  /// The chain in the file has another id, profile or sealer.
+  case otherNetwork(String, expected: String, actual: String)
   /// A block of the file comes out differently.
   case otherBlock(height: UInt64)
 
@@ -29,6 +31,9 @@ public enum StateFileError: Error, Hashable, Sendable, CustomStringConvertible {
     case .otherChain(let expected, let actual):
       "the state file is of a chain that began with block \(actual), not \(expected): start with "
         + "the same id, profile and accounts, or name another file"
+    case .otherNetwork(let name, let expected, let actual):
+      "the state file is of a chain whose \(name) is \(actual), not \(expected): start with that "
+        + "\(name), or name another file"
     case .otherBlock(let height):
       "block \(height) of the state file comes out differently: the file was changed, or made by "
         + "another version"

@@ -17,6 +17,8 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
   case nonceTooLow(next: UInt64, nonce: UInt64)
   case insufficientFunds(balance: Word, cost: Word)
   case insufficientFundsForQueue(balance: Word, queued: Word, cost: Word)
+  /// A replacement that the balance does not cover together with what waits.
+  case insufficientFundsForBump(balance: Word, queued: Word, bump: Word, overshot: Word)
   case replacementUnderpriced
   case contractCreation
   case poolFull
@@ -47,6 +49,9 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
     case .insufficientFundsForQueue(let balance, let queued, let cost):
       "insufficient funds for gas * price + value: balance \(balance), queued cost \(queued), "
         + "tx cost \(cost), overshot \(queued.adding(cost, upTo: .max) - balance)"
+    case .insufficientFundsForBump(let balance, let queued, let bump, let overshot):
+      "insufficient funds for gas * price + value: balance \(balance), queued cost \(queued), "
+        + "tx bumped \(bump), overshot \(overshot)"
     case .replacementUnderpriced: "replacement transaction underpriced"
     case .poolFull: "txpool is full"
     case .contractCreation:

@@ -29,8 +29,10 @@ struct TransactionPool {
     places[hash].flatMap { entries[$0.sender]?[$0.nonce]?.sent }
   }
 
-  /// Takes a transaction in, or in the place of one with the same nonce and lower fees.
-  mutating func add(
+  /// Whether a transaction may be taken in, or take the place of one with the same nonce and lower
+  /// fees; nothing changes.
+  /// - Returns: the transaction with its sender, for ``insert(_:)``.
+  func check(
     _ incoming: IncomingTransaction, state: WorldState, chain: ChainRules
   ) throws(PoolError) -> SentTransaction {
     try rules.checkAtTheDoor(incoming.signed.transaction)
@@ -45,7 +47,6 @@ struct TransactionPool {
     } else if count >= rules.capacity {
       throw .poolFull
     }
-    insert(sent)
     return sent
   }
 
@@ -59,13 +60,19 @@ struct TransactionPool {
     guard sent.transaction.isCovered(by: account.balance) else {
       throw .insufficientFunds(balance: account.balance, cost: cost)
     }
+    // What is behind a gap costs nothing yet, nor does a replacement save what it would have cost.
+    let ready = ready(of: sent.sender, from: account.nonce)
     var queued = Word.zero
-    for entry in ready(of: sent.sender, from: account.nonce) {
-      queued = queued.adding(entry.sent.transaction.maximumCost, upTo: .max)
-    }
-    if let old { queued -= min(queued, old.sent.transaction.maximumCost) }
-    guard account.balance >= queued, account.balance - queued >= cost else {
-      throw .insufficientFundsForQueue(balance: account.balance, queued: queued, cost: cost)
+    for entry in ready { queued = queued.adding(entry.sent.transaction.maximumCost, upTo: .max) }
+    let isBump = old != nil && sent.transaction.nonce - account.nonce < UInt64(ready.count)
+    let saved = isBump ? old?.sent.transaction.maximumCost ?? .zero : .zero
+    let needed = (queued - min(queued, saved)).adding(cost, upTo: .max)
+    guard account.balance >= needed else {
+      throw isBump && cost >= saved
+        ? .insufficientFundsForBump(
+          balance: account.balance, queued: queued, bump: cost - saved,
+          overshot: needed - account.balance)
+        : .insufficientFundsForQueue(balance: account.balance, queued: queued, cost: cost)
     }
   }
 
@@ -74,7 +81,8 @@ struct TransactionPool {
     for sent in transactions where places[sent.hash] == nil { insert(sent) }
   }
 
-  private mutating func insert(_ sent: SentTransaction) {
+  /// Takes a transaction in that was checked.
+  mutating func insert(_ sent: SentTransaction) {
     if let old = entries[sent.sender]?[sent.transaction.nonce] { places[old.sent.hash] = nil }
     entries[sent.sender, default: [:]][sent.transaction.nonce] = Entry(
       sent: sent, arrival: arrivals)
@@ -106,6 +114,20 @@ struct TransactionPool {
     while let entry = own[nonce + UInt64(run.count)] { run.append(entry) }
     return run
   }
+
+  /// What became ready when a transaction was taken in: itself, and what waited behind the gap that
+  /// it filled; nothing while it is behind a gap itself.
+  /// - Parameter isReplacement: whether it took the place of another one, which was no gap.
+  func promoted(
+    by sent: SentTransaction, isReplacement: Bool, state: WorldState
+  ) -> [SentTransaction] {
+    let ready = ready(of: sent.sender, from: state[sent.sender].nonce).map(\.sent)
+    let first = ready.drop { $0.hash != sent.hash }
+    return Array(isReplacement ? first.prefix(1) : first)
+  }
+
+  /// Whether a sender has a transaction of a nonce here.
+  func holds(_ nonce: UInt64, of sender: Address) -> Bool { entries[sender]?[nonce] != nil }
 
   /// The nonce of the next transaction of a sender, those that are ready counted in.
   func nextNonce(of sender: Address, state: WorldState) -> UInt64 {

@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// The object that eth_call and eth_estimateGas take.
+/// The object that eth_call, eth_estimateGas and eth_sendTransaction take.
 struct CallArguments: Sendable {
   var from: Address?
   var to: Address?
@@ -12,6 +12,11 @@ struct CallArguments: Sendable {
   var maxPriorityFeePerGas: Word?
   var value: Word = .zero
   var input: [UInt8] = []
+  var accessList: [AccessListEntry]?
+  var chainID: Word?
+  /// Whether `data` and `input` are both there and differ: a call takes `input`, a transaction
+  /// neither.
+  var isAmbiguous = false
 
   init(_ value: RPCValue) throws {
     let fields = try value.fields(of: "TransactionArgs")
@@ -24,7 +29,11 @@ struct CallArguments: Sendable {
     maxPriorityFeePerGas = try fields["maxPriorityFeePerGas"]?.word()
     self.value = try fields["value"]?.word() ?? .zero
     let data = try fields["data"]?.bytes()
-    input = try fields["input"]?.bytes() ?? data ?? []
+    let input = try fields["input"]?.bytes()
+    self.input = input ?? data ?? []
+    isAmbiguous = data != nil && input != nil && data != input
+    accessList = try fields["accessList"]?.accessList()
+    chainID = try fields["chainId"]?.word()
     if gasPrice != nil, maxFeePerGas != nil || maxPriorityFeePerGas != nil {
       throw RPCFailure.refused(
         "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
@@ -35,7 +44,8 @@ struct CallArguments: Sendable {
   func call() throws -> TracelessCall {
     guard let to else { throw PoolError.contractCreation }
     return TracelessCall(
-      from: from ?? .zero, to: to, gas: gas, feeCap: gasPrice ?? maxFeePerGas, value: value,
-      input: input)
+      from: from ?? .zero, to: to, gas: gas, feeCap: gasPrice ?? maxFeePerGas ?? .zero,
+      tip: gasPrice ?? maxPriorityFeePerGas ?? .zero, value: value, input: input,
+      accessList: accessList ?? [])
   }
 }

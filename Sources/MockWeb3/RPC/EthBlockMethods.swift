@@ -16,7 +16,12 @@ enum EthBlockMethods {
       let reference = try arguments.block(0)
       return { chain, now in
         guard let block = chain.block(reference, now: now) else { return nil }
-        return .array(block.receipts.indices.map { block.receiptJSON(at: $0) })
+        // A receipt that a fault holds back is missing here as well.
+        let shown = block.receipts.indices.filter {
+          !chain.faults.withholdsReceipt(
+            of: block.receipts[$0].transactionHash, at: chain.latest.number)
+        }
+        return .array(shown.map { block.receiptJSON(at: $0) })
       }
     },
     "eth_getBlockTransactionCountByNumber": RPCMethod(arguments: 1) { arguments in

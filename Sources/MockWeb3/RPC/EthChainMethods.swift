@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import Foundation
 import PlumiseWire
 
 /// `eth_`: the chain as a whole, and its fees.
@@ -35,18 +36,36 @@ enum EthChainMethods {
       }
       return percentile
     }
-    if let bad = percentiles?.first(where: { !(0...100).contains($0) }) {
-      throw RPCFailure.refused("invalid reward percentile: \(bad)")
-    }
+    try check(percentiles ?? [])
     return { chain, now in
       guard let last = chain.block(.tag(newest), now: now) else {
-        throw RPCFailure.refused("request beyond head block")
+        var asked = ""
+        if case .number(let number) = newest { asked = "\(number)" }
+        throw RPCFailure.refused(
+          "request beyond head block: requested \(asked), head \(chain.latest.number)")
       }
       let size = min(count, last.number + 1)
       let first = last.number + 1 - size
       var blocks = (first..<max(first, last.number)).compactMap { chain.history[$0] }
       if size > 0 { blocks.append(last) }
       return FeeHistory(blocks: blocks, percentiles: percentiles).json
+    }
+  }
+}
+
+extension EthChainMethods {
+  /// Percentiles lie between 0 and 100, each above the one before.
+  private static func check(_ percentiles: [Double]) throws {
+    /// As Go prints `%f`.
+    func text(_ value: Double) -> String { String(format: "%f", value) }
+    for (index, percentile) in percentiles.enumerated() {
+      guard (0...100).contains(percentile) else {
+        throw RPCFailure.refused("invalid reward percentile: \(text(percentile))")
+      }
+      guard index > 0, percentile <= percentiles[index - 1] else { continue }
+      throw RPCFailure.refused(
+        "invalid reward percentile: #\(index - 1):\(text(percentiles[index - 1])) >= "
+          + "#\(index):\(text(percentile))")
     }
   }
 }
@@ -58,7 +77,7 @@ private struct FeeHistory {
 
   var json: JSON {
     guard let first = blocks.first, let last = blocks.last else {
-      return ["oldestBlock": "0x0", "gasUsedRatio": .array([])]
+      return ["oldestBlock": "0x0", "gasUsedRatio": nil]
     }
     let next = BaseFee.next(
       after: last.header.baseFeePerGas, gasUsed: last.header.gasUsed,
@@ -77,7 +96,7 @@ private struct FeeHistory {
           })
       ),
     ]
-    if let percentiles {
+    if let percentiles, !percentiles.isEmpty {
       members.append(("reward", .array(blocks.map { .array(rewards(of: $0, percentiles)) })))
     }
     return .object(JSONObject(uniqueMembers: members))
@@ -89,11 +108,11 @@ private struct FeeHistory {
       .map { (tip: $0.effectiveGasPrice - block.header.baseFeePerGas, gas: $0.gasUsed) }
       .sorted { $0.tip < $1.tip }
     return percentiles.map { percentile in
-      let threshold = Double(block.header.gasUsed) * percentile / 100
+      let threshold = UInt64(Double(block.header.gasUsed) * percentile / 100)
       var sum: UInt64 = 0
       for entry in tips {
         sum += entry.gas
-        if Double(sum) >= threshold { return .quantity(entry.tip) }
+        if sum >= threshold { return .quantity(entry.tip) }
       }
       return .quantity(tips.last?.tip ?? .zero)
     }

@@ -13,8 +13,9 @@ enum EthFilterMethods {
       return { chain, _ in .quantity(chain.addFilter(.logs(filter))) }
     },
     "eth_newBlockFilter": .plain { chain, _ in .quantity(chain.addFilter(.blocks)) },
-    "eth_newPendingTransactionFilter": RPCMethod(arguments: 1) { _ in
-      { chain, _ in .quantity(chain.addFilter(.pendingTransactions)) }
+    "eth_newPendingTransactionFilter": RPCMethod(arguments: 1) { arguments in
+      let whole = try arguments.optional(0)?.bool() ?? false
+      return { chain, _ in .quantity(chain.addFilter(.pendingTransactions(whole: whole))) }
     },
     "eth_uninstallFilter": RPCMethod(arguments: 1) { arguments in
       let id = try filterID(arguments)
@@ -59,7 +60,8 @@ extension Chain {
     let blocks = heights?.compactMap { history[$0] } ?? []
     switch filter.kind {
     case .blocks: return .array(blocks.map { .hash($0.hash) })
-    case .pendingTransactions: return .array(filter.transactions.map { .hash($0) })
+    case .pendingTransactions(let whole):
+      return .array(filter.transactions.map { whole ? $0.json(place: nil) : .hash($0.hash) })
     case .logs(let arguments):
       let added = blocks.filter { arguments.covers($0.number) }.flatMap {
         arguments.query.matches(in: $0)

@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// `eth_`: accounts, and calls that leave no trace.
+/// `eth_`: accounts.
 enum EthStateMethods {
   static let table: [String: RPCMethod] = [
     "eth_getBalance": RPCMethod(arguments: 2) { arguments in
@@ -23,70 +23,29 @@ enum EthStateMethods {
     },
     "eth_getStorageAt": RPCMethod(arguments: 3) { arguments in
       _ = try arguments.address(0)
-      _ = try arguments.required(1).string()
+      let slot = try arguments.required(1).string()
       let block = try arguments.block(2)
       return { chain, now in
         // The native programs keep typed records, not slots: every slot reads as zero.
         _ = try chain.view(block, now: now)
+        try checkSlot(slot)
         return .hash(.zero)
       }
     },
-    "eth_call": RPCMethod(arguments: 4, call),
-    "eth_estimateGas": RPCMethod(arguments: 3, estimateGas),
   ]
 
-  /// The gas of a call that names none.
-  private static let callGasCap: UInt64 = 50_000_000
-
-  @Sendable private static func call(_ arguments: RPCArguments) throws -> ChainOperation {
-    let call = try CallArguments(arguments.required(0)).call()
-    let reference = try arguments.optional(1)?.blockReference() ?? .tag(.latest)
-    return { chain, now in
-      let view = try chain.view(reference, now: now)
-      let gas = min(call.gas ?? callGasCap, callGasCap)
-      let intrinsic = IntrinsicGas.of(data: call.input)
-      guard gas >= intrinsic else {
-        throw RPCFailure.refused(
-          "err: intrinsic gas too low: have \(gas), want \(intrinsic) (supplied gas \(gas))")
-      }
-      let balance = view.state[call.from].balance
-      let needed = Word(gas).multipliedReportingOverflow(by: call.feeCap ?? .zero).partialValue
-        .adding(call.value, upTo: .max)
-      guard balance >= needed else {
-        throw RPCFailure.refused(
-          "err: insufficient funds for gas * price + value: address \(call.from.checksummed) "
-            + "have \(balance) want \(needed) (supplied gas \(gas))")
-      }
-      switch chain.run(call, on: view, gas: gas - intrinsic) {
-      case .returned(let output): return .hex(output)
-      case .reverted(let revert): throw RPCFailure.reverted(revert)
-      case .outOfGas: throw RPCFailure.refused("out of gas")
-      }
+  /// A slot has any number of digits up to 64, with `0x` or without.
+  private static func checkSlot(_ text: String) throws {
+    let hasPrefix = text.hasPrefix("0x") || text.hasPrefix("0X")
+    let digits = text.utf8.dropFirst(hasPrefix ? 2 : 0)
+    let reason: String
+    if !digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }) {
+      reason = "hex string invalid"
+    } else if digits.count > 64 {
+      reason = "hex string too long, want at most 32 bytes"
+    } else {
+      return
     }
-  }
-
-  @Sendable private static func estimateGas(_ arguments: RPCArguments) throws -> ChainOperation {
-    let call = try CallArguments(arguments.required(0)).call()
-    let reference = try arguments.optional(1)?.blockReference() ?? .tag(.latest)
-    return { chain, now in
-      let view = try chain.view(reference, now: now)
-      let balance = view.state[call.from].balance
-      guard balance >= call.value else {
-        throw RPCFailure.refused("insufficient funds for transfer")
-      }
-      var allowance = min(call.gas ?? chain.rules.blockGasLimit, callGasCap)
-      if let feeCap = call.feeCap, !feeCap.isZero {
-        let affordable = ((balance - call.value) / feeCap).exactUInt64() ?? .max
-        allowance = min(allowance, affordable)
-      }
-      if case .reverted(let revert) = chain.run(call, on: view, gas: .max) {
-        throw RPCFailure.reverted(revert)
-      }
-      let needed = chain.gasNeeded(by: call)
-      guard needed <= allowance else {
-        throw RPCFailure.refused("gas required exceeds allowance (\(allowance))")
-      }
-      return .quantity(needed)
-    }
+    throw RPCFailure.refused("unable to decode storage key: \(reason)")
   }
 }

@@ -47,17 +47,27 @@ extension CallArguments {
   fileprivate func signed(on chain: Chain) throws -> SignedTransaction {
     let account = chain.configuration.accounts.first { $0.address == from }
     guard let from, let account else { throw RPCFailure.refused("unknown account") }
+    if isAmbiguous {
+      throw RPCFailure.refused(
+        #"both "data" and "input" are set and not equal. "#
+          + #"Please use "input" to pass transaction call data"#)
+    }
+    let ownID = chain.rules.chainID
+    if let chainID, chainID != Word(ownID) {
+      throw RPCFailure.refused("chainId does not match node's (have=\(chainID), want=\(ownID))")
+    }
     let call = try call()
     let suggestedTip = chain.configuration.suggestedTip
     let fee: Transaction.Fee
     if let gasPrice {
-      fee = .legacy(gasPrice: gasPrice)
+      fee =
+        accessList.map { .accessList(gasPrice: gasPrice, $0) } ?? .legacy(gasPrice: gasPrice)
     } else {
       let tip = maxPriorityFeePerGas ?? min(suggestedTip, maxFeePerGas ?? suggestedTip)
       let doubled = chain.latest.header.baseFeePerGas * 2
       fee = .feeMarket(
         maxPriorityFeePerGas: tip,
-        maxFeePerGas: maxFeePerGas ?? doubled.adding(tip, upTo: .max), [])
+        maxFeePerGas: maxFeePerGas ?? doubled.adding(tip, upTo: .max), accessList ?? [])
     }
     let transaction = Transaction(
       chainID: chain.rules.chainID,

@@ -29,8 +29,9 @@ struct RPCMethod: Sendable {
   private static let table: [String: RPCMethod] = {
     var table: [String: RPCMethod] = [:]
     let namespaces = [
-      NetMethods.table, EthChainMethods.table, EthStateMethods.table, EthBlockMethods.table,
-      EthTransactionMethods.table, EthFilterMethods.table, TxPoolMethods.table,
+      NetMethods.table, EthChainMethods.table, EthStateMethods.table, EthCallMethods.table,
+      EthBlockMethods.table, EthTransactionMethods.table, EthFilterMethods.table,
+      TxPoolMethods.table,
       AgentMethods.table, TestMethods.table, PlumiseMethods.table,
     ]
     for namespace in namespaces {

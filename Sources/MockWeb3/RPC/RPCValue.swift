@@ -106,6 +106,22 @@ struct RPCValue {
     throw mismatch(kind, "math.HexOrDecimal64")
   }
 
+  /// An access list (EIP-2930).
+  func accessList() throws -> [AccessListEntry] {
+    try array().map { entry in
+      let fields = try entry.fields(of: "AccessTuple")
+      func needed(_ name: String) throws -> RPCValue {
+        guard let value = fields[name] else {
+          throw failure("missing required field '\(name)' for AccessTuple")
+        }
+        return value
+      }
+      return AccessListEntry(
+        address: try needed("address").address(),
+        storageKeys: try needed("storageKeys").array().map { try $0.hash() })
+    }
+  }
+
   func blockTag() throws -> BlockTag {
     let text = try string()
     if let tag = BlockTag(name: text) { return tag }

@@ -75,7 +75,7 @@ enum TestMethods {
     },
     "reset": RPCMethod(arguments: 1) { _ in
       { chain, now in
-        chain.replace(with: Chain(chain.configuration, now: now))
+        chain.restart(as: Chain(chain.configuration, now: now))
         return true
       }
     },
@@ -86,7 +86,7 @@ enum TestMethods {
         do {
           let loaded = try ChainReplay.chain(
             from: text, configuration: chain.configuration, now: now)
-          chain.replace(with: loaded)
+          chain.restart(as: loaded)
         } catch let error as StateFileError {
           throw RPCFailure.refused("\(error)")
         }

@@ -16,6 +16,9 @@ public struct NetworkPlan: Sendable {
   public var dialect: ReportDialect
   /// Whether the oracle takes reports of registered agents alone.
   public var oracleAsksChain: Bool
+  /// The account with which the oracle tells the reward pool what agents did in an epoch that has
+  /// ended, when a test calls `reportContributions()`; nil for an oracle that reports to nobody.
+  public var rewardOracle: DevelopmentAccount?
   /// The time between a node's reports, on the network's manual clock.
   public var reportInterval: Duration
   /// Whether each node is reached through a ``FaultyLink``, which a test can break.
@@ -49,6 +52,7 @@ public struct NetworkPlan: Sendable {
     chain = ChainConfiguration()
     dialect = .documented
     oracleAsksChain = true
+    rewardOracle = nil
     reportInterval = .seconds(60)
     hasFaultyLinks = false
     logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }

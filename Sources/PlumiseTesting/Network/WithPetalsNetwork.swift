@@ -21,11 +21,17 @@ public func withPetalsNetwork<Result: Sendable>(
   let chain = MockWeb3(plan.chain, clock: clock)
   return try await chain.withServer { chainAddress in
     var configuration = OracleConfiguration(dialects: [plan.dialect], logger: plan.logger)
+    let client = EthereumClient(url: chainAddress.url)
     if plan.oracleAsksChain {
-      let client = EthereumClient(url: chainAddress.url)
       configuration.registration = RegistrationCheck {
         try await client.agentStatus(of: $0).isRegistered
       }
+    }
+    if let account = plan.rewardOracle {
+      configuration.epoch = .chain(client)
+      // A clock of its own, which nobody moves: contributions are reported when a test says so.
+      configuration.contributions = ContributionPlan(
+        account: OracleAccount(key: account.key, client: client), clock: ManualClock())
     }
     let oracle = MockOracle(configuration)
     return try await oracle.withServer(faults: faults) { oracleAddress in

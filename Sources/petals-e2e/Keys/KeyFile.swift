@@ -9,15 +9,18 @@ enum KeyFile {
   ///   - passwordPath: the file whose first line is the keystore's password.
   /// - Throws: `CommandFailure` (wrong input) that names the file and says what to do.
   static func read(_ path: String, passwordPath: String? = nil) throws -> SecretKey {
-    let text = try PrivateFile.read(path, as: "key file")
-      .trimmingCharacters(in: .whitespacesAndNewlines)
+    let text = try PrivateFile.read(path, as: "key file").trimmed()
     do {
-      guard text.hasPrefix("{") else { return try SecretKey(hex: text) }
+      guard text.withUnsafeBytes({ $0.first }) == UInt8(ascii: "{") else {
+        return try text.withUnsafeBytes { try SecretKey(hexCharacters: $0) }
+      }
       guard let passwordPath else {
         throw CommandFailure.wrongInput(
           "key file \(path) is a keystore, which needs --password-file")
       }
-      return try Keystore(json: text.utf8).key(password: try password(passwordPath))
+      // What a keystore's file holds is encrypted.
+      let keystore = try text.withUnsafeBytes { try Keystore(json: Array($0)) }
+      return try keystore.key(password: try password(passwordPath))
     } catch let failure as CommandFailure {
       throw failure
     } catch {
@@ -29,17 +32,39 @@ enum KeyFile {
   /// password, else as digits.
   static func write(_ key: SecretKey, to path: String, passwordPath: String? = nil) throws {
     guard let passwordPath else {
-      return try PrivateFile.create(path, "\(key.exposedHex())\n".utf8, as: "key file")
+      return try PrivateFile.create(path, key.fileLine(), as: "key file")
     }
     let keystore = try Keystore(encrypting: key, password: try password(passwordPath))
-    try PrivateFile.create(path, try keystore.json(), as: "key file")
+    try PrivateFile.create(path, SecretBytes(try keystore.json()), as: "key file")
   }
 
-  private static func password(_ path: String) throws -> String {
+  private static func password(_ path: String) throws -> SecretBytes {
     let text = try PrivateFile.read(path, as: "password file")
-    guard let line = text.split(whereSeparator: \.isNewline).first else {
+    let line = text.withUnsafeBytes { bytes in
+      let start = bytes.firstIndex { !$0.isNewline } ?? bytes.endIndex
+      let end = bytes[start...].firstIndex(where: \.isNewline) ?? bytes.endIndex
+      return start..<end
+    }
+    guard !line.isEmpty else {
       throw CommandFailure.wrongInput("password file \(path) is empty")
     }
-    return String(line)
+    return text.slice(line)
   }
+}
+
+extension SecretBytes {
+  /// The bytes without white space of ASCII around them.
+  fileprivate func trimmed() -> SecretBytes {
+    let range = withUnsafeBytes { bytes in
+      let start = bytes.firstIndex { !$0.isSpace } ?? bytes.endIndex
+      let end = bytes.lastIndex { !$0.isSpace }.map { $0 + 1 } ?? start
+      return start..<end
+    }
+    return slice(range)
+  }
+}
+
+extension UInt8 {
+  fileprivate var isNewline: Bool { (0x0a...0x0d).contains(self) }
+  fileprivate var isSpace: Bool { self == 0x20 || self == 0x09 || isNewline }
 }

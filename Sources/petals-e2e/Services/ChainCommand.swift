@@ -29,7 +29,7 @@ struct ChainCommand: AsyncParsableCommand {
   @Option(
     help: "Seconds from block to block; 0, the default, makes a block for each transaction.",
     transform: secondsArgument)
-  var blockTime = 0.0
+  var blockTime: Double?
 
   @Option(help: "default (the documented network) or testnet2026 (the live testnet's faults).")
   var profile = ChainProfile.default
@@ -47,9 +47,11 @@ struct ChainCommand: AsyncParsableCommand {
 
   func run() async throws {
     var configuration = ChainConfiguration(chainID: chainID, profile: profile)
-    if blockTime > 0 { configuration.mining = .every(.seconds(blockTime)) }
+    if let mining { configuration.mining = mining }
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
     let chain = try chain(configuration)
+    // What is said here wins over what the file remembers.
+    if let mining, state != nil { chain.setMining(mining) }
     let stops = service.stopRequests()
     let details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
     let server = ServerConfiguration(
@@ -61,6 +63,11 @@ struct ChainCommand: AsyncParsableCommand {
         _ = try await stops.next()
       }
     }
+  }
+
+  /// The mining mode that was asked for, or nil.
+  private var mining: MiningMode? {
+    blockTime.map { $0 > 0 ? .every(.seconds($0)) : .automatic }
   }
 
   private func chain(_ configuration: ChainConfiguration) throws -> MockWeb3 {
