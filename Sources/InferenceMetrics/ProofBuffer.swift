@@ -77,7 +77,8 @@ public final class ProofBuffer: Sendable {
   public func note(timestamp: Int64) {
     state.withLock { state in
       state.lastTimestamp = max(state.lastTimestamp, timestamp)
-      state.spool { try $0.note(timestamp: timestamp) }
+      let waiting = state.proofs
+      state.spool { try $0.note(timestamp: timestamp, leaving: waiting) }
     }
   }
 

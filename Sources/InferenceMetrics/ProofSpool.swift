@@ -42,17 +42,24 @@ struct ProofSpool: Sendable {
     try handle.write(contentsOf: Self.line(["proof": proof.json]))
   }
 
-  mutating func note(timestamp: Int64) throws {
+  /// - Parameter rest: the proofs that wait on.
+  mutating func note(timestamp: Int64, leaving rest: [InferenceProof]) throws {
     lastTimestamp = max(lastTimestamp, timestamp)
-    pastLines += 1
-    try handle.write(contentsOf: Self.line(["timestamp": .integer(timestamp)]))
+    try add(["timestamp": .integer(timestamp)], makingPast: 1, leaving: rest)
   }
 
   /// - Parameter rest: the proofs that wait on.
   mutating func acknowledge(_ count: Int, leaving rest: [InferenceProof]) throws {
-    pastLines += count + 1
+    try add(["accepted": .integer(count)], makingPast: count + 1, leaving: rest)
+  }
+
+  /// Appends a line, or writes the file anew where most of it is of the past.
+  private mutating func add(
+    _ json: JSON, makingPast count: Int, leaving rest: [InferenceProof]
+  ) throws {
+    pastLines += count
     guard pastLines > max(Self.tolerated, rest.count) else {
-      try handle.write(contentsOf: Self.line(["accepted": .integer(count)]))
+      try handle.write(contentsOf: Self.line(json))
       return
     }
     try Self.write(Held(proofs: rest, lastTimestamp: lastTimestamp), to: file)

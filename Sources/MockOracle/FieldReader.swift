@@ -6,10 +6,16 @@ import PlumiseWire
 /// The rules are those of the documented dialect (WIRE §2.1): numbers are ≥ 0, and whole except
 /// where a fraction is allowed. A path is only spelled out where there is a fault.
 struct FieldReader {
-  private(set) var faults: [FieldFault] = []
+  private var found = FieldFaults()
 
-  mutating func fault(_ path: String, _ message: String) {
-    faults.append(FieldFault(path: path, message: message))
+  /// What is wrong, in the order in which it was read.
+  var faults: [FieldFault] { found.all }
+
+  /// Whether reading on would tell nothing more.
+  var isFull: Bool { found.isFull }
+
+  mutating func fault(_ path: @autoclosure () -> String, _ message: @autoclosure () -> String) {
+    found.add(path(), message())
   }
 
   mutating func object(_ value: JSON, at path: @autoclosure () -> String) -> JSONObject? {

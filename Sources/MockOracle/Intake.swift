@@ -25,9 +25,9 @@ extension MockOracle {
         uptimeSeconds: body.uptimeSeconds, tasksCompleted: body.tasksCompleted,
         timestamp: body.timestamp, receivedAt: now, signature: body.signature,
         proofs: body.proofs)
-      _ = try await books.take(report)
+      let taken = try await books.take(report)
       return Reply(
-        response: DocumentedDialect.received, outcome: .accepted(report), agent: agent,
+        response: DocumentedDialect.received, outcome: .accepted(taken.report), agent: agent,
         dialect: .documented)
     } catch {
       return Reply(
@@ -60,11 +60,11 @@ extension MockOracle {
       }
       let report = try body.report(
         epoch: try await currentEpoch(), receivedAt: now, isSigned: key == nil)
-      let isFirst = try await books.take(report)
+      let taken = try await books.take(report)
       registry.see(body.agent, at: now)
       return Reply(
-        response: DeployedDialect.recorded(isFirstInEpoch: isFirst), outcome: .accepted(report),
-        agent: agent, dialect: .deployed)
+        response: DeployedDialect.recorded(isFirstInEpoch: taken.isFirstInEpoch),
+        outcome: .accepted(taken.report), agent: agent, dialect: .deployed)
     } catch {
       return Reply(
         response: DeployedDialect.answer(to: error), outcome: .refused(error), agent: agent,
@@ -98,7 +98,9 @@ extension MockOracle {
 
   func currentEpoch() async throws(Refusal) -> UInt64 {
     do {
-      return try await configuration.epoch.current()
+      let epoch = try await configuration.epoch.current()
+      knownEpoch.withLock { $0 = epoch }
+      return epoch
     } catch {
       throw .epochUnknown(reason: String(describing: error))
     }
@@ -107,10 +109,8 @@ extension MockOracle {
   /// The current epoch, or the last one that was known while the chain is away: a documented report
   /// is not refused for it, its dialect knows no epochs.
   private func lastKnownEpoch() async -> UInt64 {
-    do {
-      let epoch = try await configuration.epoch.current()
-      knownEpoch.withLock { $0 = epoch }
-      return epoch
+    do throws(Refusal) {
+      return try await currentEpoch()
     } catch {
       configuration.logger.warning("the epoch is not known", metadata: ["reason": "\(error)"])
       return knownEpoch.withLock { $0 }

@@ -22,7 +22,8 @@ public final class MockOracle: Sendable {
   /// What `GET /openapi.json` answers.
   let description: [UInt8]
   let meters = OracleMeters()
-  let knownEpoch = Mutex<UInt64>(0)
+  /// The last epoch that was known.
+  let knownEpoch: Mutex<UInt64>
   private let serving = Mutex(false)
 
   /// Makes an oracle; a log in the configuration brings back what was accepted earlier.
@@ -34,10 +35,14 @@ public final class MockOracle: Sendable {
     routes = OracleRoutes.all(of: configuration.dialects)
     description = OpenAPI.description(of: configuration.dialects).serialized()
     limiter = configuration.rateLimit.map { RateLimiter($0) }
+    let recovered = configuration.log?.recovered ?? []
     registry = OracleRegistry(
       profile: configuration.profile, layerCounts: configuration.modelLayers,
-      log: configuration.log)
-    books = OracleBooks(profile: configuration.profile, log: configuration.log)
+      log: configuration.log, reports: recovered)
+    books = OracleBooks(
+      profile: configuration.profile, log: configuration.log, recovered: recovered,
+      awaitsContributions: configuration.contributions != nil)
+    knownEpoch = Mutex(recovered.map(\.epoch).max() ?? 0)
     let (books, log, epoch) = (books, configuration.log, configuration.epoch)
     let logger = configuration.logger
     contributor = configuration.contributions.map {
@@ -65,19 +70,20 @@ public final class MockOracle: Sendable {
     books.read { $0.agents.values.sorted { $0.address < $1.address } }
   }
 
-  /// An agent's accepted reports, oldest first; the latest thousand are kept at least.
+  /// An agent's latest accepted reports, a thousand at most, oldest first; of all agents together
+  /// 8 MiB are kept, twenty thousand reports without proofs.
   public func reports(of agent: Address) -> [StoredReport] {
     books.read { $0.reports(of: agent) }
   }
 
-  /// The proofs of an agent's accepted reports, oldest first.
+  /// The proofs of an agent's accepted reports that are kept, each once, oldest first.
   public func proofs(of agent: Address) -> [StoredProof] {
     books.proofs(of: agent).map(\.proof)
   }
 
   /// What an agent did in one epoch, accounted as the deployed dialect does.
   public func epoch(_ epoch: UInt64, of agent: Address) -> EpochRecord? {
-    books.read { $0.epoch(epoch, of: agent) }
+    books.read { $0.epochs.record(epoch, of: agent) }
   }
 
   /// Waits until so many reports were accepted, from one agent or from any.
@@ -141,7 +147,7 @@ extension OracleEntry {
     if let dialect { metadata["dialect"] = "\(dialect.rawValue)" }
     if let refusal {
       metadata["refusal"] = "\(refusal.name)"
-      metadata["reason"] = "\(refusal)"
+      metadata["reason"] = "\(refusal.shortDescription)"
     }
     if let remote = request.remote { metadata["remote"] = "\(remote)" }
     return metadata

@@ -8,10 +8,24 @@ final class OracleBooks: Sendable {
   private let log: (any ReportLog)?
   private let turns = AgentTurns()
 
-  /// Opens the books, with everything that the log holds.
-  init(profile: OracleProfile, log: (any ReportLog)?) {
-    var ledger = Ledger(profile: profile)
-    for report in log?.recovered ?? [] { _ = ledger.take(report) }
+  /// A report that was taken.
+  struct Taken: Sendable {
+    /// The report, with the epoch that it is accounted to.
+    let report: StoredReport
+    /// Whether it is the agent's first in that epoch.
+    let isFirstInEpoch: Bool
+  }
+
+  /// Opens the books.
+  /// - Parameters:
+  ///   - recovered: the reports that the log held.
+  ///   - awaitsContributions: whether an epoch is kept until its contribution is settled.
+  init(
+    profile: OracleProfile, log: (any ReportLog)?, recovered: [StoredReport],
+    awaitsContributions: Bool
+  ) {
+    var ledger = Ledger(profile: profile, awaitsContributions: awaitsContributions)
+    for report in recovered { _ = ledger.take(report) }
     self.ledger = Mutex(ledger)
     self.log = log
   }
@@ -19,12 +33,15 @@ final class OracleBooks: Sendable {
   /// Takes a report, and returns once it is kept for good.
   ///
   /// It counts only from then on: one that the log cannot keep leaves no trace, and may come again.
-  /// - Returns: whether it is the agent's first in its epoch.
+  /// One whose epoch was closed while it was on its way is accounted to the next.
   /// - Throws: ``Refusal/replay(timestamp:last:)`` or ``Refusal/notStored(_:)``.
-  func take(_ report: StoredReport) async throws(Refusal) -> Bool {
+  func take(_ report: StoredReport) async throws(Refusal) -> Taken {
     await turns.begin(report.agent)
     defer { turns.end(report.agent) }
     try checkReplay(report.timestamp, of: report.agent)
+    // In the agent's turn no epoch of its is closed.
+    let report = report.accounted(
+      to: read { $0.epochs.openEpoch(for: report.agent, from: report.epoch) })
     if let log {
       do {
         try await log.append(report, sequence: ledger.withLock { $0.nextSequence() })
@@ -32,7 +49,28 @@ final class OracleBooks: Sendable {
         throw .notStored(String(describing: error))
       }
     }
-    return ledger.withLock { $0.take(report) }
+    return Taken(report: report, isFirstInEpoch: ledger.withLock { $0.take(report) })
+  }
+
+  /// Accounts nothing more to an epoch of an agent, once what is on its way there has arrived.
+  /// - Returns: what the agent did in it; nil when it did nothing.
+  func close(_ epoch: UInt64, of agent: Address) async -> EpochRecord? {
+    await turns.begin(agent)
+    defer { turns.end(agent) }
+    return ledger.withLock { ledger in
+      ledger.epochs.close(epoch, of: agent)
+      return ledger.epochs.record(epoch, of: agent)
+    }
+  }
+
+  /// Notes that an earlier process closed an epoch of an agent.
+  func recoverClosed(_ epoch: UInt64, of agent: Address) {
+    ledger.withLock { $0.epochs.close(epoch, of: agent) }
+  }
+
+  /// Notes that an epoch's contribution needs nothing more.
+  func settle(_ epoch: UInt64, of agent: Address) {
+    ledger.withLock { $0.epochs.settle(epoch, of: agent) }
   }
 
   /// Refuses a timestamp that is not above the last one that was taken from the agent.

@@ -78,6 +78,24 @@ public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
   }
 }
 
+extension Refusal {
+  /// The description, with the first of many faults only.
+  var shortDescription: String {
+    guard case .invalid(let faults) = self, faults.count > 5 else { return description }
+    return faults.prefix(5).map(\.description).joined(separator: "; ")
+      + "; and \(faults.count - 5) more"
+  }
+
+  /// About how many bytes of memory it takes.
+  var byteCount: Int {
+    switch self {
+    case .invalid(let faults):
+      faults.reduce(64) { $0 + $1.path.utf8.count + $1.message.utf8.count + 96 }
+    default: 64 + description.utf8.count
+    }
+  }
+}
+
 /// What is wrong with one field of a body.
 public struct FieldFault: Sendable, Hashable, CustomStringConvertible {
   /// Where it stands: `payload.timestamp`, `payload.proofs.0.tokenCount`.

@@ -42,9 +42,7 @@ extension MockOracle {
 
   /// The counters for Prometheus.
   private var metrics: WebResponse {
-    let text = meters.text(
-      agents: books.read { $0.agents.count }, journalEntries: journal.count,
-      journalBytes: journal.byteCount)
+    let text = meters.text(agents: books.read { $0.agents.count }, journal: journal)
     return WebResponse(
       headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: Array(text.utf8))
   }

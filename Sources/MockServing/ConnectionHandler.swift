@@ -26,6 +26,9 @@ final class ConnectionHandler: ChannelInboundHandler {
   private var hasEnded = false
   private var hasAnswered = false
   private var drained = 0
+  /// An answer that is written but for its end: the peer has to read before the next request's turn
+  /// comes.
+  private var held: Exchange.Answer?
   private var running: Task<Void, Never>?
 
   init(
@@ -89,6 +92,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
     let request = WebRequest(
       method, head.uri, headers: HTTPFields(head.headers), body: body, remote: connection.remote)
+    // The request has the bytes now, and lets go of them when it is done with.
+    body = []
     let loopBound = NIOLoopBound(self, eventLoop: context.eventLoop)
     let channel = context.channel
     let loop = context.eventLoop
@@ -125,10 +130,17 @@ final class ConnectionHandler: ChannelInboundHandler {
       pipeline.write(NIOAny(HTTPServerResponsePart.body(.byteBuffer(body))), promise: nil)
     }
     guard !goesOn else {
-      pipeline.writeAndFlush(NIOAny(last), promise: nil)
+      if !channel.isWritable { pipeline.flush() }
+      guard channel.isWritable else {
+        held = answer
+        connection.ends()
+        return
+      }
       finish(answer, channel)
+      pipeline.writeAndFlush(NIOAny(last), promise: nil)
       return
     }
+    connection.ends()
     // A connection must not end before what was written is out.
     let written = channel.eventLoop.makePromise(of: Void.self)
     let loopBound = NIOLoopBound(self, eventLoop: channel.eventLoop)
@@ -136,7 +148,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     pipeline.writeAndFlush(NIOAny(last), promise: written)
   }
 
-  /// What follows an answer that is out: the next request, or the connection's end.
+  /// What follows an answer: the next request, or the connection's end.
+  ///
+  /// Where the connection goes on it comes before the answer's end is written, which lets the next
+  /// request in at once.
   private func finish(_ answer: Exchange.Answer, _ channel: any Channel) {
     running = nil
     hasAnswered = true
@@ -144,7 +159,16 @@ final class ConnectionHandler: ChannelInboundHandler {
       end(channel, answer.ending)
       return
     }
-    if hasEnded { beIdle() }
+    if hasEnded { beIdle() } else { connection.ends() }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if let answer = held, context.channel.isWritable {
+      held = nil
+      finish(answer, context.channel)
+      context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    }
+    context.fireChannelWritabilityChanged()
   }
 
   private func beIdle() {
@@ -167,6 +191,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// Answers without the service, and ends the connection.
   private func refuse(_ status: HTTPResponseStatus, _ context: ChannelHandlerContext) {
     isHandedOver = true
+    connection.ends()
     let headers: HTTPHeaders = ["Connection": "close", "Content-Length": "0"]
     let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
     context.write(wrapOutboundOut(.head(head)), promise: nil)

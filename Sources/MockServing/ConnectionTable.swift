@@ -10,6 +10,8 @@ final class Connection: Sendable {
     case receiving(since: Duration)
     /// The service has the request.
     case handling
+    /// The answer is on its way out, or the rest of a request that was answered early still comes.
+    case ending(since: Duration)
   }
 
   let channel: any Channel
@@ -32,6 +34,9 @@ final class Connection: Sendable {
     }
   }
 
+  /// The service is done: what remains is up to the peer, which reads the answer and sends the rest.
+  func ends() { phase.withLock { $0 = .ending(since: now()) } }
+
   func requestArrived() { phase.withLock { $0 = .handling } }
 
   func answered() { phase.withLock { $0 = .idle(since: now()) } }
@@ -40,7 +45,7 @@ final class Connection: Sendable {
     phase.withLock { phase in
       switch phase {
       case .idle(let since): time - since > limits.idleTime
-      case .receiving(let since): time - since > limits.requestTime
+      case .receiving(let since), .ending(let since): time - since > limits.requestTime
       case .handling: false
       }
     }

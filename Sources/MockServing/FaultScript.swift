@@ -9,13 +9,11 @@ import Synchronization
 public final class FaultScript: Sendable {
   private struct Entry {
     let id: Int
-    let fault: Fault
+    let rule: FaultRule
+    /// How many requests it meets yet; nil for all.
     var uses: Int?
-    /// How many requests it lets pass first.
+    /// How many requests it lets pass yet.
     var passes: Int
-    /// How likely it is to meet a request, 0 to 1.
-    let likelihood: Double
-    let accepts: @Sendable (WebRequest) -> Bool
   }
 
   private struct State {
@@ -30,7 +28,7 @@ public final class FaultScript: Sendable {
         entries[index].passes -= 1
         return false
       }
-      let likelihood = entries[index].likelihood
+      let likelihood = entries[index].rule.likelihood
       if likelihood < 1, chance.unit() >= likelihood { return false }
       if let uses = entries[index].uses {
         entries[index].uses = uses - 1
@@ -42,7 +40,9 @@ public final class FaultScript: Sendable {
 
   private let state: Mutex<State>
   /// The requests that met a fault, in order; a test waits here until one has.
-  public let met = Journal<WebRequest>()
+  ///
+  /// It holds 10 000 of them, or 16 MiB, whichever is less.
+  public let met = Journal<WebRequest>(byteLimit: 16 << 20) { $0.byteCount }
   /// The clock that ``Fault/delay(_:)`` and ``Fault/slowBody(_:)`` wait on.
   public let clock: any Clock<Duration>
 
@@ -68,17 +68,24 @@ public final class FaultScript: Sendable {
     _ fault: Fault, times: Int? = 1, after passes: Int = 0, likelihood: Double = 1,
     where predicate: @escaping @Sendable (WebRequest) -> Bool = { _ in true }
   ) -> Int {
-    precondition(times.map { $0 > 0 } ?? true, "a fault is used at least once")
-    precondition(passes >= 0, "a fault lets \(passes) requests pass")
-    precondition(likelihood > 0 && likelihood <= 1, "a likelihood of \(likelihood)")
-    return state.withLock { state in
+    add(FaultRule(fault, times: times, after: passes, likelihood: likelihood, where: predicate))
+  }
+
+  /// Adds a fault, with the requests that it meets, at the end of the script.
+  /// - Returns: a number by which it can be taken back.
+  @discardableResult
+  public func add(_ rule: FaultRule) -> Int {
+    state.withLock { state in
       state.entries.append(
-        Entry(
-          id: state.added, fault: fault, uses: times, passes: passes, likelihood: likelihood,
-          accepts: predicate))
+        Entry(id: state.added, rule: rule, uses: rule.times, passes: rule.passes))
       defer { state.added += 1 }
       return state.added
     }
+  }
+
+  /// Begins chance anew: from here on the same requests in the same order meet the same faults.
+  public func seed(_ seed: UInt64) {
+    state.withLock { $0.chance = SeededChance(seed: seed) }
   }
 
   /// Takes one fault back.
@@ -109,28 +116,12 @@ public final class FaultScript: Sendable {
   public func take(for request: WebRequest) -> Fault? {
     // Predicates are the caller's code and run outside the lock; another request may take an
     // entry's last use meanwhile, and then the search goes on.
-    for candidate in state.withLock({ $0.entries }) where candidate.accepts(request) {
+    for candidate in state.withLock({ $0.entries }) where candidate.rule.accepts(request) {
       if state.withLock({ $0.use(candidate.id) }) {
         met.record(request)
-        return candidate.fault
+        return candidate.rule.fault
       }
     }
     return nil
-  }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers for the same seed.
-struct SeededChance {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  /// A number from 0 up to 1.
-  mutating func unit() -> Double {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return Double((mixed ^ (mixed >> 31)) >> 11) * 0x1p-53
   }
 }

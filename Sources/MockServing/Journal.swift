@@ -41,6 +41,9 @@ public final class Journal<Entry: Sendable>: Sendable {
   /// What the entries that are kept weigh together, about, in bytes.
   public var byteCount: Int { state.withLock { $0.weight } }
 
+  /// How many entries are kept.
+  public var keptCount: Int { state.withLock { $0.keptCount } }
+
   /// How many entries were recorded since the journal was made; the next entry's position.
   public var count: Int { state.withLock { $0.count } }
 

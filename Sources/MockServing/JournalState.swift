@@ -46,6 +46,9 @@ struct JournalState<Entry: Sendable> {
     self.byteLimit = byteLimit
   }
 
+  /// How many entries are kept.
+  var keptCount: Int { count - first }
+
   /// The entries that are kept, oldest first.
   var kept: [Entry] { (first..<count).compactMap { ring[$0 % capacity]?.entry } }
 

@@ -4,8 +4,8 @@ public struct ServerLimits: Sendable {
   public var headerBytes: Int
   /// The most connections at a time: one more is answered 503 and closed.
   public var connections: Int
-  /// How long a request may take to arrive, from its first byte to its last; then the connection is
-  /// closed.
+  /// How long a request may take to arrive, from its first byte to its last, and its answer to be
+  /// read; then the connection is closed.
   public var requestTime: Duration
   /// How long a connection may be idle between requests; then it is closed.
   public var idleTime: Duration

@@ -33,6 +33,15 @@ public struct WebRequest: Sendable, Hashable {
     self.remote = remote
   }
 
+  /// About how many bytes of memory the request takes.
+  public var byteCount: Int {
+    let fields = headers.reduce(0) {
+      $0 + $1.name.rawName.utf8.count + $1.value.utf8.count + 64
+    }
+    let parameters = query.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 64 }
+    return 256 + path.utf8.count + body.count + fields + parameters
+  }
+
   private static func split(_ target: String) -> (path: String, query: [String: String]) {
     let halves = target.prefix { $0 != "#" }.split(
       separator: "?", maxSplits: 1, omittingEmptySubsequences: false)

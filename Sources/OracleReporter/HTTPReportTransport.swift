@@ -66,8 +66,9 @@ public struct HTTPReportTransport: ReportTransport {
     let body = try await response.body.collect(upTo: Self.longestAnswer)
     return ReportAnswer(
       status: Int(response.status.code),
-      retryAfter: response.headers.first(name: "Retry-After").flatMap(Int64.init)
-        .flatMap { $0 < 0 ? nil : .seconds($0) },
+      retryAfter: response.headers.first(name: "Retry-After").flatMap {
+        RetryAfter.pause($0, date: response.headers.first(name: "Date"))
+      },
       body: Array(body.readableBytesView))
   }
 }

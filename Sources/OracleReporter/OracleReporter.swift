@@ -40,6 +40,11 @@ public actor OracleReporter {
   private var lastAccepted: Int64?
   /// The report that was begun last; the next one waits for it.
   private var latest: Task<ReportOutcome, Never>?
+  /// The reports that were begun and have not ended, by the order in which they were.
+  private var underway: [Int: Task<ReportOutcome, Never>] = [:]
+  private var begunCount = 0
+  /// Whether the log has said that the proofs' file is written no more.
+  private var hasToldSpoolFailure = false
   /// The last report, when it is not known whether the oracle has it.
   private var open: ComposedReport?
   /// The pause before another attempt at the last report.
@@ -178,7 +183,8 @@ public actor OracleReporter {
 
   private func giveUp() {
     isGivingUp = true
-    latest?.cancel()
+    // The last report waits for all that were begun before it.
+    for report in underway.values { report.cancel() }
     pausing?.cancel()
   }
 
@@ -207,7 +213,11 @@ public actor OracleReporter {
       return await self.send(isFinal: isFinal)
     }
     latest = task
+    begunCount += 1
+    let number = begunCount
+    underway[number] = task
     let outcome = await task.value
+    underway[number] = nil
     if latest == task { latest = nil }
     return outcome
   }
@@ -280,6 +290,7 @@ public actor OracleReporter {
       isFinal: isFinal, failure: failure, consecutiveFailures: consecutiveFailures,
       restartsCounter: report.tokens.isRestart)
     log(outcome)
+    logSpoolFailure()
     broadcast.send(outcome)
     return outcome
   }
@@ -298,6 +309,16 @@ public actor OracleReporter {
     } catch {
       return .outage(url: request.url, reason: String(describing: error))
     }
+  }
+
+  private func logSpoolFailure() {
+    guard !hasToldSpoolFailure, let reason = composer.collector.proofs.spoolFailure else { return }
+    hasToldSpoolFailure = true
+    logger.error(
+      """
+      the file of proofs is written no more: \(reason). The proofs that wait are in memory alone; \
+      make room and start the node again
+      """)
   }
 
   private func log(_ outcome: ReportOutcome) {

@@ -16,7 +16,7 @@ public struct ReportRequest: Sendable, Hashable {
 public struct ReportAnswer: Sendable, Hashable {
   /// The HTTP status.
   public let status: Int
-  /// The `Retry-After` header, when it holds whole seconds, zero or more.
+  /// How long the `Retry-After` header asks to wait, when it holds seconds or a date.
   public let retryAfter: Duration?
   /// The body's bytes.
   public let body: [UInt8]

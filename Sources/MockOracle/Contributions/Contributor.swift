@@ -22,7 +22,6 @@ actor Contributor {
   private let log: (any ReportLog)?
   private let logger: Logger
   private var signed: [Work: StoredContribution] = [:]
-  private var settled: Set<Work> = []
   private var isReporting = false
 
   init(
@@ -37,6 +36,8 @@ actor Contributor {
     account = plan.account
     for stored in log?.recoveredContributions ?? [] {
       signed[Work(epoch: stored.epoch, agent: stored.agent)] = stored
+      // What it says is final: a report that comes later counts for a later epoch.
+      books.recoverClosed(stored.epoch, of: stored.agent)
     }
   }
 
@@ -65,14 +66,15 @@ actor Contributor {
       logger.warning("the current epoch cannot be found out", metadata: ["reason": "\(error)"])
       return
     }
-    for record in books.read({ $0.records(before: current) }) where !Task.isCancelled {
+    for record in books.read({ $0.epochs.unsettled(before: current) }) where !Task.isCancelled {
       let work = Work(epoch: record.epoch, agent: record.address)
-      guard !settled.contains(work) else { continue }
-      let score = AgentScore(record)
+      guard let final = await books.close(work.epoch, of: work.agent) else { continue }
+      let score = AgentScore(final)
       let result: ContributionOutcome.Result
       do {
         result = try await report(score, of: work)
-        settled.insert(work)
+        books.settle(work.epoch, of: work.agent)
+        signed[work] = nil
       } catch {
         result = .postponed(reason: "\(error)")
       }

@@ -55,8 +55,9 @@ extension DeployedForm {
       throw .malformed("the body is neither an object nor an array")
     }
     let object = body.objectValue ?? JSONObject()
-    let faults = faults(in: object)
-    guard faults.isEmpty else { throw .invalid(faults) }
+    var faults = FieldFaults()
+    check(object, into: &faults)
+    guard faults.all.isEmpty else { throw .invalid(faults.all) }
     return object
   }
 }

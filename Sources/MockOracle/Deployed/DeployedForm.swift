@@ -19,22 +19,19 @@ struct DeployedForm: Sendable {
 
   let fields: [Field]
 
-  /// What is wrong with an object, in the deployed oracle's words and order: unknown properties
+  /// Adds what is wrong with an object, in the deployed oracle's words and order: unknown properties
   /// first, then field by field.
   /// - Parameter path: where the object stands, with a point behind it; empty for the body.
-  func faults(in object: JSONObject, at path: String = "") -> [FieldFault] {
-    var faults: [FieldFault] = []
+  func check(_ object: JSONObject, at path: String = "", into faults: inout FieldFaults) {
     for member in object.members where !fields.contains(where: { $0.name == member.key }) {
-      faults.append(
-        FieldFault(
-          path: path + member.key, message: "\(path)property \(member.key) should not exist"))
+      if faults.isFull { return }
+      faults.add(path + member.key, "\(path)property \(member.key) should not exist")
     }
     for field in fields {
       let value = object[field.name]
       if field.isOptional, value?.isNull != false { continue }
       field.rule.check(value, field.name, at: path, into: &faults)
     }
-    return faults
   }
 }
 
@@ -60,15 +57,13 @@ enum DeployedRule: Sendable {
   case list(DeployedForm)
 
   fileprivate func check(
-    _ value: JSON?, _ name: String, at path: String, into faults: inout [FieldFault]
+    _ value: JSON?, _ name: String, at path: String, into faults: inout FieldFaults
   ) {
     if case .list(let form) = self {
-      faults += Self.faults(of: value, name, form: form)
+      Self.check(value, name, form: form, into: &faults)
       return
     }
-    for message in messages(value, name) {
-      faults.append(FieldFault(path: path + name, message: path + message))
-    }
+    for message in messages(value, name) { faults.add(path + name, path + message) }
   }
 
   private func messages(_ value: JSON?, _ name: String) -> [String] {
@@ -84,23 +79,27 @@ enum DeployedRule: Sendable {
     }
   }
 
-  private static func faults(
-    of value: JSON?, _ name: String, form: DeployedForm
-  ) -> [FieldFault] {
+  private static func check(
+    _ value: JSON?, _ name: String, form: DeployedForm, into faults: inout FieldFaults
+  ) {
     let notObject = "each value in nested property \(name) must be either object or array"
     switch value {
     case .array(let elements):
-      return elements.enumerated().flatMap { index, element in
-        element.objectValue.map { form.faults(in: $0, at: "\(name).\(index).") }
-          ?? [FieldFault(path: "\(name).\(index)", message: "\(name).\(notObject)")]
+      for (index, element) in elements.enumerated() where !faults.isFull {
+        if let object = element.objectValue {
+          form.check(object, at: "\(name).\(index).", into: &faults)
+        } else {
+          faults.add("\(name).\(index)", "\(name).\(notObject)")
+        }
       }
     case .object(let object):
       // A single object in place of a list is looked into, and found to lack the list.
-      let inside = form.faults(in: object, at: "\(name).")
-      return inside.isEmpty
-        ? [FieldFault(path: name, message: "\(name) must be an array")] : inside
+      var inside = FieldFaults()
+      form.check(object, at: "\(name).", into: &inside)
+      if inside.all.isEmpty { inside.add(name, "\(name) must be an array") }
+      for fault in inside.all { faults.add(fault.path, fault.message) }
     default:
-      return ["\(name) must be an array", notObject].map { FieldFault(path: name, message: $0) }
+      for message in ["\(name) must be an array", notObject] { faults.add(name, message) }
     }
   }
 }

@@ -51,7 +51,7 @@ extension MockOracle {
     switch path.first {
     case "summary" where path.count == 1:
       let epoch = try await epoch(asked: request)
-      return DeployedReads.summary(books.read { $0.agents(in: epoch) }, epoch: epoch)
+      return DeployedReads.summary(books.read { $0.epochs.agents(in: epoch) }, epoch: epoch)
     case "agents" where path.count == 2:
       let epoch = try await epoch(asked: request)
       // What fails to parse is no agent's address, and nothing is known about it.
@@ -61,7 +61,8 @@ extension MockOracle {
       let limit = try number("limit", of: request, orElse: 50, error: "Invalid limit")
       // What fails to parse is no agent's address, and nothing is known about it.
       let records =
-        (try? Address(path[1])).map { address in books.read { $0.history(of: address) } } ?? []
+        (try? Address(path[1])).map { address in books.read { $0.epochs.history(of: address) } }
+        ?? []
       return DeployedReads.history(records, of: path[1], limit: Int(max(0, limit)))
     default: return nil
     }
@@ -69,17 +70,25 @@ extension MockOracle {
 
   private func readProofs(_ path: [String], _ request: WebRequest) throws(Complaint) -> JSON? {
     guard let text = path.first, path.count == 1 || path[1...] == ["stats"] else { return nil }
-    let proofs = books.proofs(of: try address(text))
+    let agent = try address(text)
     if path.count == 2 {
       let epoch = try optionalNumber("epoch", of: request, error: "Invalid epoch number")
-      return DeployedReads.proofStatistics(proofs, of: text, epoch: epoch)
+      return DeployedReads.proofStatistics(
+        tally(of: agent, in: epoch), of: text, epoch: epoch)
     }
     let complaint = "Invalid limit (1-1000)"
     let limit = try number("limit", of: request, orElse: 100, error: complaint)
     guard (1...1000).contains(limit) else { throw .badRequest(complaint) }
     // Nothing here verifies a proof on the chain.
-    let asked = request.query["verified"] == "true" ? [] : proofs
+    let asked = request.query["verified"] == "true" ? [] : books.proofs(of: agent)
     return DeployedReads.proofs(asked, of: text, limit: Int(limit))
+  }
+
+  /// How many proofs an agent has shown, in an epoch or in all.
+  private func tally(of agent: Address, in epoch: Int64?) -> ProofTally {
+    guard let epoch else { return self.agent(agent)?.proofs ?? ProofTally() }
+    // An epoch below zero is none.
+    return UInt64(exactly: epoch).flatMap { self.epoch($0, of: agent)?.proofs } ?? ProofTally()
   }
 
   private func readNodes(_ path: [String]) async throws(Complaint) -> JSON? {
@@ -107,7 +116,8 @@ extension MockOracle {
       guard let address = try? Address(path[0]), let record = agent(address) else {
         throw .notFound("Agent not found")
       }
-      return DeployedReads.agent(record, contributions: books.read { $0.history(of: address) })
+      return DeployedReads.agent(
+        record, contributions: books.read { $0.epochs.history(of: address) })
     default: return nil
     }
   }

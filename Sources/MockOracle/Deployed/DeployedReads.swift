@@ -39,18 +39,16 @@ enum DeployedReads {
     ]
   }
 
-  static func proofStatistics(_ proofs: [HeldProof], of address: String, epoch: Int64?) -> JSON {
-    let counted = proofs.filter { epoch == nil || Int64(exactly: $0.epoch) == epoch }
-    let total = counted.reduce(Int128(0)) { $0 + Int128($1.proof.tokenCount) }
+  static func proofStatistics(_ proofs: ProofTally, of address: String, epoch: Int64?) -> JSON {
     var object: JSONObject = ["address": .string(address)]
     object["epoch"] = epoch.map { .integer($0) }
     // Nothing here verifies a proof on the chain.
-    object["totalProofs"] = .integer(counted.count)
+    object["totalProofs"] = .integer(proofs.count)
     object["verifiedProofs"] = 0
-    object["pendingProofs"] = .integer(counted.count)
+    object["pendingProofs"] = .integer(proofs.count)
     object["verifiedTokens"] = "0"
     object["verificationRate"] = 0
-    object["totalTokens"] = .string(String(total))
+    object["totalTokens"] = .string(String(proofs.tokens))
     return .object(object)
   }
 

@@ -30,7 +30,7 @@ public enum OpenAPI {
       object["parameters"] = .array(
         route.parameters.map { parameter in
           [
-            "name": .string(parameter.name), "in": parameter.isInPath ? "path" : "query",
+            "name": .string(parameter.name), "in": .string(parameter.place.rawValue),
             "required": .bool(parameter.isRequired), "schema": parameter.schema.json,
           ]
         })
@@ -44,14 +44,16 @@ public enum OpenAPI {
           (
             String(answer.status),
             [
-              "description": .string(answer.description), "content": content(answer.schema),
+              "description": .string(answer.description),
+              "content": content(answer.schema, route.answerType),
             ]
           )
         }))
     return .object(object)
   }
 
-  private static func content(_ schema: Schema) -> JSON {
-    ["application/json": ["schema": schema.json]]
+  private static func content(_ schema: Schema, _ type: String = "application/json") -> JSON {
+    let media: JSON = ["schema": schema.json]
+    return .object(JSONObject(uniqueMembers: [(type, media)]))
   }
 }

@@ -4,10 +4,16 @@ import PlumiseWire
 
 /// One way to ask the oracle something: what is described, counted and routed.
 struct OracleRoute: Sendable {
-  /// A parameter in the path or behind it.
+  /// A parameter in the path, behind it, or among the header fields.
   struct Parameter: Sendable {
+    enum Place: String, Sendable {
+      case path
+      case query
+      case header
+    }
+
     let name: String
-    let isInPath: Bool
+    let place: Place
     let isRequired: Bool
     let schema: Schema
   }
@@ -20,6 +26,8 @@ struct OracleRoute: Sendable {
   let summary: String
   var parameters: [Parameter] = []
   var body: Schema?
+  /// What the answers' bodies are.
+  var answerType = "application/json"
   /// The answers, by status.
   let answers: [(status: Int, description: String, schema: Schema)]
 
@@ -36,10 +44,14 @@ struct OracleRoute: Sendable {
 
 extension OracleRoute.Parameter {
   static func path(_ name: String, _ schema: Schema = .text) -> Self {
-    Self(name: name, isInPath: true, isRequired: true, schema: schema)
+    Self(name: name, place: .path, isRequired: true, schema: schema)
   }
 
   static func query(_ name: String, _ schema: Schema, required: Bool = false) -> Self {
-    Self(name: name, isInPath: false, isRequired: required, schema: schema)
+    Self(name: name, place: .query, isRequired: required, schema: schema)
+  }
+
+  static func header(_ name: String) -> Self {
+    Self(name: name, place: .header, isRequired: false, schema: .text)
   }
 }

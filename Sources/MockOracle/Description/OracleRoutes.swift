@@ -19,6 +19,9 @@ enum OracleRoutes {
     OracleRoute(
       method: .get, template: "/openapi.json", dialect: nil, summary: "This description.",
       answers: [(200, "OpenAPI 3.1.", .object([("openapi", .text)]))]),
+    OracleRoute(
+      method: .get, template: "/metrics", dialect: nil, summary: "Counters for Prometheus.",
+      answerType: "text/plain", answers: [(200, "Text format 0.0.4.", .text)]),
   ]
 
   // MARK: - Documented
@@ -63,6 +66,8 @@ enum OracleRoutes {
           ])
         ),
         (429, "Too many; Retry-After says when.", documentedError),
+        (500, "It could not be stored, and may come again.", documentedError),
+        (503, "The chain cannot be asked whether the agent is registered.", documentedError),
       ]),
     OracleRoute(
       method: .get, template: "/api/v1/agents", dialect: .documented, summary: "Every agent.",
@@ -99,14 +104,17 @@ enum OracleRoutes {
   private static let tooLong = (413, "The body is too long.", deployedError)
   private static let tooMany = (429, "Too many; Retry-After says when.", deployedError)
   private static let forged = (401, "Signature, time or key.", deployedError)
+  private static let notStored = (500, "It could not be stored, and may come again.", deployedError)
+  private static let chainAway = (503, "The chain cannot be asked.", deployedError)
 
   private static func taking(
     _ path: String, _ summary: String, _ form: DeployedForm, answer: Schema = done,
-    _ more: [(Int, String, Schema)] = []
+    parameters: [OracleRoute.Parameter] = [], _ more: [(Int, String, Schema)] = [chainAway]
   ) -> OracleRoute {
     OracleRoute(
-      method: .post, template: path, dialect: .deployed, summary: summary, body: form.schema,
-      answers: [(201, "It was taken.", answer), badRequest, tooLong] + more)
+      method: .post, template: path, dialect: .deployed, summary: summary, parameters: parameters,
+      body: form.schema,
+      answers: [(201, "It was taken.", answer), badRequest, tooLong, notStored] + more)
   }
 
   private static func reading(
@@ -139,30 +147,31 @@ enum OracleRoutes {
 
   static let deployed: [OracleRoute] = [
     taking(
-      DeployedReport.path, "Takes a signed report.", .report, answer: recorded, [forged, tooMany]),
+      DeployedReport.path, "Takes a signed report.", .report, answer: recorded,
+      [forged, tooMany, chainAway]),
     taking(
       DeployedReport.keyedPath, "Takes a report with an API key or a signature.", .report,
-      answer: recorded, [forged, tooMany]),
-    taking(NodeRegistration.path, "Registers a node.", .node, [forged]),
+      answer: recorded, parameters: [.header("x-api-key")], [forged, tooMany, chainAway]),
+    taking(NodeRegistration.path, "Registers a node.", .node, [forged, chainAway]),
     taking(
       PipelineRegistration.path, "Adds a node to a pipeline.", .pipelineNode,
       answer: .object([
         ("success", .flag), ("message", .text), ("layerStart", .integer), ("layerEnd", .integer),
         ("totalLayers", .integer),
       ])),
-    taking(PipelineReady.path, "Says that a node has loaded its blocks.", .pipelineReady),
+    taking(PipelineReady.path, "Says that a node has loaded its blocks.", .pipelineReady, []),
     reading(
       "/api/v1/metrics/summary", "The epoch in sum.", [.query("epoch", .integer)],
       .object([
         ("epoch", .integer), ("totalAgents", .integer), ("totalTokens", .text),
         ("avgLatency", .anyNumber), ("totalRequests", .integer),
-      ])),
+      ]), [badRequest, chainAway]),
     reading(
       "/api/v1/metrics/agents/{address}", "What an agent did in an epoch.",
       [.path("address"), .query("epoch", .integer)],
       .either(
         .object([("address", .text)] + epochMetrics),
-        .object([("address", .text), ("metrics", .nullable(.text))]))),
+        .object([("address", .text), ("metrics", .nullable(.text))])), [badRequest, chainAway]),
     reading(
       "/api/v1/metrics/agents/{address}/history", "What an agent did, latest epoch first.",
       [.path("address"), .query("limit", .integer)],
@@ -181,8 +190,10 @@ enum OracleRoutes {
       ])),
     reading(
       "/api/nodes", "The nodes that were seen in the last ten minutes.", [],
-      .object([("count", .integer), ("nodes", .list(.object(node)))]), []),
-    reading("/api/nodes/{address}", "One node.", [.path("address")], .object(node)),
+      .object([("count", .integer), ("nodes", .list(.object(node)))]), [chainAway]),
+    reading(
+      "/api/nodes/{address}", "One node.", [.path("address")], .object(node),
+      [badRequest, chainAway]),
     reading(
       "/api/agents", "Every agent that reported.", [], .list(.object(agentMembers)), []),
     reading(

@@ -75,9 +75,13 @@ private struct PayloadFields {
       reader.fault("payload.proofs", "must be an array")
       return
     }
-    let agent = agent
-    proofs = elements.enumerated().compactMap { index, element in
-      DocumentedProof.read(element, at: "payload.proofs.\(index)", agent: agent, &reader)
+    proofs.reserveCapacity(min(elements.count, 2048))
+    for (index, element) in elements.enumerated() where !reader.isFull {
+      let path = "payload.proofs.\(index)"
+      guard let proof = DocumentedProof.read(element, at: path, agent: agent, &reader) else {
+        continue
+      }
+      proofs.append(proof)
     }
   }
 }

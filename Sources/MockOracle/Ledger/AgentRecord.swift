@@ -20,7 +20,8 @@ public struct AgentRecord: Sendable, Hashable {
   /// How many reports were accepted.
   public internal(set) var reportCount = 0
   /// How many proofs they carried.
-  public internal(set) var proofCount = 0
+  public var proofCount: Int { proofs.count }
+  var proofs = ProofTally()
 
   init(address: Address) {
     self.address = address

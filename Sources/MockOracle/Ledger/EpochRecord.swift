@@ -16,6 +16,8 @@ public struct EpochRecord: Sendable, Hashable {
   public private(set) var uptimeSeconds: Int64 = 0
   /// The timestamp of the last report, in unix seconds.
   public private(set) var lastUpdated: Int64 = 0
+  /// The proofs that came in the epoch.
+  var proofs = ProofTally()
   private var lastReportedTokens: Int64 = 0
   private var lastReportedRequests: Int64 = 0
 

@@ -27,6 +27,18 @@ public struct StoredReport: Sendable, Hashable {
   public let proofs: [StoredProof]
 }
 
+extension StoredReport {
+  /// The report, accounted to an epoch.
+  func accounted(to epoch: UInt64) -> StoredReport {
+    guard epoch != self.epoch else { return self }
+    return StoredReport(
+      dialect: dialect, agent: agent, epoch: epoch, processedTokens: processedTokens,
+      averageLatencyMilliseconds: averageLatencyMilliseconds, uptimeSeconds: uptimeSeconds,
+      tasksCompleted: tasksCompleted, timestamp: timestamp, receivedAt: receivedAt,
+      signature: signature, proofs: proofs)
+  }
+}
+
 /// A proof as a report carried it.
 ///
 /// The hashes are text because the deployed oracle takes any 66 hexadecimal characters.

@@ -51,10 +51,7 @@ public struct FaultOrder: Sendable {
   public func accepts(_ request: WebRequest) -> Bool {
     if let route, request.path != route { return false }
     guard let agent else { return true }
-    // What is no JSON, or names no agent, is nobody's.
-    guard let body = try? JSON.parse(request.body) else { return false }
-    let named = body["payload"]?["agent"] ?? body["wallet"] ?? body["address"]
-    return named?.stringValue.flatMap { try? Address($0) } == agent
+    return request.namedAgent == agent
   }
 
   /// Adds the fault to a script.

@@ -41,7 +41,12 @@ extension MockOracle {
     case (.delete, "/faults"):
       faults.clear()
       return answer(Self.list(faults))
-    case (.get, "/journal"): return answer(journalJSON(request))
+    case (.get, "/journal"):
+      do throws(FaultOrderError) {
+        return answer(try journalJSON(request))
+      } catch {
+        return answer(["error": .string("\(error)")], .badRequest)
+      }
     case (.post, "/contributions"):
       await reportContributions()
       return answer(["outcomes": .integer(contributions?.count ?? 0)])
@@ -71,14 +76,22 @@ extension MockOracle {
     ]
   }
 
-  private func journalJSON(_ request: WebRequest) -> JSON {
-    // What fails to parse is nobody's address.
-    let agent = request.query["agent"].flatMap { try? Address($0) }
-    let limit = request.query["limit"].flatMap { Int($0) } ?? 50
+  private func journalJSON(_ request: WebRequest) throws(FaultOrderError) -> JSON {
+    var agent: Address?
+    if let text = request.query["agent"] {
+      do { agent = try Address(text) } catch { throw .init("agent", "\(error)") }
+    }
+    var limit = 50
+    if let text = request.query["limit"] {
+      guard let number = Int(text), number >= 0 else {
+        throw .init("limit", "must be a whole number, zero or more; it is \"\(text)\"")
+      }
+      limit = number
+    }
     let entries = journal.entries { agent == nil || $0.concerns(agent) }
     return [
       "count": .integer(journal.count),
-      "entries": .array(entries.suffix(max(0, limit)).map(\.json)),
+      "entries": .array(entries.suffix(limit).map(\.json)),
     ]
   }
 }
@@ -95,7 +108,7 @@ extension OracleEntry {
       "status": .integer(status),
     ]
     object["agent"] = agent.map { .string($0.checksummed) }
-    object["reason"] = refusal.map { .string($0.description) }
+    object["reason"] = refusal.map { .string($0.shortDescription) }
     return .object(object)
   }
 }

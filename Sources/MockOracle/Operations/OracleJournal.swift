@@ -1,5 +1,6 @@
 public import EthereumPrimitives
 public import MockServing
+import PlumiseWire
 
 /// What tests ask the oracle's journal.
 extension Journal<OracleEntry> {
@@ -42,11 +43,12 @@ extension Journal<OracleEntry> {
   }
 
   /// Requests that nearly were an agent's, each with the reason why it was not taken: refused ones
-  /// in its name, and ones in another name with its signature.
+  /// in its name or in nobody's, ones in another name with its signature, and ones that found no
+  /// route, as a report in the other dialect does.
   public func nearMisses(of agent: Address) -> [String] {
     entries.filter { $0.isNearMiss(of: agent) }.map { entry in
       "\(entry.request.method.rawValue) \(entry.request.path) was answered \(entry.status): "
-        + (entry.refusal?.description ?? "no reason")
+        + entry.reason
     }
   }
 }
@@ -55,21 +57,31 @@ extension OracleEntry {
   /// Whether a report or a registration was taken.
   public var isTaken: Bool { accepted != nil || registered != nil }
 
-  /// Whether it was refused, and speaks for an agent or has its signature.
+  /// Whether something was posted that was not taken, and that speaks for an agent or for nobody,
+  /// or has its signature.
   func isNearMiss(of agent: Address) -> Bool {
-    guard let refusal else { return false }
-    if self.agent == agent { return true }
-    guard case .wrongSigner(let recovered, _) = refusal else { return false }
-    return recovered == agent
+    switch outcome {
+    case .accepted, .registered, .served: return false
+    case .unknownRoute where request.body.isEmpty: return false
+    case .refused(.wrongSigner(agent, _)): return true
+    case .refused, .unknownRoute:
+      // What cannot be read may be anybody's.
+      return (self.agent ?? request.namedAgent).map { $0 == agent } ?? true
+    }
+  }
+
+  /// Why it was not taken.
+  fileprivate var reason: String {
+    if let refusal { return refusal.shortDescription }
+    if let other = ReportDialect.allCases.first(where: { $0.path == request.path }) {
+      return "there the \(other.rawValue) dialect takes reports, which this oracle does not speak"
+    }
+    return "there is no such route"
   }
 
   /// About how many bytes of memory the entry holds.
-  var byteCount: Int {
-    let headers = request.headers.reduce(0) {
-      $0 + $1.name.rawName.utf8.count + $1.value.utf8.count
-    }
-    return 512 + request.body.count + request.path.utf8.count + headers
-      + (accepted?.proofs.count ?? 0) * 300
+  package var byteCount: Int {
+    256 + request.byteCount + (accepted?.proofs.count ?? 0) * 300 + (refusal?.byteCount ?? 0)
   }
 }
 
@@ -84,7 +96,13 @@ public struct NothingCame: Error, Sendable, Hashable, CustomStringConvertible {
 
   /// One line: who did not come, and why.
   public var description: String {
-    "nothing of \(agent) was accepted within \(within); "
-      + (nearMisses.isEmpty ? "nothing came that is like it" : nearMisses.joined(separator: "; "))
+    let told = nearMisses.suffix(Self.mostTold)
+    let earlier = nearMisses.count - told.count
+    return "nothing of \(agent) was accepted within \(within); "
+      + (earlier > 0 ? "\(earlier) that were not taken, and then " : "")
+      + (told.isEmpty ? "nothing came that is like it" : told.joined(separator: "; "))
   }
+
+  /// How many of the near misses the description holds: the latest.
+  private static let mostTold = 10
 }

@@ -1,3 +1,4 @@
+import MockServing
 import PlumiseWire
 import Synchronization
 
@@ -45,7 +46,7 @@ final class OracleMeters: Sendable {
   }
 
   /// The text, with some numbers of the oracle's books.
-  func text(agents: Int, journalEntries: Int, journalBytes: Int) -> String {
+  func text(agents: Int, journal: Journal<OracleEntry>) -> String {
     let state = state.withLock { $0 }
     var text = MetricsText()
     text.family("oracle_requests_total", "counter", "Requests by route and status.") {
@@ -69,11 +70,14 @@ final class OracleMeters: Sendable {
       [([], Double(state.registrations))]
     }
     text.family("oracle_agents", "gauge", "Agents that reported.") { [([], Double(agents))] }
-    text.family("oracle_journal_entries", "gauge", "Entries of the journal.") {
-      [([], Double(journalEntries))]
+    text.family("oracle_journal_recorded_total", "counter", "Entries that the journal was given.") {
+      [([], Double(journal.count))]
     }
-    text.family("oracle_journal_bytes", "gauge", "Bytes of the journal.") {
-      [([], Double(journalBytes))]
+    text.family("oracle_journal_entries", "gauge", "Entries that the journal holds.") {
+      [([], Double(journal.keptCount))]
+    }
+    text.family("oracle_journal_bytes", "gauge", "About how many bytes they take.") {
+      [([], Double(journal.byteCount))]
     }
     text.histogram(
       "oracle_request_seconds", "How long answers took.", bounds: Self.bounds,

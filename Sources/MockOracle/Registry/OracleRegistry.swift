@@ -31,6 +31,12 @@ final class OracleRegistry: Sendable {
       }
     }
 
+    /// Notes that an agent reported.
+    fileprivate mutating func see(_ agent: Address, at time: Int64) {
+      nodes.see(agent, at: time, reported: true)
+      pipeline.see(agent, at: time)
+    }
+
     /// - Throws: ``Refusal/registrationReplay(timestamp:last:)``.
     fileprivate func checkReplay(_ registration: Registration) throws(Refusal) {
       let last = lastTimestamps[registration.kind]?[registration.agent] ?? 0
@@ -45,14 +51,25 @@ final class OracleRegistry: Sendable {
   private let turns = AgentTurns()
 
   /// Opens the registry, with everything that the log holds.
-  init(profile: OracleProfile, layerCounts: [String: Int], log: (any ReportLog)?) {
+  /// - Parameter reports: the reports that the log held: a node that reported was seen.
+  init(
+    profile: OracleProfile, layerCounts: [String: Int], log: (any ReportLog)?,
+    reports: [StoredReport]
+  ) {
     var tables = Tables(pipeline: PipelineTable(profile: profile, layerCounts: layerCounts))
+    // The documented dialect has no registry.
+    var seen = reports.filter { $0.dialect == .deployed }[...]
     for stored in log?.recoveredRegistrations ?? [] {
+      while let report = seen.first, report.receivedAt < stored.receivedAt {
+        tables.see(report.agent, at: report.receivedAt)
+        _ = seen.popFirst()
+      }
       // What was taken once has the right form; a file that somebody changed is read as far as it
       // makes sense.
       guard let registration = try? Registration(stored.kind, stored.body) else { continue }
       _ = tables.take(registration, at: stored.receivedAt)
     }
+    for report in seen { tables.see(report.agent, at: report.receivedAt) }
     self.tables = Mutex(tables)
     self.log = log
   }
@@ -92,10 +109,7 @@ final class OracleRegistry: Sendable {
 
   /// Notes that an agent reported.
   func see(_ agent: Address, at now: Int64) {
-    tables.withLock { tables in
-      tables.nodes.see(agent, at: now, reported: true)
-      tables.pipeline.see(agent, at: now)
-    }
+    tables.withLock { $0.see(agent, at: now) }
   }
 
   /// Looks something up.

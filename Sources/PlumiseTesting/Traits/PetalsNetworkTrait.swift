@@ -48,7 +48,7 @@ extension Trait where Self == PetalsNetworkTrait {
 }
 
 extension PetalsNetwork {
-  @TaskLocal static var running: PetalsNetwork?
+  @TaskLocal package static var running: PetalsNetwork?
 
   /// The network of the running test.
   ///

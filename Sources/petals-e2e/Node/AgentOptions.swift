@@ -2,6 +2,7 @@ import ArgumentParser
 import ChainAgent
 import EthereumClient
 import EthereumPrimitives
+import Foundation
 import InferenceMetrics
 import OracleReporter
 import PlumiseWire
@@ -16,6 +17,16 @@ struct AgentOptions: ParsableArguments {
 
   @Option(help: "The oracle to report to.", transform: urlArgument)
   var oracle: String?
+
+  @Option(help: "The dialect that the oracle takes: documented or deployed.")
+  var oracleDialect = ReportDialect.documented
+
+  @Option(
+    help: "The certificates (PEM) that an https oracle is checked by, in place of the system's.")
+  var oracleCa: String?
+
+  @Option(help: "Keep the proofs that the oracle has not accepted in this file as well.")
+  var proofSpool: String?
 
   @Option(help: "Seconds between two reports (60 when not said).", transform: secondsArgument)
   var reportInterval = 60.0
@@ -32,6 +43,9 @@ struct AgentOptions: ParsableArguments {
     if keyFile == nil && (oracle != nil || chainRpc != nil) {
       throw ValidationError("--oracle and --chain-rpc need --key-file")
     }
+    if oracle == nil && (oracleCa != nil || proofSpool != nil) {
+      throw ValidationError("--oracle-ca and --proof-spool need --oracle: who takes the reports")
+    }
   }
 
   /// The agent's key; nil when none was named.
@@ -39,13 +53,30 @@ struct AgentOptions: ParsableArguments {
     try keyFile.map { try KeyFile.read($0, passwordPath: passwordFile) }
   }
 
+  /// Where proofs wait for the oracle: in memory, and in a file where one was named.
+  func proofs() throws -> ProofBuffer {
+    guard let proofSpool else { return ProofBuffer() }
+    return try CommandFailure.checkingInput {
+      try ProofBuffer(spool: URL(filePath: proofSpool))
+    }
+  }
+
   /// What reports to the oracle; nil when none was named.
+  ///
+  /// Its last report is tried three times, as in production; only the interval may be shorter.
   func reporter(key: SecretKey, _ metrics: MetricsCollector) throws -> OracleReporter? {
     guard let oracle else { return nil }
-    let configuration = try CommandFailure.checkingInput {
-      try ReporterConfiguration(oracleURL: oracle, interval: .seconds(reportInterval))
+    let (configuration, transport) = try CommandFailure.checkingInput {
+      (
+        try ReporterConfiguration(
+          oracleURL: oracle, interval: .seconds(reportInterval), dialect: oracleDialect,
+          retry: RetryPolicy(finalAttempts: 3)),
+        try oracleCa.map { try HTTPReportTransport(certificateAuthority: $0) }
+          ?? HTTPReportTransport()
+      )
     }
-    return OracleReporter(configuration: configuration, key: key, collector: metrics)
+    return OracleReporter(
+      configuration: configuration, key: key, collector: metrics, transport: transport)
   }
 
   /// What lives on the chain; nil when none was named.

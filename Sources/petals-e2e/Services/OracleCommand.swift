@@ -70,6 +70,10 @@ struct OracleCommand: AsyncParsableCommand {
     transform: portArgument)
   var adminPort: Int?
 
+  @Option(
+    help: "What decides chance where a fault is ordered that is only likely; 0 when not said.")
+  var faultSeed: UInt64 = 0
+
   @Option(help: "The most reports of an agent in a minute; without one there is no limit.")
   var reportsPerMinute: Int?
 
@@ -103,7 +107,7 @@ struct OracleCommand: AsyncParsableCommand {
         logger: log.map { JSONLogHandler.logger("oracle", from: $0.level) }))
     let stops = service.stopRequests()
     try await CommandFailure.serving {
-      let faults = FaultScript()
+      let faults = FaultScript(seed: faultSeed)
       try await oracle.withServer(host: service.host, port: port, faults: faults) { address in
         service.announce(.listening(.oracle, url: address.url))
         guard let adminPort else {

@@ -2,6 +2,7 @@ import EthereumClient
 import EthereumPrimitives
 import Foundation
 import MockOracle
+import MockServing
 import MockWeb3
 import PlumiseTesting
 import PlumiseWire
@@ -60,8 +61,22 @@ private final class ShakyChain: Sendable {
   }
 }
 
+/// A log in memory that keeps a report when it is told to go on.
+private final class GatedLog: ReportLog {
+  let recovered: [StoredReport] = []
+  let arrived = Journal<Int64>()
+  let goOn = Journal<Int64>()
+
+  func append(_ report: StoredReport, sequence: Int64) async throws {
+    arrived.record(sequence)
+    _ = try await goOn.next { $0 == sequence }
+  }
+}
+
 @Suite("Contributions", .timeLimit(.minutes(5))) struct ContributionTests {
   private let epoch = TestTime(1)
+  /// Recorded whenever somebody asks which epoch it is.
+  private let asked = Journal<Int64>()
   private let shaky = ShakyChain()
 
   private func oracle(
@@ -69,10 +84,14 @@ private final class ShakyChain: Sendable {
   ) throws -> MockOracle {
     let account = OracleAccount(
       key: try #require(DevelopmentAccount.standard.last).key, client: shaky.client)
-    let epoch = epoch
+    let (epoch, asked) = (epoch, asked)
     return MockOracle(
       OracleConfiguration(
-        dialects: [.documented, .deployed], epoch: EpochSource { UInt64(epoch.seconds) },
+        dialects: [.documented, .deployed],
+        epoch: EpochSource {
+          asked.record(epoch.seconds)
+          return UInt64(epoch.seconds)
+        },
         contributions: ContributionPlan(
           account: account, interval: interval, clock: clock ?? ManualClock()),
         log: log, clock: TestTime(1_770_200_000).clock))
@@ -120,6 +139,46 @@ private final class ShakyChain: Sendable {
     #expect(oracle.epoch(2, of: key.address)?.processedTokens == 50)
     #expect(oracle.agent(key.address)?.processedTokens == 650)
     #expect(oracle.score(of: key.address, in: 2)?.taskCount == 0)
+  }
+
+  @Test("A report that lands after its epoch was reported counts for the next one")
+  func late() async throws {
+    let oracle = try oracle()
+    let key = try testKey()
+    try await shaky.activate(key)
+    #expect(await oracle.post(try signedReport(by: key, tokens: 600)).status == 200)
+    epoch.seconds = 2
+    await oracle.reportContributions()
+    // This one asked which epoch it is before the chain moved on.
+    epoch.seconds = 1
+    let later = try signedReport(by: key, tokens: 650, timestamp: 1_770_200_001)
+    #expect(await oracle.post(later).status == 200)
+    #expect(oracle.reports(of: key.address).map(\.epoch) == [1, 2])
+    #expect(oracle.epoch(1, of: key.address)?.processedTokens == 600)
+    epoch.seconds = 3
+    await oracle.reportContributions()
+    let told = oracle.contributions?.entries.map { [Int64($0.epoch), $0.score.processedTokens] }
+    #expect(told == [[1, 600], [2, 50]])
+  }
+
+  @Test("A report that is being stored while its epoch ends is reported with it")
+  func onItsWay() async throws {
+    let log = GatedLog()
+    let oracle = try oracle(log: log)
+    let key = try testKey()
+    try await shaky.activate(key)
+    log.goOn.record(1)
+    #expect(await oracle.post(try signedReport(by: key, tokens: 600)).status == 200)
+    let later = try signedReport(by: key, tokens: 650, timestamp: 1_770_200_001)
+    async let answer = oracle.post(later)
+    _ = try await log.arrived.wait(forCount: 2)
+    epoch.seconds = 2
+    let reporting = Task { await oracle.reportContributions() }
+    _ = try await asked.next { $0 == 2 }
+    log.goOn.record(2)
+    #expect(await answer.status == 200)
+    await reporting.value
+    #expect(oracle.contributions?.entries.map(\.score.processedTokens) == [650])
   }
 
   @Test("What the pool does not take is told with its reason, and not sent again")

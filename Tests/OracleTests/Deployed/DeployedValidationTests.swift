@@ -43,7 +43,9 @@ struct DeployedFault: Sendable, CustomTestStringConvertible {
       faults.append(
         .init("\(name) infinite", [both[1]]) { $0[name] = JSONNumber("1e999").map(JSON.number) })
     }
-    for value in [5, nil, true] as [JSON] {
+    faults.append(
+      .init("no signature", ["signature must be a string"]) { $0["signature"] = nil })
+    for value in [5, nil, true, [], [:]] as [JSON] {
       faults.append(
         .init("signature \(value)", ["signature must be a string"]) {
           $0["signature"] = value
@@ -63,57 +65,6 @@ struct DeployedFault: Sendable, CustomTestStringConvertible {
       })
     return faults
   }()
-
-  private static func proof(
-    _ name: String, _ messages: [String], _ change: @escaping @Sendable (inout JSONObject) -> Void
-  ) -> DeployedFault {
-    DeployedFault("proof: " + name, messages.map { "proofs.0." + $0 }) { body in
-      var proof: JSONObject = [
-        "modelHash": .string(Hash32.zero.hex), "inputHash": .string(Hash32.zero.hex),
-        "outputHash": .string(Hash32.zero.hex), "tokenCount": 1,
-      ]
-      change(&proof)
-      body["proofs"] = [.object(proof)]
-    }
-  }
-
-  static let proofs: [DeployedFault] = {
-    let hexadecimal = "modelHash must be a hexadecimal number"
-    let string = "modelHash must be a string"
-    let short = "modelHash must be longer than or equal to 66 characters"
-    let long = "modelHash must be shorter than or equal to 66 characters"
-    let between =
-      "modelHash must be longer than or equal to 66 and shorter than or equal to 66 characters"
-    let object = "each value in nested property proofs must be either object or array"
-    return [
-      .init("proofs 5", ["proofs must be an array", object]) { $0["proofs"] = 5 },
-      .init("proofs of numbers", ["proofs." + object]) { $0["proofs"] = [5] },
-      proof(
-        "the documented form",
-        [
-          "property agentAddress should not exist", "property proofHash should not exist",
-        ]
-      ) {
-        $0["agentAddress"] = .string(Address.zero.checksummed)
-        $0["proofHash"] = .string(Hash32.zero.hex)
-      },
-      proof("no hash", [short, hexadecimal, string]) { $0["modelHash"] = nil },
-      proof("a number for a hash", [between, hexadecimal, string]) { $0["modelHash"] = 5 },
-      proof("a short hash", [short]) { $0["modelHash"] = "0x12" },
-      proof("a long hash", [long]) { $0["modelHash"] = .string(Hash32.zero.hex + "00") },
-      proof("letters that are no digits", [hexadecimal]) {
-        $0["modelHash"] = .string("0x" + String(repeating: "z", count: 64))
-      },
-      proof("no tokens", ["tokenCount must not be less than 1"]) { $0["tokenCount"] = 0 },
-      proof(
-        "tokens as text",
-        [
-          "tokenCount must not be less than 1",
-          "tokenCount must be a number conforming to the specified constraints",
-        ]
-      ) { $0["tokenCount"] = "1" },
-    ]
-  }()
 }
 
 @Suite("Deployed validation", .timeLimit(.minutes(5))) struct DeployedValidationTests {
@@ -132,6 +83,32 @@ struct DeployedFault: Sendable, CustomTestStringConvertible {
             "message": .array(fault.messages.map { .string($0) }), "error": "Bad Request",
             "statusCode": 400,
           ]))
+  }
+
+  @Test("What is no JSON is refused with the byte that is wrong", arguments: BadBody.malformed)
+  func malformed(bad: BadBody) async {
+    let reason = bad.message.replacing("Malformed JSON: the body is not JSON: ", with: "")
+    #expect(
+      await MockOracle.deployed().post(bad.body, to: ReportDialect.deployed.path)
+        == Answer(
+          status: 400,
+          body: ["message": .string(reason), "error": "Bad Request", "statusCode": 400]))
+  }
+
+  @Test(
+    "JSON that is neither an object nor an array is refused", arguments: ["5", "null", "\"x\""])
+  func bareValues(text: String) async {
+    let answer = await MockOracle.deployed().post(Array(text.utf8), to: ReportDialect.deployed.path)
+    #expect(answer.status == 400)
+    #expect(answer.message == "the body is neither an object nor an array")
+  }
+
+  @Test("Each dialect has eighty bad bodies at least, no two of one name")
+  func count() {
+    let deployed = (DeployedFault.fields + DeployedFault.proofs).map(\.testDescription)
+    #expect(Set(deployed).count == deployed.count && deployed.count >= 80)
+    let documented = (BadBody.malformed + BadBody.invalid + BadBody.proofs).map(\.name)
+    #expect(Set(documented).count == documented.count && documented.count >= 80)
   }
 
   @Test("An empty body lacks everything, field by field")

@@ -163,27 +163,44 @@ import Testing
   }
 
   @Test(
-    "9: at some counts of nodes the deployed oracle hands out empty or negative ranges",
-    arguments: [9, 13, 14, 15, 16, 21])
-  func ranges(count: Int) async throws {
-    for profile in OracleProfile.allCases {
-      let oracle = oracle(profile)
-      for number in 1...count {
-        let body = pipelineRegistration(by: try testKey(UInt8(number)))
-        #expect(await oracle.post(body, to: PipelineRegistration.path).status == 201)
-      }
-      let nodes = oracle.topology(of: PlumiseNetwork.model)
-      let sizes = nodes.map { $0.layerEnd - $0.layerStart }
-      let total = profile == .fixed ? 24 : 32
-      #expect(nodes.count == count && sizes.reduce(0, +) == total)
-      switch profile {
-      case .fixed: #expect(sizes.allSatisfy { $0 > 0 }, "\(sizes)")
-      case .faithful:
-        // Every share but the last is rounded by itself.
-        let share = Int((32 / Double(count)).rounded(.toNearestOrAwayFromZero))
-        #expect(sizes.dropLast().allSatisfy { $0 == share })
-        #expect(sizes.last == 32 - share * (count - 1))
-      }
+    "9: at some counts of nodes the deployed oracle leaves the last of them nothing or less",
+    arguments: [(9, 0), (13, 0), (14, -2), (15, -4), (16, -6), (25, 0), (26, -1), (30, -5)])
+  func ranges(count: Int, last: Int) async throws {
+    let faithful = oracle(.faithful)
+    try await register(count, with: faithful)
+    let sizes = faithful.topology(of: model).map { $0.layerEnd - $0.layerStart }
+    #expect(sizes.count == count && sizes.last == last && sizes.reduce(0, +) == 24)
+    #expect(sizes.dropLast().allSatisfy { $0 > 0 })
+  }
+
+  @Test("9: ours hands out no empty range, and refuses the node beyond the last block")
+  func wholeRanges() async throws {
+    let fixed = oracle(.fixed)
+    for count in 1...24 {
+      try await register(count...count, with: fixed)
+      let nodes = fixed.topology(of: model)
+      #expect(nodes.count == count && nodes.first?.layerStart == 0 && nodes.last?.layerEnd == 24)
+      #expect(nodes.allSatisfy { $0.layerStart < $0.layerEnd })
+      #expect(zip(nodes, nodes.dropFirst()).allSatisfy { $0.layerEnd == $1.layerStart })
+    }
+    let body = pipelineRegistration(by: try testKey(25), model: model)
+    let answer = await fixed.post(body, to: PipelineRegistration.path)
+    #expect(answer.status == 400)
+    #expect(answer.message == "No layers left: each of the 24 layers has a node already")
+    #expect(fixed.topology(of: model).count == 24)
+  }
+
+  /// A model that the deployed oracle knows, with as many blocks as ours has.
+  private var model: String { "openai/gpt-oss-20b" }
+
+  private func register(_ count: Int, with oracle: MockOracle) async throws {
+    try await register(1...count, with: oracle)
+  }
+
+  private func register(_ numbers: ClosedRange<Int>, with oracle: MockOracle) async throws {
+    for number in numbers {
+      let body = pipelineRegistration(by: try testKey(UInt8(number)), model: model)
+      #expect(await oracle.post(body, to: PipelineRegistration.path).status == 201)
     }
   }
 

@@ -1,6 +1,7 @@
 import EthereumPrimitives
 import Foundation
 import InferenceMetrics
+import Logging
 import MockOracle
 import OracleReporter
 import PlumiseWire
@@ -42,6 +43,42 @@ import Testing
         FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int)
       #expect(size < 600_000, "\(size) bytes")
       #expect(try ProofBuffer(spool: file).pending == [proof(1)])
+    }
+  }
+
+  @Test("The file does not grow with reports that carry no proof")
+  func compactsTimestamps() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "proofs")
+      let buffer = try ProofBuffer(spool: file)
+      buffer.append(proof(1))
+      for timestamp in 1...5000 as ClosedRange<Int64> { buffer.note(timestamp: timestamp) }
+      let size = try #require(
+        FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int)
+      #expect(size < 30_000, "\(size) bytes")
+      let again = try ProofBuffer(spool: file)
+      #expect(again.pending == [proof(1)] && again.lastTimestamp == 5000)
+    }
+  }
+
+  @Test("A file that can be written no more is told once, loudly, and the proofs stay in memory")
+  func unwritable() async throws {
+    try await withTemporaryFolder { folder in
+      let inside = folder.appending(path: "gone")
+      try FileManager.default.createDirectory(at: inside, withIntermediateDirectories: true)
+      let proofs = try ProofBuffer(spool: inside.appending(path: "proofs"))
+      try FileManager.default.removeItem(at: inside)
+      let (logger, levels) = Logger.recording()
+      let reporting = try Reporting(
+        to: "http://oracle.test", transport: InMemoryReportTransport(MockOracle()), proofs: proofs,
+        logger: logger)
+      // The file is written anew after a thousand lines, and finds no folder.
+      for timestamp in 1...1001 as ClosedRange<Int64> { proofs.note(timestamp: timestamp) }
+      reporting.collector.recordProof(reporting.proof(1))
+      for _ in 0..<3 { #expect(await reporting.reporter.reportNow().isAccepted) }
+      #expect(proofs.spoolFailure != nil && !proofs.isSpooled)
+      #expect(levels.count(of: .error) == 1)
+      #expect(proofs.count == 0)
     }
   }
 

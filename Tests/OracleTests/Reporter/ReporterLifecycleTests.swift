@@ -121,6 +121,28 @@ import Testing
     #expect(oracle.reports(of: reporting.key.address).count == 2)
   }
 
+  @Test("A stop's deadline holds, whichever report hangs before the last one")
+  func hangingReports() async throws {
+    let (arrived, never) = (Journal<Int>(), Journal<Int>())
+    let transport = InMemoryReportTransport { _ in
+      arrived.record(1)
+      _ = try await never.next()
+      return ReportAnswer(status: 200, body: [])
+    }
+    let reporting = try Reporting(to: "http://oracle.test", transport: transport)
+    let reporter = reporting.reporter
+    try await reporter.start()
+    let hanging = (0..<3).map { _ in Task { await reporter.reportNow() } }
+    _ = try await arrived.next()
+    let stopping = Task { await reporter.stop(within: .seconds(5)) }
+    try await reporting.clock.waitForSleeper(until: .seconds(5))
+    reporting.clock.advance(by: .seconds(5))
+    let last = try #require(await stopping.value)
+    #expect(last.isFinal && !last.isAccepted)
+    for report in hanging { #expect(await !report.value.isAccepted) }
+    #expect(reporting.clock.now.offset == .seconds(5) && reporting.clock.deadlines.isEmpty)
+  }
+
   @Test("As a service it reports until the group stops, then once more")
   func service() async throws {
     let oracle = MockOracle()

@@ -13,9 +13,9 @@ final class RawClient: Sendable {
 
   /// Runs a body with a connection.
   static func connected<R: Sendable>(
-    to address: ServerAddress, _ body: (RawClient) async throws -> R
+    to address: ServerAddress, reads: Bool = true, _ body: (RawClient) async throws -> R
   ) async throws -> R {
-    let client = try await RawClient(address)
+    let client = try await RawClient(address, reads: reads)
     do {
       let result = try await body(client)
       await client.close()
@@ -26,12 +26,15 @@ final class RawClient: Sendable {
     }
   }
 
-  init(_ address: ServerAddress) async throws {
+  /// - Parameter reads: whether it reads what comes; otherwise it does not before the server ends
+  ///   the connection, and keeps nothing of it.
+  init(_ address: ServerAddress, reads: Bool = true) async throws {
     let (received, ended) = (received, ended)
     channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .channelOption(.autoRead, value: reads)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(Keeper(received, ended))
+          try channel.pipeline.syncOperations.addHandler(Keeper(reads ? received : nil, ended))
         }
       }
       .connect(host: address.host, port: address.port).get()
@@ -65,16 +68,18 @@ final class RawClient: Sendable {
 
   private final class Keeper: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
-    private let received: Journal<String>
+    /// Where to what comes; nil for nowhere.
+    private let received: Journal<String>?
     private let ended: Journal<Bool>
     private var text = ""
 
-    init(_ received: Journal<String>, _ ended: Journal<Bool>) {
+    init(_ received: Journal<String>?, _ ended: Journal<Bool>) {
       self.received = received
       self.ended = ended
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+      guard let received else { return }
       text += String(buffer: unwrapInboundIn(data))
       received.record(text)
     }
@@ -84,7 +89,7 @@ final class RawClient: Sendable {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-      received.record(text)
+      received?.record(text)
       ended.record(true)
     }
   }

@@ -1,0 +1,75 @@
+import EthereumPrimitives
+import PlumiseWire
+
+/// A proof with the epoch in which it came.
+struct HeldProof: Sendable {
+  let epoch: UInt64
+  let proof: StoredProof
+}
+
+/// The latest reports of all agents with the proofs that they brought, up to a weight.
+///
+/// What an agent did in sum stands elsewhere and loses nothing when a report leaves here.
+struct ReportHistory: Sendable {
+  /// About how many bytes of memory the reports take that are kept.
+  static let byteLimit = 8 << 20
+  /// How many reports of an agent are shown.
+  private static let shown = 1000
+
+  private struct Held: Sendable {
+    let report: StoredReport
+    /// The proofs that none of the agent's reports here carried before.
+    let newProofs: [StoredProof]
+  }
+
+  private struct Agent: Sendable {
+    var reports = Queue<Held>()
+    /// The proofs of those reports, to find one that came before.
+    var proofs: Set<StoredProof> = []
+
+    mutating func add(_ report: StoredReport) -> [StoredProof] {
+      let new = report.proofs.filter { proofs.insert($0).inserted }
+      reports.append(Held(report: report, newProofs: new))
+      return new
+    }
+
+    mutating func dropFirst() {
+      for proof in reports.popFirst()?.newProofs ?? [] { proofs.remove(proof) }
+    }
+  }
+
+  private var agents: [Address: Agent] = [:]
+  /// Whose reports there are, in the order they came, with the weight of each.
+  private var order = Queue<(agent: Address, weight: Int)>()
+  private var weight = 0
+
+  /// Keeps a report, and lets the oldest ones of all agents go for it.
+  /// - Returns: the proofs that the agent has not shown in its reports here: one whose report was
+  ///   taken and whose answer was lost comes again with one of the next.
+  mutating func add(_ report: StoredReport) -> [StoredProof] {
+    let new = agents[report.agent, default: Agent()].add(report)
+    let added = Self.weight(of: report)
+    order.append((report.agent, added))
+    weight += added
+    while weight > Self.byteLimit, order.count > 1, let oldest = order.popFirst() {
+      weight -= oldest.weight
+      agents[oldest.agent]?.dropFirst()
+      if agents[oldest.agent]?.reports.count == 0 { agents[oldest.agent] = nil }
+    }
+    return new
+  }
+
+  /// The reports of an agent that are kept, a thousand at most, oldest first.
+  func reports(of agent: Address) -> [StoredReport] {
+    (agents[agent]?.reports.elements ?? []).suffix(Self.shown).map(\.report)
+  }
+
+  /// The proofs of an agent's reports that are kept, each once, oldest first.
+  func proofs(of agent: Address) -> [HeldProof] {
+    (agents[agent]?.reports.elements ?? []).flatMap { held in
+      held.newProofs.map { HeldProof(epoch: held.report.epoch, proof: $0) }
+    }
+  }
+
+  private static func weight(of report: StoredReport) -> Int { 400 + 480 * report.proofs.count }
+}
