@@ -49,12 +49,17 @@ struct ConcurrencyTests {
   func cancellation() async throws {
     let generator = LocalGenerator(try TinyModel.checkpoint())
     let request = GenerationRequest(prompt: TinyModel.prompt(4), maxNewTokens: 2000)
-    let (started, start) = AsyncStream.makeStream(of: Int32.self)
+    let (made, make) = AsyncStream.makeStream(of: Task<Generation, any Error>.self)
+    let own = Mutex<Task<Generation, any Error>?>(nil)
     let task = Task {
-      try await generator.generate(request) { start.yield($0) }
+      // Cancelled from its own callback: whoever waited for a token might come too late.
+      for await task in made {
+        own.withLock { $0 = task }
+        break
+      }
+      return try await generator.generate(request) { _ in own.withLock { $0?.cancel() } }
     }
-    for await _ in started { break }
-    task.cancel()
+    make.yield(task)
     await #expect(throws: CancellationError.self) { try await task.value }
     let short = GenerationRequest(prompt: TinyModel.prompt(4), maxNewTokens: 2)
     #expect(try await generator.generate(short).ids.count == 2)

@@ -67,12 +67,11 @@ struct RunTests {
     let children = Holder<[Int32]>([])
     try await withTemporaryFolder { folder in
       let arguments = ["run", "--report", folder.path, "--max-new-tokens", "1000"] + Self.tiny
-      let result = try await Command.withService(arguments) { service in
-        _ = try await service.lines.next { $0.contains("the nodes are up") }
-        children.set(ChildProcesses.of(service.processID))
-        let victim = try #require(
-          children.value.first { ChildProcesses.arguments(of: $0).contains("12-23") })
-        kill(victim, SIGKILL)
+      let result = try await Command.run(arguments) { process, line in
+        guard line.contains("the nodes are up") else { return }
+        children.set(ChildProcesses.of(process))
+        let victim = children.value.first { ChildProcesses.arguments(of: $0).contains("12-23") }
+        if let victim { kill(victim, SIGKILL) }
       }
       #expect(result.status == .exited(1))
       let last = result.errors.split(separator: "\n").last ?? ""

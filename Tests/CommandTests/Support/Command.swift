@@ -64,8 +64,13 @@ enum Command {
   }
 
   /// Models that are made for tests stay out of the user's cache, and are made once.
-  static let environment: Environment = .inherit.updating([
+  static let environment: Environment = .inherit.updating(
+    Dictionary(
+      uniqueKeysWithValues: variables.map { (Environment.Key(stringLiteral: $0), Optional($1)) }))
+
+  /// What the environment holds besides what it holds anyway.
+  static let variables = [
     "XDG_CACHE_HOME": FileManager.default.temporaryDirectory
       .appending(path: "petals-e2e-tests-cache").path
-  ])
+  ]
 }
