@@ -42,7 +42,7 @@ public struct OracleConfiguration: Sendable {
     apiKey: String? = nil, epoch: EpochSource = .single,
     modelLayers: [String: Int]? = nil, contributions: ContributionPlan? = nil,
     log: (any ReportLog)? = nil, clock: UnixClock = .system, journalCapacity: Int = 10_000,
-    journalByteLimit: Int = 16 << 20, rateLimit: RateLimit? = nil,
+    journalByteLimit: Int = 4 << 20, rateLimit: RateLimit? = nil,
     limits: ServerLimits = ServerLimits(),
     logger: Logger? = nil
   ) {
