@@ -10,7 +10,7 @@ import PlumiseWire
 import Testing
 
 /// The whole documented flow over sockets, every part real.
-@Suite("The whole network", .timeLimit(.minutes(1)))
+@Suite("The whole network", .timeLimit(.minutes(5)))
 struct EndToEndTests {
   static let prompt = "Explain quantum computing"
 

@@ -11,7 +11,7 @@ import TestVectors
 import Testing
 
 /// Mirrors the reference suite `test_multi_node_pipeline.py`.
-@Suite("A pipeline of nodes", .timeLimit(.minutes(1)))
+@Suite("A pipeline of nodes", .timeLimit(.minutes(5)))
 struct MultiNodePipelineTests {
   static let prompt = "Explain quantum computing"
 

@@ -10,7 +10,7 @@ import TestVectors
 import Testing
 
 /// Mirrors the reference suite `test_single_node_inference.py`.
-@Suite("Inference on a single node", .timeLimit(.minutes(1)))
+@Suite("Inference on a single node", .timeLimit(.minutes(5)))
 struct SingleNodeInferenceTests {
   @Suite("Metrics")
   struct Metrics {

@@ -2,7 +2,7 @@ import Bloom
 import PetalsNode
 import Testing
 
-@Suite("The queue in which generations wait for their tokens", .timeLimit(.minutes(1)))
+@Suite("The queue in which generations wait for their tokens", .timeLimit(.minutes(5)))
 struct ChoiceQueueTests {
   private struct Refusal: Error {}
 

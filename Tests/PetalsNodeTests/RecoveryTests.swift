@@ -3,7 +3,7 @@ import PetalsNode
 import PlumiseTesting
 import Testing
 
-@Suite("Recovery from nodes that fail", .timeLimit(.minutes(2)))
+@Suite("Recovery from nodes that fail", .timeLimit(.minutes(5)))
 struct RecoveryTests {
   let model: TinyModel
   let expected: [Int32]

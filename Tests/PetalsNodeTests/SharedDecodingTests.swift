@@ -3,7 +3,7 @@ import Foundation
 import PetalsNode
 import Testing
 
-@Suite("Sessions that share a node", .timeLimit(.minutes(2)))
+@Suite("Sessions that share a node", .timeLimit(.minutes(5)))
 struct SharedDecodingTests {
   let model: TinyModel
 

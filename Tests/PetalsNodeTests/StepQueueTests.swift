@@ -2,7 +2,7 @@ import Bloom
 import PetalsNode
 import Testing
 
-@Suite("The queue in which steps wait for each other", .timeLimit(.minutes(1)))
+@Suite("The queue in which steps wait for each other", .timeLimit(.minutes(5)))
 struct StepQueueTests {
   let model: TinyModel
   let shard: Shard

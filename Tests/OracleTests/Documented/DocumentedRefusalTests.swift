@@ -59,7 +59,7 @@ import Testing
     #expect(wrongHash.message?.contains("proofHash must be the hash of the other fields") == true)
   }
 
-  @Test("A report whose payload was altered is refused: every single bit", .timeLimit(.minutes(2)))
+  @Test("A report whose payload was altered is refused: every single bit", .timeLimit(.minutes(5)))
   func bitFlips() async throws {
     let oracle = MockOracle()
     let body = ReportVector.first.documented.serialized()
