@@ -6,25 +6,15 @@ import Synchronization
 
 /// A session on a node at the other end of a stream.
 ///
-/// One task holds the stream and hands its answers to a mailbox; steps write from the task that
-/// takes them. So a step can be given up while the stream lives on to carry the summary.
+/// One task holds the stream: it writes what is put into an outbox, and hands answers to a mailbox. So a
+/// step can be given up while the stream lives on to carry the summary, and nothing is written after
+/// the stream's end.
 final class GRPCSession: BlockSession {
   typealias Service = Plumise_Petals_PetalsNode.Client<HTTP2ClientTransport.Posix>
   typealias Request = Plumise_Petals_SessionRequest
 
-  private enum Link: Sendable {
-    case connecting
-    case open(RPCWriter<Request>)
-    case closed
-
-    var isConnecting: Bool {
-      if case .connecting = self { true } else { false }
-    }
-
-    var isClosed: Bool {
-      if case .closed = self { true } else { false }
-    }
-  }
+  /// The end of the outbox: nothing more is to be sent.
+  private struct End: Error {}
 
   private struct Handle: Sendable {
     var task: Task<Void, Never>?
@@ -34,7 +24,7 @@ final class GRPCSession: BlockSession {
   let peer: String
   private let stepLimit: Duration
   private let watch: TimeWatch
-  private let link = Watched(Link.connecting)
+  private let outbox = Mailbox<Request>(capacity: 4)
   private let mailbox = Mailbox<Plumise_Petals_SessionResponse.OneOf_Kind>(capacity: 4)
   private let handle = Mutex(Handle())
 
@@ -64,7 +54,7 @@ final class GRPCSession: BlockSession {
         }
       }
       if let reason = await group.next() { mailbox.close(reason) }
-      link.update { $0 = .closed }
+      outbox.close(End())
       group.cancelAll()
     }
   }
@@ -72,12 +62,13 @@ final class GRPCSession: BlockSession {
   private func converse(_ service: Service) async -> NodeError {
     do {
       try await service.session(options: .petals) { writer in
-        self.link.update { link in
-          if case .connecting = link { link = .open(writer) }
+        do {
+          while true { try await writer.write(try await self.outbox.next()) }
+        } catch is End {
+          // All is sent: the stream may be closed on this side.
         }
-        try await self.link.wait { $0.isClosed }
       } onResponse: { response in
-        defer { self.link.update { $0 = .closed } }
+        defer { self.outbox.close(End()) }
         for try await message in response.messages {
           guard let kind = message.kind else { continue }
           guard self.mailbox.deliver(kind) else {
@@ -98,8 +89,7 @@ final class GRPCSession: BlockSession {
     request.open.modelFingerprint = opening.fingerprint ?? ""
     if let blocks = opening.blocks { request.open.blocks = Plumise_Petals_BlockRange(blocks) }
     request.open.maximumLength = Int32(clamping: opening.maximumLength)
-    try await link.wait { !$0.isConnecting }
-    try await write(request)
+    try send(request)
     guard case .opened = try await mailbox.next() else { throw unexpected }
   }
 
@@ -114,7 +104,7 @@ final class GRPCSession: BlockSession {
     if let start { request.step.startFromPosition = Int32(clamping: start) }
     watch.begin()
     defer { watch.end() }
-    try await write(request)
+    try send(request)
     while true {
       guard case .step(let result) = try await mailbox.next() else { throw unexpected }
       // An earlier number answers a step that was given up.
@@ -132,11 +122,11 @@ final class GRPCSession: BlockSession {
     request.finish = Plumise_Petals_SessionFinish(summary)
     watch.begin()
     defer { watch.end() }
-    try await write(request)
+    try send(request)
     while true {
       switch try await mailbox.next() {
       case .finished(let finished):
-        link.update { $0 = .closed }
+        outbox.close(End())
         return Int(clamping: finished.processedTokens)
       case .step: continue  // The answer to a step that was given up.
       case .opened: throw unexpected
@@ -145,26 +135,14 @@ final class GRPCSession: BlockSession {
   }
 
   func cancel() {
-    link.update { $0 = .closed }
+    outbox.close(End())
     handle.withLock { $0.task }?.cancel()
   }
 
-  private func write(_ request: Request) async throws {
-    guard case .open(let writer) = link.value else { throw await reason() }
-    do {
-      try await writer.write(request)
-    } catch {
-      try Task.checkCancellation()
-      throw await reason()
-    }
-  }
-
-  /// Why the stream ended: the node's status says more than a write that failed.
-  private func reason() async -> any Error {
-    do {
-      while true { _ = try await mailbox.next() }
-    } catch {
-      return error
+  /// Puts a request into the outbox; whether it could be sent is told with the answer.
+  private func send(_ request: Request) throws {
+    guard outbox.deliver(request) else {
+      throw NodeError(.internalFault, "it was sent more than it has answered", peer: peer)
     }
   }
 
