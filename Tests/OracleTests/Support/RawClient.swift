@@ -68,7 +68,7 @@ final class RawClient: Sendable {
 
   private final class Keeper: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
-    /// Where to what comes; nil for nowhere.
+    /// Where what comes is kept; nil to drop it.
     private let received: Journal<String>?
     private let ended: Journal<Bool>
     private var text = ""
