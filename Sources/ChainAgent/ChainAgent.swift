@@ -69,6 +69,11 @@ public actor ChainAgent {
     }
   }
 
+  /// Returns once so many callers wait for this agent's registration, which has begun.
+  package func waitForRegistrants(_ count: Int) async {
+    await registrations[address]?.waitForCallers(count)
+  }
+
   private func registerOnce(
     _ registration: AgentRegistration, agent: Address
   ) async throws -> RegistrationOutcome {

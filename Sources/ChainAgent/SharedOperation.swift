@@ -9,6 +9,7 @@ actor SharedOperation<Value: Sendable> {
   private var generation = 0
   private var nextID = 0
   private var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
+  private var watchers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
   init(_ operation: @escaping @Sendable () async throws -> Value) { self.operation = operation }
 
@@ -28,10 +29,25 @@ actor SharedOperation<Value: Sendable> {
         }
         waiting[id] = continuation
         startIfNeeded()
+        tellWatchers()
       }
     } onCancel: {
       Task { await self.leave(id) }
     }
+  }
+
+  /// Returns once so many callers wait for the operation.
+  func waitForCallers(_ count: Int) async {
+    await withCheckedContinuation { continuation in
+      watchers.append((count, continuation))
+      tellWatchers()
+    }
+  }
+
+  private func tellWatchers() {
+    let told = watchers.filter { $0.count <= waiting.count }
+    watchers.removeAll { $0.count <= waiting.count }
+    for watcher in told { watcher.continuation.resume() }
   }
 
   private func startIfNeeded() {

@@ -199,7 +199,7 @@ struct AgentRecoveryTests {
     try await patient.rest()
     let second = Task { try await agent.register(registration) }
     let third = Task { try await agent.register(registration) }
-    // A call that has joined shows in nothing; one that comes later finds the agent registered.
+    await agent.waitForRegistrants(3)
     first.cancel()
     await #expect(throws: CancellationError.self) { try await first.value }
     chain.mine()

@@ -43,7 +43,7 @@ struct ChoiceQueueTests {
       }
     }
     try await queue.waitUntilWaiting(count)
-    try rounds.run()
+    try await rounds.run()
     for (number, choice) in choices.enumerated() {
       let (id, found) = (try await choice.value.id, try await choice.value.embedding.values)
       let alone = try await head.logits(state(number)).values
@@ -66,9 +66,9 @@ struct ChoiceQueueTests {
       }
     }
     try await queue.waitUntilWaiting(count)
-    try rounds.run()
+    try await rounds.run()
     try await queue.waitUntilWaiting(3)
-    try rounds.run()
+    try await rounds.run()
     for (number, choice) in choices.enumerated() {
       #expect(try await choice.value.id == number)
     }
@@ -88,7 +88,7 @@ struct ChoiceQueueTests {
     try await queue.waitUntilWaiting(3)
     choices[0].cancel()
     await #expect(throws: CancellationError.self) { try await choices[0].value }
-    try rounds.run()
+    try await rounds.run()
     await #expect(throws: Refusal.self) { try await choices[1].value }
     #expect(try await choices[2].value.id == 2)
   }

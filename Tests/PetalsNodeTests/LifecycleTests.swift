@@ -97,6 +97,8 @@ struct LifecycleTests {
       #expect(node.info.cache.sessions == 0)
       for port in [address.port, http.port] {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+          // As servers do: connections that ended a moment ago keep their port otherwise.
+          .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
           .bind(host: host, port: port).get()
         try await channel.close()
       }

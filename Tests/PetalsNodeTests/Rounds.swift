@@ -1,19 +1,23 @@
 import Bloom
+import MockServing
 import Synchronization
-import Testing
 
 /// Rounds of a queue, each computed when the test says so.
 final class Rounds: Sendable {
-  private let jobs = Mutex<[@Sendable () -> ComputePool.Continuation]>([])
+  private let jobs = Journal<@Sendable () -> ComputePool.Continuation>()
+  private let begun = Atomic(0)
 
   /// Takes what the queue would hand to compute threads.
   func submit(_ job: @escaping @Sendable () -> ComputePool.Continuation) {
-    jobs.withLock { $0.append(job) }
+    jobs.record(job)
   }
 
   /// Computes one round.
-  func run() throws {
-    let job = try #require(jobs.withLock { $0.isEmpty ? nil : $0.removeFirst() })
+  ///
+  /// A step is among those that wait a moment before the queue asks for its round: that is waited for.
+  func run() async throws {
+    let number = begun.add(1, ordering: .relaxed).oldValue
+    let job = try await jobs.next(after: number)
     if job() == .again { submit(job) }
   }
 }

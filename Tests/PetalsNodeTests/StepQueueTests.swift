@@ -48,7 +48,7 @@ struct StepQueueTests {
       steps.append((session.expected.slice(before..<before + 1), task))
     }
     try await queue.waitUntilWaiting(8)
-    try rounds.run()
+    try await rounds.run()
     #expect(queue.rounds == 1 && queue.waiting == 0)
     for (number, step) in steps.enumerated() {
       try expectClose(try await step.task.value, step.expected, "session \(number)")
@@ -81,7 +81,7 @@ struct StepQueueTests {
         steps.append((index, rows, task))
       }
       try await queue.waitUntilWaiting(steps.count)
-      while queue.waiting > 0 { try rounds.run() }
+      while queue.waiting > 0 { try await rounds.run() }
       for (index, rows, task) in steps {
         try expectClose(
           try await task.value, sessions[index].expected.slice(rows), "session \(index)")
@@ -96,7 +96,7 @@ struct StepQueueTests {
     let session = try Session(model, shard, "case3")
     let prompt = Task { try await queue.step(session.input, cache: session.cache) }
     try await queue.waitUntilWaiting(1)
-    while queue.waiting > 0 { try rounds.run() }
+    while queue.waiting > 0 { try await rounds.run() }
     try expectClose(try await prompt.value, session.expected, "chunks of \(size)")
     #expect(queue.rounds == (session.input.tokens + size - 1) / size)
     #expect(session.cache.position == session.input.tokens)
@@ -109,15 +109,15 @@ struct StepQueueTests {
     try #require(long.input.tokens > 8)
     let prompt = Task { try await queue.step(long.input, cache: long.cache) }
     try await queue.waitUntilWaiting(1)
-    try rounds.run()
+    try await rounds.run()
     let other = try Session(model, shard, "case2")
     let token = Task { try await queue.step(other.input.slice(0..<1), cache: other.cache) }
     try await queue.waitUntilWaiting(2)
-    try rounds.run()
+    try await rounds.run()
     // One round, and the token is there, though the prompt is not.
     try expectClose(try await token.value, other.expected.slice(0..<1), "token")
     #expect(queue.waiting == 1 && long.cache.position == 8)
-    while queue.waiting > 0 { try rounds.run() }
+    while queue.waiting > 0 { try await rounds.run() }
     try expectClose(try await prompt.value, long.expected, "prompt")
   }
 
@@ -129,9 +129,9 @@ struct StepQueueTests {
       Task { try await queue.step(session.input, cache: session.cache) }
     }
     try await queue.waitUntilWaiting(2)
-    for _ in 0..<4 { try rounds.run() }
+    for _ in 0..<4 { try await rounds.run() }
     #expect(sessions.map(\.cache.position) == [8, 8])
-    while queue.waiting > 0 { try rounds.run() }
+    while queue.waiting > 0 { try await rounds.run() }
     for (session, prompt) in zip(sessions, prompts) {
       try expectClose(try await prompt.value, session.expected, "prompt")
     }
@@ -149,11 +149,11 @@ struct StepQueueTests {
     await #expect(throws: CancellationError.self) { try await steps[1].value }
     #expect(queue.waiting == 2)
     // One that is half through leaves, too.
-    try rounds.run()
+    try await rounds.run()
     let half = try #require(sessions.firstIndex { $0.cache.position == 4 })
     steps[half].cancel()
     await #expect(throws: CancellationError.self) { try await steps[half].value }
-    while queue.waiting > 0 { try rounds.run() }
+    while queue.waiting > 0 { try await rounds.run() }
     let last = 2 - half
     try expectClose(try await steps[last].value, sessions[last].expected.slice(0..<6), "last")
   }
@@ -167,7 +167,7 @@ struct StepQueueTests {
     let bad = Task { try await queue.step(good.input.slice(1..<2), cache: full) }
     let step = Task { try await queue.step(good.input.slice(0..<1), cache: good.cache) }
     try await queue.waitUntilWaiting(2)
-    try rounds.run()
+    try await rounds.run()
     await #expect(throws: CacheError.self) { try await bad.value }
     try expectClose(try await step.value, good.expected.slice(0..<1), "the other")
   }

@@ -33,6 +33,8 @@ public final class SQLiteReportLog: ReportLog {
   public init(path: String) throws(ReportLogError) {
     do {
       var configuration = Configuration()
+      // One that has the file still, about to close it, is waited for.
+      configuration.busyMode = .timeout(5)
       configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
       pool = try DatabasePool(path: path, configuration: configuration)
       let (held, highest) = try pool.write { database in

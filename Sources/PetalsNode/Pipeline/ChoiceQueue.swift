@@ -10,13 +10,11 @@ package final class ChoiceQueue: Sendable {
   package typealias Score = @Sendable (HiddenStates) throws -> Logits
 
   /// A generation that waits for its next token.
-  private struct Job: Sendable {
-    let id: UInt64
+  package struct Candidate: Sendable {
     /// `[1, hidden]`.
     let state: HiddenStates
     /// What is made of the row's scores.
     let choose: @Sendable (ArraySlice<Float>) throws -> Choice
-    let answer: CheckedContinuation<Choice, any Error>
   }
 
   /// A token, and what it is as an input.
@@ -30,35 +28,29 @@ package final class ChoiceQueue: Sendable {
     }
   }
 
-  private struct State: Sendable {
-    var waiting: [Job] = []
-    /// Whether a job of this queue is with the compute threads.
-    var isSubmitted = false
-    var lastID: UInt64 = 0
-  }
+  package typealias Queue = RoundQueue<Candidate, Choice>
 
   /// Rows of one round: their scores take a few megabytes each, and gain no more by being together.
   package static let mostRows = 16
 
-  private let score: Score
-  private let submit: StepQueue.Submit
-  private let state = Watched(State())
+  private let queue: Queue
 
   /// A queue for the generations of a client.
   ///
   /// - Parameters:
-  ///   - score: The head.
   ///   - submit: Nil takes the process's compute threads.
-  package init(submit: StepQueue.Submit? = nil, _ score: @escaping Score) {
-    self.score = score
-    self.submit = submit ?? { ComputePool.shared.submit($0) }
+  ///   - score: The head.
+  package init(submit: Queue.Submit? = nil, _ score: @escaping Score) {
+    queue = Queue(room: Self.mostRows, submit: submit, admit: Self.admit) { candidates in
+      Self.choices(of: candidates, score).map { .done($0) }
+    }
   }
 
   /// Waits until so many generations wait for a round.
   ///
   /// - Throws: `CancellationError`.
   package func waitUntilWaiting(_ count: Int) async throws {
-    try await state.wait { $0.waiting.count >= count }
+    try await queue.waitUntilWaiting(count)
   }
 
   /// The choice after a hidden state `[1, hidden]`.
@@ -67,72 +59,35 @@ package final class ChoiceQueue: Sendable {
   package func choose(
     after state: HiddenStates, _ choose: @escaping @Sendable (ArraySlice<Float>) throws -> Choice
   ) async throws -> Choice {
-    let id = self.state.update { state in
-      state.lastID += 1
-      return state.lastID
-    }
-    return try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { answer in
-        add(Job(id: id, state: state, choose: choose, answer: answer))
-      }
-    } onCancel: {
-      leave(id)
-    }
+    try await queue.answer(to: Candidate(state: state, choose: choose))
   }
 
-  private func add(_ job: Job) {
-    let begins: Bool? = state.update { state in
-      // The handler may have run before there was a job to remove.
-      if Task.isCancelled { return nil }
-      state.waiting.append(job)
-      defer { state.isSubmitted = true }
-      return !state.isSubmitted
-    }
-    guard let begins else { return job.answer.resume(throwing: CancellationError()) }
-    if begins { submit { self.round() } }
+  private static func admit(_ candidate: Candidate, _ room: inout Int) -> Candidate? {
+    if room == 0 { return nil }
+    room -= 1
+    return candidate
   }
 
-  /// Takes one out that still waits; what is being scored takes no longer than that round.
-  private func leave(_ id: UInt64) {
-    let job = state.update { state in
-      state.waiting.firstIndex { $0.id == id }.map { state.waiting.remove(at: $0) }
-    }
-    job?.answer.resume(throwing: CancellationError())
-  }
-
-  // MARK: - On a compute thread
-
-  private func round() -> ComputePool.Continuation {
-    let jobs = state.update { state in
-      let jobs = Array(state.waiting.prefix(Self.mostRows))
-      state.waiting.removeFirst(jobs.count)
-      return jobs
-    }
-    let results = choices(jobs)
-    let goesOn = state.update { state in
-      state.isSubmitted = !state.waiting.isEmpty
-      return state.isSubmitted
-    }
-    for (job, result) in zip(jobs, results) { job.answer.resume(with: result) }
-    return goesOn ? .again : .finished
-  }
-
-  private func choices(_ jobs: [Job]) -> [Result<Choice, any Error>] {
-    guard let first = jobs.first else { return [] }
+  private static func choices(
+    of candidates: [Candidate], _ score: Score
+  ) -> [Result<Choice, any Error>] {
     let scores = Result {
       try score(
         HiddenStates(
-          tokens: jobs.count, hidden: first.state.hidden,
-          values: jobs.count == 1 ? first.state.values : jobs.flatMap(\.state.values)))
+          tokens: candidates.count, hidden: candidates[0].state.hidden,
+          values: candidates.count == 1
+            ? candidates[0].state.values : candidates.flatMap(\.state.values)))
     }
-    guard jobs.count > 1 else { return [Result { try first.choose(scores.get().last) }] }
+    guard candidates.count > 1 else {
+      return [Result { try candidates[0].choose(scores.get().last) }]
+    }
     // A choice among all tokens of a vocabulary takes its time too.
     var results = [Result<Choice, any Error>](
-      repeating: .failure(CancellationError()), count: jobs.count)
+      repeating: .failure(CancellationError()), count: candidates.count)
     results.withUnsafeMutableBufferPointer { results in
       nonisolated(unsafe) let results = results
-      ComputePool.shared.parallel(jobs.count) { row in
-        results[row] = Result { try jobs[row].choose(scores.get().row(row)) }
+      ComputePool.shared.parallel(candidates.count) { row in
+        results[row] = Result { try candidates[row].choose(scores.get().row(row)) }
       }
     }
     return results

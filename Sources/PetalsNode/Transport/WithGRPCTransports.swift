@@ -1,3 +1,5 @@
+import GRPCCore
+
 /// Runs a body with connections to peers.
 ///
 /// A connection is made at the first call. When the body ends, sessions that it left open are
@@ -21,7 +23,11 @@ public func withGRPCTransports<Result: Sendable>(
   return try await withThrowingDiscardingTaskGroup { group in
     for transport in transports {
       group.addTask(executorPreference: thread) {
-        try await transport.client.runConnections()
+        do {
+          try await transport.client.runConnections()
+        } catch let error as RuntimeError where error.code == .clientIsStopped {
+          // The body ended before this began.
+        }
       }
     }
     let outcome: Swift.Result<Result, any Error>

@@ -57,6 +57,19 @@ import Testing
     }
   }
 
+  @Test("A file that another has just let go of is opened")
+  func reopens() async throws {
+    try await withFile { path in
+      try await withThrowingDiscardingTaskGroup { group in
+        for _ in 0..<50 {
+          let log = try SQLiteReportLog(path: path)
+          // The last one to close the file has it to itself for a moment.
+          group.addTask { withExtendedLifetime(log) {} }
+        }
+      }
+    }
+  }
+
   @Test("A file that is something else is refused by name")
   func notADatabase() async throws {
     try await withFile { path in
