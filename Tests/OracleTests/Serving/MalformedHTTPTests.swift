@@ -90,7 +90,8 @@ import Testing
         try await RawClient.connected(to: address) { loris async throws in
           try await loris.send(start)
           for _ in 0..<3 {
-            #expect(try await fetch(address.url).status == 200)
+            // A kept connection may be closed for idleness just when it is asked.
+            #expect(try await fetchOnce(address.url).status == 200)
             try await clock.advanceToNextDeadline()
             try await loris.send("x")
           }
