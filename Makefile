@@ -45,7 +45,7 @@ interop: build ## web3.py 6, 7, 8 and eth-account against the chain and the orac
 	@Scripts/interop.sh
 
 sanitize: deps ## arithmetic and nodes under the address and the thread sanitizer
-	@Scripts/sanitize.sh
+	@Scripts/sanitize.sh $(SANITIZERS)
 
 clean: ## remove build folders and reports
 	rm -rf .build .build-*/ report

@@ -43,6 +43,19 @@ struct SynthesizerTests {
     #expect(try await digest(.bf16, 0) != first)
   }
 
+  @Test("Who changes what is made changes the recipe's version, by which caches go")
+  func recipe() async throws {
+    #expect(ModelSynthesizer.recipeVersion == 2)
+    let fingerprints: [ElementType: String] = [
+      .f16: "65eb97d1808d3ffc001ae559b6697bef2f23b688a62b3725a656b65225377170",
+      .f32: "53ae54fbca813244cbd92ae1cd73f36025fbba0bd303924a0712bc36e3518813",
+      .q8: "a56685ae6f9348eb9a5e56ca663d99ff158d277261d9ec5355a1d827d7f2dad0",
+    ]
+    for (dtype, fingerprint) in fingerprints {
+      #expect(try await digest(dtype, 0) == fingerprint, "\(dtype.rawValue)")
+    }
+  }
+
   @Test(
     "Every element type gives a checkpoint that passes the full check",
     arguments: ElementType.allCases)

@@ -2,6 +2,10 @@ public import Foundation
 
 /// Makes up a checkpoint in Hugging Face layout, with seeded weights.
 public enum ModelSynthesizer {
+  /// Changes whenever the same shape, type and seed give other bytes, so that nothing made before is
+  /// taken for the same model.
+  public static let recipeVersion = 2
+
   /// How far the weights are written.
   public struct Progress: Sendable, Hashable {
     /// Bytes of weights written so far.

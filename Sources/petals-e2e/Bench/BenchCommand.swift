@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bloom
 import Foundation
 import PlumiseWire
 
@@ -67,21 +68,39 @@ struct BenchCommand: AsyncParsableCommand {
     }
   }
 
-  private func overModels(_ rows: (String) async throws -> [BenchRow]) async throws -> [BenchRow] {
+  private func overModels(
+    _ rows: (String, Checkpoint) async throws -> [BenchRow]
+  ) async throws -> [BenchRow] {
     var result: [BenchRow] = []
     for dtype in dtype.isEmpty ? [.f16] : dtype {
       let path = try ModelSource(model).folder(dtype: dtype.elementType, quiet: output.quiet).path
-      result += try await rows(path)
+      let checkpoint = try ModelFolder.checkpoint(path)
+      for var row in try await rows(path, checkpoint) {
+        row.model = checkpoint
+        result.append(row)
+      }
     }
     return result
   }
 
+  /// With several types, the first is what the others' logits are compared with.
+  private func inferenceRows() async throws -> [BenchRow] {
+    var reference: Checkpoint?
+    return try await overModels { path, checkpoint in
+      var rows = try await InferenceBench(path: path, runs: runs).rows()
+      if let reference {
+        rows += try await AccuracyBench(checkpoint: checkpoint, reference: reference).rows()
+      }
+      reference = reference ?? checkpoint
+      return rows
+    }
+  }
+
   private func measure(_ subject: Subject) async throws -> [BenchRow] {
     switch subject {
-    case .inference:
-      return try await overModels { try await InferenceBench(path: $0, runs: runs).rows() }
+    case .inference: return try await inferenceRows()
     case .nodes:
-      return try await overModels { path in
+      return try await overModels { path, _ in
         try await NodeBench(path: path, runs: runs).rows()
           + RecoveryBench(path: path, runs: runs).rows()
       }

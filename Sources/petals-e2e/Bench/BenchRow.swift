@@ -1,3 +1,4 @@
+import Bloom
 import Foundation
 import PlumiseWire
 
@@ -7,6 +8,8 @@ struct BenchRow: Sendable {
   let name: String
   let unit: String
   let values: [Double]
+  /// The model that was measured, if one was.
+  var model: Checkpoint?
 
   /// - Parameter values: one for each run, at least one.
   init(_ group: String, _ name: String, _ unit: String, _ values: [Double]) {
@@ -27,6 +30,8 @@ struct BenchRow: Sendable {
       "group": .string(group), "name": .string(name), "unit": .string(unit),
       "median": .decimal(median, places: 3), "least": .decimal(values[0], places: 3),
       "greatest": .decimal(values[values.count - 1], places: 3), "runs": .integer(values.count),
+      "model": model.map { .string($0.name) } ?? .null,
+      "dtype": model.map { .string($0.elementType.rawValue) } ?? .null,
     ]
   }
 

@@ -17,9 +17,9 @@ struct ModelCache: Sendable {
     root = base.appending(path: "plumise-petals-e2e/models", directoryHint: .isDirectory)
   }
 
-  /// What a synthesised model is cached under; the version changes with the recipe.
+  /// What a synthesised model is cached under.
   private static func name(_ shape: SyntheticShape, _ dtype: ElementType) -> String {
-    "\(shape.rawValue)-\(dtype.rawValue.lowercased())-seed0-v1"
+    "\(shape.rawValue)-\(dtype.rawValue.lowercased())-seed0-v\(ModelSynthesizer.recipeVersion)"
   }
 
   /// The folder of a model, which is made first if it is not there.

@@ -1,0 +1,49 @@
+import Bloom
+
+/// How far a model's logits lie from those of the same model whose weights are stored otherwise.
+struct AccuracyBench: Sendable {
+  private static let positions = 40
+
+  let checkpoint: Checkpoint
+  let reference: Checkpoint
+
+  func rows() async throws -> [BenchRow] {
+    let (found, expected) = (try await logits(of: checkpoint), try await logits(of: reference))
+    var (worst, largest, error, size) = (0.0, 0.0, 0.0, 0.0)
+    for (found, expected) in zip(found.values, expected.values) {
+      let difference = Double(found) - Double(expected)
+      worst = max(worst, abs(difference))
+      largest = max(largest, abs(Double(expected)))
+      error += difference * difference
+      size += Double(expected) * Double(expected)
+    }
+    let same = (0..<Self.positions).count { position in
+      Self.likeliest(found.row(position)) == Self.likeliest(expected.row(position))
+    }
+    let other = reference.elementType.rawValue
+    return [
+      row("any logit from \(other)'s, at most", "% of the largest", worst / largest * 100),
+      row("logits from \(other)'s, root mean square", "%", (error / size).squareRoot() * 100),
+      row("likeliest token is \(other)'s, of \(Self.positions)", "", Double(same)),
+    ]
+  }
+
+  private func logits(of checkpoint: Checkpoint) async throws -> Logits {
+    let vocabulary = checkpoint.configuration.vocabularySize
+    let tokens = (0..<Self.positions).map { Int32(($0 * 37 + 5) % vocabulary) }
+    let shard = try Shard(
+      checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+    return try await LanguageModelHead(checkpoint).logits(
+      shard.forward(Embedding(checkpoint)(tokens)))
+  }
+
+  /// How many scores come before the greatest.
+  private static func likeliest(_ scores: ArraySlice<Float>) -> Int? {
+    scores.indices.max { scores[$0] < scores[$1] }.map { $0 - scores.startIndex }
+  }
+
+  private func row(_ name: String, _ unit: String, _ value: Double) -> BenchRow {
+    let model = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
+    return BenchRow("inference", "\(model): \(name)", unit, [value])
+  }
+}
