@@ -104,7 +104,7 @@ final class ConnectionHandler: ChannelInboundHandler {
       let answer = await exchange.answer(to: request, isOversized: isOversized)
       if let pace = answer.pace {
         await exchange.write(answer, to: request, slowly: pace, on: channel)
-        loop.execute { loopBound.value.finish(answer, channel) }
+        loop.execute { loopBound.value.conclude(answer, with: .end(nil), channel) }
       } else if loop.inEventLoop {
         loopBound.value.write(answer, isHead: request.method == .head, channel)
       } else {
@@ -129,13 +129,26 @@ final class ConnectionHandler: ChannelInboundHandler {
     } else if let body = parts.body {
       pipeline.write(NIOAny(HTTPServerResponsePart.body(.byteBuffer(body))), promise: nil)
     }
-    guard !goesOn else {
+    if goesOn {
       if !channel.isWritable { pipeline.flush() }
       guard channel.isWritable else {
         held = answer
         connection.ends()
         return
       }
+    }
+    conclude(answer, with: last, channel)
+  }
+
+  /// Writes the last part of an answer.
+  ///
+  /// Where the connection goes on, what follows the answer comes before: its end lets the next request
+  /// in at once.
+  private func conclude(
+    _ answer: Exchange.Answer, with last: HTTPServerResponsePart, _ channel: any Channel
+  ) {
+    let pipeline = channel.pipeline.syncOperations
+    guard !isKeptAlive(answer) else {
       finish(answer, channel)
       pipeline.writeAndFlush(NIOAny(last), promise: nil)
       return
@@ -149,9 +162,6 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   /// What follows an answer: the next request, or the connection's end.
-  ///
-  /// Where the connection goes on it comes before the answer's end is written, which lets the next
-  /// request in at once.
   private func finish(_ answer: Exchange.Answer, _ channel: any Channel) {
     running = nil
     hasAnswered = true
@@ -165,8 +175,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     if let answer = held, context.channel.isWritable {
       held = nil
-      finish(answer, context.channel)
-      context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+      conclude(answer, with: .end(nil), context.channel)
     }
     context.fireChannelWritabilityChanged()
   }
@@ -213,94 +222,5 @@ final class ConnectionHandler: ChannelInboundHandler {
   func channelInactive(context: ChannelHandlerContext) {
     running?.cancel()
     context.fireChannelInactive()
-  }
-}
-
-/// Notes when bytes come, before they are understood.
-final class ArrivalHandler: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-
-  /// A read may bring some of the body along with the head.
-  private static let slack = 64 << 10
-
-  private let connection: Connection
-  private let limit: Int
-  /// How many bytes came of a head that is not complete; nil behind the head.
-  private var headBytes: Int? = 0
-
-  init(_ connection: Connection, headerBytes: Int) {
-    self.connection = connection
-    limit = headerBytes + Self.slack
-  }
-
-  func headArrived() { headBytes = nil }
-
-  func requestEnded() { headBytes = 0 }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    connection.bytesArrived()
-    if let bytes = headBytes {
-      // The parser limits the fields, but not the line before them.
-      let sum = bytes + unwrapInboundIn(data).readableBytes
-      headBytes = sum
-      guard sum <= limit else {
-        context.fireErrorCaught(HTTPParserError.headerOverflow)
-        return
-      }
-    }
-    context.fireChannelRead(data)
-  }
-}
-
-/// Tells a connection that is one too many so, and closes it.
-final class RefusingHandler: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-
-  func channelActive(context: ChannelHandlerContext) {
-    let answer =
-      "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    let channel = context.channel
-    channel.writeAndFlush(ByteBuffer(string: answer)).whenComplete { _ in
-      channel.close(promise: nil)
-    }
-  }
-}
-
-extension HTTPFields {
-  /// Header fields as they came; one whose name is none is left out.
-  init(_ headers: HTTPHeaders) {
-    self.init()
-    reserveCapacity(headers.count)
-    for (name, value) in headers {
-      guard let name = HTTPField.Name(name) else { continue }
-      append(HTTPField(name: name, value: value))
-    }
-  }
-}
-
-extension WebResponse {
-  /// The response as it is written.
-  /// - Parameters:
-  ///   - isHead: whether it answers a HEAD request, and has no body for it.
-  ///   - isKeptAlive: whether the connection goes on.
-  func parts(isHead: Bool, isKeptAlive: Bool) -> (head: HTTPResponseHead, body: ByteBuffer?) {
-    var fields = HTTPHeaders()
-    fields.reserveCapacity(headers.count + 2)
-    for field in headers { fields.add(name: field.name.rawName, value: field.value) }
-    if status.allowsBody { fields.replaceOrAdd(name: "Content-Length", value: "\(body.count)") }
-    if !isKeptAlive { fields.replaceOrAdd(name: "Connection", value: "close") }
-    let head = HTTPResponseHead(
-      version: .http1_1,
-      status: HTTPResponseStatus(statusCode: status.code, reasonPhrase: status.reasonPhrase),
-      headers: fields)
-    let hasBody = !body.isEmpty && !isHead && status.allowsBody
-    return (head, hasBody ? ByteBuffer(bytes: body) : nil)
-  }
-}
-
-extension HTTPResponse.Status {
-  /// Whether a response of this status has a body at all (RFC 9110 §6.4.1).
-  fileprivate var allowsBody: Bool {
-    kind != .informational && self != .noContent && self != .notModified
   }
 }

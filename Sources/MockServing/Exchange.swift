@@ -61,7 +61,7 @@ struct Exchange: Sendable {
     return await respond(request)
   }
 
-  /// Writes an answer piece by piece, with a pause before each piece of the body.
+  /// Writes an answer piece by piece, with a pause before each piece of the body, but for its end.
   func write(
     _ answer: Answer, to request: WebRequest, slowly pace: Fault.Pace, on channel: any Channel
   ) async {
@@ -76,7 +76,6 @@ struct Exchange: Sendable {
         guard await pause(pace.pause) else { break }
         try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece)))
       }
-      try await channel.writeAndFlush(HTTPServerResponsePart.end(nil))
     } catch {
       // The client has gone; there is nobody to tell.
     }

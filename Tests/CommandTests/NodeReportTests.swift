@@ -17,7 +17,7 @@ struct NodeReportTests {
       _ = try await Command.withService(arguments) { oracle in
         let url = try await oracle.url()
         let options = [
-          "--json", "--key-file", key, "--oracle", url, "--report-interval", "0.1",
+          "--json", "--key-file", key, "--oracle", url, "--report-interval", "1",
           "--oracle-dialect", "deployed", "--proof-spool", spool,
         ]
         let result = try await Command.withService(node + options) { service in
@@ -46,7 +46,7 @@ struct NodeReportTests {
       _ = try await Command.withService(arguments) { oracle in
         let options = [
           "--json", "--key-file", key, "--oracle", try await oracle.url(),
-          "--report-interval", "0.1",
+          "--report-interval", "1",
         ]
         _ = try await Command.withService(node + options) { service in
           let message = try await service.event("trouble")["message"]?.stringValue

@@ -3,7 +3,7 @@ import Synchronization
 /// Tasks that begin at any time and all end with their owner.
 ///
 /// A task group cannot be handed to whom starts the work later; this can, and keeps the promise
-/// of a group: whoever made it ends it with ``cancelAndWait()``, after which no task is left.
+/// of a group: whoever made it ends it with ``cancel()`` and ``wait()``, after which no task is left.
 final class TaskScope: Sendable {
   private struct State: Sendable {
     var tasks: [UInt64: Task<Void, Never>] = [:]
@@ -39,13 +39,12 @@ final class TaskScope: Sendable {
     while let task = state.withLock({ $0.tasks.values.first }) { await task.value }
   }
 
-  /// Cancels every task and waits for the last of them.
-  func cancelAndWait() async {
+  /// Cancels every task, and those that are still to come.
+  func cancel() {
     let tasks = state.withLock { state in
       state.isClosed = true
       return Array(state.tasks.values)
     }
     for task in tasks { task.cancel() }
-    await wait()
   }
 }

@@ -19,6 +19,8 @@ final class GRPCSession: BlockSession {
   private struct Handle: Sendable {
     var task: Task<Void, Never>?
     var lastStep: UInt64 = 0
+    /// Whether the node has said that the session is over.
+    var isFinished = false
   }
 
   let peer: String
@@ -126,6 +128,7 @@ final class GRPCSession: BlockSession {
     while true {
       switch try await mailbox.next() {
       case .finished(let finished):
+        handle.withLock { $0.isFinished = true }
         outbox.close(End())
         return Int(clamping: finished.processedTokens)
       case .step: continue  // The answer to a step that was given up.
@@ -136,7 +139,9 @@ final class GRPCSession: BlockSession {
 
   func cancel() {
     outbox.close(End())
-    handle.withLock { $0.task }?.cancel()
+    // A stream that is over by both sides' word ends by itself. Cancelling would reset it, and a server
+    // takes many resets for an attack.
+    handle.withLock { $0.isFinished ? nil : $0.task }?.cancel()
   }
 
   /// Puts a request into the outbox; whether it could be sent is told with the answer.

@@ -36,8 +36,10 @@ public func withGRPCTransports<Result: Sendable>(
     } catch {
       outcome = .failure(error)
     }
-    await calls.cancelAndWait()
+    calls.cancel()
+    // This also ends a call that was cancelled before the connection it waits for knew of it.
     for transport in transports { transport.client.beginGracefulShutdown() }
+    await calls.wait()
     // No call is left to wait for, and a peer that accepted and never spoke would hold a graceful
     // end for ever.
     group.cancelAll()

@@ -25,7 +25,7 @@ struct NetworkOptions: ParsableArguments {
       throw ValidationError(
         "--nodes must be from 1 to the model's blocks (24 of bloom-560m), not \(nodes)")
     }
-    guard reportInterval > 0 else { throw ValidationError("--report-interval must be above 0") }
+    try requireReportInterval(reportInterval)
   }
 }
 

@@ -28,8 +28,10 @@ final class NetworkProcesses: Sendable {
   /// As `firstFailure`, if there is one by now or in a moment: what a dead child did to its
   /// peers is often seen before its end is.
   func failureBehind() async -> ChildFailure? {
+    // What one that has ended said last is on its way, though a busy machine may take its time.
+    let limit: Duration = all.contains(where: \.hasEnded) ? .seconds(10) : .seconds(1)
     do {
-      return try await withDeadline(.seconds(1), "no child ended") { try await self.firstFailure() }
+      return try await withDeadline(limit, "no child ended") { try await self.firstFailure() }
     } catch {
       // None ended: the trouble has another cause, which the caller knows.
       return nil

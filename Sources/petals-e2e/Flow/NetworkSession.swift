@@ -54,7 +54,8 @@ struct NetworkSession: Sendable {
       outcome = await explanation(of: error, processes)
     }
     do {
-      let stopper = NetworkStopper(processes: processes, log: log)
+      let stopper = NetworkStopper(
+        ports: options.ports.fixed(nodes: options.nodes), processes: processes, log: log)
       try await stopper.stop(expectingLastReportFrom: reporting)
     } catch {
       // What went wrong before is the cause, and said already.

@@ -1,5 +1,8 @@
 /// The last steps of the flow: everything stops, and nothing is left.
 struct NetworkStopper: Sendable {
+  /// The ports that were chosen, and not by the system: one of the system's may be anybody's as soon
+  /// as it is free.
+  let ports: [Int]
   let processes: NetworkProcesses
   let log: StepLog
 
@@ -19,16 +22,17 @@ struct NetworkStopper: Sendable {
         return ((), "\(nodes.count) last reports")
       }
     }
-    try await log.run("no process is left, every port is free") {
+    let title = ports.isEmpty ? "no process is left" : "no process is left, every port is free"
+    try await log.run(title) {
       let endings = await processes.stop(processes.all)
       for (name, ending) in endings where ending.wasAsked && ending.status?.isSuccess == false {
         throw ChildFailure(name: name, ending: ending)
       }
-      let ports = Set(processes.all.flatMap(\.ports))
       for port in ports where !LocalPort.isFree(port) {
         throw CommandFailure.failed("port \(port) is still in use")
       }
-      return ((), "\(endings.count) processes ended, \(ports.count) ports free")
+      let ended = "\(endings.count) processes ended"
+      return ((), ports.isEmpty ? ended : "\(ended), \(ports.count) ports free")
     }
   }
 }

@@ -39,7 +39,7 @@ struct AgentOptions: ParsableArguments {
   var chainID = PlumiseNetwork.chainID
 
   func validate() throws {
-    guard reportInterval > 0 else { throw ValidationError("--report-interval must be above 0") }
+    try requireReportInterval(reportInterval)
     if keyFile == nil && (oracle != nil || chainRpc != nil) {
       throw ValidationError("--oracle and --chain-rpc need --key-file")
     }

@@ -53,6 +53,15 @@ final class ServiceProcess: Sendable {
     return nil
   }
 
+  /// Whether the child has ended, though nobody may have been told yet.
+  var hasEnded: Bool {
+    guard let processID else { return false }
+    var information = siginfo_t()
+    let result = waitid(P_PID, id_t(processID), &information, WEXITED | WNOHANG | WNOWAIT)
+    // No child any more, or one whose end waits to be collected.
+    return result != 0 || information.si_signo != 0
+  }
+
   /// Every event so far.
   var events: [ServiceEvent] {
     notes.entries.compactMap { if case .event(let event) = $0 { event } else { nil } }

@@ -21,17 +21,23 @@ final class StopRequests: Sendable {
   init(watchingStandardInput standardInput: Bool = false) {
     let (reasons, continuation) = AsyncStream.makeStream(of: Reason.self)
     self.reasons = reasons
+    // A signal that comes before its source is registered is lost. The queue has a thread of its own,
+    // so that nothing holds up what this waits for.
+    let queue = DispatchQueue(label: "petals-e2e.signals")
+    let registered = DispatchSemaphore(value: 0)
     sources = [(SIGINT, Reason.interrupted), (SIGTERM, .terminated)].map { number, reason in
       signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       let wasAsked = Once()
       source.setEventHandler {
         guard wasAsked.isFirst() else { _exit(ExitStatus.failed.rawValue) }
         continuation.yield(reason)
       }
+      source.setRegistrationHandler { registered.signal() }
       source.resume()
       return source
     }
+    for _ in sources { registered.wait() }
     if standardInput {
       Thread.detachNewThread {
         var byte: UInt8 = 0

@@ -10,6 +10,9 @@ func withTakenPort<R: Sendable>(_ port: UInt16, _ body: () async throws -> R) as
   #endif
   guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
   defer { close(descriptor) }
+  // As servers do: connections that linger after their end do not take a port.
+  var yes: Int32 = 1
+  setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_port = port.bigEndian

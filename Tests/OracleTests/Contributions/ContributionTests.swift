@@ -219,22 +219,21 @@ private final class GatedLog: ReportLog {
 
   @Test("An oracle that starts again does not report a contribution twice")
   func restarts() async throws {
-    let folder = URL.temporaryDirectory.appending(path: "contributions-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let file = folder.appending(path: "oracle.sqlite").path
-    let key = try testKey()
-    try await shaky.activate(key)
-    for life in 0..<3 {
-      let oracle = try oracle(log: try SQLiteReportLog(path: file))
-      if life == 0 {
-        #expect(await oracle.post(try signedReport(by: key)).status == 200)
-        epoch.seconds = 2
-        shaky.loseAnswer(to: "eth_sendRawTransaction")
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "oracle.sqlite").path
+      let key = try testKey()
+      try await shaky.activate(key)
+      for life in 0..<3 {
+        let oracle = try oracle(log: try SQLiteReportLog(path: file))
+        if life == 0 {
+          #expect(await oracle.post(try signedReport(by: key)).status == 200)
+          epoch.seconds = 2
+          shaky.loseAnswer(to: "eth_sendRawTransaction")
+        }
+        await oracle.reportContributions()
       }
-      await oracle.reportContributions()
+      #expect(try await shaky.contribution(of: key.address)[4] == 600)
     }
-    #expect(try await shaky.contribution(of: key.address)[4] == 600)
-    try FileManager.default.removeItem(at: folder)
   }
 
   @Test("While it is served the oracle looks by itself")

@@ -146,21 +146,20 @@ import Testing
 
   @Test("Registrations and their replay guard survive a restart")
   func restarts() async throws {
-    let folder = URL.temporaryDirectory.appending(path: "registry-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let file = folder.appending(path: "oracle.sqlite").path
-    let (first, second) = (try testKey(1), try testKey(2))
-    for life in 0..<2 {
-      let oracle = MockOracle.deployed(log: try SQLiteReportLog(path: file))
-      let statuses = [
-        await oracle.post(nodeRegistration(by: first), to: path).status,
-        await oracle.post(pipelineRegistration(by: second), to: PipelineRegistration.path).status,
-        await oracle.post(pipelineReady(by: second), to: PipelineReady.path).status,
-      ]
-      #expect(statuses == (life == 0 ? [201, 201, 201] : [400, 400, 400]))
-      #expect(oracle.topology(of: PlumiseNetwork.model).map(\.ready) == [true])
-      #expect(Set(oracle.activeNodes.map(\.address)) == [first.address, second.address])
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "oracle.sqlite").path
+      let (first, second) = (try testKey(1), try testKey(2))
+      for life in 0..<2 {
+        let oracle = MockOracle.deployed(log: try SQLiteReportLog(path: file))
+        let statuses = [
+          await oracle.post(nodeRegistration(by: first), to: path).status,
+          await oracle.post(pipelineRegistration(by: second), to: PipelineRegistration.path).status,
+          await oracle.post(pipelineReady(by: second), to: PipelineReady.path).status,
+        ]
+        #expect(statuses == (life == 0 ? [201, 201, 201] : [400, 400, 400]))
+        #expect(oracle.topology(of: PlumiseNetwork.model).map(\.ready) == [true])
+        #expect(Set(oracle.activeNodes.map(\.address)) == [first.address, second.address])
+      }
     }
-    try FileManager.default.removeItem(at: folder)
   }
 }

@@ -3,6 +3,7 @@ import MockServing
 import OracleReporter
 import PlumiseWire
 import ServiceLifecycle
+import Synchronization
 import Testing
 
 @Suite("Reporter lifecycle", .timeLimit(.minutes(5))) struct ReporterLifecycleTests {
@@ -124,7 +125,10 @@ import Testing
   @Test("A stop's deadline holds, whichever report hangs before the last one")
   func hangingReports() async throws {
     let (arrived, never) = (Journal<Int>(), Journal<Int>())
+    let isOver = Mutex(false)
     let transport = InMemoryReportTransport { _ in
+      // One that begins after the stop has nobody who would end it.
+      if isOver.withLock({ $0 }) { return ReportAnswer(status: 400, body: []) }
       arrived.record(1)
       _ = try await never.next()
       return ReportAnswer(status: 200, body: [])
@@ -136,6 +140,7 @@ import Testing
     _ = try await arrived.next()
     let stopping = Task { await reporter.stop(within: .seconds(5)) }
     try await reporting.clock.waitForSleeper(until: .seconds(5))
+    isOver.withLock { $0 = true }
     reporting.clock.advance(by: .seconds(5))
     let last = try #require(await stopping.value)
     #expect(last.isFinal && !last.isAccepted)

@@ -116,6 +116,7 @@ import Testing
       retry: RetryPolicy(firstPause: .seconds(10), jitter: 0, finalAttempts: 9))
     try await refused.reporter.start()
     async let lastRefused = refused.reporter.stop(within: .seconds(15))
+    try await refused.clock.waitForSleeper(until: .seconds(15))
     try await refused.clock.waitForSleeper(until: .seconds(10))
     refused.clock.advance(by: .seconds(10))
     // The next pause would end after the deadline.

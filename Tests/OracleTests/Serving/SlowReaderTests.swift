@@ -28,22 +28,28 @@ import Testing
   private func passTime(untilFree address: ServerAddress) async throws {
     for _ in 0..<2000 {
       try await clock.advanceToNextDeadline()
-      let probe = try await RawClient(address)
-      do {
-        try await probe.send("GET /probe HTTP/1.1\r\nConnection: close\r\n\r\n")
-      } catch {
-        // Refused before it could ask.
-      }
-      let answer = try await probe.waitForEnd()
-      if answer.contains("200 OK") { return }
+      if try await probe(address).contains("200 OK") { return }
     }
     Issue.record("after \(clock.now.offset) the connection is open still")
   }
 
+  /// What the server answers on a connection of its own.
+  private func probe(_ address: ServerAddress) async throws -> String {
+    let probe = try await RawClient(address)
+    do {
+      try await probe.send("GET /probe HTTP/1.1\r\nConnection: close\r\n\r\n")
+    } catch {
+      // Refused before it could ask.
+    }
+    return try await probe.waitForEnd()
+  }
+
   /// Lets time pass until the server has ended a connection, far from the idle time.
-  private func passTime(until client: RawClient) async throws {
+  private func passTime(until client: RawClient, at address: ServerAddress) async throws {
     while client.ended.count == 0, clock.now.offset < .seconds(10_000) {
       try await clock.advanceToNextDeadline()
+      // Gives the end the time to come.
+      _ = try await probe(address)
     }
     try await client.waitForEnd()
     #expect(clock.now.offset < .seconds(10_000))
@@ -96,7 +102,7 @@ import Testing
       try await RawClient.connected(to: address) { client async throws in
         try await client.send("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n0123456789abcdef")
         try await client.wait(for: "HTTP/1.1 413 ")
-        try await passTime(until: client)
+        try await passTime(until: client, at: address)
       }
     }
   }

@@ -79,12 +79,15 @@ import Testing
     let began = Journal<Int>()
     let goOn = Journal<Int>()
     let answer = try await withThrowingTaskGroup(of: Int.self) { group in
-      try await withWebServer(respond: { _ in
-        began.record(1)
-        // Ends only when the body below is over: the stop then has a request to wait for.
-        _ = try? await goOn.next()
-        return WebResponse(status: .accepted)
-      }) { address async throws in
+      try await withWebServer(
+        ServerConfiguration(gracePeriod: .seconds(60)),
+        respond: { _ in
+          began.record(1)
+          // Ends only when the body below is over: the stop then has a request to wait for.
+          _ = try? await goOn.next()
+          return WebResponse(status: .accepted)
+        }
+      ) { address async throws in
         group.addTask { try await fetch(address.url).status }
         _ = try await began.next()
         group.addTask {

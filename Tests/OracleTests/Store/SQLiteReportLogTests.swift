@@ -6,15 +6,7 @@ import Testing
 
 @Suite("SQLite report log", .timeLimit(.minutes(5))) struct SQLiteReportLogTests {
   private func withFile(_ body: (String) async throws -> Void) async throws {
-    let folder = URL.temporaryDirectory.appending(path: "oracle-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    do {
-      try await body(folder.appending(path: "oracle.sqlite").path)
-      try FileManager.default.removeItem(at: folder)
-    } catch {
-      try FileManager.default.removeItem(at: folder)
-      throw error
-    }
+    try await withTemporaryFolder { try await body($0.appending(path: "oracle.sqlite").path) }
   }
 
   @Test("An oracle that starts again has every acknowledged report and refuses its replay")
