@@ -82,13 +82,21 @@ def run(copy, test, options):
     return crashed or (ran is not None and ran.group(1) != "0"), result.returncode == 0
 
 
+def patch_named(text):
+    """The patch of that path, or of that name."""
+    for path in (pathlib.Path(text), PATCHES / f"{text}.patch"):
+        if path.is_file():
+            return path
+    sys.exit(f"mutations: there is no patch {text}; ls {PATCHES.relative_to(ROOT)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("patches", nargs="*", type=pathlib.Path)
+    parser.add_argument("patches", nargs="*", help="files, or names as in Tests/Mutations")
     parser.add_argument("-c", "--configuration", default="release")
     parser.add_argument("--scratch-path", type=pathlib.Path, default=ROOT / ".build-mutations")
     options = parser.parse_args()
-    patches = options.patches or sorted(PATCHES.glob("*.patch"))
+    patches = [patch_named(text) for text in options.patches] or sorted(PATCHES.glob("*.patch"))
     if not options.patches and len(patches) < LEAST:
         sys.exit(f"mutations: {len(patches)} patches, at least {LEAST} are expected")
 
