@@ -69,7 +69,7 @@ public actor ChainAgent {
     }
   }
 
-  /// Returns once so many callers wait for this agent's registration, which has begun.
+  /// Returns once so many callers wait for this agent's registration, or none is under way.
   package func waitForRegistrants(_ count: Int) async {
     await registrations[address]?.waitForCallers(count)
   }

@@ -36,7 +36,7 @@ actor SharedOperation<Value: Sendable> {
     }
   }
 
-  /// Returns once so many callers wait for the operation.
+  /// Returns once so many callers wait for the operation, or it has ended.
   func waitForCallers(_ count: Int) async {
     await withCheckedContinuation { continuation in
       watchers.append((count, continuation))
@@ -81,6 +81,8 @@ actor SharedOperation<Value: Sendable> {
   }
 
   private func reset() {
+    for watcher in watchers { watcher.continuation.resume() }
+    watchers = []
     run = nil
     generation += 1
   }

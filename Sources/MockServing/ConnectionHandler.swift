@@ -142,8 +142,8 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   /// Writes the last part of an answer.
   ///
-  /// Where the connection goes on, what follows the answer comes before: its end lets the next request
-  /// in at once.
+  /// Where the connection goes on, what follows the answer comes before: its end lets the next
+  /// request in at once.
   private func conclude(
     _ answer: Exchange.Answer, with last: HTTPServerResponsePart, _ channel: any Channel
   ) {

@@ -48,6 +48,7 @@ struct SynthesizerTests {
     #expect(ModelSynthesizer.recipeVersion == 2)
     let fingerprints: [ElementType: String] = [
       .f16: "65eb97d1808d3ffc001ae559b6697bef2f23b688a62b3725a656b65225377170",
+      .bf16: "c0d5e0580f2fa54b245036656bc6c8e34fbde8910f4229e143eeeff3de99cf39",
       .f32: "53ae54fbca813244cbd92ae1cd73f36025fbba0bd303924a0712bc36e3518813",
       .q8: "a56685ae6f9348eb9a5e56ca663d99ff158d277261d9ec5355a1d827d7f2dad0",
     ]

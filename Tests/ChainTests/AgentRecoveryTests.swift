@@ -309,7 +309,8 @@ struct AgentConnectionTests {
   @Test("Requests one after the other share a connection")
   func keepAlive() async throws {
     let chain = MockWeb3()
-    // Every request meets a fault that changes nothing, and is noted with the connection it came on.
+    // Every request meets a fault that changes nothing, and is noted with the connection it came
+    // on.
     chain.connectionFaults.add(.alter { $0 }, times: nil)
     try await chain.withServer { address in
       let agent = ChainAgent(

@@ -14,7 +14,8 @@ final class Rounds: Sendable {
 
   /// Computes one round.
   ///
-  /// A step is among those that wait a moment before the queue asks for its round: that is waited for.
+  /// A step is among those that wait a moment before the queue asks for its round: that is waited
+  /// for.
   func run() async throws {
     let number = begun.add(1, ordering: .relaxed).oldValue
     let job = try await jobs.next(after: number)

@@ -56,7 +56,7 @@ struct SharedDecodingTests {
   func thousandOverSockets() async throws {
     try await withNodes(of: model, cuts: [12]) { nodes in
       try await withGRPCTransports([nodes[0].boundAddress]) { transports in
-        // A server closes the connection of a client that resets 200 calls within half a minute.
+        // A server closes the connection of a client that resets many calls (200 in half a minute).
         try await thousandSessions(of: nodes[0], through: transports[0], cancelling: 20)
       }
     }

@@ -2,8 +2,8 @@ public import Foundation
 
 /// Makes up a checkpoint in Hugging Face layout, with seeded weights.
 public enum ModelSynthesizer {
-  /// Changes whenever the same shape, type and seed give other bytes, so that nothing made before is
-  /// taken for the same model.
+  /// Changes whenever the same shape, type and seed give other bytes, so that nothing made before
+  /// is taken for the same model.
   public static let recipeVersion = 2
 
   /// How far the weights are written.
@@ -20,9 +20,9 @@ public enum ModelSynthesizer {
   /// Writes `config.json`, `tokenizer.json` and `model.safetensors` into `directory`, which must be
   /// missing or empty.
   ///
-  /// The same shape, type and seed give the same bytes on every machine. The folder appears under its
-  /// name only when it is whole; nothing is left of one that is not. Throws ``CheckpointError`` when
-  /// something cannot be written, and `CancellationError` between two pieces when the task is
+  /// The same shape, type and seed give the same bytes on every machine. The folder appears under
+  /// its name only when it is whole; nothing is left of one that is not. Throws ``CheckpointError``
+  /// when something cannot be written, and `CancellationError` between two pieces when the task is
   /// cancelled.
   public static func synthesize(
     shape: SyntheticShape, dtype: ElementType, seed: UInt64 = 0, into directory: URL,

@@ -3,7 +3,8 @@ import Synchronization
 /// Tasks that begin at any time and all end with their owner.
 ///
 /// A task group cannot be handed to whom starts the work later; this can, and keeps the promise
-/// of a group: whoever made it ends it with ``cancel()`` and ``wait()``, after which no task is left.
+/// of a group: whoever made it ends it with ``cancel()`` and ``wait()``, after which no task is
+/// left.
 final class TaskScope: Sendable {
   private struct State: Sendable {
     var tasks: [UInt64: Task<Void, Never>] = [:]

@@ -6,9 +6,9 @@ import Synchronization
 
 /// A session on a node at the other end of a stream.
 ///
-/// One task holds the stream: it writes what is put into an outbox, and hands answers to a mailbox. So a
-/// step can be given up while the stream lives on to carry the summary, and nothing is written after
-/// the stream's end.
+/// One task holds the stream: it writes what is put into an outbox, and hands answers to a mailbox.
+/// So a step can be given up while the stream lives on to carry the summary, and nothing is written
+/// after the stream's end.
 final class GRPCSession: BlockSession {
   typealias Service = Plumise_Petals_PetalsNode.Client<HTTP2ClientTransport.Posix>
   typealias Request = Plumise_Petals_SessionRequest
@@ -19,8 +19,8 @@ final class GRPCSession: BlockSession {
   private struct Handle: Sendable {
     var task: Task<Void, Never>?
     var lastStep: UInt64 = 0
-    /// Whether the node has said that the session is over.
-    var isFinished = false
+    /// Requests that the node has not answered.
+    var unanswered = 0
   }
 
   let peer: String
@@ -73,6 +73,7 @@ final class GRPCSession: BlockSession {
         defer { self.outbox.close(End()) }
         for try await message in response.messages {
           guard let kind = message.kind else { continue }
+          self.handle.withLock { $0.unanswered -= 1 }
           guard self.mailbox.deliver(kind) else {
             throw NodeError(.internalFault, "it answers what it was not asked", peer: self.peer)
           }
@@ -128,7 +129,6 @@ final class GRPCSession: BlockSession {
     while true {
       switch try await mailbox.next() {
       case .finished(let finished):
-        handle.withLock { $0.isFinished = true }
         outbox.close(End())
         return Int(clamping: finished.processedTokens)
       case .step: continue  // The answer to a step that was given up.
@@ -139,13 +139,19 @@ final class GRPCSession: BlockSession {
 
   func cancel() {
     outbox.close(End())
-    // A stream that is over by both sides' word ends by itself. Cancelling would reset it, and a server
-    // takes many resets for an attack.
-    handle.withLock { $0.isFinished ? nil : $0.task }?.cancel()
+    let (isAnswered, task) = handle.withLock { ($0.unanswered == 0, $0.task) }
+    guard isAnswered else {
+      task?.cancel()
+      return
+    }
+    // Nothing is on its way: the node ends the stream when this side does. Cancelling would reset
+    // it, and a server takes many resets for an attack. A node that does not end it is overdue.
+    watch.begin()
   }
 
   /// Puts a request into the outbox; whether it could be sent is told with the answer.
   private func send(_ request: Request) throws {
+    handle.withLock { $0.unanswered += 1 }
     guard outbox.deliver(request) else {
       throw NodeError(.internalFault, "it was sent more than it has answered", peer: peer)
     }

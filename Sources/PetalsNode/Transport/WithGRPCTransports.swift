@@ -1,5 +1,3 @@
-import GRPCCore
-
 /// Runs a body with connections to peers.
 ///
 /// A connection is made at the first call. When the body ends, sessions that it left open are
@@ -17,32 +15,33 @@ public func withGRPCTransports<Result: Sendable>(
 ) async throws -> Result {
   let thread = CallThread.next()
   let calls = TaskScope(on: thread)
+  // Not child tasks: a caller that is cancelled must not take the connections from calls that end.
+  let connections = TaskScope(on: thread)
   let transports = try peers.map {
     try GRPCTransport($0, limits: limits, clock: clock, calls: calls, thread: thread)
   }
-  return try await withThrowingDiscardingTaskGroup { group in
-    for transport in transports {
-      group.addTask(executorPreference: thread) {
-        do {
-          try await transport.client.runConnections()
-        } catch let error as RuntimeError where error.code == .clientIsStopped {
-          // The body ended before this began.
-        }
+  for transport in transports {
+    connections.spawn {
+      do {
+        try await transport.client.runConnections()
+      } catch {
+        // The body ended before this began, or its calls have been told what is wrong.
       }
     }
-    let outcome: Swift.Result<Result, any Error>
-    do {
-      outcome = .success(try await body(transports))
-    } catch {
-      outcome = .failure(error)
-    }
-    calls.cancel()
-    // This also ends a call that was cancelled before the connection it waits for knew of it.
-    for transport in transports { transport.client.beginGracefulShutdown() }
-    await calls.wait()
-    // No call is left to wait for, and a peer that accepted and never spoke would hold a graceful
-    // end for ever.
-    group.cancelAll()
-    return try outcome.get()
   }
+  let outcome: Swift.Result<Result, any Error>
+  do {
+    outcome = .success(try await body(transports))
+  } catch {
+    outcome = .failure(error)
+  }
+  calls.cancel()
+  // This also ends a call that was cancelled before the connection it waits for knew of it.
+  for transport in transports { transport.client.beginGracefulShutdown() }
+  await calls.wait()
+  // No call is left to wait for, and a peer that accepted and never spoke would hold a graceful
+  // end for ever.
+  connections.cancel()
+  await connections.wait()
+  return try outcome.get()
 }

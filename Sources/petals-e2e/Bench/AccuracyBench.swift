@@ -4,11 +4,23 @@ import Bloom
 struct AccuracyBench: Sendable {
   private static let positions = 40
 
-  let checkpoint: Checkpoint
-  let reference: Checkpoint
+  private let model: String
+  private let type: ElementType
+  private let logits: Logits
 
-  func rows() async throws -> [BenchRow] {
-    let (found, expected) = (try await logits(of: checkpoint), try await logits(of: reference))
+  init(_ checkpoint: Checkpoint) async throws {
+    model = checkpoint.name
+    type = checkpoint.elementType
+    let vocabulary = checkpoint.configuration.vocabularySize
+    let tokens = (0..<Self.positions).map { Int32(($0 * 37 + 5) % vocabulary) }
+    let shard = try Shard(
+      checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+    logits = try await LanguageModelHead(checkpoint).logits(
+      shard.forward(Embedding(checkpoint)(tokens)))
+  }
+
+  func rows(against reference: AccuracyBench) -> [BenchRow] {
+    let (found, expected) = (logits, reference.logits)
     var (worst, largest, error, size) = (0.0, 0.0, 0.0, 0.0)
     for (found, expected) in zip(found.values, expected.values) {
       let difference = Double(found) - Double(expected)
@@ -20,21 +32,12 @@ struct AccuracyBench: Sendable {
     let same = (0..<Self.positions).count { position in
       Self.likeliest(found.row(position)) == Self.likeliest(expected.row(position))
     }
-    let other = reference.elementType.rawValue
+    let other = reference.type.rawValue
     return [
       row("any logit from \(other)'s, at most", "% of the largest", worst / largest * 100),
       row("logits from \(other)'s, root mean square", "%", (error / size).squareRoot() * 100),
       row("likeliest token is \(other)'s, of \(Self.positions)", "", Double(same)),
     ]
-  }
-
-  private func logits(of checkpoint: Checkpoint) async throws -> Logits {
-    let vocabulary = checkpoint.configuration.vocabularySize
-    let tokens = (0..<Self.positions).map { Int32(($0 * 37 + 5) % vocabulary) }
-    let shard = try Shard(
-      checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
-    return try await LanguageModelHead(checkpoint).logits(
-      shard.forward(Embedding(checkpoint)(tokens)))
   }
 
   /// How many scores come before the greatest.
@@ -43,7 +46,6 @@ struct AccuracyBench: Sendable {
   }
 
   private func row(_ name: String, _ unit: String, _ value: Double) -> BenchRow {
-    let model = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
-    return BenchRow("inference", "\(model): \(name)", unit, [value])
+    BenchRow("inference", "\(model) \(type.rawValue): \(name)", unit, [value])
   }
 }

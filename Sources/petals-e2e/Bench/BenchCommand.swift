@@ -76,7 +76,8 @@ struct BenchCommand: AsyncParsableCommand {
       let path = try ModelSource(model).folder(dtype: dtype.elementType, quiet: output.quiet).path
       let checkpoint = try ModelFolder.checkpoint(path)
       for var row in try await rows(path, checkpoint) {
-        row.model = checkpoint
+        row.model = checkpoint.name
+        row.dtype = checkpoint.elementType.rawValue
         result.append(row)
       }
     }
@@ -85,14 +86,16 @@ struct BenchCommand: AsyncParsableCommand {
 
   /// With several types, the first is what the others' logits are compared with.
   private func inferenceRows() async throws -> [BenchRow] {
-    var reference: Checkpoint?
+    var reference: AccuracyBench?
     return try await overModels { path, checkpoint in
-      var rows = try await InferenceBench(path: path, runs: runs).rows()
-      if let reference {
-        rows += try await AccuracyBench(checkpoint: checkpoint, reference: reference).rows()
+      let rows = try await InferenceBench(path: path, runs: runs).rows()
+      guard dtype.count > 1 else { return rows }
+      let accuracy = try await AccuracyBench(checkpoint)
+      guard let reference else {
+        reference = accuracy
+        return rows
       }
-      reference = reference ?? checkpoint
-      return rows
+      return rows + accuracy.rows(against: reference)
     }
   }
 

@@ -1,4 +1,3 @@
-import Bloom
 import Foundation
 import PlumiseWire
 
@@ -9,7 +8,9 @@ struct BenchRow: Sendable {
   let unit: String
   let values: [Double]
   /// The model that was measured, if one was.
-  var model: Checkpoint?
+  var model: String?
+  /// How its weights are stored.
+  var dtype: String?
 
   /// - Parameter values: one for each run, at least one.
   init(_ group: String, _ name: String, _ unit: String, _ values: [Double]) {
@@ -30,8 +31,8 @@ struct BenchRow: Sendable {
       "group": .string(group), "name": .string(name), "unit": .string(unit),
       "median": .decimal(median, places: 3), "least": .decimal(values[0], places: 3),
       "greatest": .decimal(values[values.count - 1], places: 3), "runs": .integer(values.count),
-      "model": model.map { .string($0.name) } ?? .null,
-      "dtype": model.map { .string($0.elementType.rawValue) } ?? .null,
+      "model": model.map(JSON.string) ?? .null,
+      "dtype": dtype.map(JSON.string) ?? .null,
     ]
   }
 

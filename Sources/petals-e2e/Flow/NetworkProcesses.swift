@@ -28,8 +28,12 @@ final class NetworkProcesses: Sendable {
   /// As `firstFailure`, if there is one by now or in a moment: what a dead child did to its
   /// peers is often seen before its end is.
   func failureBehind() async -> ChildFailure? {
+    if let failure = await failure(within: .seconds(1)) { return failure }
     // What one that has ended said last is on its way, though a busy machine may take its time.
-    let limit: Duration = all.contains(where: \.hasEnded) ? .seconds(10) : .seconds(1)
+    return all.contains(where: \.hasEnded) ? await failure(within: .seconds(10)) : nil
+  }
+
+  private func failure(within limit: Duration) async -> ChildFailure? {
     do {
       return try await withDeadline(limit, "no child ended") { try await self.firstFailure() }
     } catch {

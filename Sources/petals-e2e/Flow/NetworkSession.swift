@@ -55,7 +55,7 @@ struct NetworkSession: Sendable {
     }
     do {
       let stopper = NetworkStopper(
-        ports: options.ports.fixed(nodes: options.nodes), processes: processes, log: log)
+        fixedPorts: options.ports.fixed(nodes: options.nodes), processes: processes, log: log)
       try await stopper.stop(expectingLastReportFrom: reporting)
     } catch {
       // What went wrong before is the cause, and said already.

@@ -1,8 +1,9 @@
 /// The last steps of the flow: everything stops, and nothing is left.
 struct NetworkStopper: Sendable {
-  /// The ports that were chosen, and not by the system: one of the system's may be anybody's as soon
-  /// as it is free.
-  let ports: [Int]
+  /// The ports that were asked for.
+  ///
+  /// One that the system chose may be anybody's as soon as it is free.
+  let fixedPorts: [Int]
   let processes: NetworkProcesses
   let log: StepLog
 
@@ -22,12 +23,13 @@ struct NetworkStopper: Sendable {
         return ((), "\(nodes.count) last reports")
       }
     }
-    let title = ports.isEmpty ? "no process is left" : "no process is left, every port is free"
+    let title = fixedPorts.isEmpty ? "no process is left" : "no process is left, every port is free"
     try await log.run(title) {
       let endings = await processes.stop(processes.all)
       for (name, ending) in endings where ending.wasAsked && ending.status?.isSuccess == false {
         throw ChildFailure(name: name, ending: ending)
       }
+      let ports = Set(processes.all.flatMap(\.ports)).intersection(fixedPorts)
       for port in ports where !LocalPort.isFree(port) {
         throw CommandFailure.failed("port \(port) is still in use")
       }

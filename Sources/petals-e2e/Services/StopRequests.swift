@@ -2,7 +2,8 @@
 @preconcurrency import Dispatch
 import Foundation
 
-/// The wish to stop: SIGINT, SIGTERM, or the end of standard input for a child whose parent is gone.
+/// The wish to stop: SIGINT, SIGTERM, or the end of standard input for a child whose parent is
+/// gone.
 ///
 /// The first wish is handed to whoever waits; a second signal ends the process at once.
 final class StopRequests: Sendable {
@@ -21,8 +22,8 @@ final class StopRequests: Sendable {
   init(watchingStandardInput standardInput: Bool = false) {
     let (reasons, continuation) = AsyncStream.makeStream(of: Reason.self)
     self.reasons = reasons
-    // A signal that comes before its source is registered is lost. The queue has a thread of its own,
-    // so that nothing holds up what this waits for.
+    // A signal that comes before its source is registered is lost. The queue has a thread of its
+    // own, so that nothing holds up what this waits for.
     let queue = DispatchQueue(label: "petals-e2e.signals")
     let registered = DispatchSemaphore(value: 0)
     sources = [(SIGINT, Reason.interrupted), (SIGTERM, .terminated)].map { number, reason in
