@@ -35,7 +35,7 @@ struct AccuracyBench: Sendable {
     let other = reference.type.rawValue
     return [
       row("any logit from \(other)'s, at most", "% of the largest", worst / largest * 100),
-      row("logits from \(other)'s, root mean square", "%", (error / size).squareRoot() * 100),
+      row("all from \(other)'s, RMS", "%", (error / size).squareRoot() * 100),
       row("likeliest token is \(other)'s, of \(Self.positions)", "", Double(same)),
     ]
   }
