@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Bloom
 import Foundation
 import NIOCore
+import NIOPosix
 import PetalsNode
 import PlumiseWire
 import Testing
@@ -203,6 +204,42 @@ struct HTTPTests {
       await #expect(throws: (any Error).self) { try await request.value }
       try await nodes[0].waitUntilIdle()
       #expect(nodes[0].metrics.snapshot.totalTokens < 2000)
+    }
+  }
+
+  @Test(
+    "A client that leaves together with its request gets no answer, and none is computed",
+    arguments: [true, false])
+  func leavingAtOnce(stream: Bool) async throws {
+    try await withNodes(of: model, cuts: [], configure: http) { nodes in
+      let parameters = #""parameters":{"max_new_tokens":2000,"do_sample":false}"#
+      let body = #"{"inputs":"Hello","stream":\#(stream),\#(parameters)}"#
+      let answer = try await answerAfterLeaving(
+        nodes[0],
+        "POST /api/v1/generate HTTP/1.1\r\nhost: node\r\ncontent-length: \(body.utf8.count)\r\n\r\n"
+          + body)
+      #expect(answer == "")
+      #expect(nodes[0].metrics.snapshot.totalTokens < 2000)
+    }
+  }
+
+  /// What comes until the node closes a connection whose client's side ends with the request.
+  private func answerAfterLeaving(_ node: PetalsNode, _ request: String) async throws -> String {
+    let address = try #require(node.httpAddress)
+    let connection = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+      .connect(host: address.host, port: address.port) { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+            wrappingChannelSynchronously: channel,
+            configuration: .init(isOutboundHalfClosureEnabled: true))
+        }
+      }
+    return try await connection.executeThenClose { inbound, outbound in
+      try await outbound.write(ByteBuffer(string: request))
+      outbound.finish()
+      var answer = ""
+      for try await bytes in inbound { answer += String(buffer: bytes) }
+      return answer
     }
   }
 

@@ -1,64 +1,83 @@
 import NIOCore
+import Synchronization
 
-/// Runs work for a client, and cancels it when the client ends its side of the connection.
+/// Notices that the client has ended its side of a connection.
 ///
-/// The connection stays as it was, for the answer and for further requests.
-/// - Throws: What the work throws; `CancellationError` when the client left.
-func whileConnected<Result: Sendable>(
-  _ channel: any Channel, _ work: @escaping @Sendable () async throws -> Result
-) async throws -> Result {
-  let (stream, continuation) = AsyncStream<Void>.makeStream()
-  let name = "petals.presence"
-  do {
-    try await channel.eventLoop.submit {
-      // In front, since what comes behind may keep such events to itself.
-      try channel.pipeline.syncOperations.addHandler(
-        PresenceHandler { continuation.finish() }, name: name, position: .first)
-    }.get()
-  } catch {
-    throw CancellationError()
+/// It is there from the connection's first byte on, so that a client who leaves together with its
+/// request is noticed as well.
+final class ClientPresence: Sendable {
+  private struct State {
+    var hasLeft = false
+    var whenLeft: (@Sendable () -> Void)?
   }
-  let outcome: Swift.Result<Result, any Error>
-  do {
-    outcome = .success(
-      try await withThrowingTaskGroup(of: Result?.self) { group in
-        group.addTask { try await work() }
-        group.addTask {
-          for await _ in stream {}
-          return nil
-        }
-        defer { group.cancelAll() }
-        guard let first = try await group.next(), let result = first else {
-          throw CancellationError()
-        }
-        return result
-      })
-  } catch {
-    outcome = .failure(error)
+
+  private let state = Mutex(State())
+
+  /// Runs work for the client, and cancels it when the client leaves.
+  /// - Throws: What the work throws; `CancellationError` when the client left.
+  func during<Result: Sendable>(
+    _ work: @escaping @Sendable () async throws -> Result
+  ) async throws -> Result {
+    let (stream, continuation) = AsyncStream<Void>.makeStream()
+    onLeave { continuation.finish() }
+    defer { onLeave(nil) }
+    return try await withThrowingTaskGroup(of: Result?.self) { group in
+      group.addTask { try await work() }
+      group.addTask {
+        for await _ in stream {}
+        return nil
+      }
+      defer { group.cancelAll() }
+      guard let first = try await group.next(), let result = first else {
+        throw CancellationError()
+      }
+      return result
+    }
   }
-  do {
-    try await channel.pipeline.removeHandler(name: name).get()
-  } catch {
-    // The connection is closed, and its handlers are gone.
+
+  /// - Throws: `CancellationError` when the client has left.
+  func check() throws {
+    if state.withLock(\.hasLeft) { throw CancellationError() }
   }
-  return try outcome.get()
+
+  /// Calls back once when the client has left, at once if it has already; nil calls nobody.
+  private func onLeave(_ callback: (@Sendable () -> Void)?) {
+    let hasLeft = state.withLock {
+      $0.whenLeft = callback
+      return $0.hasLeft
+    }
+    if hasLeft { callback?() }
+  }
+
+  private func leave() {
+    let callback = state.withLock {
+      $0.hasLeft = true
+      return $0.whenLeft.take()
+    }
+    callback?()
+  }
 }
 
-/// Notices that nothing more will come.
-private final class PresenceHandler: ChannelInboundHandler, RemovableChannelHandler {
+extension ClientPresence: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = NIOAny
 
-  private let left: () -> Void
-
-  init(_ left: @escaping () -> Void) { self.left = left }
-
   func channelInactive(context: ChannelHandlerContext) {
-    left()
+    leave()
     context.fireChannelInactive()
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if case .inputClosed? = event as? ChannelEvent { left() }
+    if case .inputClosed? = event as? ChannelEvent { leave() }
     context.fireUserInboundEventTriggered(event)
+  }
+
+  /// The presence that watches a connection.
+  /// - Throws: `CancellationError` when the connection is closed.
+  static func on(_ connection: any Channel) async throws -> ClientPresence {
+    do {
+      return try await connection.pipeline.handler(type: ClientPresence.self).get()
+    } catch {
+      throw CancellationError()
+    }
   }
 }

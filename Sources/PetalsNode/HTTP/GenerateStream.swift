@@ -16,13 +16,15 @@ struct GenerateStream: Sendable {
     .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
   ]
 
-  /// Generates and writes as it goes; a reader who leaves ends the generation.
-  func write(to writer: consuming ResponseWriter) async throws {
+  /// Generates and writes as it goes; a client that leaves ends the generation.
+  /// - Throws: `CancellationError` when it left; what writing throws.
+  func write(to writer: consuming ResponseWriter, of client: ClientPresence) async throws {
     // The writer of the head can be used once: it waits here for the first piece.
     var waiting: ResponseWriter? = consume writer
     var body: (any ResponseBodyWriter)?
     do {
       let result = try await generator.generate(request) { chunk in
+        try client.check()
         if let writer = waiting.take() {
           body = try await writer.writeHead(
             HTTPResponse(status: .ok, headerFields: Self.head))
@@ -31,6 +33,7 @@ struct GenerateStream: Sendable {
       }
       try await body?.write(Self.event(result.lastEvent))
     } catch {
+      try client.check()
       let answer = GenerateAnswer.refused(error)
       if let writer = waiting.take() {
         return try await writer.write(answer.status, answer.body, answer.headers)

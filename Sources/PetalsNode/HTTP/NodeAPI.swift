@@ -54,22 +54,23 @@ struct NodeAPI: Sendable {
   private func generate(
     _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
   ) async throws {
-    switch try await reply(to: request, channel) {
+    let client = try await ClientPresence.on(channel)
+    switch try await reply(to: request, of: client) {
     case .whole(let answer): try await writer.write(answer.status, answer.body, answer.headers)
-    case .stream(let stream): try await stream.write(to: writer)
+    case .stream(let stream): try await stream.write(to: writer, of: client)
     }
   }
 
   /// What is answered; a client that leaves meanwhile has the generation ended.
   ///
   /// - Throws: `CancellationError` when it left, or the node is cut off.
-  private func reply(to request: Request, _ channel: any Channel) async throws -> Reply {
+  private func reply(to request: Request, of client: ClientPresence) async throws -> Reply {
     do {
       let body = try await checked(request.body)
       let text = TextRequest(
         prompt: body.inputs, maximumNewTokens: body.maximumNewTokens, sampling: body.sampling)
       if body.stream { return .stream(GenerateStream(generator: generator, request: text)) }
-      return try await whileConnected(channel) {
+      return try await client.during {
         .whole(.done(try await generator.generate(text) { _ in }))
       }
     } catch let error as CancellationError {

@@ -20,7 +20,9 @@ struct HTTPListener {
     let group = MultiThreadedEventLoopGroup.singleton
     let bound = group.any().makePromise(of: Int?.self)
     let server = Server(
-      childChannelSetup: HTTP1Channel(responder: respond),
+      childChannelSetup: HTTP1Channel(
+        responder: respond,
+        configuration: .init(additionalChannelHandlers: [ClientPresence()])),
       configuration: .init(address: .hostname(endpoint.host, port: endpoint.port)),
       onServerRunning: { channel in bound.succeed(channel.localAddress?.port) },
       eventLoopGroup: group, logger: logger)
