@@ -32,7 +32,7 @@ start() {
 # The Python of an environment with a package in it.
 python_with() {
   local folder=$environments/$1
-  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+  [ -x "$folder/bin/pip" ] || python3 -m venv "$folder"
   "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$2"
   echo "$folder/bin/python"
 }
