@@ -18,6 +18,7 @@ final class ClientPresence: Sendable {
   func during<Result: Sendable>(
     _ work: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {
+    try check()
     let (stream, continuation) = AsyncStream<Void>.makeStream()
     onLeave { continuation.finish() }
     defer { onLeave(nil) }
@@ -40,7 +41,7 @@ final class ClientPresence: Sendable {
     if state.withLock(\.hasLeft) { throw CancellationError() }
   }
 
-  /// Calls back once when the client has left, at once if it has already; nil calls nobody.
+  /// Calls back when the client has left, at once if it has already; nil calls nobody.
   private func onLeave(_ callback: (@Sendable () -> Void)?) {
     let hasLeft = state.withLock {
       $0.whenLeft = callback

@@ -16,12 +16,13 @@ struct GenerateStream: Sendable {
     .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
   ]
 
-  /// Generates and writes as it goes; a client that leaves ends the generation.
+  /// Generates and writes as it goes; the generation of a client that has left ends at its next token.
   /// - Throws: `CancellationError` when it left; what writing throws.
   func write(to writer: consuming ResponseWriter, of client: ClientPresence) async throws {
     // The writer of the head can be used once: it waits here for the first piece.
     var waiting: ResponseWriter? = consume writer
     var body: (any ResponseBodyWriter)?
+    try client.check()
     do {
       let result = try await generator.generate(request) { chunk in
         try client.check()
