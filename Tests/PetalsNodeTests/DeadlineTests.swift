@@ -28,19 +28,42 @@ struct DeadlineTests {
 
   @Test("A peer that accepts and says nothing is named when its time is up")
   func silentPeer() async throws {
+    try await withSilentPeer { peer in
+      let clock = ManualClock()
+      let limits = TransportLimits(connect: .seconds(3))
+      try await withGRPCTransports([peer], limits: limits, clock: clock) { peers in
+        let asked = Task { try await peers[0].info() }
+        try await clock.waitForSleeper(until: .seconds(3))
+        clock.advance(by: .seconds(3))
+        let error = await #expect(throws: NodeError.self) { try await asked.value }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(error?.peer == peer.description)
+      }
+    }
+  }
+
+  @Test("A call that is given up before it began to connect waits for nothing")
+  func givenUpAtOnce() async throws {
+    try await withSilentPeer { peer in
+      try await withGRPCTransports([peer], clock: ManualClock()) { peers in
+        // The first come before the transport runs, one finds it idle, the rest find it connecting.
+        for _ in 0..<1000 {
+          let asked = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await peers[0].info()
+          }
+          await #expect(throws: CancellationError.self) { try await asked.value }
+        }
+      }
+    }
+  }
+
+  /// Runs a body with the address of a peer that accepts connections and says nothing.
+  private func withSilentPeer(_ body: (PeerAddress) async throws -> Void) async throws {
     let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .bind(host: "127.0.0.1", port: 0).get()
-    let peer = try PeerAddress(host: "127.0.0.1", port: #require(listener.localAddress?.port))
-    let clock = ManualClock()
-    let limits = TransportLimits(connect: .seconds(3))
-    try await withGRPCTransports([peer], limits: limits, clock: clock) { peers in
-      let asked = Task { try await peers[0].info() }
-      try await clock.waitForSleeper(until: .seconds(3))
-      clock.advance(by: .seconds(3))
-      let error = await #expect(throws: NodeError.self) { try await asked.value }
-      #expect(error?.code == .deadlineExceeded)
-      #expect(error?.peer == peer.description)
-    }
+    try await body(
+      PeerAddress(host: "127.0.0.1", port: #require(listener.localAddress?.port)))
     try await listener.close()
   }
 }

@@ -35,6 +35,34 @@ final class TaskScope: Sendable {
     }
   }
 
+  /// Runs work as a task of the scope, for a caller that may leave before it ends.
+  ///
+  /// A caller that is cancelled leaves at once. Its work is cancelled as well and ends when it can:
+  /// what it waits for may learn of that late, and the scope is there to wait for it.
+  /// - Throws: What the work throws; `CancellationError` when the caller was cancelled first.
+  func run<Output: Sendable>(
+    _ work: @escaping @Sendable () async throws -> Output
+  ) async throws -> Output {
+    let outcome = Watched<Result<Output, any Error>?>(nil)
+    let task = spawn {
+      let result: Result<Output, any Error>
+      do {
+        result = .success(try await work())
+      } catch {
+        result = .failure(error)
+      }
+      outcome.update { $0 = result }
+    }
+    return try await withTaskCancellationHandler {
+      guard let result = try await outcome.wait(until: { $0 != nil }) else {
+        throw CancellationError()
+      }
+      return try result.get()
+    } onCancel: {
+      task.cancel()
+    }
+  }
+
   /// Waits until no task runs.
   func wait() async {
     while let task = state.withLock({ $0.tasks.values.first }) { await task.value }

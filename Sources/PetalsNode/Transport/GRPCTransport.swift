@@ -92,10 +92,12 @@ public final class GRPCTransport: BlockTransport {
         Plumise_Petals_PetalsNode.Client<HTTP2ClientTransport.Posix>
       ) async throws -> Answer
   ) async throws -> Answer {
-    let service = service
+    let (service, calls) = (service, calls)
     do {
+      // Within the scope: the transport does not notice that a call was cancelled before it began to
+      // wait for a connection, and would hold it, deadline or not, until there is one.
       return try await withDeadline(limit, on: clock, orThrow: late(action, limit)) {
-        try await work(service)
+        try await calls.run { try await work(service) }
       }
     } catch {
       try Task.checkCancellation()
