@@ -44,7 +44,7 @@ coverage: deps ## run the tests with coverage, print a table per target
 interop: build ## web3.py 6, 7, 8 and eth-account against the chain and the oracle (needs Python and PyPI)
 	@Scripts/interop.sh
 
-sanitize: deps ## arithmetic and nodes under the address and the thread sanitizer
+sanitize: deps ## arithmetic, nodes and the metrics' threads under the address and the thread sanitizer
 	@Scripts/sanitize.sh $(SANITIZERS)
 
 clean: ## remove build folders and reports

@@ -25,7 +25,8 @@ struct MultiNodePipelineTests {
           checkpoint: model, blocks: try LayerRange(parsing: blocks, of: 24),
           grpc: .init(port: port)))
     }
-    #expect(nodes.map(\.configuration.blocks.description) == ["0-11", "12-23"])
+    // What a node says of itself to everyone that asks, not what it was told.
+    #expect(nodes.map(\.info.blocks.description) == ["0-11", "12-23"])
     #expect(nodes.map(\.configuration.grpc.port) == [31330, 31331])
     #expect(nodes.allSatisfy { $0.configuration.grpc.host == "127.0.0.1" })
     #expect(nodes.allSatisfy { $0.phase == .idle && $0.address == nil })
@@ -76,20 +77,22 @@ struct MultiNodePipelineTests {
   func singleNodeInference() async throws {
     let network = try PetalsNetwork.current
     let first = try #require(network.nodes.first)
-    let hidden = network.plan.model.checkpoint.configuration.hiddenSize
+    let blocks = first.node.configuration.blocks
+    let steps = try fiftyTokens(hidden: network.plan.model.checkpoint.configuration.hiddenSize)
     try await withGRPCTransports([first.peer]) { transports in
       let transport = try #require(transports.first)
       let session = try await transport.openSession(
-        SessionOpening(
-          id: "fifty", fingerprint: nil, blocks: first.node.configuration.blocks,
-          maximumLength: 64))
-      var position = 0
-      for _ in 0..<50 {
-        let step = try HiddenStates(
-          tokens: 1, hidden: hidden, values: (0..<hidden).map { Float($0 % 7) / 7 })
-        position = try await session.step(step).position
+        SessionOpening(id: "fifty", fingerprint: nil, blocks: blocks, maximumLength: 64))
+      var answers: [StepAnswer] = []
+      for step in steps { answers.append(try await session.step(step)) }
+      #expect(answers.map(\.position) == Array(1...50))
+      // Its blocks were computed, with every token before: the same arithmetic gives the same bits.
+      let shard = try Shard(network.plan.model.checkpoint, layers: blocks)
+      let cache = shard.makeCache(maximumLength: 64)
+      for (step, answer) in zip(steps, answers) {
+        let expected = try await shard.forward(step, cache: cache)
+        #expect(answer.hidden == expected, "the step to position \(answer.position)")
       }
-      #expect(position == 50)
       #expect(first.node.info.cache.sessions == 1)
       let processed = try await session.finish(
         SessionSummary(generatedTokens: 50, latency: .milliseconds(100)))
@@ -221,6 +224,14 @@ struct MultiNodePipelineTests {
       let result = try await network.generate(golden.prompt, newTokens: golden.generated.count)
       #expect(result.generatedIDs == golden.generated)
       #expect(result.route.hops.count == nodes)
+    }
+  }
+
+  /// Hidden states of fifty tokens, no two alike.
+  private func fiftyTokens(hidden: Int) throws -> [HiddenStates] {
+    try (0..<50).map { token in
+      try HiddenStates(
+        tokens: 1, hidden: hidden, values: (0..<hidden).map { Float(($0 + 3 * token) % 101) / 101 })
     }
   }
 

@@ -70,6 +70,22 @@ struct SuiteMapTests {
     #expect(missing.isEmpty)
   }
 
+  @Test("Each test that it names has a mutation that it must notice", arguments: reference)
+  func everyNamedTestHasItsMutation(suite: String, tests: String) throws {
+    let folder = here.appending(path: "../Mutations")
+    let patches = try FileManager.default.contentsOfDirectory(
+      at: folder, includingPropertiesForKeys: nil)
+    let noticing = try patches.filter { $0.pathExtension == "patch" }.flatMap { patch in
+      // A nested suite stands between the two: `Test: Suite/Metrics/function`.
+      try String(contentsOf: patch, encoding: .utf8)
+        .matches(of: /(?m)^Test: (\w+)\/(?:\w+\/)*(\w+)$/)
+        .map { "\($0.output.1)/\($0.output.2)" }
+    }
+    let missing = try rows(of: suite).map { "\(suite)/\($0.test)" }
+      .filter { !noticing.contains($0) }
+    #expect(missing.isEmpty)
+  }
+
   private static func names(_ text: String) -> [String] {
     text.split(whereSeparator: \.isWhitespace).map(String.init)
   }
