@@ -27,6 +27,12 @@ struct ConfigurationTests {
     #expect(checkpoint.configuration.sequenceLength == 2048)
   }
 
+  @Test("The longest sequence is the configuration's own")
+  func sequenceLength() async throws {
+    let checkpoint = try await open { $0.fields["seq_length"] = "77" }
+    #expect(checkpoint.configuration.sequenceLength == 77)
+  }
+
   @Test("A configuration that names its model gives the name; else the folder does")
   func name() async throws {
     let named = try await open { $0.fields["_name_or_path"] = "\"bigscience/bloom-560m\"" }

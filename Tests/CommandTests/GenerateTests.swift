@@ -17,7 +17,7 @@ struct GenerateTests {
     let request = ["generate", "--model", Self.tiny, "--token-ids", "5,6,7", "--json"]
     let alone = try await Self.ids(Command.run(request))
     #expect(!alone.isEmpty)
-    try await Self.withNodes(["0-11", "12-23"]) { peers in
+    try await Command.withNodes(["0-11", "12-23"]) { peers in
       let result = try await Command.run(request + ["--peers", peers.joined(separator: ",")])
       #expect(try Self.ids(result) == alone)
       let route = try #require(try result.json()["route"]?.arrayValue)
@@ -56,12 +56,34 @@ struct GenerateTests {
 
   @Test("A prompt longer than the model allows is refused")
   func tooLong() async throws {
-    let ids = Array(repeating: "5", count: 2048).joined(separator: ",")
+    let ids = Array(repeating: "5", count: 2049).joined(separator: ",")
     try await Command.run("generate", "--model", Self.tiny, "--token-ids", ids)
-      .expectRefusal("2048")
+      .expectRefusal("prompt of 2049 tokens", "the model allows 2048")
     try await Command.run(
       "generate", "--model", Self.tiny, "--token-ids", "1", "--max-new-tokens", "2048"
-    ).expectRefusal("2048")
+    ).expectRefusal("prompt of 1 token", "2048 new", "the model allows 2048")
+  }
+
+  @Test("What a model allows is its own seq_length: the last token that fits is taken")
+  func ownSequenceLength() async throws {
+    try await withTemporaryFolder { folder in
+      let configuration = try String(contentsOfFile: "\(Self.tiny)/config.json", encoding: .utf8)
+      #expect(configuration.contains("\"seq_length\": 2048"))
+      try folder.write(
+        "config.json",
+        configuration.replacing("\"seq_length\": 2048", with: "\"seq_length\": 16").utf8)
+      try FileManager.default.copyItem(
+        atPath: "\(Self.tiny)/model.safetensors", toPath: folder.file("model.safetensors"))
+      func generate(_ prompt: Int, _ new: Int) async throws -> Command.Result {
+        let ids = Array(repeating: "5", count: prompt).joined(separator: ",")
+        return try await Command.run(
+          "generate", "--model", folder.path, "--token-ids", ids, "--max-new-tokens", "\(new)",
+          "--json")
+      }
+      try await generate(17, 1).expectRefusal("prompt of 17 tokens", "the model allows 16")
+      try await generate(10, 7).expectRefusal("7 new ones", "the model allows 16")
+      #expect(try await !Self.ids(generate(10, 6)).isEmpty)
+    }
   }
 
   @Test("A token id outside the vocabulary is refused")
@@ -96,7 +118,7 @@ struct GenerateTests {
 
   @Test("Peers that serve another model, or not every block, are refused by name")
   func wrongPeers() async throws {
-    try await Self.withNodes(["0-11"]) { peers in
+    try await Command.withNodes(["0-11"]) { peers in
       let other = TestVectors.bloom(.oddF32Sharded).path
       try await Command.run(
         "generate", "--model", other, "--token-ids", "1", "--peers", peers[0]
@@ -113,42 +135,5 @@ struct GenerateTests {
       "generate", "--model", Self.tiny, "--token-ids", "1", "--peers", "127.0.0.1:1")
     #expect(result.status == .exited(1))
     #expect(result.errors.contains("127.0.0.1:1"))
-  }
-
-  @Test("The halves of the model, one after the other, are the model")
-  func forward() async throws {
-    try await withTemporaryFolder { folder in
-      let (whole, half, rest) = (folder.file("whole"), folder.file("half"), folder.file("rest"))
-      for arguments in [
-        ["--token-ids", "5,6,7", "--output", whole],
-        ["--token-ids", "5,6,7", "--blocks", "0-11", "--output", half],
-        ["--input", half, "--blocks", "12-23", "--output", rest],
-      ] {
-        let result = try await Command.run(["forward", "--model", Self.tiny] + arguments)
-        #expect(result.status == .exited(0), "\(result.errors)")
-      }
-      let (a, b) = (try TensorBytes(whole), try TensorBytes(rest))
-      #expect(a.names == ["embeddings", "hidden_states", "logits"])
-      #expect(b.names == ["hidden_states", "logits"])
-      #expect(try TensorBytes(half).names == ["embeddings", "hidden_states"])
-      #expect(a.bytes("logits") == b.bytes("logits"))
-      #expect(a.bytes("logits")?.isEmpty == false)
-    }
-  }
-
-  /// Nodes of the tiny model on free ports; the body gets their addresses.
-  private static func withNodes(
-    _ blocks: [String], peers: [String] = [],
-    _ body: @escaping @Sendable ([String]) async throws -> Void
-  ) async throws {
-    guard let first = blocks.first else { return try await body(peers) }
-    let result = try await Command.withService(
-      ["node", "--model", tiny, "--blocks", first, "--port", "0", "--json"]
-    ) { node in
-      let peer = try await node.url().replacing("grpc://", with: "")
-      try await withNodes(Array(blocks.dropFirst()), peers: peers + [peer], body)
-      try node.send(.terminate)
-    }
-    #expect(result.status == .exited(0), "\(result.errors)")
   }
 }

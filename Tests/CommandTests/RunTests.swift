@@ -76,8 +76,10 @@ struct RunTests {
         if let victim { kill(victim, SIGKILL) }
       }
       #expect(result.status == .exited(1))
-      let last = result.errors.split(separator: "\n").last ?? ""
-      #expect(last.contains("node 2 (blocks 12-23) was killed by signal 9"), "\(result.errors)")
+      let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("petals-e2e: ") }
+      #expect(told.count == 1, "\(result.errors)")
+      let line = told.last ?? ""
+      #expect(line.contains("node 2 (blocks 12-23) was killed by signal 9"), "\(result.errors)")
     }
     #expect(children.value.count == 4)
     #expect(children.value.allSatisfy { !ChildProcesses.isAlive($0) })

@@ -81,11 +81,18 @@ struct WalletTests {
     }
   }
 
-  @Test("A malformed key is refused", arguments: ["", "0x12", "hello", "ac0974", "0x" + "00"])
-  func malformedKey(_ text: String) async throws {
+  @Test(
+    "A malformed key is refused, and why",
+    arguments: [
+      ("", "begin with 0x"), ("hello", "begin with 0x"), ("ac0974", "begin with 0x"),
+      ("0x12", "32 bytes"), ("0x" + String(repeating: "12", count: 33), "32 bytes"),
+      ("0x" + String(repeating: "0", count: 64), "the order of secp256k1"),
+      ("0x" + String(repeating: "f", count: 64), "the order of secp256k1"),
+    ])
+  func malformedKey(_ text: String, _ reason: String) async throws {
     try await withTemporaryFolder { folder in
       let file = try folder.write("key", text.utf8)
-      try await Command.run("wallet", "address", "--key-file", file).expectRefusal(file)
+      try await Command.run("wallet", "address", "--key-file", file).expectRefusal(file, reason)
     }
   }
 

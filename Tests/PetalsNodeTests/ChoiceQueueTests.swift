@@ -1,5 +1,6 @@
 import Bloom
 import PetalsNode
+import TestVectors
 import Testing
 
 @Suite("The queue in which generations wait for their tokens", .timeLimit(.minutes(5)))
@@ -47,10 +48,10 @@ struct ChoiceQueueTests {
     for (number, choice) in choices.enumerated() {
       let (id, found) = (try await choice.value.id, try await choice.value.embedding.values)
       let alone = try await head.logits(state(number)).values
-      #expect(id == number && found.count == alone.count)
-      let largest = try #require(alone.map(abs).max())
-      let worst = zip(found, alone).map { abs($0 - $1) }.max() ?? .infinity
-      #expect(worst <= 2e-4 * largest, "generation \(number) of \(count)")
+      #expect(id == number)
+      let closeness = Closeness(of: found, to: alone)
+      #expect(
+        closeness.worst <= Closeness.float32, "generation \(number) of \(count): \(closeness)")
     }
   }
 

@@ -93,17 +93,9 @@ func expectClose(
   try #require(
     actual.tokens == expected.tokens && actual.hidden == expected.hidden,
     sourceLocation: sourceLocation)
-  let largest = try #require(expected.values.map(abs).max(), sourceLocation: sourceLocation)
-  let differences = zip(actual.values, expected.values).map { abs($0 - $1) }
-  let worst = try #require(
-    differences.indices.max { differences[$0] < differences[$1] }, sourceLocation: sourceLocation)
+  let closeness = Closeness(of: actual.values, to: expected.values)
   #expect(
-    differences[worst] <= 2e-4 * largest,
-    """
-    \(what)[\(worst / expected.hidden), \(worst % expected.hidden)] is \(actual.values[worst]), \
-    expected \(expected.values[worst]), largest \(largest)
-    """,
-    sourceLocation: sourceLocation)
+    closeness.worst <= Closeness.float32, "\(what): \(closeness)", sourceLocation: sourceLocation)
 }
 
 /// How a test reaches its nodes.

@@ -11,10 +11,10 @@ enum BrokenModel: String, CaseIterable, Sendable {
   /// What a refusal must name.
   var words: [String] {
     switch self {
-    case .truncated: ["model.safetensors"]
+    case .truncated: ["model.safetensors", "outside the file", "truncated"]
     case .wrongType: ["model.safetensors", "I16"]
-    case .outsideTheFile: ["model.safetensors"]
-    case .contradictingConfiguration: ["word_embeddings.weight"]
+    case .outsideTheFile: ["model.safetensors", "outside the file", "its header is wrong"]
+    case .contradictingConfiguration: ["word_embeddings.weight", "[511, 64]", "[512, 64]"]
     }
   }
 
@@ -58,11 +58,16 @@ enum BrokenModel: String, CaseIterable, Sendable {
     return Self.file(header: text.replacing(old, with: new), data: file[end...])
   }
 
-  /// The greatest end of a tensor's data becomes greater than the file.
+  /// The last tensor's data, as long as before, lies 64 bytes further on, where no file is.
   private static func movingLastTensorOut(of file: Data) throws -> Data {
     let (text, end) = try header(of: file)
     let size = file.count - end
-    let moved = text.replacing(",\(size)]", with: ",\(size + 64)]")
+    let moved = text.replacing(/\[(\d+), ?(\d+)\]/) { offsets in
+      guard Int(offsets.output.2) == size, let start = Int(offsets.output.1) else {
+        return String(offsets.output.0)
+      }
+      return "[\(start + 64),\(size + 64)]"
+    }
     return Self.file(header: moved, data: file[end...])
   }
 }
