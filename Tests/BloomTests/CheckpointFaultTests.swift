@@ -42,10 +42,11 @@ struct CheckpointFaultTests {
     Fault("a header that is no JSON", "not valid JSON") { checkpoint, _ in
       checkpoint.padding = "x"
     },
-    Fault("a file that lost its end", "ln_f.bias", "outside", "truncated") { checkpoint, _ in
+    Fault("a file that lost its end", "ln_f.bias", "outside", "the file is truncated") {
+      checkpoint, _ in
       checkpoint.data.removeLast(8)
     },
-    Fault("offsets beyond the file", norm, "outside") { checkpoint, _ in
+    Fault("offsets beyond the file", norm, "outside", "its header is wrong") { checkpoint, _ in
       checkpoint.change(norm) { $0.offsets = [900_000, 900_024] }
     },
     Fault("offsets in descending order", norm, "data_offsets") { checkpoint, _ in

@@ -13,8 +13,10 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
   /// A safetensors file too short for the header it announces.
   case truncatedHeader(path: String, expected: Int, found: Int)
   case malformedHeader(path: String, tensor: String?, expected: String, found: String)
-  /// A tensor whose bytes lie (partly) outside the file.
-  case outsideFile(path: String, tensor: String, bytes: Range<Int>, available: Int)
+  /// A tensor whose bytes lie (partly) outside the file; `needed` are the bytes of data that the
+  /// tensors of the header fill, nil when they leave gaps or overlap.
+  case outsideFile(
+    path: String, tensor: String, bytes: Range<Int>, available: Int, needed: Int?)
   /// A tensor whose byte count is not its shape times its element's size.
   case wrongLength(path: String, tensor: String, expected: Int, found: Int)
   case overlappingTensors(path: String, tensor: String, other: String)
@@ -50,9 +52,9 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
     case .malformedHeader(let path, let tensor, let expected, let found):
       "\(path): header\(tensor.map { " of tensor \($0)" } ?? ""): expected \(expected), "
         + "found \(found)"
-    case .outsideFile(let path, let tensor, let bytes, let available):
+    case .outsideFile(let path, let tensor, let bytes, let available, let needed):
       "\(path): tensor \(tensor): bytes \(bytes.lowerBound)..<\(bytes.upperBound) lie outside the "
-        + "file's \(available) bytes of data; the file is truncated or its header is wrong"
+        + "file's \(available) bytes of data; \(Self.cause(needed: needed))"
     case .wrongLength(let path, let tensor, let expected, let found):
       "\(path): tensor \(tensor): its shape needs \(expected) bytes, its offsets give \(found)"
     case .overlappingTensors(let path, let tensor, let other):
@@ -70,5 +72,11 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
     case .notFinite(let path, let tensor, let index):
       "\(path): tensor \(tensor): element \(index) is not a finite number"
     }
+  }
+
+  /// Why a tensor lies outside its file.
+  private static func cause(needed: Int?) -> String {
+    guard let needed else { return "its header is wrong: its tensors leave gaps or overlap" }
+    return "the file is truncated: its tensors need \(needed)"
   }
 }

@@ -109,7 +109,8 @@ struct SafetensorsHeader: Sendable {
   ) throws(CheckpointError) {
     for entry in entries where entry.bytes.upperBound > available {
       throw .outsideFile(
-        path: path, tensor: entry.name, bytes: entry.bytes, available: available)
+        path: path, tensor: entry.name, bytes: entry.bytes, available: available,
+        needed: length(of: entries))
     }
     var covered = 0
     var last = ""
@@ -124,5 +125,15 @@ struct SafetensorsHeader: Sendable {
       last = entry.name
     }
     if covered < available { throw .unclaimedBytes(path: path, bytes: covered..<available) }
+  }
+
+  /// The bytes that sorted entries fill; nil when they leave gaps or overlap.
+  private static func length(of entries: [SafetensorsEntry]) -> Int? {
+    var covered = 0
+    for entry in entries {
+      guard entry.bytes.lowerBound == covered else { return nil }
+      covered = entry.bytes.upperBound
+    }
+    return covered
   }
 }

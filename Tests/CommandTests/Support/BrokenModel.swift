@@ -11,7 +11,7 @@ enum BrokenModel: String, CaseIterable, Sendable {
   /// What a refusal must name.
   var words: [String] {
     switch self {
-    case .truncated: ["model.safetensors", "outside the file", "truncated"]
+    case .truncated: ["model.safetensors", "outside the file", "the file is truncated"]
     case .wrongType: ["model.safetensors", "I16"]
     case .outsideTheFile: ["model.safetensors", "outside the file", "its header is wrong"]
     case .contradictingConfiguration: ["word_embeddings.weight", "[511, 64]", "[512, 64]"]
