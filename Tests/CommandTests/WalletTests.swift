@@ -88,6 +88,11 @@ struct WalletTests {
       ("0x12", "32 bytes"), ("0x" + String(repeating: "12", count: 33), "32 bytes"),
       ("0x" + String(repeating: "0", count: 64), "the order of secp256k1"),
       ("0x" + String(repeating: "f", count: 64), "the order of secp256k1"),
+      // The order itself is the least that is too large.
+      (
+        "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+        "the order of secp256k1"
+      ),
     ])
   func malformedKey(_ text: String, _ reason: String) async throws {
     try await withTemporaryFolder { folder in
