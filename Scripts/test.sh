@@ -7,8 +7,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source Scripts/blas-environment.sh
-# Both ends of every connection are in one process: some systems allow it fewer files than that takes.
-ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 
 swift build -c release --build-tests
 all=$(swift test list -c release --skip-build --disable-xctest 2>/dev/null | grep -c '/') || true

@@ -49,6 +49,7 @@ private struct RunningServer {
     _ configuration: ServerConfiguration, faults: FaultScript?,
     respond: @Sendable @escaping (WebRequest) async -> WebResponse
   ) async throws -> RunningServer {
+    OpenFiles.raiseLimit()
     let stopping = StopSignal()
     let exchange = Exchange(
       configuration: configuration, faults: faults, stopping: stopping, respond: respond)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import MockServing
 
 /// Runs the command, and turns whatever ends it into the contract's exit status.
 @main
@@ -12,6 +13,7 @@ enum Main {
     if let name = CommandLine.arguments.dropFirst().first, computing.contains(name) {
       BLASEnvironment.restartIfNeeded()
     }
+    OpenFiles.raiseLimit()
     // Results are printed; the libraries' logs are for trouble.
     LoggingSystem.bootstrap { label in
       var log = StreamLogHandler.standardError(label: label)

@@ -39,6 +39,26 @@ struct ServiceTests {
     #expect(result.status == .exited(0))
   }
 
+  #if os(Linux)
+    @Test("A login that allows few open files does not limit a service")
+    func openFiles() async throws {
+      _ = try await Command.withService(
+        ["oracle", "--port", "0", "--json"], after: "ulimit -Sn 100"
+      ) { service in
+        _ = try await service.url()
+        let limits = try String(
+          contentsOfFile: "/proc/\(service.processID)/limits", encoding: .utf8)
+        let line = try #require(
+          limits.split(separator: "\n").first { $0.hasPrefix("Max open files") })
+        let numbers = line.split(separator: " ").compactMap { Int($0) }
+        try #require(numbers.count == 2, "\(line)")
+        let (soft, hard) = (numbers[0], numbers[1])
+        #expect(soft == min(hard, 65_536))
+        try service.send(.terminate)
+      }
+    }
+  #endif
+
   @Test("A port in use is refused by its number", arguments: services)
   func portInUse(_ arguments: [String]) async throws {
     _ = try await Command.withService(["chain", "--port", "0", "--json"]) { other in

@@ -30,14 +30,19 @@ struct Service: Sendable {
 
 extension Command {
   /// Runs a service while a body runs; it is killed after the body if it does not stop by itself.
+  /// - Parameter shell: what a shell does first, which then becomes the service.
   /// - Returns: how it ended, with everything that it printed.
   static func withService(
-    _ arguments: [String], _ body: @Sendable (Service) async throws -> Void
+    _ arguments: [String], after shell: String? = nil,
+    _ body: @Sendable (Service) async throws -> Void
   ) async throws -> Result {
+    let (program, arguments) =
+      shell.map { ("/bin/sh", ["-c", "\($0); exec \"$0\" \"$@\"", path] + arguments) }
+      ?? (path, arguments)
     let lines = Journal<String>()
     let errors = Journal<String>()
     let result = try await Subprocess.run(
-      .path(.init(path)), arguments: Arguments(arguments), environment: environment,
+      .path(.init(program)), arguments: Arguments(arguments), environment: environment,
       input: .none, output: .sequence, error: .sequence
     ) { execution in
       async let output: Void = read(execution.standardOutput, into: lines)
