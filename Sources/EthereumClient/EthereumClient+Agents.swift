@@ -1,7 +1,7 @@
 public import EthereumPrimitives
 import PlumiseWire
 
-/// What the precompiles know of an agent (WIRE §3.2).
+/// What the precompiles know of an agent (Wire.md, JSON-RPC).
 public struct AgentStatusReport: Hashable, Sendable {
   /// The agent's account.
   public let address: Address

@@ -14,7 +14,7 @@ public struct EpochSource: Sendable {
   /// One epoch that never ends: what an oracle has that was told of no chain.
   public static let single = EpochSource { 0 }
 
-  /// Asks a chain: an epoch is 1200 blocks (WIRE, network).
+  /// Asks a chain: an epoch is 1200 blocks (Wire.md, Constants).
   public static func chain(_ client: EthereumClient) -> EpochSource {
     EpochSource { try await client.blockNumber() / PlumiseNetwork.epochBlocks }
   }

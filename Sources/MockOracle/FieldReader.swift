@@ -3,7 +3,7 @@ import PlumiseWire
 
 /// Reads the fields of a body one by one and remembers everything that is wrong with them.
 ///
-/// The rules are those of the documented dialect (WIRE §2.1): numbers are ≥ 0, and whole except
+/// The rules are those of the documented dialect (Wire.md): numbers are ≥ 0, and whole except
 /// where a fraction is allowed. A path is only spelled out where there is a fault.
 struct FieldReader {
   private var found = FieldFaults()

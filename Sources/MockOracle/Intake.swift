@@ -4,7 +4,7 @@ import MockServing
 import PlumiseWire
 import Synchronization
 
-/// Takes reports: the checks of each dialect in their order (WIRE §2.1 and §2.2).
+/// Takes reports: the checks of each dialect in their order (Wire.md).
 extension MockOracle {
   /// Documented: 413, 400, 422, 401, 403, 409.
   func takeDocumented(_ request: WebRequest) async -> Reply {

@@ -65,7 +65,7 @@ public struct OracleConfiguration: Sendable {
   }
 }
 
-/// How the deployed dialect treats the deployed oracle's known faults (WIRE §2.2).
+/// How the deployed dialect treats the deployed oracle's known faults (Wire.md, deployed dialect).
 public enum OracleProfile: String, Sendable, Hashable, CaseIterable {
   /// The three faults are repaired; everything else is as deployed.
   case fixed

@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// Checks that an agent signed a text with `personal_sign` (EIP-191, WIRE §1).
+/// Checks that an agent signed a text with `personal_sign` (EIP-191, Wire.md, Keys and signatures).
 /// - Throws: ``Refusal/malformedSignature(_:)`` or ``Refusal/wrongSigner(recovered:claimed:)``.
 func verifySignature(
   _ signature: String, of text: SignedText, by agent: Address

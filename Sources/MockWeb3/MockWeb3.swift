@@ -4,7 +4,7 @@ public import MockServing
 public import PlumiseWire
 import Synchronization
 
-/// A Plumise chain in this process, which answers JSON-RPC as the real one does (WIRE §3).
+/// A Plumise chain in this process, which answers JSON-RPC as the real one does (Chain.md).
 ///
 /// It is used in process (``respond(to:)-(_)`` takes and gives JSON-RPC bytes) or over HTTP
 /// (``withServer(_:isolation:_:)``). Tests also read and change it directly. Every transaction is

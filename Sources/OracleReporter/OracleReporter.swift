@@ -7,9 +7,9 @@ public import PlumiseWire
 ///
 /// The first report goes out after one interval. No failure ends it: the counters are cumulative,
 /// so that a lost report loses nothing, and proofs stay in their buffer until a report that carried
-/// them was accepted (WIRE §2.3). What may succeed later is tried again after a pause that grows; a
-/// report whose answer was lost is sent again as it was, so that nothing is reported twice. Reports
-/// are sent one at a time, with timestamps that only grow, even within one second.
+/// them was accepted (Oracle.md, The reporter). What may succeed later is tried again after a pause
+/// that grows; a report whose answer was lost is sent again as it was, so that nothing is reported
+/// twice. Reports are sent one at a time, with timestamps that only grow, even within one second.
 public actor OracleReporter {
   /// After how many failures in a row the log says so loudly.
   public static let failuresWorthAnError = 10

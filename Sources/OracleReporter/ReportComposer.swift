@@ -114,7 +114,7 @@ extension ReportDialect {
     }
   }
 
-  /// The most tokens that a report may carry (WIRE §2.2).
+  /// The most tokens that a report may carry (Wire.md, deployed dialect).
   fileprivate var mostTokens: Int64? {
     switch self {
     case .documented: nil

@@ -49,8 +49,8 @@ public enum ReportFailure: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// Reads an answer by the rule of WIRE §2.3: it is a success when the status is below 300 and
-  /// the body is not an object that says otherwise.
+  /// Reads an answer by the rule of Oracle.md, The reporter: it is a success when the status is
+  /// below 300 and the body is not an object that says otherwise.
   /// - Returns: the failure, or `nil` for a success.
   static func reading(_ answer: ReportAnswer) -> ReportFailure? {
     // A body that is no JSON says nothing; then the status alone decides.

@@ -46,8 +46,8 @@ public struct ReporterConfiguration: Sendable, Hashable {
     self.stopDeadline = stopDeadline
   }
 
-  /// A configuration for a node in production: an interval of at least 10 s (WIRE §2.3), and a last
-  /// report that is tried three times.
+  /// A configuration for a node in production: an interval of at least 10 s (Oracle.md, The
+  /// reporter), and a last report that is tried three times.
   /// - Throws: ``ReporterConfigurationError``.
   public static func production(
     oracleURL: String, interval: Duration = .seconds(60), dialect: ReportDialect = .documented

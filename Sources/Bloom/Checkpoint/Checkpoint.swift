@@ -15,7 +15,8 @@ public final class Checkpoint: Sendable {
   private let tensors: [String: StoredTensor]
   private let digest = Mutex<String?>(nil)
 
-  /// Opens a folder with `config.json` and `model.safetensors` or its shards (WIRE §5).
+  /// Opens a folder with `config.json` and `model.safetensors` or its shards (Numerics.md, The
+  /// model).
   public init(directory: URL) throws(CheckpointError) {
     let path = directory.path(percentEncoded: false)
     var isFolder: ObjCBool = false

@@ -2,7 +2,8 @@ import Foundation
 
 /// The slopes by which attention scores grow with a key's position.
 ///
-/// Source: Press, Smith, Lewis, "Train Short, Test Long" (2022), in the form BLOOM uses (WIRE §5).
+/// Source: Press, Smith, Lewis, "Train Short, Test Long" (2022), in the form BLOOM uses
+/// (Numerics.md, The model).
 public enum ALiBi {
   /// One slope for each head.
   ///

@@ -24,7 +24,7 @@ final class Block: Sendable {
     residualAfterLayerNorm = checkpoint.configuration.residualAfterLayerNorm
   }
 
-  /// Replaces `workspace.states` [tokens, hidden] by the block's output (WIRE §5).
+  /// Replaces `workspace.states` [tokens, hidden] by the block's output (Numerics.md, The model).
   ///
   /// `attend` turns `workspace.queryKeyValue` into `workspace.context`.
   func forward(_ workspace: Workspace, tokens: Int, attend: () -> Void) {

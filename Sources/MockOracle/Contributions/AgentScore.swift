@@ -1,7 +1,8 @@
 import EthereumPrimitives
 public import PlumiseWire
 
-/// What an agent's work in an epoch is worth, by both formulas that exist (WIRE §2.2, scores).
+/// What an agent's work in an epoch is worth, by both formulas that exist (Wire.md, deployed
+/// dialect).
 public struct AgentScore: Sendable, Hashable {
   /// Inferences finished.
   public let taskCount: Int64
@@ -54,7 +55,7 @@ public struct AgentScore: Sendable, Hashable {
       + Int128(averageLatencyInverse) * 15
   }
 
-  /// What the reward pool is told: the numbers cut to what it takes (WIRE §3.3).
+  /// What the reward pool is told: the numbers cut to what it takes (Wire.md, Contracts).
   public var contribution: Contribution {
     Contribution(
       taskCount: Self.word(taskCount, atMost: 10_000),

@@ -2,7 +2,7 @@ import HTTPTypes
 import MockServing
 import PlumiseWire
 
-/// The deployed dialect's answers, to the letter (WIRE §2.2).
+/// The deployed dialect's answers, to the letter (Wire.md, deployed dialect).
 enum DeployedDialect {
   /// How far a timestamp may lie from now, in seconds; the limit itself is accepted.
   static let window: Int64 = 60

@@ -19,8 +19,8 @@ struct DeployedForm: Sendable {
 
   let fields: [Field]
 
-  /// Adds what is wrong with an object, in the deployed oracle's words and order: unknown properties
-  /// first, then field by field.
+  /// Adds what is wrong with an object, in the deployed oracle's words and order: unknown
+  /// properties first, then field by field.
   /// - Parameter path: where the object stands, with a point behind it; empty for the body.
   func check(_ object: JSONObject, at path: String = "", into faults: inout FieldFaults) {
     for member in object.members where !fields.contains(where: { $0.name == member.key }) {
@@ -35,7 +35,8 @@ struct DeployedForm: Sendable {
   }
 }
 
-/// What one field must be, with the deployed oracle's words where it is not (WIRE §2.2).
+/// What one field must be, with the deployed oracle's words where it is not (Wire.md, deployed
+/// dialect).
 ///
 /// Of a field's rules the one that stands closest to it is reported first.
 enum DeployedRule: Sendable {

@@ -3,7 +3,7 @@ import HTTPTypes
 import MockServing
 import PlumiseWire
 
-/// What the deployed dialect answers to reads (WIRE §2.2).
+/// What the deployed dialect answers to reads (Wire.md, deployed dialect).
 extension MockOracle {
   /// Why a read is answered with an error.
   private enum Complaint: Error {
@@ -146,7 +146,8 @@ extension MockOracle {
     try optionalNumber(name, of: request, error: error) ?? usual
   }
 
-  /// A parameter as JavaScript's parseInt reads it: the digits in front count, an empty one is none.
+  /// A parameter as JavaScript's parseInt reads it: the digits in front count, an empty one is
+  /// none.
   private func optionalNumber(
     _ name: String, of request: WebRequest, error: String
   ) throws(Complaint) -> Int64? {

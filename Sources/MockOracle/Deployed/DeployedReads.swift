@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// What the deployed dialect shows of the oracle's books (WIRE §2.2).
+/// What the deployed dialect shows of the oracle's books (Wire.md, deployed dialect).
 enum DeployedReads {
   static func metrics(_ record: EpochRecord?, of address: String) -> JSON {
     guard let record else { return ["address": .string(address), "metrics": nil] }

@@ -1,6 +1,6 @@
 import PlumiseWire
 
-/// The validation rules of the deployed oracle, with its own words (WIRE §2.2).
+/// The validation rules of the deployed oracle, with its own words (Wire.md, deployed dialect).
 ///
 /// The services it is built with report a property's rules from the one that stands closest to the
 /// property outwards, so the range of a number comes before its type.

@@ -3,7 +3,7 @@ import HTTPTypes
 import MockServing
 import PlumiseWire
 
-/// The documented dialect's answers (WIRE §2.1).
+/// The documented dialect's answers (Wire.md, documented dialect).
 enum DocumentedDialect {
   /// The answer to a report that was taken.
   static let received = WebResponse.json(

@@ -49,7 +49,7 @@ extension DocumentedField<String> {
   static func text(_ name: String) -> Self { Self(name, .text) { $0.string($1, at: $2()) } }
 }
 
-/// The fields of a report's payload, of its body, and of a proof (WIRE §2.1 and §3.1).
+/// The fields of a report's payload, of its body, and of a proof (Wire.md, documented dialect).
 enum DocumentedFields {
   static let agent = DocumentedField<Address>.address("agent")
   static let processedTokens = DocumentedField<Int64>.count("processed_tokens")

@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// The rules for a proof in a documented report (WIRE §3.1).
+/// The rules for a proof in a documented report (Wire.md, Inference proofs).
 enum DocumentedProof {
   /// Reads one proof: its six fields, and whether they agree with each other and the reporter.
   static func read(

@@ -1,6 +1,7 @@
 import PlumiseWire
 
-/// How a model's layers are shared among the nodes of its pipeline, by weight (WIRE §2.2).
+/// How a model's layers are shared among the nodes of its pipeline, by weight (Wire.md, Node
+/// registry and pipeline).
 enum LayerShares {
   /// What a node without any memory weighs, as in the deployed oracle.
   private static let leastWeight = 1.0
@@ -14,8 +15,8 @@ enum LayerShares {
   /// Ranges that follow one another, one for each weight.
   ///
   /// In the profile `fixed` each has a layer at least and there is neither gap nor overlap, as long
-  /// as there are no more nodes than layers; a node beyond them gets nothing. `faithful` rounds every
-  /// share but the last by itself, which gives empty and negative ranges.
+  /// as there are no more nodes than layers; a node beyond them gets nothing. `faithful` rounds
+  /// every share but the last by itself, which gives empty and negative ranges.
   /// - Parameters:
   ///   - layers: the layers of the whole model.
   ///   - weights: above zero, one for each node in the pipeline's order.

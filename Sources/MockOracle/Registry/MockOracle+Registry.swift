@@ -2,7 +2,8 @@ public import EthereumPrimitives
 import MockServing
 public import PlumiseWire
 
-/// The node registry and the pipeline of the deployed dialect (WIRE §2.2).
+/// The node registry and the pipeline of the deployed dialect (Wire.md, Node registry and
+/// pipeline).
 extension MockOracle {
   /// The nodes that registered or reported in the last ten minutes, by address.
   public var activeNodes: [RegisteredNode] {

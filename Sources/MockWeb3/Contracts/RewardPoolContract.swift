@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// RewardPool behind its ABI (WIRE §3.3): what a call is, and where it goes.
+/// RewardPool behind its ABI (Wire.md, Contracts): what a call is, and where it goes.
 enum RewardPoolContract {
   enum Function: String, ContractFunctions {
     case syncRewards = "syncRewards()"

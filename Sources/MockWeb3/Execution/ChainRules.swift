@@ -5,7 +5,7 @@ public enum ChainProfile: String, Hashable, Sendable, CaseIterable {
   /// What the network documents.
   case `default` = "default"
   /// What the live testnet did in February 2026: verifyInference accepts anyone, and the
-  /// precompiles' agents are unknown to the contracts (WIRE §3.1, §3.3).
+  /// precompiles' agents are unknown to the contracts (Chain.md, The testnet's faults).
   case testnet2026
 }
 

@@ -1,7 +1,8 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// 0x22: notes that the sender, or the agent that the input names, is alive (WIRE §3.1).
+/// 0x22: notes that the sender, or the agent that the input names, is alive (Wire.md, Precompiled
+/// contracts).
 enum AgentHeartbeatPrecompile {
   static func run(
     _ message: Message, in execution: inout Execution

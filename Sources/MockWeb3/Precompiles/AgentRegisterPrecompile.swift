@@ -1,7 +1,8 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// 0x21: registers the sender, or the beneficiary that the input names (WIRE §3.1).
+/// 0x21: registers the sender, or the beneficiary that the input names (Wire.md, Precompiled
+/// contracts).
 enum AgentRegisterPrecompile {
   static func run(
     _ message: Message, in execution: inout Execution

@@ -1,7 +1,8 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// 0x23: pays the sender, or the agent that the input names, through the reward pool (WIRE §3.1).
+/// 0x23: pays the sender, or the agent that the input names, through the reward pool (Wire.md,
+/// Precompiled contracts).
 enum ClaimRewardPrecompile {
   static func run(
     _ message: Message, in execution: inout Execution

@@ -1,7 +1,8 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// 0x20: counts an inference that an agent proves (WIRE §3.1), in either layout.
+/// 0x20: counts an inference that an agent proves (Wire.md, Precompiled contracts), in either
+/// layout.
 enum VerifyInferencePrecompile {
   static func run(
     _ message: Message, in execution: inout Execution

@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// `agent_`: what the precompiles know of an agent (WIRE §3.2).
+/// `agent_`: what the precompiles know of an agent (Wire.md, JSON-RPC).
 enum AgentMethods {
   static let table: [String: RPCMethod] = [
     "agent_getStatus": RPCMethod(arguments: 1) { arguments in

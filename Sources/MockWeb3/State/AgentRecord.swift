@@ -7,7 +7,7 @@ public enum AgentStatus: UInt8, Hashable, Sendable, CaseIterable {
   case slashed = 2
 }
 
-/// What the chain knows of one agent (WIRE §3.2, §3.3).
+/// What the chain knows of one agent (Wire.md, Contracts).
 public struct AgentRecord: Hashable, Sendable {
   /// The agent's account.
   public let wallet: Address

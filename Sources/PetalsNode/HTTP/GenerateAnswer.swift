@@ -50,7 +50,7 @@ enum GenerateAnswer: Sendable {
 }
 
 extension GenerationResult {
-  /// `generated_text`, `num_tokens` and `latency_ms` (WIRE §4).
+  /// `generated_text`, `num_tokens` and `latency_ms` (Wire.md, Nodes).
   var json: JSON {
     [
       "generated_text": .string(text ?? ""),

@@ -1,7 +1,7 @@
 import Bloom
 import PlumiseWire
 
-/// The body of `POST /api/v1/generate` (WIRE §4), checked.
+/// The body of `POST /api/v1/generate` (Wire.md, Nodes), checked.
 struct GenerateBody: Sendable {
   let inputs: String
   let maximumNewTokens: Int

@@ -3,7 +3,7 @@ import HummingbirdCore
 import NIOCore
 import PlumiseWire
 
-/// The HTTP API of a node (WIRE §4): `GET /health` and `POST /api/v1/generate`.
+/// The HTTP API of a node (Wire.md, Nodes): `GET /health` and `POST /api/v1/generate`.
 struct NodeAPI: Sendable {
   /// Longest body of a request, in bytes.
   static let bodyLimit = 1 << 20

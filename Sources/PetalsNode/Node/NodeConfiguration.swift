@@ -40,7 +40,7 @@ public struct NodeConfiguration: Sendable {
   public var blocks: LayerRange
   /// Where gRPC listens.
   public var grpc: Endpoint
-  /// Where the HTTP API of WIRE §4 listens; nil for none.
+  /// Where the HTTP API (Wire.md, Nodes) listens; nil for none.
   public var http: Endpoint?
   /// Nodes that hold the other blocks, for when this one generates.
   public var peers: [PeerAddress]

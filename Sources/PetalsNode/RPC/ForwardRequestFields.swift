@@ -91,7 +91,7 @@ extension Plumise_Inference_ForwardRequest {
 }
 
 extension Plumise_Inference_GenerationParams {
-  /// WIRE §4's defaults.
+  /// The defaults of Wire.md, Nodes.
   fileprivate static var documentedDefaults: Self {
     var params = Self()
     params.temperature = 0.7

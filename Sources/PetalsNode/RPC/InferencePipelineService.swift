@@ -4,7 +4,7 @@ import GRPCCore
 import PipelineRPC
 
 /// The service that the network's newer agents speak: `plumise.inference.InferencePipeline`
-/// (WIRE §4).
+/// (NodeProtocol.md).
 ///
 /// A pass has no session: it computes what it is given, without a cache. What fails in a pass is
 /// said in the answer's own `success` and `error`; a stream ends with a gRPC status.

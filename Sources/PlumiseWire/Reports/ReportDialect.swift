@@ -1,8 +1,8 @@
 /// The two ways in which metrics are reported: where two real parts disagree, both are spoken.
 public enum ReportDialect: String, Sendable, Hashable, CaseIterable {
-  /// What the architecture document says (WIRE §2.1): the default.
+  /// What the architecture document says (Wire.md, documented dialect): the default.
   case documented
-  /// What the oracle that runs today takes (WIRE §2.2).
+  /// What the oracle that runs today takes (Wire.md, deployed dialect).
   case deployed
 
   /// Where a report is posted.
