@@ -18,7 +18,8 @@ SLEEP = re.compile(
       | \.\s*(continuous|suspending)\s*\.\s*sleep
       | \b(u|nano|clock_nano)sleep\s*\(        # C
       | (?<![\w.])sleep\s*\(
-      | \btime\s*\.\s*sleep\s*\(               # Python
+      | \b(time|asyncio)\s*\.\s*sleep\s*\(     # Python
+      | \bsetTimeout\s*\(                      # JavaScript
       | \basyncAfter\s*\(
       | \bscheduleTask\s*\(\s*in:
     """,
@@ -47,6 +48,8 @@ def self_test():
         "sleep(1)",
         "Thread.sleep(forTimeInterval: 1)",
         "queue.asyncAfter(deadline: .now() + 1) {}",
+        "await asyncio.sleep(1)",
+        "setTimeout(resolve, 1000)",
     ]
     awake = [
         "// Task.sleep would make this slow",
@@ -64,9 +67,8 @@ def main():
     if "--self-test" in sys.argv[1:]:
         self_test()
         return
-    files = sorted(
-        path for path in (ROOT / "Tests").rglob("*") if path.suffix in {".swift", ".py", ".sh"}
-    )
+    suffixes = {".swift", ".py", ".sh", ".mjs", ".c"}
+    files = sorted(path for path in (ROOT / "Tests").rglob("*") if path.suffix in suffixes)
     if not files:
         sys.exit("check-no-sleep: found no tests to look at")
     found = [

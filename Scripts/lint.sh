@@ -2,6 +2,8 @@
 # Format, layers, no sleeping tests, and mutations that apply. Generated code keeps its generator's format.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+command -v python3 >/dev/null ||
+  { echo "lint: python3 is missing, which the checks are written in; apt-get install python3" >&2; exit 1; }
 
 find Package.swift Sources Tests -name '*.swift' -not -path '*/Generated/*' -print0 |
   xargs -0 swift format lint --strict --parallel

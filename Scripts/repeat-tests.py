@@ -2,13 +2,15 @@
 """Runs the tests many times: in parallel, one at a time, and in random groups.
 
 Every run's count of tests is compared with the number asked for, because `swift test --filter`
-succeeds when nothing matches. Needs a finished `swift build -c release --build-tests`.
+succeeds when nothing matches. Needs a finished `swift build -c release --build-tests`, and
+`source Scripts/blas-environment.sh` to run as `make test` does.
 """
 
 import argparse
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,20 +32,27 @@ def suite_of(test):
 
 
 def run(name, arguments, expected, timeout):
-    """Runs once; returns the closing line's seconds or exits with the run's output."""
+    """Runs once and says how long it took, or exits with the run's output."""
     began = time.monotonic()
+    # A group of its own: tests that hang are a grandchild, and have to end with the rest.
+    process = subprocess.Popen(
+        SWIFT_TEST + arguments, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )
     try:
-        result = subprocess.run(
-            SWIFT_TEST + arguments, capture_output=True, text=True, timeout=timeout
-        )
-    except subprocess.TimeoutExpired as stuck:
-        sys.exit(f"{name}: still running after {timeout} s\n{(stuck.output or b'')[-4000:]!r}")
-    output = result.stdout + result.stderr
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        sys.exit(f"{output[-4000:]}\n{name}: still running after {timeout} s")
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     closing = CLOSING_LINE.search(output)
     count = int(closing.group(1)) if closing else 0
-    if result.returncode != 0 or count != expected:
+    if process.returncode != 0 or count != expected:
         print(output, file=sys.stderr)
-        sys.exit(f"{name}: exit code {result.returncode}, {count} tests ran, {expected} expected")
+        sys.exit(f"{name}: exit code {process.returncode}, {count} tests ran, {expected} expected")
     print(
         f"{name}: {count} tests in {closing.group(3)} s ({time.monotonic() - began:.1f} s in all)",
         flush=True,
