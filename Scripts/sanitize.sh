@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests of the arithmetic, the nodes and the metrics' threads under the address and the thread sanitizer.
-# Arguments: which sanitizers (default: address thread). Each has a build folder of its own, and its
-# first build compiles the dependencies: expect an hour for both on two cores.
+# Runs the tests of the arithmetic, the nodes and the metrics' threads under the address and the
+# thread sanitizer. Arguments: which sanitizers (default: address thread). Each has a build folder of
+# its own, and its first build compiles the dependencies: expect an hour for both on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source Scripts/blas-environment.sh

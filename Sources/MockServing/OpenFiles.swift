@@ -8,10 +8,15 @@
 
 /// How many files, connections among them, the process may have open at once.
 public enum OpenFiles {
-  /// As many as any process here has needed, with much to spare.
-  private static let most: rlim_t = 65_536
+  #if canImport(Darwin)
+    /// What macOS takes on every machine; more may be refused.
+    private static let most: rlim_t = 10_240
+  #else
+    /// As many as any process here has needed, with much to spare.
+    private static let most: rlim_t = 65_536
+  #endif
 
-  /// Lets the process open as many files as the system allows it, up to 65 536.
+  /// Lets the process open as many files as the system allows it, up to 65 536 (macOS: 10 240).
   ///
   /// Many logins begin with 1024 (macOS with 256), which a test run that holds both ends of its
   /// connections goes beyond. Servers call this as they start; where it is refused, the limit stays.
