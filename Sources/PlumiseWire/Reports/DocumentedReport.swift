@@ -1,6 +1,6 @@
 public import EthereumPrimitives
 
-/// A report in the dialect of the architecture document: a payload, and a signature over all of it.
+/// A report in the documented dialect (Wire.md): a payload, and a signature over all of it.
 public struct DocumentedReport: Hashable, Sendable {
   /// What is signed.
   public struct Payload: Hashable, Sendable {

@@ -1,6 +1,6 @@
 /// The two ways in which metrics are reported: where two real parts disagree, both are spoken.
 public enum ReportDialect: String, Sendable, Hashable, CaseIterable {
-  /// What the architecture document says (Wire.md, documented dialect): the default.
+  /// What Plumise's architecture document says (Wire.md, documented dialect): the default.
   case documented
   /// What the oracle that runs today takes (Wire.md, deployed dialect).
   case deployed
