@@ -26,13 +26,16 @@ SLEEP = re.compile(
     re.VERBOSE,
 )
 COMMENT = re.compile(r"//.*$")
+# What the tests are written in; comments are left out where they begin with slashes.
+SLASHED = {".swift", ".mjs", ".c"}
+SUFFIXES = SLASHED | {".py", ".sh"}
 
 
 def findings(name, text):
     """Lines of `text` that sleep, as `name:line: text`."""
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
-        code = COMMENT.sub("", line) if name.endswith(".swift") else line
+        code = COMMENT.sub("", line) if pathlib.PurePath(name).suffix in SLASHED else line
         if SLEEP.search(code):
             found.append(f"{name}:{number}: {line.strip()}")
     return found
@@ -48,8 +51,13 @@ def self_test():
         "sleep(1)",
         "Thread.sleep(forTimeInterval: 1)",
         "queue.asyncAfter(deadline: .now() + 1) {}",
-        "await asyncio.sleep(1)",
-        "setTimeout(resolve, 1000)",
+    ]
+    sleeping_elsewhere = [
+        ("a.py", "time.sleep(1)"),
+        ("a.py", "await asyncio.sleep(1)"),
+        ("a.mjs", "await new Promise((resolve) => setTimeout(resolve, 1000));"),
+        ("a.mjs", "await sleep(1000);  // node:timers/promises under another name"),
+        ("a.c", "nanosleep(&pause, NULL);"),
     ]
     awake = [
         "// Task.sleep would make this slow",
@@ -59,16 +67,18 @@ def self_test():
     ]
     for line in sleeping:
         assert findings("A.swift", line), f"not caught: {line}"
+    for name, line in sleeping_elsewhere:
+        assert findings(name, line), f"not caught in {name}: {line}"
     for line in awake:
-        assert not findings("A.swift", line), f"wrongly caught: {line}"
+        for name in ("A.swift", "a.mjs", "a.c"):
+            assert not findings(name, line), f"wrongly caught in {name}: {line}"
 
 
 def main():
     if "--self-test" in sys.argv[1:]:
         self_test()
         return
-    suffixes = {".swift", ".py", ".sh", ".mjs", ".c"}
-    files = sorted(path for path in (ROOT / "Tests").rglob("*") if path.suffix in suffixes)
+    files = sorted(path for path in (ROOT / "Tests").rglob("*") if path.suffix in SUFFIXES)
     if not files:
         sys.exit("check-no-sleep: found no tests to look at")
     found = [
