@@ -68,7 +68,9 @@ def random_group(tests, generator):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--times", type=int, default=50, help="runs of each kind (default 50)")
     parser.add_argument(
         "--kinds",
