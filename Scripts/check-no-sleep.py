@@ -20,6 +20,7 @@ SLEEP = re.compile(
       | (?<![\w.])sleep\s*\(
       | \b(time|asyncio)\s*\.\s*sleep\s*\(     # Python
       | \bsetTimeout\s*\(                      # JavaScript
+      | (?:^|[;&|]|\b(?:do|then|else))\s*sleep\s+[\d.$"]   # the shell
       | \basyncAfter\s*\(
       | \bscheduleTask\s*\(\s*in:
     """,
@@ -58,6 +59,8 @@ def self_test():
         ("a.mjs", "await new Promise((resolve) => setTimeout(resolve, 1000));"),
         ("a.mjs", "await sleep(1000);  // node:timers/promises under another name"),
         ("a.c", "nanosleep(&pause, NULL);"),
+        ("a.sh", "until grep -q up log; do sleep 0.1; done"),
+        ("a.sh", 'sleep "$pause"'),
     ]
     awake = [
         "// Task.sleep would make this slow",

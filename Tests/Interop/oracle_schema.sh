@@ -12,7 +12,9 @@ for dialect in documented deployed both; do
   "$program" oracle --port 0 --json --dialect "$dialect" > "$log" &
   oracle=$!
   trap 'kill "$oracle" 2> /dev/null || true' EXIT
-  until grep -q listening "$log"; do sleep 0.1; done
+  until grep -q listening "$log"; do
+    kill -0 "$oracle" || { echo "oracle_schema: $program oracle did not start" >&2; exit 1; }
+  done
   url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$log")
   echo "== $dialect at $url"
   # The deployed oracle answers 404 to a method that it does not know, as the real one does.
