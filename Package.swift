@@ -89,16 +89,17 @@ let package = Package(
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
     .target(name: "BloomKernels"),
     room("EthereumPrimitives", knows: ["CSecp256k1", "COpenSSL"]),
+    room("SystemErrors"),
 
     // Floor 1: the model, and the words that programs exchange.
-    room("Bloom", knows: ["CBLAS", "BloomKernels", .crypto]),
+    room("Bloom", knows: ["CBLAS", "BloomKernels", "SystemErrors", .crypto]),
     room("PlumiseWire", knows: ["EthereumPrimitives"]),
 
     // Floor 2: what the parts are built from.
     room(
       "PipelineRPC", knows: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
       exclude: ["Protos", "generate.sh"]),
-    room("InferenceMetrics", knows: ["PlumiseWire", .metrics]),
+    room("InferenceMetrics", knows: ["PlumiseWire", "SystemErrors", .metrics]),
     room(
       "EthereumClient",
       knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
@@ -132,7 +133,7 @@ let package = Package(
     room(
       "MockWeb3",
       knows: [
-        "MockServing", "PlumiseWire", "EthereumPrimitives", .httpTypes, .logging,
+        "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
       ]),
 
@@ -149,8 +150,8 @@ let package = Package(
       dependencies: [
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", .argumentParser, .asyncHTTPClient, .crypto, .logging, .nioCore, .nioPosix,
-        .subprocess,
+        "MockServing", "SystemErrors", .argumentParser, .asyncHTTPClient, .crypto, .logging,
+        .nioCore, .nioPosix, .subprocess,
       ],
       swiftSettings: settings),
 

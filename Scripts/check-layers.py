@@ -25,19 +25,20 @@ KNOWS = {
     "COpenSSL": set(),
     "BloomKernels": set(),
     "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
-    "Bloom": {"CBLAS", "BloomKernels"},
+    "SystemErrors": set(),
+    "Bloom": {"CBLAS", "BloomKernels", "SystemErrors"},
     "PlumiseWire": {"EthereumPrimitives"},
     "PipelineRPC": set(),
-    "InferenceMetrics": {"PlumiseWire"},
+    "InferenceMetrics": {"PlumiseWire", "SystemErrors"},
     "EthereumClient": PRIMITIVES_AND_WIRE,
     "MockServing": set(),
     "PetalsNode": {"Bloom", "PipelineRPC", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
     "OracleReporter": {"InferenceMetrics"} | PRIMITIVES_AND_WIRE,
     "ChainAgent": {"EthereumClient"} | PRIMITIVES_AND_WIRE,
     "MockOracle": {"MockServing", "EthereumClient"} | PRIMITIVES_AND_WIRE,
-    "MockWeb3": {"MockServing"} | PRIMITIVES_AND_WIRE,
+    "MockWeb3": {"MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": FLOOR_4,
-    "petals-e2e": FLOOR_4,
+    "petals-e2e": FLOOR_4 | {"SystemErrors"},
     "TestVectors": set(),
 }
 
@@ -65,7 +66,9 @@ ONLY = {
 }
 
 # Values and arithmetic: no networking below floor 2.
-NO_NETWORK = {"EthereumPrimitives", "Bloom", "BloomKernels", "PlumiseWire", "InferenceMetrics"}
+NO_NETWORK = {
+    "EthereumPrimitives", "SystemErrors", "Bloom", "BloomKernels", "PlumiseWire", "InferenceMetrics"
+}
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|Hummingbird|GRPC\w*")
 
 IMPORT = re.compile(

@@ -1,5 +1,6 @@
 import Foundation
 import PlumiseWire
+import SystemErrors
 
 /// The proofs that wait, in a file of lines that is only ever appended to.
 ///
@@ -34,7 +35,7 @@ struct ProofSpool: Sendable {
     } catch let error as ProofSpoolError {
       throw error
     } catch {
-      throw ProofSpoolError(path: file.path, reason: error.localizedDescription)
+      throw ProofSpoolError(path: file.path, reason: error.systemReason)
     }
   }
 

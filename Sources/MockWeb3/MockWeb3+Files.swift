@@ -1,4 +1,5 @@
 public import Foundation
+import SystemErrors
 
 /// A chain written to a file, and read from one.
 extension MockWeb3 {
@@ -11,7 +12,7 @@ extension MockWeb3 {
     do {
       try Data(text).write(to: url, options: .atomic)
     } catch {
-      throw StateFileError.unusable(path: url.path, reason: error.localizedDescription)
+      throw StateFileError.unusable(path: url.path, reason: error.systemReason)
     }
   }
 

@@ -162,11 +162,18 @@ struct PersistenceTests {
     }
   }
 
-  @Test("A folder that does not exist is an error that names the file")
+  @Test("A place that holds no file is refused by its path and in the system's words")
   func unwritable() async throws {
-    let url = URL(filePath: "/nonexistent/chain.jsonl")
-    let error = #expect(throws: StateFileError.self) { try open(url) }
-    #expect(error?.description.contains("/nonexistent/chain.jsonl") == true)
+    let missing = URL(filePath: "/nonexistent/chain.jsonl")
+    #expect(
+      throws: StateFileError.unusable(path: missing.path, reason: "No such file or directory")
+    ) {
+      try open(missing)
+    }
+    let folder = FileManager.default.temporaryDirectory
+    #expect(throws: StateFileError.unusable(path: folder.path, reason: "Is a directory")) {
+      try open(folder)
+    }
   }
 
   @Test("A chain is written to a file and read by another one")

@@ -43,7 +43,7 @@ struct RunTests {
       // A file stands where the folder would be: refused for every user, root included.
       let file = try folder.write("file", [])
       let result = try await Command.run(["run", "--report", "\(file)/report"] + Self.tiny)
-      result.expectRefusal("\(file)/report", "--report")
+      result.expectRefusal("\(file)/report: Not a directory", "--report")
       #expect(result.output.isEmpty)
     }
   }

@@ -24,7 +24,8 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
   case unclaimedBytes(path: String, bytes: Range<Int>)
   /// An index and its files that do not agree.
   case contradictoryIndex(path: String, tensor: String, expected: String, found: String)
-  case missingTensor(path: String, tensor: String, shape: [Int])
+  /// A tensor that is not there; its shape, when the model says which it would have.
+  case missingTensor(path: String, tensor: String, shape: [Int]?)
   case wrongType(path: String, tensor: String, expected: String, found: String)
   case wrongShape(path: String, tensor: String, expected: [Int], found: [Int])
   /// A weight that is not a finite number.
@@ -64,7 +65,7 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
     case .contradictoryIndex(let path, let tensor, let expected, let found):
       "\(path): tensor \(tensor): expected \(expected), found \(found)"
     case .missingTensor(let path, let tensor, let shape):
-      "\(path): tensor \(tensor): missing; expected shape \(shape)"
+      "\(path): tensor \(tensor): missing" + (shape.map { "; expected shape \($0)" } ?? "")
     case .wrongType(let path, let tensor, let expected, let found):
       "\(path): tensor \(tensor): expected type \(expected), found \(found)"
     case .wrongShape(let path, let tensor, let expected, let found):

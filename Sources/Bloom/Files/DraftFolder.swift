@@ -1,4 +1,5 @@
 import Foundation
+import SystemErrors
 
 /// A folder of files that appear under their names only when all of them are whole.
 ///
@@ -46,7 +47,7 @@ struct DraftFolder {
     } catch let error as CheckpointError {
       throw error
     } catch {
-      throw refusal(error.localizedDescription)
+      throw refusal(error.systemReason)
     }
   }
 
@@ -57,7 +58,7 @@ struct DraftFolder {
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: draft.path)
     } catch {
-      throw refusal(error.localizedDescription)
+      throw refusal(error.systemReason)
     }
     for name in names.sorted(by: { !$0.hasSuffix(".safetensors") && $1.hasSuffix(".safetensors") })
     {

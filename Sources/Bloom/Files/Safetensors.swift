@@ -83,7 +83,7 @@ public final class Safetensors: Sendable {
 
   private func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
     guard let tensor = tensors[name] else {
-      throw .missingTensor(path: file.path, tensor: name, shape: [])
+      throw .missingTensor(path: file.path, tensor: name, shape: nil)
     }
     return tensor
   }

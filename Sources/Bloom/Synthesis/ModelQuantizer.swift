@@ -1,4 +1,5 @@
 public import Foundation
+import SystemErrors
 
 /// Turns a checkpoint's matrices into 8-bit integers.
 public enum ModelQuantizer {
@@ -38,7 +39,7 @@ public enum ModelQuantizer {
       try FileManager.default.copyItem(at: file, to: draft.appending(path: name))
     } catch {
       throw CheckpointError.unreadableFile(
-        path: file.path(percentEncoded: false), reason: error.localizedDescription)
+        path: file.path(percentEncoded: false), reason: error.systemReason)
     }
   }
 }

@@ -1,4 +1,5 @@
 public import Foundation
+import SystemErrors
 
 /// Makes up a checkpoint in Hugging Face layout, with seeded weights.
 public enum ModelSynthesizer {
@@ -36,7 +37,7 @@ public enum ModelSynthesizer {
           .write(to: draft.appending(path: "config.json"))
       } catch {
         throw CheckpointError.unwritableFile(
-          path: draft.path(percentEncoded: false), reason: error.localizedDescription)
+          path: draft.path(percentEncoded: false), reason: error.systemReason)
       }
       let file = draft.appending(path: "model.safetensors")
       guard dtype == .q8 else {

@@ -1,4 +1,5 @@
 import Foundation
+import SystemErrors
 
 /// Keeps a chain in a file: every step is on the disk before the request that took it is answered.
 ///
@@ -20,7 +21,7 @@ final class StateFile {
     do {
       return Array(try Data(contentsOf: url))
     } catch {
-      throw StateFileError.unusable(path: url.path, reason: error.localizedDescription)
+      throw StateFileError.unusable(path: url.path, reason: error.systemReason)
     }
   }
 
@@ -35,7 +36,7 @@ final class StateFile {
         try handle.write(contentsOf: ChainReplay.lines(record.unsaved))
         try handle.synchronize()
       } catch {
-        throw StateFileError.unusable(path: url.path, reason: error.localizedDescription)
+        throw StateFileError.unusable(path: url.path, reason: error.systemReason)
       }
     }
   }
@@ -48,7 +49,7 @@ final class StateFile {
       try handle.seekToEnd()
       return handle
     } catch {
-      throw StateFileError.unusable(path: url.path, reason: error.localizedDescription)
+      throw StateFileError.unusable(path: url.path, reason: error.systemReason)
     }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import SystemErrors
 
 /// The folder that a run writes its report to, checked before the run begins.
 struct ReportFolder: Sendable {
@@ -15,7 +16,7 @@ struct ReportFolder: Sendable {
       try FileManager.default.removeItem(at: probe)
     } catch {
       throw CommandFailure.wrongInput(
-        "cannot write to report folder \(path): \(error.localizedDescription); "
+        "cannot write to report folder \(path): \(error.systemReason); "
           + "choose another with --report")
     }
   }
@@ -29,7 +30,7 @@ struct ReportFolder: Sendable {
         .write(to: url.appending(path: "report.html"), options: .atomic)
     } catch {
       throw CommandFailure.failed(
-        "cannot write the report to \(url.path): \(error.localizedDescription)")
+        "cannot write the report to \(url.path): \(error.systemReason)")
     }
   }
 
