@@ -20,10 +20,11 @@ import argparse
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import tempfile
+
+import process_tree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATCHES = ROOT / "Tests" / "Mutations"
@@ -46,18 +47,9 @@ def swift(copy, arguments, options, timeout=None):
     command += ["--scratch-path", str(options.scratch_path.resolve())]
     # A broken product may well have warnings; in CI they would be errors.
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
-    # A group of its own: a test that hangs is a grandchild, and has to end with the rest.
-    process = subprocess.Popen(
-        command, cwd=copy, env=environment, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    return process_tree.run(
+        command, timeout, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    try:
-        out, err = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def build(copy, options):

@@ -3,17 +3,19 @@
 
 Every run's count of tests is compared with the number asked for, because `swift test --filter`
 succeeds when nothing matches. Needs a finished `swift build -c release --build-tests`, and
-`source Scripts/blas-environment.sh` to run as `make test` does.
+`source Scripts/blas-environment.sh` to run as `make test` does. Two of it at once need a checkout
+each: they take turns in one, or one finds no tests.
 """
 
 import argparse
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
+
+import process_tree
 
 SWIFT_TEST = ["swift", "test", "-c", "release", "--skip-build", "--disable-xctest"]
 CLOSING_LINE = re.compile(r"Test run with (\d+) tests?\b.*?(passed|failed) after ([\d.]+) seconds")
@@ -34,25 +36,17 @@ def suite_of(test):
 def run(name, arguments, expected, timeout):
     """Runs once and says how long it took, or exits with the run's output."""
     began = time.monotonic()
-    # A group of its own: tests that hang are a grandchild, and have to end with the rest.
-    process = subprocess.Popen(
-        SWIFT_TEST + arguments, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )
     try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        sys.exit(f"{output[-4000:]}\n{name}: still running after {timeout} s")
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    closing = CLOSING_LINE.search(output)
+        result = process_tree.run(
+            SWIFT_TEST + arguments, timeout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except subprocess.TimeoutExpired as expired:
+        sys.exit(f"{expired.output[-4000:]}\n{name}: still running after {timeout} s")
+    closing = CLOSING_LINE.search(result.stdout)
     count = int(closing.group(1)) if closing else 0
-    if process.returncode != 0 or count != expected:
-        print(output, file=sys.stderr)
-        sys.exit(f"{name}: exit code {process.returncode}, {count} tests ran, {expected} expected")
+    if result.returncode != 0 or count != expected:
+        print(result.stdout, file=sys.stderr)
+        sys.exit(f"{name}: exit code {result.returncode}, {count} tests ran, {expected} expected")
     print(
         f"{name}: {count} tests in {closing.group(3)} s ({time.monotonic() - began:.1f} s in all)",
         flush=True,
