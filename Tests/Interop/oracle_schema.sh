@@ -7,15 +7,18 @@
 set -euo pipefail
 program=$1
 examples=${2:-200}
+folder=$(mktemp -d)
+mkfifo "$folder/lines"
+oracle=
+trap 'kill $oracle 2> /dev/null || true; rm -r "$folder"' EXIT
 for dialect in documented deployed both; do
-  log=$(mktemp)
-  "$program" oracle --port 0 --json --dialect "$dialect" > "$log" &
+  "$program" oracle --port 0 --json --dialect "$dialect" > "$folder/lines" &
   oracle=$!
-  trap 'kill "$oracle" 2> /dev/null || true' EXIT
-  until grep -q listening "$log"; do
-    kill -0 "$oracle" || { echo "oracle_schema: $program oracle did not start" >&2; exit 1; }
-  done
-  url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$log")
+  # The first line says where it listens; those after it are of no interest, but have to be read.
+  exec 3< "$folder/lines"
+  read -r listening <&3 || { echo "oracle_schema: $program oracle did not start" >&2; exit 1; }
+  cat <&3 > /dev/null &
+  url=$(sed 's/.*"url":"\([^"]*\)".*/\1/' <<< "$listening")
   echo "== $dialect at $url"
   # The deployed oracle answers 404 to a method that it does not know, as the real one does.
   schemathesis run "$url/openapi.json" --max-examples "$examples" --workers 1 \
