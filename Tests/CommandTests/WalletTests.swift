@@ -82,6 +82,70 @@ struct WalletTests {
   }
 
   @Test(
+    "An empty password is one when its file is there", arguments: ["", "\n", "\r\n\r\n"])
+  func emptyPassword(_ text: String) async throws {
+    try await withTemporaryFolder { folder in
+      let file = try folder.write("key", Self.key.utf8)
+      let password = try folder.write("password", text.utf8)
+      let keystore = folder.file("key.json")
+      let made = try await Command.run(
+        "wallet", "import", "--key-file", file, "--out", keystore, "--out-password-file", password)
+      #expect(made.status == .exited(0), "\(made.errors)")
+      let read = try await Command.run(
+        "wallet", "address", "--key-file", keystore, "--password-file", password)
+      #expect(read.output == "\(Self.address)\n", "\(read.errors)")
+      try await Command.run(
+        "wallet", "address", "--key-file", keystore, "--password-file", folder.file("none")
+      ).expectRefusal("password file", folder.file("none"))
+    }
+  }
+
+  @Test("A keystore is written by the letter: its id is a UUID in lower case")
+  func letter() async throws {
+    try await withTemporaryFolder { folder in
+      let password = try folder.write("password", "p".utf8)
+      let file = folder.file("key.json")
+      let made = try await Command.run("wallet", "new", "--out", file, "--password-file", password)
+      #expect(made.status == .exited(0), "\(made.errors)")
+      let keystore = try JSON.parse(Array(try Data(contentsOf: URL(filePath: file))))
+      let id = try #require(keystore["id"]?.stringValue)
+      #expect(UUID(uuidString: id) != nil && id == id.lowercased())
+      #expect(keystore["version"] == 3 && keystore["crypto"]?["kdf"] == "scrypt")
+    }
+  }
+
+  /// The known key under the password `pw`, as PBKDF2 with 1000 rounds seals it.
+  static let keystores = [
+    #"{"Crypto":\#(crypto),"version":"3","id":"mine","address":""}"#,
+    "\u{FEFF}{\"crypto\":\(crypto),\"version\":3,\"address\":\"\(address)\"}",
+  ]
+  static let crypto = """
+    {"cipher":"aes-128-ctr","cipherparams":{"iv":"000102030405060708090a0b0c0d0e0f"},\
+    "ciphertext":"04fdf14e3c68ffc8ab1e7ed9168f7ec9c91e499c69c51efbc731e16c2199c28c","kdf":"pbkdf2","kdfparams":{"c":1000,"dklen":64,\
+    "prf":"hmac-sha256","salt":"00"},"mac":"70e9c674c0c5dfe68a210c38cddcf3f72b76b5f02c01c746fb5c860572289fe9"}
+    """
+
+  @Test("A keystore is read in the spellings of its writers", arguments: keystores)
+  func spellings(_ text: String) async throws {
+    try await withTemporaryFolder { folder in
+      let password = try folder.write("password", "pw\n".utf8)
+      let file = try folder.write("key.json", text.utf8)
+      let read = try await Command.run(
+        "wallet", "address", "--key-file", file, "--password-file", password)
+      #expect(read.output == "\(Self.address)\n", "\(read.errors)")
+    }
+  }
+
+  @Test("A key file may begin with a byte order mark")
+  func mark() async throws {
+    try await withTemporaryFolder { folder in
+      let file = try folder.write("key", "\u{FEFF}\(Self.key)\r\n".utf8)
+      let read = try await Command.run("wallet", "address", "--key-file", file)
+      #expect(read.output == "\(Self.address)\n", "\(read.errors)")
+    }
+  }
+
+  @Test(
     "A malformed key is refused, and why",
     arguments: [
       ("", "begin with 0x"), ("hello", "begin with 0x"), ("ac0974", "begin with 0x"),

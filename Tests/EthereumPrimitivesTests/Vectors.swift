@@ -28,11 +28,17 @@ struct Vectors: Decodable {
     let keystore: Keystore
   }
 
+  struct Spelling: Decodable, CustomTestStringConvertible {
+    let name, password, text, privateKey: String
+    var testDescription: String { name }
+  }
+
   let keccak256: [Digest]
   let keys: [Key]
   let eip191: [Message]
   let transactions: [SignedTransfer]
   let keystores: [Stored]
+  let keystoreSpellings: [Spelling]
 
   static let all: Vectors = {
     do {
@@ -51,5 +57,6 @@ struct VectorCountTests {
     #expect(Vectors.all.eip191.count == 18)
     #expect(Vectors.all.transactions.count == 102)
     #expect(Vectors.all.keystores.count == 4)
+    #expect(Vectors.all.keystoreSpellings.count == 52)
   }
 }

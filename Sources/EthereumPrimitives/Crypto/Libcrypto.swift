@@ -42,17 +42,48 @@ enum Libcrypto {
   static func pbkdf2(
     _ digest: Digest, password: SecretBytes, salt: [UInt8], iterations: Int32, count: Int
   ) throws(LibcryptoError) -> SecretBytes {
-    try SecretBytes(count: count) { (output) throws(LibcryptoError) in
-      let result = nonNull(password) { password, length in
+    try salt.withUnsafeBufferPointer { (salt) throws(LibcryptoError) in
+      try pbkdf2(
+        digest, password: password, salt: UnsafeRawBufferPointer(salt), iterations: iterations,
+        count: count)
+    }
+  }
+
+  /// PBKDF2 with HMAC (RFC 8018), with a salt that is a secret itself.
+  static func pbkdf2(
+    _ digest: Digest, password: SecretBytes, salt: UnsafeRawBufferPointer, iterations: Int32,
+    count: Int
+  ) throws(LibcryptoError) -> SecretBytes {
+    guard let passwordLength = Int32(exactly: password.count),
+      let saltLength = Int32(exactly: salt.count), let outputLength = Int32(exactly: count)
+    else { throw .failed("PKCS5_PBKDF2_HMAC") }
+    return try SecretBytes(count: count) { (output) throws(LibcryptoError) in
+      let result = nonNull(password) { password, _ in
         PKCS5_PBKDF2_HMAC(
-          password, Int32(length), salt, Int32(salt.count), iterations, digest.pointer,
-          Int32(output.count), output.assumingMemoryBound(to: UInt8.self).baseAddress)
+          password, passwordLength, salt.assumingMemoryBound(to: UInt8.self).baseAddress,
+          saltLength, iterations, digest.pointer, outputLength,
+          output.assumingMemoryBound(to: UInt8.self).baseAddress)
       }
       guard result == 1 else { throw .failed("PKCS5_PBKDF2_HMAC") }
     }
   }
 
-  /// scrypt (RFC 7914), which needs about 128·n·r bytes of memory.
+  /// Runs a body with zeroed memory, which is wiped behind it.
+  ///
+  /// - Throws: when the system has not so much, rather than ending the process; else what `body`
+  ///   throws.
+  static func withSecretMemory<R>(
+    byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(LibcryptoError) -> R
+  ) throws(LibcryptoError) -> R {
+    guard byteCount > 0, let start = CRYPTO_zalloc(byteCount, "", 0) else {
+      throw .failed("CRYPTO_zalloc")
+    }
+    defer { CRYPTO_clear_free(start, byteCount, "", 0) }
+    return try body(UnsafeMutableRawBufferPointer(start: start, count: byteCount))
+  }
+
+  /// scrypt (RFC 7914), which needs about 128·n·r bytes of memory; not for n of 2^(16 r) or more,
+  /// which the library refuses and ``Scrypt`` computes.
   static func scrypt(
     password: SecretBytes, salt: [UInt8], n: UInt64, r: UInt64, p: UInt64,
     memoryLimit: UInt64, count: Int
@@ -122,10 +153,10 @@ enum Libcrypto {
 }
 
 /// A function of libcrypto that refused its arguments or had no memory.
-struct LibcryptoError: Error, Hashable, Sendable, CustomStringConvertible {
+package struct LibcryptoError: Error, Hashable, Sendable, CustomStringConvertible {
   let function: String
 
   static func failed(_ function: String) -> LibcryptoError { LibcryptoError(function: function) }
 
-  var description: String { "libcrypto's \(function) failed" }
+  package var description: String { "libcrypto's \(function) failed" }
 }

@@ -9,18 +9,18 @@ public struct Keystore: Hashable, Sendable {
   public let derivation: KeyDerivation
   /// 16 bytes with which the counter of AES begins.
   let initialCounter: [UInt8]
-  /// The encrypted 32 bytes of the secret key.
+  /// The encrypted secret key: 32 bytes, or fewer where its writer left leading zeros out.
   let ciphertext: [UInt8]
   /// The seal that tells a wrong password.
   let mac: [UInt8]
   /// The account, which some writers leave out.
   public let address: Address?
-  /// A name for the file, a random UUID.
-  public let id: UUID
+  /// A name for the file, a random UUID; nil when the file has none, or another one.
+  public let id: UUID?
 
   init(
     derivation: KeyDerivation, initialCounter: [UInt8], ciphertext: [UInt8], mac: [UInt8],
-    address: Address?, id: UUID
+    address: Address?, id: UUID?
   ) {
     self.derivation = derivation
     self.initialCounter = initialCounter
@@ -58,7 +58,7 @@ public struct Keystore: Hashable, Sendable {
   /// Decrypts the key.
   ///
   /// - Throws: `KeystoreError.wrongPassword` when the seal does not fit, `.wrongAddress` when the
-  ///   key is not that of the account the file names.
+  ///   key is not that of the account that the file names.
   public func key(password: String) throws(KeystoreError) -> SecretKey {
     try key(password: SecretBytes(password.utf8))
   }
@@ -72,7 +72,7 @@ public struct Keystore: Hashable, Sendable {
     let opened = try Self.cipher(
       SecretBytes(ciphertext), derived: derived, counter: initialCounter)
     let key: SecretKey
-    do { key = try SecretKey(secret: opened) } catch { throw .notAKey(error) }
+    do { key = try SecretKey(secret: opened.padded(to: 32)) } catch { throw .notAKey(error) }
     if let address, address != key.address {
       throw .wrongAddress(expected: address, actual: key.address)
     }
@@ -99,5 +99,15 @@ public struct Keystore: Hashable, Sendable {
       output[16...].copyBytes(from: ciphertext)
     }
     return sealed.withUnsafeBytes { Keccak256.hash($0) }.bytes
+  }
+}
+
+extension SecretBytes {
+  /// The bytes behind as many zeros as are missing.
+  fileprivate func padded(to count: Int) -> SecretBytes {
+    guard self.count < count else { return self }
+    return SecretBytes(count: count) { output in
+      withUnsafeBytes { output[(count - self.count)...].copyBytes(from: $0) }
+    }
   }
 }

@@ -9,7 +9,7 @@ enum KeyFile {
   ///   - passwordPath: the file whose first line is the keystore's password.
   /// - Throws: `CommandFailure` (wrong input) that names the file and says what to do.
   static func read(_ path: String, passwordPath: String? = nil) throws -> SecretKey {
-    let text = try PrivateFile.read(path, as: "key file").trimmed()
+    let text = try PrivateFile.read(path, as: "key file").withoutMark().trimmed()
     do {
       guard text.withUnsafeBytes({ $0.first }) == UInt8(ascii: "{") else {
         return try text.withUnsafeBytes { try SecretKey(hexCharacters: $0) }
@@ -38,6 +38,7 @@ enum KeyFile {
     try PrivateFile.create(path, SecretBytes(try keystore.json()), as: "key file")
   }
 
+  /// The first line that holds something; of a file without one, the empty password.
   private static func password(_ path: String) throws -> SecretBytes {
     let text = try PrivateFile.read(path, as: "password file")
     let line = text.withUnsafeBytes { bytes in
@@ -45,14 +46,17 @@ enum KeyFile {
       let end = bytes[start...].firstIndex(where: \.isNewline) ?? bytes.endIndex
       return start..<end
     }
-    guard !line.isEmpty else {
-      throw CommandFailure.wrongInput("password file \(path) is empty")
-    }
     return text.slice(line)
   }
 }
 
 extension SecretBytes {
+  /// The bytes behind the mark that some editors put before UTF-8.
+  fileprivate func withoutMark() -> SecretBytes {
+    let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+    return withUnsafeBytes { $0.starts(with: mark) } ? slice(mark.count..<count) : self
+  }
+
   /// The bytes without white space of ASCII around them.
   fileprivate func trimmed() -> SecretBytes {
     let range = withUnsafeBytes { bytes in

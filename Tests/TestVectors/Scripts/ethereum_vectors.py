@@ -20,6 +20,7 @@ from eth_abi import decode, encode
 from eth_account import Account
 from eth_account.messages import _hash_eip191_message, encode_defunct
 from eth_hash.auto import keccak
+from eth_keyfile import decode_keyfile_json
 from eth_keys import keys
 from eth_utils import to_checksum_address
 
@@ -157,6 +158,25 @@ def keystore(case):
     return dict(case, privateKey=hex0x(private))
 
 
+def spelling(case):
+    """A keystore as text, in a spelling that one of its readers takes; eth-keyfile decrypts.
+
+    What eth-keyfile alone does not take, and others do, is put in its words first: version and
+    numbers as text and functions in capitals (ethers), a byte order mark, a missing length.
+    """
+    file = json.loads(case["text"].removeprefix("\ufeff"))
+    file = {name.lower(): value for name, value in file.items()}
+    crypto = file["crypto"] = {name.lower(): value for name, value in file["crypto"].items()}
+    file["version"] = int(file["version"])
+    crypto["kdf"] = crypto["kdf"].lower()
+    parameters = {"dklen": 32} | {k.lower(): v for k, v in crypto["kdfparams"].items()}
+    for name in {"scrypt": ["n", "r", "p"], "pbkdf2": ["c"]}[crypto["kdf"]] + ["dklen"]:
+        parameters[name] = int(parameters[name])
+    crypto["kdfparams"] = parameters
+    private = decode_keyfile_json(file, case["password"].encode())
+    return dict(case, privateKey=hex0x(private.rjust(32, b"\0")))
+
+
 SECTIONS = {
     "keccak256": keccak256,
     "keys": key,
@@ -167,6 +187,7 @@ SECTIONS = {
     "proofs": proof,
     "calldata": calldata,
     "keystores": keystore,
+    "keystoreSpellings": spelling,
 }
 
 
