@@ -154,7 +154,9 @@ public actor ChainAgent {
     let pending = try await queue.run { try await self.submit(draft) }
     let receipt = try await receipt(of: pending)
     guard receipt.succeeded else {
-      throw ChainAgentError.reverted(receipt, reason: await reason(of: draft, receipt))
+      let reason = try await client.revertReason(
+        of: receipt, data: draft.data, value: draft.value, gasLimit: draft.gasLimit)
+      throw ChainAgentError.reverted(receipt, reason: reason)
     }
     return receipt
   }
@@ -226,23 +228,6 @@ public actor ChainAgent {
       throw ChainAgentError.wrongChain(expected: configuration.chainID, actual: actual)
     }
     isChainChecked = true
-  }
-
-  /// Why a call was reverted: it is run again on the state of its block.
-  ///
-  /// A call that goes through this time, or cannot be run, leaves the reason open.
-  private func reason(of draft: Draft, _ receipt: Receipt) async -> String? {
-    do {
-      _ = try await client.call(
-        to: draft.to, data: draft.data, from: address, value: draft.value,
-        at: .number(receipt.blockNumber))
-      return nil
-    } catch EthereumClientError.reverted(let reason, _) {
-      return reason
-    } catch {
-      logger.debug("no reason for the revert", metadata: ["error": "\(error)"])
-      return nil
-    }
   }
 }
 

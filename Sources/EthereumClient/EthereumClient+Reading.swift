@@ -54,13 +54,15 @@ extension EthereumClient {
   }
 
   /// Runs a call that leaves no trace.
+  /// - Parameter gasLimit: what the call may use; nil for what the chain allows.
   /// - Returns: what the program returned.
   /// - Throws: ``EthereumClientError/reverted(reason:data:)`` when it was reverted.
   public func call(
     to recipient: Address, data: [UInt8] = [], from sender: Address? = nil, value: Word = .zero,
-    at block: BlockSelector = .latest
+    gasLimit: UInt64? = nil, at block: BlockSelector = .latest
   ) async throws -> [UInt8] {
-    let call = Self.callObject(to: recipient, data: data, from: sender, value: value)
+    let call = Self.callObject(
+      to: recipient, data: data, from: sender, value: value, gasLimit: gasLimit)
     return try await ask("eth_call", [call, block.json]) { try $0.bytes() }
   }
 
@@ -73,12 +75,14 @@ extension EthereumClient {
   }
 
   private static func callObject(
-    to recipient: Address, data: [UInt8], from sender: Address?, value: Word
+    to recipient: Address, data: [UInt8], from sender: Address?, value: Word,
+    gasLimit: UInt64? = nil
   ) -> JSON {
     var members: [(String, JSON)] = [
       ("to", .string(recipient.lowercaseHex)), ("input", .string(Hex.encode(data))),
     ]
     if let sender { members.append(("from", .string(sender.lowercaseHex))) }
+    if let gasLimit { members.append(("gas", .string(Quantity.encode(gasLimit)))) }
     if !value.isZero { members.append(("value", .string(Quantity.encode(value)))) }
     return .object(JSONObject(uniqueMembers: members))
   }

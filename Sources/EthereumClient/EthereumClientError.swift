@@ -1,4 +1,3 @@
-import EthereumPrimitives
 public import PlumiseWire
 
 /// Why a question to the chain was not answered.
@@ -31,12 +30,7 @@ public enum EthereumClientError: Error, Hashable, Sendable, CustomStringConverti
       self = .refused(method: method, failure)
       return
     }
-    self = .reverted(reason: failure.revertReason, data: Self.revertData(of: failure))
-  }
-
-  /// The bytes that the program reverted with; data that is no hexadecimal text is none.
-  private static func revertData(of failure: RPCFailure) -> [UInt8] {
-    guard let text = failure.data?.stringValue else { return [] }
-    do { return try Hex.decode(text) } catch { return [] }
+    let data = RevertData.bytes(in: failure.data) ?? []
+    self = .reverted(reason: RevertData.words(data), data: data)
   }
 }

@@ -14,6 +14,9 @@ actor Contributor {
     let agent: Address
   }
 
+  /// Gas for a report, several times what one takes.
+  private static let gasLimit: UInt64 = 300_000
+
   nonisolated let account: OracleAccount
   nonisolated let outcomes = Journal<ContributionOutcome>()
   private let plan: ContributionPlan
@@ -98,7 +101,9 @@ actor Contributor {
       }
     }
     if receipt.succeeded { return .reported(block: receipt.blockNumber) }
-    return .reverted(reason: await reason(call.input, to: pool, receipt))
+    return .reverted(
+      reason: try await account.client.revertReason(
+        of: receipt, data: call.input, gasLimit: Self.gasLimit))
   }
 
   /// The transaction that was signed for the work before, or a new one, which is kept.
@@ -106,28 +111,12 @@ actor Contributor {
     _ data: [UInt8], to pool: Address, for work: Work
   ) async throws -> StoredContribution {
     if let stored = signed[work] { return stored }
-    let transaction = try await account.sign(data, to: pool, gasLimit: 300_000)
+    let transaction = try await account.sign(data, to: pool, gasLimit: Self.gasLimit)
     let stored = StoredContribution(
       epoch: work.epoch, agent: work.agent, transaction: transaction.raw, hash: transaction.hash)
     try await log?.append(stored)
     signed[work] = stored
     return stored
-  }
-
-  /// Why the pool did not take a report: the call is run again on the state of its block.
-  private func reason(
-    _ data: [UInt8], to pool: Address, _ receipt: Receipt
-  ) async -> String? {
-    do {
-      _ = try await account.client.call(
-        to: pool, data: data, from: account.address, at: .number(receipt.blockNumber))
-      return nil
-    } catch EthereumClientError.reverted(let reason, _) {
-      return reason
-    } catch {
-      logger.debug("no reason for the revert", metadata: ["error": "\(error)"])
-      return nil
-    }
   }
 
   private func note(_ outcome: ContributionOutcome) {

@@ -70,19 +70,31 @@ public final class OracleAccount: Sendable {
         call.input, to: call.contract.address, gasLimit: call.gasLimit)
       return try await deliver(signed.raw, hash: signed.hash)
     }
-    guard receipt?.succeeded == true else { throw OracleAccountError.reverted(agent) }
+    guard let receipt else { throw OracleAccountError.replaced(agent) }
+    guard receipt.succeeded else {
+      throw OracleAccountError.reverted(
+        agent,
+        reason: try await client.revertReason(
+          of: receipt, data: call.input, gasLimit: call.gasLimit))
+    }
   }
 }
 
 /// Why the oracle's account could not do what it was to do.
 public enum OracleAccountError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The transaction for the agent did not go through.
-  case reverted(Address)
+  /// The transaction for the agent did not go through; the reason is the program's own, nil where
+  /// the chain does not tell.
+  case reverted(Address, reason: String?)
+  /// Another transaction of the account took the nonce of that for the agent.
+  case replaced(Address)
 
   /// One line: what happened.
   public var description: String {
     switch self {
-    case .reverted(let agent): "the transaction for \(agent) was reverted"
+    case .reverted(let agent, let reason):
+      "the transaction for \(agent) was reverted: \(reason ?? "the chain tells no reason")"
+    case .replaced(let agent):
+      "another transaction took the nonce of that for \(agent): register it again"
     }
   }
 }

@@ -16,13 +16,23 @@ public struct StoredContribution: Sendable, Hashable {
 /// How the report of a contribution ended.
 public struct ContributionOutcome: Sendable, Hashable {
   /// The ways in which it can end.
-  public enum Result: Sendable, Hashable {
+  public enum Result: Sendable, Hashable, CustomStringConvertible {
     /// It stands in this block.
     case reported(block: UInt64)
-    /// The pool did not take it, for this reason; it is not sent again.
+    /// The pool did not take it, for this reason, nil where the chain does not tell; it is not sent
+    /// again.
     case reverted(reason: String?)
     /// The chain could not be reached; it is sent again.
     case postponed(reason: String)
+
+    /// One line: what happened.
+    public var description: String {
+      switch self {
+      case .reported(let block): "reported in block \(block)"
+      case .reverted(let reason): "reverted: \(reason ?? "the chain tells no reason")"
+      case .postponed(let reason): "postponed: \(reason)"
+      }
+    }
   }
 
   /// The epoch that the work was done in.

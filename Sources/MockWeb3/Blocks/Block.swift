@@ -47,6 +47,18 @@ public final class Block: Sendable {
     size = Self.size(header: encodedHeader.count, transactions)
   }
 
+  /// The revert that a fault forced on a transaction with this call; nil when there is none.
+  ///
+  /// Whoever asks on this block why a transaction was reverted is told what the fault said.
+  func forcedRevert(of call: TracelessCall) -> Revert? {
+    let index = forcedReverts.keys.sorted().first { index in
+      let sent = transactions[index]
+      return sent.sender == call.from && sent.transaction.to == call.to
+        && sent.transaction.value == call.value && sent.transaction.data == call.input
+    }
+    return index.flatMap { forcedReverts[$0] }
+  }
+
   /// The length of the whole block's RLP: header, transactions and no uncles.
   private static func size(header: Int, _ transactions: [SentTransaction]) -> Int {
     let body = transactions.reduce(0) { sum, transaction in

@@ -20,4 +20,12 @@ enum BlockTag: Hashable, Sendable {
 enum BlockReference: Hashable, Sendable {
   case tag(BlockTag)
   case hash(Hash32)
+
+  /// Whether it names one block for ever, and not whichever is the latest.
+  var isExact: Bool {
+    switch self {
+    case .hash, .tag(.number): true
+    case .tag: false
+    }
+  }
 }

@@ -18,6 +18,9 @@ enum EthCallMethods {
     return { chain, now in
       let view = try chain.view(reference, now: now)
       let gas = min(call.gas ?? callGasCap, callGasCap)
+      if reference.isExact, let revert = view.block.forcedRevert(of: call) {
+        throw RPCFailure.reverted(revert)
+      }
       do {
         try checkPayment(of: call, gas: gas, on: view)
         let intrinsic = IntrinsicGas.of(data: call.input, accessList: call.accessList)

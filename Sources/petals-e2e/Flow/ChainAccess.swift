@@ -44,7 +44,7 @@ struct ChainAccess: Sendable {
     guard let receipt = try await client.receipt(of: hash) else {
       throw CommandFailure.failed("transaction \(transaction) is in no block")
     }
-    try requireSuccess(receipt, hash)
+    try await requireSuccess(receipt, hash)
     guard receipt.from == sender else {
       throw CommandFailure.failed("transaction \(transaction) came from \(receipt.from)")
     }
@@ -53,9 +53,10 @@ struct ChainAccess: Sendable {
     }
   }
 
-  private func requireSuccess(_ receipt: Receipt, _ hash: Hash32) throws {
+  private func requireSuccess(_ receipt: Receipt, _ hash: Hash32) async throws {
     guard receipt.succeeded else {
-      throw CommandFailure.failed("transaction \(hash.hex) was reverted")
+      let reason = try await client.revertReason(of: receipt) ?? "the chain tells no reason"
+      throw CommandFailure.failed("transaction \(hash.hex) was reverted: \(reason)")
     }
   }
 }

@@ -193,6 +193,29 @@ private final class GatedLog: ReportLog {
       oracle.contributions?.entries.map(\.result) == [.reverted(reason: "Agent not registered")])
   }
 
+  @Test("What a fault says, and that a chain says nothing, is told with a report that was reverted")
+  func revertedByFault() async throws {
+    let oracle = try oracle()
+    let key = try testKey()
+    try await shaky.activate(key)
+    shaky.chain.inject(.revert(reason: "closed for today"))
+    #expect(await oracle.post(try signedReport(by: key)).status == 200)
+    epoch.seconds = 2
+    await oracle.reportContributions()
+    shaky.chain.inject(.revert(reason: "closed for today"))
+    shaky.chain.inject(
+      ChainFaultRule(.refuse(.refused("header not found")), method: "eth_call", count: nil))
+    #expect(
+      await oracle.post(try signedReport(by: key, timestamp: 1_770_000_001)).status == 200)
+    epoch.seconds = 3
+    await oracle.reportContributions()
+    let results = try #require(oracle.contributions?.entries.map(\.result))
+    #expect(results == [.reverted(reason: "closed for today"), .reverted(reason: nil)])
+    #expect(
+      results.map(\.description)
+        == ["reverted: closed for today", "reverted: the chain tells no reason"])
+  }
+
   @Test("A chain that is away, or whose answer is lost, gets the contribution once")
   func outage() async throws {
     let oracle = try oracle()
