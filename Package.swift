@@ -165,7 +165,9 @@ let package = Package(
       swiftSettings: settings),
     tests(
       "PlumiseTestingTests",
-      of: ["PlumiseTesting", "PetalsNode", "MockServing", "MockWeb3", "EthereumClient"]),
+      of: [
+        "PlumiseTesting", "PetalsNode", "ChainAgent", "MockServing", "MockWeb3", "EthereumClient",
+      ]),
     tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),
     tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
     tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors"]),

@@ -1,61 +1,46 @@
 import EthereumClient
-public import EthereumPrimitives
+import EthereumPrimitives
 public import Logging
 public import PlumiseWire
 public import ServiceLifecycle
 
-/// An agent's whole life on the chain: it registers, then beats and claims until it is shut down.
+/// An agent's whole life on the chain: it registers, then beats, proves and claims until it is shut
+/// down.
 ///
-/// Nothing that goes wrong ends it: a registration is tried again until it is done, a heartbeat or
-/// a claim comes again at its time. A chain that has forgotten the agent, after a reset or a
-/// reorganisation, is told of it anew when it reverts a heartbeat.
+/// Nothing that goes wrong ends it. A registration is tried again until it is done, a heartbeat after
+/// a pause that doubles with each failure in a row up to a bound, a claim at its next time. A chain
+/// that has forgotten the agent, after a restart without its state, a reset or a reorganisation, is
+/// told of it anew as soon as it refuses or reverts anything that the agent sends.
 public struct AgentService: Service {
-  /// How often things are done.
-  public struct Schedule: Hashable, Sendable {
-    /// From one heartbeat to the next.
-    public var heartbeatInterval: Duration
-    /// From one look at the pending reward to the next; nil for no claims.
-    public var claimInterval: Duration?
-    /// Claims wait until so much is pending, in wei.
-    public var claimThreshold: Word
-    /// The pause after a registration that failed.
-    public var patience: Duration
-
-    /// Makes a schedule; by default heartbeats come every 120 s, and nothing is claimed.
-    public init(
-      heartbeatInterval: Duration = HeartbeatService.defaultInterval,
-      claimInterval: Duration? = nil, claimThreshold: Word = 1, patience: Duration = .seconds(5)
-    ) {
-      precondition(claimInterval.map { $0 > .zero } ?? true, "claims are some time apart")
-      precondition(patience > .zero, "patience is some time, not \(patience)")
-      self.heartbeatInterval = heartbeatInterval
-      self.claimInterval = claimInterval
-      self.claimThreshold = claimThreshold
-      self.patience = patience
-    }
-  }
-
   private let agent: ChainAgent
   private let registration: AgentRegistration
   private let schedule: Schedule
+  private let proofs: AsyncStream<InferenceProof>?
   private let clock: any Clock<Duration>
   private let logger: Logger
+  private let onEvent: @Sendable (AgentEvent) -> Void
 
   /// - Parameters:
   ///   - agent: who lives.
   ///   - registration: its name, model and capabilities.
   ///   - schedule: how often things are done.
+  ///   - proofs: what the agent proves to the chain, each once; nil for nothing. Those that come
+  ///     before the agent is registered wait.
   ///   - clock: what the intervals are measured on.
   ///   - logger: silent by default.
+  ///   - onEvent: gets everything that happens, in its order and before the service goes on.
   public init(
     _ agent: ChainAgent, registration: AgentRegistration, schedule: Schedule = Schedule(),
-    clock: any Clock<Duration> = ContinuousClock(), logger: Logger? = nil
+    proofs: AsyncStream<InferenceProof>? = nil, clock: any Clock<Duration> = ContinuousClock(),
+    logger: Logger? = nil, onEvent: @escaping @Sendable (AgentEvent) -> Void = { _ in }
   ) {
     self.agent = agent
     self.registration = registration
     self.schedule = schedule
+    self.proofs = proofs
     self.clock = clock
     self.logger = logger ?? Logger(label: "agent") { _ in SwiftLogNoOpLogHandler() }
+    self.onEvent = onEvent
   }
 
   /// Lives until the service is shut down gracefully, or its task is cancelled.
@@ -68,54 +53,136 @@ public struct AgentService: Service {
   }
 
   private func live() async throws {
-    try await register()
+    // Heartbeats, proofs and claims may find out at the same time that the agent is forgotten.
+    let registering = SharedOperation { try await register() }
+    try await registering.value()
     let heartbeats = HeartbeatService(
-      agent, interval: schedule.heartbeatInterval, clock: clock, logger: logger
-    ) { try await registerIfForgotten() }
+      agent, interval: schedule.heartbeatInterval, clock: clock, logger: logger,
+      care: .init(
+        beaten: { tell(.heartbeat($0)) },
+        recover: { try await registerIfForgotten(after: $0, registering) },
+        pause: { error, failures in
+          let pause = schedule.pause(after: failures, error)
+          tell(.heartbeat, error, failures: failures, pause: pause)
+          return pause
+        }))
     try await withThrowingTaskGroup { group in
       group.addTask { try await heartbeats.run() }
+      if let proofs { group.addTask { try await prove(proofs, registering) } }
       if let interval = schedule.claimInterval {
-        group.addTask { try await claim(every: interval) }
+        group.addTask { try await claim(every: interval, registering) }
       }
       try await group.waitForAll()
     }
   }
 
   private func register() async throws {
+    var failures = 0
     while true {
       do {
-        _ = try await agent.register(registration)
+        tell(.registered(try await agent.register(registration)))
         return
       } catch let error where !(error is CancellationError) {
-        logger.warning("registration failed", metadata: ["error": "\(error)"])
-        try await clock.sleep(for: schedule.patience)
+        failures += 1
+        let pause = schedule.pause(after: failures, error)
+        tell(.registration, error, failures: failures, pause: pause)
+        try await clock.sleep(for: pause)
       }
     }
   }
 
+  /// - Parameter error: what the chain said to something else.
   /// - Returns: whether the agent was forgotten, and is registered again.
-  private func registerIfForgotten() async throws -> Bool {
+  private func registerIfForgotten(
+    after error: any Error, _ registering: SharedOperation<Void>
+  ) async throws -> Bool {
+    switch ChainFailureKind(error) {
+    case .refusal, .revert, .timeOut: break
+    // Nobody answered who could have forgotten the agent.
+    case .outage, .misconfiguration, .cancellation, nil: return false
+    }
     do {
       guard try await !agent.status().isRegistered else { return false }
     } catch let error as EthereumClientError {
-      logger.warning("the agent's status is not known", metadata: ["error": "\(error)"])
+      tell(.status, error)
       return false
     }
-    logger.notice("the chain does not know the agent any more")
-    try await register()
+    tell(.forgotten)
+    try await registering.value()
     return true
   }
 
-  private func claim(every interval: Duration) async throws {
+  /// Does something, and does it once more if the agent was forgotten and is registered again.
+  private func surely<R>(
+    _ registering: SharedOperation<Void>, _ work: () async throws -> R
+  ) async throws -> R {
+    do {
+      return try await work()
+    } catch let error where !(error is CancellationError) {
+      guard try await registerIfForgotten(after: error, registering) else { throw error }
+      return try await work()
+    }
+  }
+
+  private func prove(
+    _ proofs: AsyncStream<InferenceProof>, _ registering: SharedOperation<Void>
+  ) async throws {
+    for await proof in proofs {
+      do {
+        let receipt = try await surely(registering) { try await agent.verifyInference(proof) }
+        tell(.verified(proof, receipt))
+      } catch let error where !(error is CancellationError) {
+        tell(.proof(proof.proofHash), error)
+      }
+    }
+  }
+
+  private func claim(
+    every interval: Duration, _ registering: SharedOperation<Void>
+  ) async throws {
+    var failures = 0
     while true {
       try await clock.sleep(for: interval)
       do {
-        if let receipt = try await agent.claimReward(above: schedule.claimThreshold) {
-          logger.info("claimed", metadata: ["transaction": "\(receipt.transactionHash)"])
+        let receipt = try await surely(registering) {
+          try await agent.claimReward(above: schedule.claimThreshold)
         }
+        failures = 0
+        if let receipt { tell(.claimed(receipt)) }
       } catch let error where !(error is CancellationError) {
-        logger.warning("claim failed", metadata: ["error": "\(error)"])
+        failures += 1
+        tell(.claim, error, failures: failures, pause: interval)
       }
     }
+  }
+
+  // MARK: - Telling
+
+  private func tell(
+    _ work: AgentTrouble.Work, _ error: any Error, failures: Int = 1, pause: Duration? = nil
+  ) {
+    tell(
+      .trouble(
+        AgentTrouble(
+          work: work, agent: agent.address, error: error, failures: failures, pause: pause)))
+  }
+
+  private func tell(_ event: AgentEvent) {
+    switch event {
+    case .registered(.registered(let receipt)):
+      logger.info("registered", metadata: ["transaction": "\(receipt.transactionHash)"])
+    case .registered(.alreadyRegistered): logger.info("registered already")
+    case .forgotten: logger.notice("the chain does not know the agent any more")
+    case .heartbeat(let receipt):
+      logger.debug("heartbeat", metadata: ["transaction": "\(receipt.transactionHash)"])
+    case .verified(let proof, let receipt):
+      logger.info(
+        "verified",
+        metadata: ["proof": "\(proof.proofHash)", "transaction": "\(receipt.transactionHash)"])
+    case .claimed(let receipt):
+      logger.info("claimed", metadata: ["transaction": "\(receipt.transactionHash)"])
+    case .trouble(let trouble): logger.warning("\(trouble)")
+    }
+    onEvent(event)
   }
 }

@@ -70,9 +70,8 @@ extension ChainAgent {
         try await client.sendSurely(latest)
         return
       }
-      let terms = try await client.terms(configuration.fees, nonceOf: nil)
       let raised = latest.transaction.fee.raised(
-        byPercent: configuration.feeBumpPercent, floor: terms.fee,
+        byPercent: configuration.feeBumpPercent, floor: try await client.fee(configuration.fees),
         ceiling: configuration.feeCeiling)
       guard let raised else { return }
       let version = sign(pending.draft, nonce: latest.transaction.nonce, fee: raised)

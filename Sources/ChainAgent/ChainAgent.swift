@@ -153,6 +153,7 @@ public actor ChainAgent {
     let draft = Draft(to: recipient, value: value, data: data, gasLimit: gasLimit)
     let pending = try await queue.run { try await self.submit(draft) }
     let receipt = try await receipt(of: pending)
+    nonces.wasMined(pending.latest.transaction.nonce)
     guard receipt.succeeded else {
       let reason = try await client.revertReason(
         of: receipt, data: draft.data, value: draft.value, gasLimit: draft.gasLimit)
@@ -168,6 +169,7 @@ public actor ChainAgent {
       // The chain may have dropped it: then its nonce is the next one again, and only the chain
       // knows. Counting on would leave a gap that no later transaction gets past.
       nonces.forget()
+      isChainChecked = false
       throw error
     }
   }
@@ -175,7 +177,7 @@ public actor ChainAgent {
   /// Signs and sends one transaction; the queue lets in one at a time.
   ///
   /// A nonce that was counted may be taken, when somebody else sends with the same key: then the
-  /// chain is asked, once.
+  /// chain is asked again, once.
   private func submit(_ draft: Draft) async throws -> PendingTransaction {
     try await checkChain()
     let isCounted = nonces.known != nil
@@ -190,28 +192,22 @@ public actor ChainAgent {
   }
 
   private func submitOnce(_ draft: Draft) async throws -> PendingTransaction {
-    let known = nonces.known
-    let generation = nonces.generation
-    let terms = try await client.terms(
-      configuration.fees, nonceOf: known == nil ? address : nil)
-    let nonce: UInt64
-    if let known {
-      nonce = known
-    } else {
-      nonce = terms.nonce ?? 0
-      if generation == nonces.generation { nonces.synchronise(with: nonce) }
-    }
-    let transaction = sign(draft, nonce: nonce, fee: terms.fee)
+    let (begun, settled) = (nonces.generation, nonces.settled)
     do {
+      let terms = try await client.terms(configuration.fees, nonceOf: address)
+      let nonce = nonces.choose(chainCount: terms.nonce, settledBefore: settled)
+      if begun == nonces.generation { nonces.synchronise(with: nonce) }
+      let transaction = sign(draft, nonce: nonce, fee: terms.fee)
       try await client.sendSurely(transaction)
-      nonces.wasUsed(nonce, begun: generation)
+      nonces.wasUsed(nonce, begun: begun)
+      logger.debug("sent", metadata: ["nonce": "\(nonce)", "hash": "\(transaction.hash)"])
+      return PendingTransaction(draft, transaction)
     } catch {
-      // Whatever the reason, the chain knows best which nonce is next.
+      // Whatever the reason, the chain knows best which nonce is next, and which chain it is.
       nonces.forget()
+      isChainChecked = false
       throw error
     }
-    logger.debug("sent", metadata: ["nonce": "\(nonce)", "hash": "\(transaction.hash)"])
-    return PendingTransaction(draft, transaction)
   }
 
   func sign(_ draft: Draft, nonce: UInt64, fee: Transaction.Fee) -> SignedTransaction {

@@ -5,18 +5,20 @@ import PlumiseWire
 /// What a transaction needs to know of the chain.
 struct SendingTerms {
   let fee: Transaction.Fee
-  /// The account's next nonce; nil when it was not asked for.
-  let nonce: UInt64?
+  /// How many transactions the account has sent, with those that wait.
+  let nonce: UInt64
 }
 
 extension EthereumClient {
   /// Fee fields for a policy at the chain's present prices, and the next nonce, in one message.
-  /// - Parameter account: whose nonce is asked for; nil when it is known.
-  func terms(_ policy: FeePolicy, nonceOf account: Address?) async throws -> SendingTerms {
-    let questions = policy.questions + (account.map { [ChainQuestion.nonce(of: $0)] } ?? [])
-    let answers = try await ask(questions)
-    return SendingTerms(
-      fee: try policy.fee(answers), nonce: account == nil ? nil : try answers.nonce())
+  func terms(_ policy: FeePolicy, nonceOf account: Address) async throws -> SendingTerms {
+    let answers = try await ask(policy.questions + [.nonce(of: account)])
+    return SendingTerms(fee: try policy.fee(answers), nonce: try answers.nonce())
+  }
+
+  /// Fee fields for a policy at the chain's present prices.
+  func fee(_ policy: FeePolicy) async throws -> Transaction.Fee {
+    try policy.fee(await ask(policy.questions))
   }
 
   /// Sends a transaction; when no answer comes, or none in time, or one that may mean so, finds out

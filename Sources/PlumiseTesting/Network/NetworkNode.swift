@@ -3,7 +3,7 @@ public import EthereumPrimitives
 public import InferenceMetrics
 public import OracleReporter
 public import PetalsNode
-import PlumiseWire
+public import PlumiseWire
 
 /// One node of a network: what serves the blocks, and the agent that speaks for it.
 public struct NetworkNode: Sendable {
@@ -19,6 +19,8 @@ public struct NetworkNode: Sendable {
   public let agent: ChainAgent
   /// Reports to the network's oracle; it is not started.
   public let reporter: OracleReporter
+  /// The network's clock.
+  let clock: ManualClock
 
   /// What the node has counted.
   public var metrics: MetricsCollector { node.metrics }
@@ -30,10 +32,26 @@ public struct NetworkNode: Sendable {
   /// - Throws: `ChainAgentError` and `EthereumClientError`.
   @discardableResult
   public func register() async throws -> RegistrationOutcome {
-    let model = node.configuration.checkpoint.name
-    return try await agent.register(
-      AgentRegistration(
-        name: AgentRegistration.defaultName(model: model, agent: address),
-        modelHash: Keccak256.hash(model)))
+    try await agent.register(registration)
+  }
+
+  /// What the agent registers with.
+  public var registration: AgentRegistration {
+    .ofNode(serving: node.configuration.checkpoint.name, as: address)
+  }
+
+  /// The agent's life on the chain, as `petals-e2e node` leads it: a task of the test's runs it,
+  /// its intervals are measured on the network's clock, and it proves what the node generates from
+  /// here on.
+  /// - Parameters:
+  ///   - schedule: How often things are done.
+  ///   - onEvent: Gets everything that happens.
+  public func service(
+    schedule: AgentService.Schedule = AgentService.Schedule(),
+    onEvent: @escaping @Sendable (AgentEvent) -> Void = { _ in }
+  ) -> AgentService {
+    AgentService(
+      agent, registration: registration, schedule: schedule, proofs: metrics.proofs.arrivals(),
+      clock: clock, onEvent: onEvent)
   }
 }

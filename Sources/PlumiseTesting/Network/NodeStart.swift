@@ -66,7 +66,8 @@ struct NodeStart {
       ChainAgentConfiguration(chainID: plan.chain.rules.chainID), key: key,
       client: EthereumClient(url: chainAddress.url), logger: plan.logger)
     return NetworkNode(
-      node: node, peer: peer, link: link, key: key, agent: agent, reporter: reporter)
+      node: node, peer: peer, link: link, key: key, agent: agent, reporter: reporter,
+      clock: clock)
   }
 
   /// Stops a reporter that the test left running.

@@ -35,11 +35,18 @@ struct AgentOptions: ParsableArguments {
     help: "The chain to register on and to prove inferences to.", transform: urlArgument)
   var chainRpc: String?
 
+  @Option(help: "Seconds between two heartbeats (120 when not said).", transform: secondsArgument)
+  var heartbeatInterval = 120.0
+
   @Option(help: "The id of that chain.")
   var chainID = PlumiseNetwork.chainID
 
   func validate() throws {
     try requireReportInterval(reportInterval)
+    guard heartbeatInterval >= 1 else {
+      throw ValidationError(
+        "--heartbeat-interval must be at least 1: each heartbeat is a transaction")
+    }
     if keyFile == nil && (oracle != nil || chainRpc != nil) {
       throw ValidationError("--oracle and --chain-rpc need --key-file")
     }
@@ -79,12 +86,22 @@ struct AgentOptions: ParsableArguments {
       configuration: configuration, key: key, collector: metrics, transport: transport)
   }
 
-  /// What lives on the chain; nil when none was named.
-  func chainLife(key: SecretKey, _ model: String, _ metrics: MetricsCollector) -> ChainLife? {
+  /// The agent's life on the chain; nil when none was named.
+  ///
+  /// No proof is missed from here on.
+  func chainLife(
+    key: SecretKey, _ model: String, _ metrics: MetricsCollector,
+    announce: @escaping @Sendable (ServiceEvent) -> Void
+  ) -> AgentService? {
     guard let chainRpc else { return nil }
     let agent = ChainAgent(
       ChainAgentConfiguration(chainID: chainID), key: key, client: EthereumClient(url: chainRpc))
-    return ChainLife(
-      agent: agent, registration: .ofNode(serving: model, as: key.address), proofs: metrics.proofs)
+    return AgentService(
+      agent, registration: .ofNode(serving: model, as: key.address),
+      schedule: .init(heartbeatInterval: .seconds(heartbeatInterval)),
+      proofs: metrics.proofs.arrivals()
+    ) { event in
+      if let event = ServiceEvent(event, of: key.address) { announce(event) }
+    }
   }
 }

@@ -56,8 +56,11 @@ struct NodeCommand: AsyncParsableCommand {
       try await withPetalsNode(configuration, metrics: metrics) { node in
         announce(node)
         try await withThrowingTaskGroup { group in
-          if let key, let life = agent.chainLife(key: key, checkpoint.name, metrics) {
-            group.addTask { try await life.run(announce: { service.announce($0) }) }
+          if let key,
+            let life = agent.chainLife(
+              key: key, checkpoint.name, metrics, announce: { service.announce($0) })
+          {
+            group.addTask { try await life.run() }
           }
           if let reporter {
             try await reporter.start()
