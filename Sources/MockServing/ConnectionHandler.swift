@@ -4,15 +4,13 @@ import NIOHTTP1
 
 /// Puts the requests of one connection together, has each answered, and writes the answers.
 ///
-/// The handler before it lets one request through at a time. Everything here runs on the
-/// connection's event loop.
+/// The handler before it lets one request through at a time. What is complete is answered, in order,
+/// whatever comes behind it: the client's end, bytes that are no HTTP, or requests behind one that
+/// asked for the connection's end (RFC 9112 §9.6). Everything here runs on the connection's event
+/// loop.
 final class ConnectionHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
-
-  /// How much more of a refused body is read before the connection is closed: enough for a
-  /// client that sends first and reads after, not enough to be flooded.
-  private static let drainLimit = 16 << 20
 
   private let exchange: Exchange
   private let connection: Connection
@@ -30,6 +28,14 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// comes.
   private var held: Exchange.Answer?
   private var running: Task<Void, Never>?
+  /// Whether a request may follow the one in hand.
+  private var takesMore = true
+  /// Whether the client has ended its side.
+  private var hasInputEnded = false
+  /// Whether the connection's last answer is on its way, or out.
+  private var isOver = false
+  /// Sent when the client has ended its side.
+  private let departure = StopSignal()
 
   init(
     _ exchange: Exchange, _ connection: Connection, in connections: ConnectionTable,
@@ -43,6 +49,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard !isOver else { return }
     switch unwrapInboundIn(data) {
     case .head(let head): begin(head, context)
     case .body(let bytes): receive(bytes, context)
@@ -55,9 +62,15 @@ final class ConnectionHandler: ChannelInboundHandler {
     arrival.headArrived()
     body.removeAll(keepingCapacity: true)
     (isHandedOver, hasEnded, hasAnswered, drained) = (false, false, false, 0)
+    guard head.namesOneHost else {
+      refuse(.badRequest, context)
+      return
+    }
+    // The parser reads nothing behind a request for another protocol, which nobody here speaks.
+    if head.asksForAnotherProtocol { takesMore = false }
     if head.headers.contains(where: { name, value in
       name.lowercased() == "expect" && value.lowercased() == "100-continue"
-    }) {
+    }), head.isOfVersion11 {
       let go = HTTPResponseHead(version: head.version, status: .continue)
       context.writeAndFlush(wrapOutboundOut(.head(go)), promise: nil)
     }
@@ -66,7 +79,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   private func receive(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
     guard !isHandedOver else {
       drained += bytes.readableBytes
-      if drained > Self.drainLimit { context.close(promise: nil) }
+      if drained > ArrivalHandler.drainLimit { context.close(promise: nil) }
       return
     }
     let limit = exchange.configuration.maximumBodyBytes
@@ -98,10 +111,12 @@ final class ConnectionHandler: ChannelInboundHandler {
     let channel = context.channel
     let loop = context.eventLoop
     let (exchange, connections, connection) = (exchange, connections, connection)
+    let departure = departure
     connections.hold(connection)
     running = Task(executorPreference: executor) {
       defer { connections.release(connection) }
-      let answer = await exchange.answer(to: request, isOversized: isOversized)
+      let answer = await exchange.answer(
+        to: request, isOversized: isOversized, departure: departure)
       if let pace = answer.pace {
         await exchange.write(answer, to: request, slowly: pace, on: channel)
         loop.execute { loopBound.value.conclude(answer, with: .end(nil), channel) }
@@ -154,6 +169,8 @@ final class ConnectionHandler: ChannelInboundHandler {
       return
     }
     connection.ends()
+    // The answer's end lets in what stands behind the request.
+    isOver = true
     // A connection must not end before what was written is out.
     let written = channel.eventLoop.makePromise(of: Void.self)
     let loopBound = NIOLoopBound(self, eventLoop: channel.eventLoop)
@@ -166,7 +183,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     running = nil
     hasAnswered = true
     guard isKeptAlive(answer) else {
-      end(channel, answer.ending)
+      if answer.moment == nil { sayGoodbye(channel) } else { end(channel, answer.ending) }
       return
     }
     if hasEnded { beIdle() } else { connection.ends() }
@@ -186,7 +203,48 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   private func isKeptAlive(_ answer: Exchange.Answer) -> Bool {
-    answer.moment == nil && head?.isKeepAlive == true
+    answer.moment == nil && takesMore && head?.isKeepAlive == true
+  }
+
+  /// Ends the server's side once everything is out, and the connection once the client has ended its
+  /// side too.
+  ///
+  /// What the client has sent meanwhile is read: a connection that is closed on unread bytes is
+  /// reset, and with that the client may lose the answer (RFC 9112 §9.6).
+  private func sayGoodbye(_ channel: any Channel) {
+    isOver = true
+    guard !hasInputEnded, !connections.isStopping else {
+      connection.ends()
+      arrival.closeWhenWritten()
+      return
+    }
+    arrival.discardTheRest()
+    connection.lingers()
+    channel.close(mode: .output, promise: nil)
+    // The server may have begun to stop just now.
+    if connections.isStopping { arrival.closeWhenWritten() }
+  }
+
+  private func inputEnded(_ context: ChannelHandlerContext) {
+    takesMore = false
+    hasInputEnded = true
+    departure.send()
+    guard !isOver else {
+      if connection.isLingering { context.close(promise: nil) }
+      return
+    }
+    if head == nil || hasAnswered {
+      sayGoodbye(context.channel)
+    } else if !isHandedOver {
+      // The rest of the request never comes.
+      refuse(.badRequest, context)
+    }
+    // A request in hand is answered first.
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if let event = event as? ChannelEvent, event == .inputClosed { inputEnded(context) }
+    context.fireUserInboundEventTriggered(event)
   }
 
   private func end(_ channel: any Channel, _ ending: Fault.Ending) {
@@ -200,22 +258,33 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// Answers without the service, and ends the connection.
   private func refuse(_ status: HTTPResponseStatus, _ context: ChannelHandlerContext) {
     isHandedOver = true
+    isOver = true
     connection.ends()
     let headers: HTTPHeaders = ["Connection": "close", "Content-Length": "0"]
     let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
     context.write(wrapOutboundOut(.head(head)), promise: nil)
     let channel = context.channel
+    let loopBound = NIOLoopBound(self, eventLoop: context.eventLoop)
     context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
-      channel.close(promise: nil)
+      loopBound.value.sayGoodbye(channel)
     }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // A request that is no HTTP is told so, when no answer is on its way already.
-    guard let error = error as? HTTPParserError, !isHandedOver || hasAnswered else {
-      context.close(promise: nil)
+    guard let error = error as? HTTPParserError else {
+      // More bytes behind those that were no HTTP are no news.
+      if !(error is ByteToMessageDecoderError) { context.close(promise: nil) }
       return
     }
+    guard !isOver else { return }
+    guard !isHandedOver || (hasAnswered && hasEnded) else {
+      // What cannot be read stands behind the request in hand, or in the rest of its body, which the
+      // answer does not need.
+      takesMore = false
+      if hasAnswered { sayGoodbye(context.channel) }
+      return
+    }
+    // A request that is no HTTP is told so.
     refuse(error == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest, context)
   }
 

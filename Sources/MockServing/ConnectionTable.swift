@@ -12,6 +12,8 @@ final class Connection: Sendable {
     case handling
     /// The answer is on its way out, or the rest of a request that was answered early still comes.
     case ending(since: Duration)
+    /// The last answer is out, and the peer has not ended its side yet.
+    case lingering(since: Duration)
   }
 
   let channel: any Channel
@@ -37,6 +39,15 @@ final class Connection: Sendable {
   /// The service is done: what remains is up to the peer, which reads the answer and sends the rest.
   func ends() { phase.withLock { $0 = .ending(since: now()) } }
 
+  /// Everything is said: what remains is the peer's end.
+  func lingers() { phase.withLock { $0 = .lingering(since: now()) } }
+
+  var isLingering: Bool {
+    phase.withLock { phase in
+      if case .lingering = phase { true } else { false }
+    }
+  }
+
   func requestArrived() { phase.withLock { $0 = .handling } }
 
   func answered() { phase.withLock { $0 = .idle(since: now()) } }
@@ -45,7 +56,8 @@ final class Connection: Sendable {
     phase.withLock { phase in
       switch phase {
       case .idle(let since): time - since > limits.idleTime
-      case .receiving(let since), .ending(let since): time - since > limits.requestTime
+      case .receiving(let since), .ending(let since), .lingering(let since):
+        time - since > limits.requestTime
       case .handling: false
       }
     }
@@ -77,6 +89,9 @@ final class ConnectionTable: Sendable {
   }
 
   var count: Int { state.withLock { $0.open.count } }
+
+  /// Whether the server stops.
+  var isStopping: Bool { state.withLock { $0.isStopping } }
 
   /// Takes a connection in; nil when there are too many, or the server stops.
   func admit(_ channel: any Channel) -> Connection? {
@@ -110,7 +125,8 @@ final class ConnectionTable: Sendable {
 
   /// Closes what is overdue, until the task is cancelled.
   func sweep() async {
-    let pause = min(limits.requestTime, limits.idleTime) / 4
+    // No clock knows a time that lies farther ahead than its type.
+    let pause = min(limits.requestTime, limits.idleTime, .seconds(86_400)) / 4
     while true {
       do {
         try await limits.clock.sleep(for: pause)
@@ -131,7 +147,11 @@ final class ConnectionTable: Sendable {
   func quiesce() {
     state.withLock { $0.isStopping = true }
     for connection in connections {
-      connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+      if connection.isLingering {
+        connection.channel.close(promise: nil)
+      } else {
+        connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+      }
     }
   }
 

@@ -18,7 +18,11 @@ struct Exchange: Sendable {
   let stopping: StopSignal
   let respond: @Sendable (WebRequest) async -> WebResponse
 
-  func answer(to request: WebRequest, isOversized: Bool) async -> Answer {
+  /// - Parameter departure: sent when the client has ended its side: it waits for an answer still,
+  ///   but not for none.
+  func answer(
+    to request: WebRequest, isOversized: Bool, departure: StopSignal
+  ) async -> Answer {
     switch faults?.take(for: request) {
     case nil:
       return Answer(response: await handle(request, isOversized: isOversized))
@@ -26,7 +30,7 @@ struct Exchange: Sendable {
       guard await pause(duration) else { return Answer(moment: .beforeHandling) }
       return Answer(response: await handle(request, isOversized: isOversized))
     case .neverAnswer:
-      await stopping.wait()
+      await stopping.wait(or: departure)
       return Answer(moment: .beforeHandling)
     case .answer(let response):
       return Answer(response: response)

@@ -23,7 +23,12 @@ extension WebResponse {
     var fields = HTTPHeaders()
     fields.reserveCapacity(headers.count + 2)
     for field in headers { fields.add(name: field.name.rawName, value: field.value) }
-    if status.allowsBody { fields.replaceOrAdd(name: "Content-Length", value: "\(body.count)") }
+    fields.remove(name: "Transfer-Encoding")
+    if status.allowsBody {
+      fields.replaceOrAdd(name: "Content-Length", value: "\(body.count)")
+    } else if fields["Content-Length"] != ["0"] {
+      fields.remove(name: "Content-Length")
+    }
     if !isKeptAlive { fields.replaceOrAdd(name: "Connection", value: "close") }
     let head = HTTPResponseHead(
       version: .http1_1,

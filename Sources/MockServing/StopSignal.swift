@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Tells everything that waits on purpose (a fault that never answers) that the server stops.
+/// Tells everything that waits on purpose (a fault that never answers) that the server stops, or that
+/// the client of a connection has ended its side.
 final class StopSignal: Sendable {
   private struct State {
     var isStopping = false
@@ -45,6 +46,16 @@ final class StopSignal: Sendable {
         return state.waiters.removeValue(forKey: id)
       }
       waiter?.resume()
+    }
+  }
+
+  /// Returns once the server stops, another signal is sent, or the task is cancelled.
+  func wait(or other: StopSignal) async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.wait() }
+      group.addTask { await other.wait() }
+      await group.next()
+      group.cancelAll()
     }
   }
 

@@ -4,7 +4,8 @@ public import HTTPTypes
 public struct WebRequest: Sendable, Hashable {
   /// The method, as in the request line.
   public var method: HTTPRequest.Method
-  /// The path without its query, as it stood in the request line (not percent-decoded).
+  /// The path without its query, as it stood in the request line, but for letters, digits and
+  /// `-._~` that were percent-encoded: `/%68ealth` is `/health` (RFC 3986 §6.2.2.2).
   public var path: String
   /// The query's parameters, percent-decoded; of a repeated name the last one stands.
   public var query: [String: String]
@@ -18,7 +19,8 @@ public struct WebRequest: Sendable, Hashable {
   /// Makes a request.
   /// - Parameters:
   ///   - method: the method.
-  ///   - target: the path, with its query if there is one (`/a/b?epoch=3`).
+  ///   - target: the path, with its query if there is one (`/a/b?epoch=3`), also behind a scheme and
+  ///     a host (`http://127.0.0.1:3100/a/b`, RFC 9112 §3.2.2).
   ///   - headers: the header fields.
   ///   - body: the body's bytes.
   ///   - remote: the peer's address, when there is one.
@@ -43,27 +45,53 @@ public struct WebRequest: Sendable, Hashable {
   }
 
   private static func split(_ target: String) -> (path: String, query: [String: String]) {
-    let halves = target.prefix { $0 != "#" }.split(
-      separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-    let path = halves.first.map(String.init) ?? ""
+    let target = origin(target.utf8.prefix { $0 != UInt8(ascii: "#") })
+    let mark = target.firstIndex(of: UInt8(ascii: "?"))
+    let path = decodingUnreserved(target[..<(mark ?? target.endIndex)])
     var query: [String: String] = [:]
-    if halves.count == 2 {
-      for pair in halves[1].split(separator: "&") {
-        let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    if let mark {
+      for pair in target[mark...].dropFirst().split(separator: UInt8(ascii: "&")) {
+        let parts = pair.split(
+          separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
         query[decode(parts[0])] = parts.count == 2 ? decode(parts[1]) : ""
       }
     }
     return (path.isEmpty ? "/" : path, query)
   }
 
-  /// Percent-decodes one name or value; `+` is a space, an escape that is none stays as it is.
-  private static func decode(_ text: Substring) -> String {
+  /// The part of a target behind its scheme and host, if it has them.
+  private static func origin(_ target: Substring.UTF8View) -> Substring.UTF8View {
+    for scheme in ["http://", "https://"] {
+      let start = target.prefix(scheme.utf8.count)
+      guard start.elementsEqual(scheme.utf8, by: { $0 | 0x20 == $1 | 0x20 }) else { continue }
+      return target.dropFirst(scheme.utf8.count)
+        .drop { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }
+    }
+    return target
+  }
+
+  /// A path with those escapes read that stand for characters which need none.
+  private static func decodingUnreserved(_ path: Substring.UTF8View) -> String {
+    guard path.contains(UInt8(ascii: "%")) else { return String(Substring(path)) }
     var bytes: [UInt8] = []
-    var rest = Array(text.utf8)[...]
+    var rest = path
     while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%"), rest.count >= 2,
-        let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-      {
+      if byte == UInt8(ascii: "%"), let value = escaped(rest), value.isUnreserved {
+        bytes.append(value)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Percent-decodes one name or value; `+` is a space, an escape that is none stays as it is.
+  private static func decode(_ text: Substring.UTF8View) -> String {
+    var bytes: [UInt8] = []
+    var rest = text
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "%"), let value = escaped(rest) {
         bytes.append(value)
         rest = rest.dropFirst(2)
       } else {
@@ -71,5 +99,23 @@ public struct WebRequest: Sendable, Hashable {
       }
     }
     return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// What the two digits behind a percent sign stand for; nil where they are none.
+  private static func escaped(_ text: Substring.UTF8View) -> UInt8? {
+    let digits = text.prefix(2).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+    return digits.count == 2 ? UInt8(digits[0] << 4 | digits[1]) : nil
+  }
+}
+
+extension UInt8 {
+  /// Whether the byte needs no escape anywhere in a URL (RFC 3986 §2.3).
+  fileprivate var isUnreserved: Bool {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "a")...UInt8(ascii: "z"):
+      true
+    default: "-._~".utf8.contains(self)
+    }
   }
 }

@@ -60,6 +60,8 @@ private struct RunningServer {
         .serverChannelOption(.backlog, value: 4096)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
         .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+        // A client that has ended its side waits for its answers.
+        .childChannelOption(.allowRemoteHalfClosure, value: true)
         .childChannelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
             try setUp(channel, exchange, connections)
@@ -92,10 +94,13 @@ private struct RunningServer {
     decoding.maxHeaderListSize = limits.headerBytes
     let arrival = ArrivalHandler(connection, headerBytes: limits.headerBytes)
     try pipeline.addHandler(arrival)
-    // Response fields are `HTTPFields`, which hold no invalid ones: they need no second look.
+    // Response fields are `HTTPFields`, which hold no invalid ones: they need no second look. Every
+    // answer says itself how long its body is.
+    var encoding = HTTPResponseEncoder.Configuration()
+    encoding.automaticallySetFramingHeaders = false
     try pipeline.configureHTTPServerPipeline(
       withErrorHandling: false, withOutboundHeaderValidation: false,
-      withEncoderConfiguration: .init(), withDecoderLimitConfiguration: decoding)
+      withEncoderConfiguration: encoding, withDecoderLimitConfiguration: decoding)
     let executor =
       exchange.configuration.runsOnEventLoops ? LoopTaskExecutor(channel.eventLoop) : nil
     try pipeline.addHandler(
@@ -111,7 +116,8 @@ private struct RunningServer {
     let (connections, gracePeriod) = (connections, gracePeriod)
     let backstop = Task {
       do {
-        try await Task.sleep(for: gracePeriod)
+        // No clock knows a time that lies farther ahead than its type.
+        try await Task.sleep(for: min(gracePeriod, .seconds(86_400)))
       } catch {
         // Every connection ended in time.
         return

@@ -97,14 +97,14 @@ import Testing
     try await withWebServer(faults: faults, respond: { _ in .text("one by one") }) {
       address async throws in
       try await RawClient.connected(to: address) { client async throws in
-        try await client.send("GET / HTTP/1.1\r\n\r\n")
+        try await client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         try await clock.advanceToNextDeadline()
         let first = try await client.wait(for: "one by")
         #expect(!first.contains("one by one"))
         try await clock.advanceToNextDeadline()
         try await client.wait(for: "one by one")
         // The connection goes on.
-        try await client.send("GET / HTTP/1.1\r\n\r\n")
+        try await client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         try await client.wait(for: "one by oneHTTP/1.1 200 OK")
       }
     }

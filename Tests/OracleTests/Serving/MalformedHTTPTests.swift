@@ -21,14 +21,15 @@ import Testing
     "What is no HTTP is answered 400, and the connection ends",
     arguments: [
       "hello\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET\r\n\r\n", "\u{01}\u{02}\u{03}\r\n\r\n",
-      "GET / HTTP/1.1\r\nNo colon\r\n\r\n", "GET / HTTP/1.1\r\n: no name\r\n\r\n",
-      "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
-      "POST / HTTP/1.1\r\nContent-Length: five\r\n\r\n",
-      "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
-      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
-      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
-      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n0\r\n\r\n",
-      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
+      "GET / HTTP/1.1\r\nHost: x\r\nNo colon\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: x\r\n: no name\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: five\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n0\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
     ])
   func garbage(bytes: String) async throws {
     try await served { address async throws in
@@ -43,10 +44,10 @@ import Testing
   @Test(
     "A head that is too long is answered 431, whichever part of it is",
     arguments: [
-      "GET / HTTP/1.1\r\nX: " + String(repeating: "a", count: 40_000) + "\r\n\r\n",
-      "GET / HTTP/1.1\r\n"
+      "GET / HTTP/1.1\r\nHost: x\r\nX: " + String(repeating: "a", count: 40_000) + "\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: x\r\n"
         + (0..<2000).map { "X-\($0): some value that is not short\r\n" }.joined() + "\r\n",
-      "GET /" + String(repeating: "a", count: 300_000) + " HTTP/1.1\r\n\r\n",
+      "GET /" + String(repeating: "a", count: 300_000) + " HTTP/1.1\r\nHost: x\r\n\r\n",
     ])
   func longHead(bytes: String) async throws {
     try await served { address async throws in
@@ -63,13 +64,14 @@ import Testing
     try await served { address async throws in
       try await RawClient.connected(to: address) { client async throws in
         try await client.send(
-          "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"
-            + "GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx")
+          "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"
+            + "GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+        )
         try await client.wait(for: "5 bytes")
         try await client.wait(for: "0 bytes")
         try await client.wait(for: "1 bytes")
         try await client.send(
-          "POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+          "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
         try await client.wait(for: "HTTP/1.1 100 Continue")
         try await client.send("abcdGET / HTTP/1.0\r\n\r\n")
         try await client.wait(for: "4 bytes")
@@ -85,7 +87,8 @@ import Testing
     let limits = ServerLimits(requestTime: .seconds(20), idleTime: .seconds(100), clock: clock)
     try await served(limits) { address async throws in
       for start in [
-        "GET / HTTP/1.1\r\nX-Slow: ", "POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc",
+        "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc",
       ] {
         try await RawClient.connected(to: address) { loris async throws in
           try await loris.send(start)
@@ -114,15 +117,15 @@ import Testing
     let limits = ServerLimits(requestTime: .seconds(40), idleTime: .seconds(60), clock: clock)
     try await served(limits) { address async throws in
       try await RawClient.connected(to: address) { old async throws in
-        try await old.send("GET / HTTP/1.1\r\n\r\n")
+        try await old.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         try await old.wait(for: "0 bytes")
         for _ in 0..<5 { try await clock.advanceToNextDeadline() }
         try await RawClient.connected(to: address) { young async throws in
-          try await young.send("GET / HTTP/1.1\r\n\r\n")
+          try await young.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
           try await young.wait(for: "0 bytes")
           for _ in 0..<2 { try await clock.advanceToNextDeadline() }
           try await old.waitForEnd()
-          try await young.send("GET / HTTP/1.1\r\n\r\n")
+          try await young.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
           try await young.wait(for: "0 bytesHTTP/1.1 200 OK")
         }
       }
@@ -137,7 +140,7 @@ import Testing
       var clients: [RawClient] = []
       for _ in 0..<3 {
         let client = try await RawClient(address)
-        try await client.send("GET / HTTP/1.1\r\n\r\n")
+        try await client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         try await client.wait(for: "ok")
         clients.append(client)
       }
@@ -149,7 +152,7 @@ import Testing
       for _ in 0..<1000 where !isServed {
         isServed = try await RawClient.connected(to: address) { next async throws in
           // Who is not let in may find the connection closed already.
-          do { try await next.send("GET / HTTP/1.1\r\n\r\n") } catch is ChannelError {}
+          do { try await next.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n") } catch is ChannelError {}
           return try await next.received.next().contains("200 OK")
         }
       }

@@ -37,7 +37,7 @@ import Testing
   private func probe(_ address: ServerAddress) async throws -> String {
     let probe = try await RawClient(address)
     do {
-      try await probe.send("GET /probe HTTP/1.1\r\nConnection: close\r\n\r\n")
+      try await probe.send("GET /probe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     } catch {
       // Refused before it could ask.
     }
@@ -76,7 +76,7 @@ import Testing
       try await RawClient.connected(to: address) { client async throws in
         try await client.send(
           String(repeating: "GET / HTTP/1.1\r\nHost: oracle\r\n\r\n", count: 9)
-            + "GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            + "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         let all = try await client.waitForEnd()
         #expect(all.split(separator: "HTTP/1.1 200 OK").count == 10)
         #expect(all.utf8.count { $0 == UInt8(ascii: "x") } >= 10 * 150_000)
@@ -89,7 +89,7 @@ import Testing
     let handled = Journal<Int>()
     try await served(bytes: 32 << 20, connections: 1, handled: handled) { address async throws in
       try await RawClient.connected(to: address, reads: false) { client async throws in
-        try await client.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        try await client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         _ = try await handled.next()
         try await passTime(untilFree: address)
       }
@@ -100,7 +100,8 @@ import Testing
   func refusedBody() async throws {
     try await served(bytes: 1, maximumBodyBytes: 10) { address async throws in
       try await RawClient.connected(to: address) { client async throws in
-        try await client.send("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n0123456789abcdef")
+        try await client.send(
+          "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0123456789abcdef")
         try await client.wait(for: "HTTP/1.1 413 ")
         try await passTime(until: client, at: address)
       }

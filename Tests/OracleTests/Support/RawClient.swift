@@ -44,6 +44,12 @@ final class RawClient: Sendable {
     try await channel.writeAndFlush(ByteBuffer(string: text))
   }
 
+  /// Sends bytes and ends the client's side: it sends nothing more, and reads on.
+  func sendLast(_ text: String) async throws {
+    try await send(text)
+    try await channel.close(mode: .output)
+  }
+
   /// Waits until what came holds a text.
   @discardableResult
   func wait(for text: String) async throws -> String {
