@@ -71,10 +71,9 @@ struct FieldReader {
     return nil
   }
 
-  mutating func hash(_ value: JSON, at path: @autoclosure () -> String) -> Hash32? {
+  mutating func hash(_ value: JSON, at path: @autoclosure () -> String) -> ProofHash? {
     guard let text = string(value, at: path()) else { return nil }
-    // What fails to parse is refused with the same words, whatever the reason.
-    if let hash = try? Hash32(text) { return hash }
+    if let hash = ProofHash(text) { return hash }
     fault(path(), "must be a hash: 0x and 64 hexadecimal digits")
     return nil
   }

@@ -28,7 +28,7 @@ extension MockOracle {
       let taken = try await books.take(report)
       return Reply(
         response: DocumentedDialect.received, outcome: .accepted(taken.report), agent: agent,
-        dialect: .documented)
+        dialect: .documented, notes: body.notes)
     } catch {
       return Reply(
         response: DocumentedDialect.answer(to: error), outcome: .refused(error), agent: agent,

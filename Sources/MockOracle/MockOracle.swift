@@ -113,7 +113,7 @@ public final class MockOracle: Sendable {
     let took = ContinuousClock.now - began
     let entry = OracleEntry(
       request: request, status: reply.response.status.code, agent: reply.agent,
-      dialect: reply.dialect, outcome: reply.outcome)
+      dialect: reply.dialect, outcome: reply.outcome, notes: reply.notes)
     meters.count(
       entry, route: template(of: request), method: request.method.rawValue, took: took)
     log(entry, took: took)
@@ -149,6 +149,7 @@ extension OracleEntry {
       metadata["refusal"] = "\(refusal.name)"
       metadata["reason"] = "\(refusal.shortDescription)"
     }
+    if !notes.isEmpty { metadata["notes"] = "\(notes.joined(separator: "; "))" }
     if let remote = request.remote { metadata["remote"] = "\(remote)" }
     return metadata
   }

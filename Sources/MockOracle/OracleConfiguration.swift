@@ -17,6 +17,8 @@ public struct OracleConfiguration: Sendable {
   /// The epoch that a report is accounted to, in the deployed dialect.
   public var epoch: EpochSource
   /// How many layers each model has, in the deployed dialect's pipeline; 32 for any other.
+  ///
+  /// Of more than 65 536 that many are shared out; a model of none takes no nodes.
   public var modelLayers: [String: Int]
   /// With which account contributions are reported when an epoch has ended; `nil` for none.
   public var contributions: ContributionPlan?

@@ -28,6 +28,8 @@ public struct OracleEntry: Sendable, Hashable {
   public let dialect: ReportDialect?
   /// How it ended.
   public let outcome: Outcome
+  /// What was taken although it is not as it should be, and why.
+  public internal(set) var notes: [String] = []
 
   /// The report, when one was taken.
   public var accepted: StoredReport? {

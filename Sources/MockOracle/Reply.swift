@@ -9,6 +9,7 @@ struct Reply {
   var outcome: OracleEntry.Outcome
   var agent: Address?
   var dialect: ReportDialect?
+  var notes: [String] = []
 
   /// Why a report was not taken, when that is what the answer says.
   var refusal: Refusal? {

@@ -5,7 +5,23 @@ import PlumiseWire
 
 extension MockOracle {
   /// Finds what a request asks for.
+  ///
+  /// HEAD is answered wherever GET is; the server leaves the body out. Where the deployed dialect is
+  /// spoken, scripts of any origin are let in, as the deployed oracle lets them.
   func route(_ request: WebRequest) async -> Reply {
+    guard speaks(.deployed) else { return await find(request) }
+    if request.method == .options {
+      return Reply(
+        response: DeployedDialect.preflight(request), outcome: .served, dialect: .deployed)
+    }
+    var reply = await find(request)
+    reply.response.headers[.accessControlAllowOrigin] = "*"
+    return reply
+  }
+
+  private func find(_ asked: WebRequest) async -> Reply {
+    var request = asked
+    if asked.method == .head { request.method = .get }
     switch (request.method, request.path) {
     case (.get, "/health"):
       return .served(["status": "ok"])
@@ -24,7 +40,7 @@ extension MockOracle {
     if speaks(.documented), let reply = wrongMethod(request) { return reply }
     return Reply(
       response: speaks(.documented)
-        ? DocumentedDialect.notFound(request) : DeployedDialect.notFound(request),
+        ? DocumentedDialect.notFound(asked) : DeployedDialect.notFound(asked),
       outcome: .unknownRoute)
   }
 
@@ -34,7 +50,8 @@ extension MockOracle {
     guard !known.isEmpty, !known.contains(where: { $0.method == request.method }) else {
       return nil
     }
-    let allowed = known.map(\.method.rawValue).joined(separator: ", ")
+    let allowed = known.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] }
+      .joined(separator: ", ")
     return Reply(
       response: DocumentedDialect.methodNotAllowed(request, allowed: allowed),
       outcome: .unknownRoute, dialect: .documented)

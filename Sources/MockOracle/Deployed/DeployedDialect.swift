@@ -94,6 +94,20 @@ enum DeployedDialect {
       status: .badRequest)
   }
 
+  /// The answer to a browser that asks what a script of another origin may do: on any path
+  /// everything, with whatever header fields it names.
+  static func preflight(_ request: WebRequest) -> WebResponse {
+    var headers: HTTPFields = [
+      .accessControlAllowOrigin: "*",
+      .accessControlAllowMethods: "GET,HEAD,PUT,PATCH,POST,DELETE",
+      .vary: "Access-Control-Request-Headers", .contentLength: "0",
+    ]
+    if let asked = request.headers[.accessControlRequestHeaders], !asked.isEmpty {
+      headers[.accessControlAllowHeaders] = asked
+    }
+    return WebResponse(status: .noContent, headers: headers)
+  }
+
   /// The answer where there is no such route.
   static func notFound(_ request: WebRequest) -> WebResponse {
     error("Cannot \(request.method.rawValue) \(request.path)", status: .notFound)

@@ -8,6 +8,8 @@ indirect enum Schema: Sendable {
   case address
   /// 32 bytes.
   case hash
+  /// 32 bytes, whose prefix may be doubled.
+  case proofHash
   /// 66 hexadecimal characters, with or without `0x`.
   case looseHash
   /// A whole number that 64 bits hold, zero or more.
@@ -35,6 +37,7 @@ indirect enum Schema: Sendable {
     case .flag: ["type": "boolean"]
     case .address: ["type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"]
     case .hash: ["type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"]
+    case .proofHash: ["type": "string", "pattern": "^0x(0x)?[0-9a-fA-F]{64}$"]
     case .looseHash:
       [
         "type": "string", "minLength": 66, "maxLength": 66,

@@ -10,6 +10,8 @@ struct DocumentedBody {
   let tasksCompleted: Int64
   let timestamp: Int64
   let proofs: [StoredProof]
+  /// What was read although it is not as it should be.
+  let notes: [String]
   /// The signature, as it came.
   let signature: String
   /// What the signature must be of: the whole payload, with every number as it stood in the body.
@@ -41,6 +43,13 @@ struct DocumentedBody {
     self.tasksCompleted = tasksCompleted
     self.timestamp = timestamp
     self.proofs = fields.proofs
+    notes =
+      fields.doubledHashes == 0
+      ? []
+      : [
+        "\(fields.doubledHashes) hashes of proofs begin with 0x0x, as the reference reporter spells "
+          + "them under web3 6; they are kept as they came"
+      ]
     self.signature = signature
     self.signedText = SignedText(canonical: payload)
   }
@@ -61,6 +70,8 @@ private struct PayloadFields {
   let tasksCompleted: Int64?
   let timestamp: Int64?
   var proofs: [StoredProof] = []
+  /// How many hashes of the proofs have a doubled prefix.
+  var doubledHashes = 0
 
   init(_ payload: JSONObject, _ reader: inout FieldReader) {
     let path = "payload."
@@ -78,10 +89,11 @@ private struct PayloadFields {
     proofs.reserveCapacity(min(elements.count, 2048))
     for (index, element) in elements.enumerated() where !reader.isFull {
       let path = "payload.proofs.\(index)"
-      guard let proof = DocumentedProof.read(element, at: path, agent: agent, &reader) else {
+      guard let read = DocumentedProof.read(element, at: path, agent: agent, &reader) else {
         continue
       }
-      proofs.append(proof)
+      proofs.append(read.proof)
+      doubledHashes += read.doubled
     }
   }
 }

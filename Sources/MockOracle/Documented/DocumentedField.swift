@@ -41,8 +41,8 @@ extension DocumentedField<Double> {
   static func measure(_ name: String) -> Self { Self(name, .measure) { $0.measure($1, at: $2()) } }
 }
 
-extension DocumentedField<Hash32> {
-  static func hash(_ name: String) -> Self { Self(name, .hash) { $0.hash($1, at: $2()) } }
+extension DocumentedField<ProofHash> {
+  static func hash(_ name: String) -> Self { Self(name, .proofHash) { $0.hash($1, at: $2()) } }
 }
 
 extension DocumentedField<String> {
@@ -59,12 +59,12 @@ enum DocumentedFields {
   static let timestamp = DocumentedField<Int64>.count("timestamp")
   static let signature = DocumentedField<String>.text("signature")
 
-  static let modelHash = DocumentedField<Hash32>.hash("modelHash")
-  static let inputHash = DocumentedField<Hash32>.hash("inputHash")
-  static let outputHash = DocumentedField<Hash32>.hash("outputHash")
+  static let modelHash = DocumentedField<ProofHash>.hash("modelHash")
+  static let inputHash = DocumentedField<ProofHash>.hash("inputHash")
+  static let outputHash = DocumentedField<ProofHash>.hash("outputHash")
   static let agentAddress = DocumentedField<Address>.address("agentAddress")
   static let tokenCount = DocumentedField<Int64>.count("tokenCount")
-  static let proofHash = DocumentedField<Hash32>.hash("proofHash")
+  static let proofHash = DocumentedField<ProofHash>.hash("proofHash")
 
   /// What a proof must have.
   static let proofSchema = Schema.object([

@@ -6,7 +6,7 @@ enum DocumentedProof {
   /// Reads one proof: its six fields, and whether they agree with each other and the reporter.
   static func read(
     _ value: JSON, at path: String, agent: Address?, _ reader: inout FieldReader
-  ) -> StoredProof? {
+  ) -> (proof: StoredProof, doubled: Int)? {
     guard let object = reader.object(value, at: path) else { return nil }
     let inside = path + "."
     let modelHash = DocumentedFields.modelHash.read(object, at: inside, &reader)
@@ -22,12 +22,13 @@ enum DocumentedProof {
     else { return nil }
     // proofHash = keccak256(modelHash ‖ inputHash ‖ outputHash ‖ agent, left-padded to 32 bytes).
     let expected = Keccak256.hash(
-      modelHash.bytes + inputHash.bytes + outputHash.bytes + ABI.word(prover))
-    if proofHash != expected {
+      modelHash.value.bytes + inputHash.value.bytes + outputHash.value.bytes + ABI.word(prover))
+    if proofHash.value != expected {
       reader.fault("\(path).proofHash", "must be the hash of the other fields, \(expected)")
     }
-    return StoredProof(
-      modelHash: modelHash.hex, inputHash: inputHash.hex, outputHash: outputHash.hex,
+    let proof = StoredProof(
+      modelHash: modelHash.text, inputHash: inputHash.text, outputHash: outputHash.text,
       tokenCount: tokenCount)
+    return (proof, [modelHash, inputHash, outputHash, proofHash].count { $0.isDoubled })
   }
 }

@@ -6,6 +6,9 @@ public import PlumiseWire
 ///
 /// `{"fault":"status","status":503,"times":3,"after":1,"likelihood":0.5,"route":"/api/v1/report",
 /// "agent":"0x…"}`. Where `times` is null the fault stays; without it, it is met once.
+///
+/// An order says everything that its fault needs, and nothing that its fault has no use for: what is
+/// left out is not guessed.
 public struct FaultOrder: Sendable {
   /// What goes wrong.
   public let fault: Fault
@@ -24,14 +27,11 @@ public struct FaultOrder: Sendable {
   /// - Throws: ``FaultOrderError`` that names the member which is wrong.
   public init(json: JSON) throws(FaultOrderError) {
     guard let object = json.objectValue else { throw .init("the order", "must be an object") }
-    let known = [
-      "fault", "times", "after", "likelihood", "route", "agent", "status", "seconds", "bytes",
-      "retry_after",
-    ]
+    let known = Self.common + Self.details
     if let unknown = object.keys.first(where: { !known.contains($0) }) {
       throw .init(unknown, "is unknown; known are \(known.joined(separator: ", "))")
     }
-    fault = try Self.fault(object)
+    let kind = try Self.kind(object)
     times =
       object["times"] == .null ? nil : try Self.integer(object, "times", 1...1_000_000, orElse: 1)
     passes = try Self.integer(object, "after", 0...1_000_000, orElse: 0)
@@ -45,6 +45,7 @@ public struct FaultOrder: Sendable {
     } else {
       agent = nil
     }
+    fault = try Self.fault(kind, object)
   }
 
   /// Whether a request is one that the fault is meant for.
@@ -60,12 +61,59 @@ public struct FaultOrder: Sendable {
     script.add(fault, times: times, after: passes, likelihood: likelihood) { accepts($0) }
   }
 
-  private static func fault(_ object: JSONObject) throws(FaultOrderError) -> Fault {
-    let names = [
-      "delay", "no-answer", "reset-before", "reset-after-handling", "reset-amid", "reset-after",
-      "malformed-json", "wrong-content-type", "slow-body", "status", "too-many-requests",
-      "error-inside",
-    ]
+  /// What goes wrong, by name.
+  private enum Kind: String, CaseIterable {
+    case delay
+    case noAnswer = "no-answer"
+    case resetBefore = "reset-before"
+    case resetAfterHandling = "reset-after-handling"
+    case resetAmid = "reset-amid"
+    case resetAfter = "reset-after"
+    case malformedJSON = "malformed-json"
+    case wrongContentType = "wrong-content-type"
+    case slowBody = "slow-body"
+    case status
+    case tooManyRequests = "too-many-requests"
+    case errorInside = "error-inside"
+
+    /// The members that an order must have for it.
+    var needed: [String] {
+      switch self {
+      case .delay, .slowBody: ["seconds"]
+      case .resetAmid: ["bytes"]
+      case .status: ["status"]
+      case .tooManyRequests: ["retry_after"]
+      case .noAnswer, .resetBefore, .resetAfterHandling, .resetAfter, .malformedJSON,
+        .wrongContentType, .errorInside:
+        []
+      }
+    }
+
+    /// The members that an order may have for it.
+    var allowed: [String] { self == .slowBody ? needed + ["bytes"] : needed }
+  }
+
+  /// The members of any order.
+  private static let common = ["fault", "times", "after", "likelihood", "route", "agent"]
+  /// The members that only some faults have a use for.
+  private static let details = ["status", "seconds", "bytes", "retry_after"]
+
+  private static func kind(_ object: JSONObject) throws(FaultOrderError) -> Kind {
+    guard let kind = object["fault"]?.stringValue.flatMap(Kind.init) else {
+      let names = Kind.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .init("fault", "must be one of \(names)")
+    }
+    return kind
+  }
+
+  private static func fault(_ kind: Kind, _ object: JSONObject) throws(FaultOrderError) -> Fault {
+    if let useless = object.keys.first(where: { details.contains($0) && !kind.allowed.contains($0) }
+    ) {
+      throw .init(useless, "has no meaning for the fault \(kind.rawValue)")
+    }
+    if let missing = kind.needed.first(where: { object[$0] == nil }) {
+      throw .init(missing, "is missing: the fault \(kind.rawValue) needs it")
+    }
     func pause() throws(FaultOrderError) -> Duration {
       let seconds = try number(object, "seconds", orElse: 1)
       guard seconds >= 0, seconds <= 86_400 else { throw .init("seconds", "must be 0 to 86400") }
@@ -74,21 +122,20 @@ public struct FaultOrder: Sendable {
     func bytes() throws(FaultOrderError) -> Int {
       try integer(object, "bytes", 1...(1 << 20), orElse: 1)
     }
-    switch object["fault"]?.stringValue {
-    case "delay": return .delay(try pause())
-    case "no-answer": return .neverAnswer
-    case "reset-before": return .drop(.beforeHandling, .reset)
-    case "reset-after-handling": return .drop(.beforeAnswer, .reset)
-    case "reset-amid": return .drop(.midBody(after: try bytes()), .reset)
-    case "reset-after": return .drop(.afterAnswer, .reset)
-    case "malformed-json": return .malformedJSON
-    case "wrong-content-type": return .wrongContentType
-    case "slow-body": return .slowBody(.init(bytes: try bytes(), pause: try pause()))
-    case "status": return .status(try integer(object, "status", 200...599, orElse: 500))
-    case "too-many-requests":
-      return .tooManyRequests(retryAfter: try integer(object, "retry_after", 0...86_400, orElse: 1))
-    case "error-inside": return .errorInside
-    default: throw .init("fault", "must be one of \(names.joined(separator: ", "))")
+    return switch kind {
+    case .delay: .delay(try pause())
+    case .noAnswer: .neverAnswer
+    case .resetBefore: .drop(.beforeHandling, .reset)
+    case .resetAfterHandling: .drop(.beforeAnswer, .reset)
+    case .resetAmid: .drop(.midBody(after: try bytes()), .reset)
+    case .resetAfter: .drop(.afterAnswer, .reset)
+    case .malformedJSON: .malformedJSON
+    case .wrongContentType: .wrongContentType
+    case .slowBody: .slowBody(.init(bytes: try bytes(), pause: try pause()))
+    case .status: .status(try integer(object, "status", 200...599, orElse: 500))
+    case .tooManyRequests:
+      .tooManyRequests(retryAfter: try integer(object, "retry_after", 0...86_400, orElse: 1))
+    case .errorInside: .errorInside
     }
   }
 

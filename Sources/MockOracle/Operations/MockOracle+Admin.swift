@@ -28,7 +28,9 @@ extension MockOracle {
   }
 
   /// Answers one request of the administration.
-  public func administer(_ request: WebRequest, _ faults: FaultScript) async -> WebResponse {
+  public func administer(_ asked: WebRequest, _ faults: FaultScript) async -> WebResponse {
+    var request = asked
+    if asked.method == .head { request.method = .get }
     switch (request.method, request.path) {
     case (.get, "/faults"): return answer(Self.list(faults))
     case (.post, "/faults"):
@@ -59,7 +61,7 @@ extension MockOracle {
         ? answer(Self.list(faults)) : answer(["error": "there is no such fault"], .notFound)
     }
     return answer(
-      ["error": .string("no route \(request.method.rawValue) \(request.path)")], .notFound)
+      ["error": .string("no route \(asked.method.rawValue) \(asked.path)")], .notFound)
   }
 
   private func answer(_ json: JSON, _ status: HTTPResponse.Status = .ok) -> WebResponse {
@@ -84,7 +86,7 @@ extension MockOracle {
     var limit = 50
     if let text = request.query["limit"] {
       guard let number = Int(text), number >= 0 else {
-        throw .init("limit", "must be a whole number, zero or more; it is \"\(text)\"")
+        throw .init("limit", "must be a whole number from 0 to \(Int.max); it is \"\(text)\"")
       }
       limit = number
     }
@@ -109,6 +111,7 @@ extension OracleEntry {
     ]
     object["agent"] = agent.map { .string($0.checksummed) }
     object["reason"] = refusal.map { .string($0.shortDescription) }
+    if !notes.isEmpty { object["notes"] = .array(notes.map { .string($0) }) }
     return .object(object)
   }
 }

@@ -82,6 +82,7 @@ extension OracleEntry {
   /// About how many bytes of memory the entry holds.
   package var byteCount: Int {
     256 + request.byteCount + (accepted?.proofs.count ?? 0) * 300 + (refusal?.byteCount ?? 0)
+      + notes.reduce(0) { $0 + $1.utf8.count + 32 }
   }
 }
 

@@ -17,12 +17,37 @@ import Testing
       (#"{"fault":"delay","likelihood":0}"#, "likelihood must be above 0"),
       (#"{"fault":"delay","agent":"0x12"}"#, "agent "),
       (#"{"fault":"delay","x":1}"#, "x is unknown"),
+      (#"{"fault":"status"}"#, "status is missing: the fault status needs it"),
+      (#"{"fault":"delay"}"#, "seconds is missing: the fault delay needs it"),
+      (#"{"fault":"slow-body","bytes":6}"#, "seconds is missing"),
+      (#"{"fault":"reset-amid"}"#, "bytes is missing"),
+      (#"{"fault":"too-many-requests"}"#, "retry_after is missing"),
+      (#"{"fault":"status","status":null}"#, "status must be a whole number"),
+      (#"{"fault":"delay","seconds":1,"status":503}"#, "status has no meaning for the fault delay"),
+      (#"{"fault":"status","status":503,"seconds":1}"#, "seconds has no meaning"),
+      (#"{"fault":"reset-before","bytes":1}"#, "bytes has no meaning"),
+      (#"{"fault":"delay","seconds":1e400}"#, "seconds must be a number"),
+      (#"{"fault":"status","status":18446744073709551615}"#, "status must be a whole number"),
     ])
   func refused(text: String, message: String) throws {
     let error = #expect(throws: FaultOrderError.self) {
       try FaultOrder(json: JSON.parse(text))
     }
     #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "")")
+  }
+
+  @Test(
+    "An order that says all that its fault needs is taken",
+    arguments: [
+      #"{"fault":"status","status":204}"#, #"{"fault":"delay","seconds":0}"#,
+      #"{"fault":"slow-body","seconds":1}"#, #"{"fault":"slow-body","seconds":1,"bytes":9}"#,
+      #"{"fault":"reset-amid","bytes":1}"#, #"{"fault":"too-many-requests","retry_after":0}"#,
+      #"{"fault":"no-answer","times":null,"after":2,"likelihood":0.5}"#,
+    ])
+  func complete(text: String) throws {
+    let script = FaultScript()
+    _ = try FaultOrder(json: JSON.parse(text)).add(to: script)
+    #expect(script.remaining.count == 1)
   }
 
   @Test("An order meets the agent, the route and the count that it names")
