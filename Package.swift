@@ -127,8 +127,8 @@ let package = Package(
     room(
       "MockOracle",
       knows: [
-        "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", .httpTypes,
-        .grdb, .logging, .nioCore,
+        "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", "SystemErrors",
+        .httpTypes, .grdb, .logging, .nioCore,
       ]),
     room(
       "MockWeb3",
@@ -183,8 +183,8 @@ let package = Package(
       of: [
         "MockOracle", "OracleReporter", "InferenceMetrics", "MockServing", "MockWeb3",
         "PlumiseWire", "EthereumClient", "EthereumPrimitives", "PlumiseTesting", "TestVectors",
-        .asyncHTTPClient, .httpTypes, .logging, .metrics, .nioCore, .nioHTTP1, .nioPosix, .nioSSL,
-        .serviceLifecycle,
+        .asyncHTTPClient, .grdb, .httpTypes, .logging, .metrics, .nioCore, .nioHTTP1, .nioPosix,
+        .nioSSL, .serviceLifecycle,
       ]),
     tests(
       "ChainTests",

@@ -35,15 +35,17 @@ public final class MockOracle: Sendable {
     routes = OracleRoutes.all(of: configuration.dialects)
     description = OpenAPI.description(of: configuration.dialects).serialized()
     limiter = configuration.rateLimit.map { RateLimiter($0) }
-    let recovered = configuration.log?.recovered ?? []
+    // A log that keeps no books hands its reports out once: they are read here for both.
+    let log = configuration.log.map { log in
+      log is any BookkeepingLog ? log : ReplayedLog(log)
+    }
     registry = OracleRegistry(
-      profile: configuration.profile, layerCounts: configuration.modelLayers,
-      log: configuration.log, reports: recovered)
+      profile: configuration.profile, layerCounts: configuration.modelLayers, log: log)
     books = OracleBooks(
-      profile: configuration.profile, log: configuration.log, recovered: recovered,
+      profile: configuration.profile, log: log,
       awaitsContributions: configuration.contributions != nil)
-    knownEpoch = Mutex(recovered.map(\.epoch).max() ?? 0)
-    let (books, log, epoch) = (books, configuration.log, configuration.epoch)
+    knownEpoch = Mutex(books.latestEpoch ?? 0)
+    let (books, epoch) = (books, configuration.epoch)
     let logger = configuration.logger
     contributor = configuration.contributions.map {
       Contributor($0, epoch: epoch, books: books, log: log, logger: logger)

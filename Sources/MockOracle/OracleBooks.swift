@@ -17,15 +17,14 @@ final class OracleBooks: Sendable {
   }
 
   /// Opens the books.
-  /// - Parameters:
-  ///   - recovered: the reports that the log held.
-  ///   - awaitsContributions: whether an epoch is kept until its contribution is settled.
-  init(
-    profile: OracleProfile, log: (any ReportLog)?, recovered: [StoredReport],
-    awaitsContributions: Bool
-  ) {
+  /// - Parameter awaitsContributions: whether an epoch is kept until its contribution is settled.
+  init(profile: OracleProfile, log: (any ReportLog)?, awaitsContributions: Bool) {
     var ledger = Ledger(profile: profile, awaitsContributions: awaitsContributions)
-    for report in recovered { _ = ledger.take(report) }
+    if let log = log as? any BookkeepingLog {
+      ledger.restore(log.recoveredBooks)
+    } else {
+      for report in log?.recovered ?? [] { ledger.take(report) }
+    }
     self.ledger = Mutex(ledger)
     self.log = log
   }
@@ -42,14 +41,18 @@ final class OracleBooks: Sendable {
     // In the agent's turn no epoch of its is closed.
     let report = report.accounted(
       to: read { $0.epochs.openEpoch(for: report.agent, from: report.epoch) })
-    if let log {
-      do {
-        try await log.append(report, sequence: ledger.withLock { $0.nextSequence() })
-      } catch {
-        throw .notStored(String(describing: error))
+    let (effect, sequence) = ledger.withLock { ($0.effect(of: report), $0.nextSequence()) }
+    do {
+      if let log = log as? any BookkeepingLog {
+        try await log.append(effect, sequence: sequence)
+      } else {
+        try await log?.append(report, sequence: sequence)
       }
+    } catch {
+      throw .notStored(String(describing: error))
     }
-    return Taken(report: report, isFirstInEpoch: ledger.withLock { $0.take(report) })
+    ledger.withLock { $0.apply(effect) }
+    return Taken(report: report, isFirstInEpoch: effect.isFirstInEpoch)
   }
 
   /// Accounts nothing more to an epoch of an agent, once what is on its way there has arrived.
@@ -67,6 +70,16 @@ final class OracleBooks: Sendable {
   func recoverClosed(_ epoch: UInt64, of agent: Address) {
     ledger.withLock { $0.epochs.close(epoch, of: agent) }
   }
+
+  /// Takes over an epoch whose contribution an earlier process did not settle.
+  func restoreUnsettled(_ records: [EpochRecord]) {
+    ledger.withLock { ledger in
+      for record in records { ledger.epochs.restoreUnsettled(record) }
+    }
+  }
+
+  /// The latest epoch that anything was accounted to; nil before the first report.
+  var latestEpoch: UInt64? { read { $0.epochs.latestOfAll } }
 
   /// Notes that an epoch's contribution needs nothing more.
   func settle(_ epoch: UInt64, of agent: Address) {

@@ -26,6 +26,8 @@ actor Contributor {
   private let logger: Logger
   private var signed: [Work: StoredContribution] = [:]
   private var isReporting = false
+  /// Whether what an earlier process left unsettled is known.
+  private var hasRecovered = false
 
   init(
     _ plan: ContributionPlan, epoch: EpochSource, books: OracleBooks, log: (any ReportLog)?,
@@ -69,13 +71,20 @@ actor Contributor {
       logger.warning("the current epoch cannot be found out", metadata: ["reason": "\(error)"])
       return
     }
+    do {
+      try await recover()
+    } catch {
+      logger.warning("the store cannot be read", metadata: ["reason": "\(error)"])
+      return
+    }
     for record in books.read({ $0.epochs.unsettled(before: current) }) where !Task.isCancelled {
       let work = Work(epoch: record.epoch, agent: record.address)
       guard let final = await books.close(work.epoch, of: work.agent) else { continue }
       let score = AgentScore(final)
-      let result: ContributionOutcome.Result
+      var result: ContributionOutcome.Result
       do {
         result = try await report(score, of: work)
+        try await (log as? any BookkeepingLog)?.settle(work.epoch, of: work.agent)
         books.settle(work.epoch, of: work.agent)
         signed[work] = nil
       } catch {
@@ -84,6 +93,15 @@ actor Contributor {
       note(
         ContributionOutcome(epoch: work.epoch, agent: work.agent, score: score, result: result))
     }
+  }
+
+  /// Takes over what a log that keeps books did not see settled.
+  private func recover() async throws {
+    guard !hasRecovered, let log = log as? any BookkeepingLog else { return }
+    let left = try await log.unsettled()
+    books.restoreUnsettled(left.epochs)
+    for stored in left.signed { signed[Work(epoch: stored.epoch, agent: stored.agent)] = stored }
+    hasRecovered = true
   }
 
   private func report(

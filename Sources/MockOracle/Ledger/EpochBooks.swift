@@ -40,6 +40,22 @@ struct EpochBooks: Sendable {
     for _ in 0..<2 where order.count > Self.limit { dropFirst() }
   }
 
+  /// Takes over what a log kept, oldest epoch first.
+  mutating func restore(_ kept: KeptBooks) {
+    for record in kept.epochs { keep(record) }
+    for agent in kept.agents {
+      latest[agent.record.address] = agent.latestEpoch
+      closed[agent.record.address] = agent.closedEpoch
+    }
+  }
+
+  /// Takes over an epoch whose contribution is not settled, unless it is known.
+  mutating func restoreUnsettled(_ record: EpochRecord) {
+    guard records[record.address]?[record.epoch] == nil else { return }
+    records[record.address, default: [:]][record.epoch] = record
+    order.append(Key(agent: record.address, epoch: record.epoch))
+  }
+
   private mutating func dropFirst() {
     guard let key = order.popFirst() else { return }
     guard latest[key.agent] != key.epoch, !awaitsSettlement || settled.contains(key) else {
@@ -49,6 +65,9 @@ struct EpochBooks: Sendable {
     records[key.agent]?[key.epoch] = nil
     settled.remove(key)
   }
+
+  /// The latest epoch of any agent; nil before the first report.
+  var latestOfAll: UInt64? { records.values.compactMap { $0.keys.max() }.max() }
 
   /// What an agent did, latest epoch first.
   func history(of agent: Address) -> [EpochRecord] {

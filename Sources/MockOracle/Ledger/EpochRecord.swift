@@ -18,8 +18,9 @@ public struct EpochRecord: Sendable, Hashable {
   public private(set) var lastUpdated: Int64 = 0
   /// The proofs that came in the epoch.
   var proofs = ProofTally()
-  private var lastReportedTokens: Int64 = 0
-  private var lastReportedRequests: Int64 = 0
+  /// The counters that the next report is compared with.
+  private(set) var lastReportedTokens: Int64 = 0
+  private(set) var lastReportedRequests: Int64 = 0
 
   /// A record without work.
   /// - Parameters:
@@ -32,6 +33,24 @@ public struct EpochRecord: Sendable, Hashable {
     self.epoch = epoch
     lastReportedTokens = reportedTokens
     lastReportedRequests = reportedRequests
+  }
+
+  /// A record that was kept.
+  init(
+    address: Address, epoch: UInt64, processedTokens: Int64, averageLatencyMilliseconds: Double,
+    requestCount: Int64, uptimeSeconds: Int64, lastUpdated: Int64, proofs: ProofTally,
+    lastReportedTokens: Int64, lastReportedRequests: Int64
+  ) {
+    self.address = address
+    self.epoch = epoch
+    self.processedTokens = processedTokens
+    self.averageLatencyMilliseconds = averageLatencyMilliseconds
+    self.requestCount = requestCount
+    self.uptimeSeconds = uptimeSeconds
+    self.lastUpdated = lastUpdated
+    self.proofs = proofs
+    self.lastReportedTokens = lastReportedTokens
+    self.lastReportedRequests = lastReportedRequests
   }
 
   /// Accounts a report.
@@ -74,6 +93,7 @@ public struct EpochRecord: Sendable, Hashable {
   }
 
   private static func difference(_ reported: Int64, since last: Int64) -> Int64 {
-    reported < last ? reported : reported - last
+    // A file that somebody changed may hold any number.
+    reported < last ? reported : reported.subtractingSaturated(last)
   }
 }

@@ -26,9 +26,21 @@ struct Ledger: Sendable {
     return sequence
   }
 
-  /// Accounts a report whose timestamp is above the agent's last.
-  /// - Returns: whether it is the agent's first in its epoch.
-  mutating func take(_ report: StoredReport) -> Bool {
+  /// What a report changes.
+  struct Effect: Sendable {
+    let report: StoredReport
+    /// The agent's totals with it.
+    let agent: AgentRecord
+    /// The totals of the agent's epoch with it.
+    let epoch: EpochRecord
+    /// The proofs in it that the agent had not shown.
+    let newProofs: [StoredProof]
+    /// Whether it is the agent's first in its epoch.
+    let isFirstInEpoch: Bool
+  }
+
+  /// What a report whose timestamp is above the agent's last would change; nothing is changed yet.
+  func effect(of report: StoredReport) -> Effect {
     var agent = agents[report.agent] ?? AgentRecord(address: report.agent)
     let known = epochs.record(report.epoch, of: report.agent)
     var epoch: EpochRecord
@@ -52,15 +64,33 @@ struct Ledger: Sendable {
       agent.tasksCompleted = agent.tasksCompleted.addingSaturated(added.requests)
       agent.averageLatencyMilliseconds = epoch.averageLatencyMilliseconds
     }
-    let proofs = ProofTally(history.add(report))
+    let newProofs = history.newProofs(in: report)
+    let proofs = ProofTally(newProofs)
     epoch.proofs += proofs
     agent.proofs += proofs
-    epochs.keep(epoch)
     agent.uptimeSeconds = report.uptimeSeconds
     agent.lastTimestamp = report.timestamp
     agent.reportCount += 1
-    agents[report.agent] = agent
-    return known == nil
+    return Effect(
+      report: report, agent: agent, epoch: epoch, newProofs: newProofs,
+      isFirstInEpoch: known == nil)
+  }
+
+  /// Accounts a report, of whose agent nothing else was accounted since its effect was found out.
+  mutating func apply(_ effect: Effect) {
+    history.add(effect.report, new: effect.newProofs)
+    epochs.keep(effect.epoch)
+    agents[effect.report.agent] = effect.agent
+  }
+
+  /// Accounts a report whose timestamp is above the agent's last.
+  mutating func take(_ report: StoredReport) { apply(effect(of: report)) }
+
+  /// Takes over what a log kept.
+  mutating func restore(_ kept: KeptBooks) {
+    for agent in kept.agents { agents[agent.record.address] = agent.record }
+    epochs.restore(kept)
+    for report in kept.reports { history.add(report, new: history.newProofs(in: report)) }
   }
 
   /// The reports of an agent that are kept, oldest first.

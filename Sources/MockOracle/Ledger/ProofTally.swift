@@ -7,6 +7,12 @@ struct ProofTally: Sendable, Hashable {
   /// Nothing yet.
   init() {}
 
+  /// A tally that was kept.
+  init(count: Int, tokens: Int128) {
+    self.count = count
+    self.tokens = tokens
+  }
+
   /// The tally of some proofs.
   init(_ proofs: [StoredProof]) {
     count = proofs.count

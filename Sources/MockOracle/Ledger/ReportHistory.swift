@@ -27,10 +27,9 @@ struct ReportHistory: Sendable {
     /// The proofs of those reports, to find one that came before.
     var proofs: Set<StoredProof> = []
 
-    mutating func add(_ report: StoredReport) -> [StoredProof] {
-      let new = report.proofs.filter { proofs.insert($0).inserted }
+    mutating func add(_ report: StoredReport, new: [StoredProof]) {
+      proofs.formUnion(new)
       reports.append(Held(report: report, newProofs: new))
-      return new
     }
 
     mutating func dropFirst() {
@@ -43,11 +42,18 @@ struct ReportHistory: Sendable {
   private var order = Queue<(agent: Address, weight: Int)>()
   private var weight = 0
 
+  /// The proofs that an agent has not shown in its reports here: one whose report was taken and whose
+  /// answer was lost comes again with one of the next.
+  func newProofs(in report: StoredReport) -> [StoredProof] {
+    var seen: Set<StoredProof> = []
+    let known = agents[report.agent]?.proofs ?? []
+    return report.proofs.filter { !known.contains($0) && seen.insert($0).inserted }
+  }
+
   /// Keeps a report, and lets the oldest ones of all agents go for it.
-  /// - Returns: the proofs that the agent has not shown in its reports here: one whose report was
-  ///   taken and whose answer was lost comes again with one of the next.
-  mutating func add(_ report: StoredReport) -> [StoredProof] {
-    let new = agents[report.agent, default: Agent()].add(report)
+  /// - Parameter new: what ``newProofs(in:)`` said of it.
+  mutating func add(_ report: StoredReport, new: [StoredProof]) {
+    agents[report.agent, default: Agent()].add(report, new: new)
     let added = Self.weight(of: report)
     order.append((report.agent, added))
     weight += added
@@ -56,7 +62,6 @@ struct ReportHistory: Sendable {
       agents[oldest.agent]?.dropFirst()
       if agents[oldest.agent]?.reports.count == 0 { agents[oldest.agent] = nil }
     }
-    return new
   }
 
   /// The reports of an agent that are kept, a thousand at most, oldest first.
@@ -71,5 +76,10 @@ struct ReportHistory: Sendable {
     }
   }
 
-  private static func weight(of report: StoredReport) -> Int { 400 + 480 * report.proofs.count }
+  private static func weight(of report: StoredReport) -> Int {
+    weight(ofProofs: report.proofs.count)
+  }
+
+  /// About how many bytes of memory a report with so many proofs takes.
+  static func weight(ofProofs count: Int) -> Int { 400 + 480 * count }
 }

@@ -1,3 +1,5 @@
+import EthereumPrimitives
+
 /// Where what the oracle accepted is kept beyond the process.
 ///
 /// What it hands back it hands back once, in the order it was taken: an oracle that has read it into
@@ -33,4 +35,50 @@ extension ReportLog {
   public func append(_ registration: StoredRegistration) async throws {}
   /// Keeps nothing.
   public func append(_ contribution: StoredContribution) async throws {}
+}
+
+/// A log that keeps the books beside the reports, in the same transaction: an oracle that starts
+/// again reads the totals, and not every report that there ever was.
+protocol BookkeepingLog: ReportLog {
+  /// The books as they were when the log was opened: once, then empty ones.
+  var recoveredBooks: KeptBooks { get }
+  /// The registry as it was when the log was opened: once, then an empty one.
+  var recoveredRegistry: KeptRegistry { get }
+
+  /// Keeps a report and what it changed for good.
+  func append(_ effect: Ledger.Effect, sequence: Int64) async throws
+  /// Keeps a registration for good, and with it how the layers of its model are shared now.
+  func append(
+    _ registration: Registration, at time: Int64, _ change: PipelineTable.Change?)
+    async throws
+  /// Keeps that an epoch's contribution needs nothing more.
+  func settle(_ epoch: UInt64, of agent: Address) async throws
+  /// The epochs whose contributions are not settled, with those of them that were signed.
+  func unsettled() async throws -> (epochs: [EpochRecord], signed: [StoredContribution])
+}
+
+/// What a log keeps of the books: everything but old reports and old epochs.
+struct KeptBooks: Sendable {
+  struct Agent: Sendable {
+    let record: AgentRecord
+    /// The epoch that its last report was accounted to.
+    let latestEpoch: UInt64
+    /// The last epoch whose contribution was signed.
+    let closedEpoch: UInt64?
+  }
+
+  var agents: [Agent] = []
+  /// The latest epochs of all agents and the latest of each, oldest first.
+  var epochs: [EpochRecord] = []
+  /// The latest reports, oldest first.
+  var reports: [StoredReport] = []
+}
+
+/// What a log keeps of the registry.
+struct KeptRegistry: Sendable {
+  var nodes: [RegisteredNode] = []
+  /// The pipelines by model, each in its order.
+  var pipelines: [String: [PipelineTable.Entry]] = [:]
+  /// The timestamp of the last message of each kind that was taken from an account.
+  var lastTimestamps: [StoredRegistration.Kind: [Address: Double]] = [:]
 }

@@ -9,6 +9,13 @@ extension Int64 {
     return other < 0 ? .min : .max
   }
 
+  /// The difference, or the nearest number that 64 bits hold.
+  func subtractingSaturated(_ other: Int64) -> Int64 {
+    let (difference, overflows) = subtractingReportingOverflow(other)
+    guard overflows else { return difference }
+    return other < 0 ? .max : .min
+  }
+
   /// The whole part of a number, or the nearest number that 64 bits hold.
   /// - Parameter number: any number but NaN, which is read as zero.
   init(saturating number: Double) {

@@ -21,7 +21,7 @@ struct NodeTable: Sendable {
   /// How long a node counts as active after it was seen, in seconds.
   static let activity: Int64 = 600
   /// How many nodes are kept; the one that was silent for longest goes first.
-  private static let capacity = 10_000
+  static let capacity = 10_000
 
   private(set) var nodes: [Address: RegisteredNode] = [:]
 
@@ -37,9 +37,9 @@ struct NodeTable: Sendable {
 
   mutating func register(_ registration: Registration, at now: Int64) {
     var node = nodes[registration.agent] ?? new(registration.agent, at: now)
-    node.endpoint = registration.text("endpoint")
-    node.capabilities =
-      registration.members["capabilities"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    let said = Self.registered(registration, at: now)
+    node.endpoint = said.endpoint
+    node.capabilities = said.capabilities
     node.lastHeartbeat = now
     nodes[registration.agent] = node
   }
@@ -52,14 +52,33 @@ struct NodeTable: Sendable {
     nodes[agent] = node
   }
 
+  /// Takes over what a log kept.
+  mutating func restore(_ kept: [RegisteredNode]) {
+    for node in kept.prefix(Self.capacity) { nodes[node.address] = node }
+  }
+
   private mutating func new(_ agent: Address, at now: Int64) -> RegisteredNode {
     if nodes.count >= Self.capacity,
       let silent = nodes.values.min(by: { $0.lastHeartbeat < $1.lastHeartbeat })
     {
       nodes[silent.address] = nil
     }
-    return RegisteredNode(
+    return Self.seen(agent, at: now)
+  }
+
+  /// A node that was heard of for the first time.
+  static func seen(_ agent: Address, at now: Int64) -> RegisteredNode {
+    RegisteredNode(
       address: agent, endpoint: "", capabilities: ["inference"], createdAt: now,
       lastHeartbeat: now, lastMetricReport: now)
+  }
+
+  /// A node that registered for the first time.
+  static func registered(_ registration: Registration, at now: Int64) -> RegisteredNode {
+    var node = seen(registration.agent, at: now)
+    node.endpoint = registration.text("endpoint")
+    node.capabilities =
+      registration.members["capabilities"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    return node
   }
 }

@@ -8,12 +8,13 @@ final class OracleRegistry: Sendable {
     var nodes = NodeTable()
     var pipeline: PipelineTable
     /// The timestamp of the last message of each kind that was taken from an account.
-    fileprivate var lastTimestamps: [StoredRegistration.Kind: [Address: Double]] = [:]
+    fileprivate(set) var lastTimestamps: [StoredRegistration.Kind: [Address: Double]] = [:]
 
     /// Takes a message that was checked.
+    /// - Parameter change: how the layers are shared with it; nil works that out.
     /// - Returns: the layers that the node got, when it asked for some.
-    fileprivate mutating func take(
-      _ registration: Registration, at time: Int64
+    mutating func take(
+      _ registration: Registration, at time: Int64, _ change: PipelineTable.Change? = nil
     )
       -> LayerAssignment?
     {
@@ -24,15 +25,24 @@ final class OracleRegistry: Sendable {
         return nil
       case .pipelineNode:
         nodes.see(registration.agent, at: time, reported: false)
-        return pipeline.register(registration, at: time)
+        let change = change ?? pipeline.registering(registration, at: time)
+        pipeline.apply(change)
+        return change.assignment
       case .pipelineReady:
         pipeline.markReady(registration.agent, model: registration.text("model"), at: time)
         return nil
       }
     }
 
+    /// Takes over what a log kept.
+    fileprivate mutating func restore(_ kept: KeptRegistry) {
+      nodes.restore(kept.nodes)
+      pipeline.restore(kept.pipelines)
+      lastTimestamps = kept.lastTimestamps
+    }
+
     /// Notes that an agent reported.
-    fileprivate mutating func see(_ agent: Address, at time: Int64) {
+    mutating func see(_ agent: Address, at time: Int64) {
       nodes.see(agent, at: time, reported: true)
       pipeline.see(agent, at: time)
     }
@@ -51,25 +61,15 @@ final class OracleRegistry: Sendable {
   private let turns = AgentTurns()
 
   /// Opens the registry, with everything that the log holds.
-  /// - Parameter reports: the reports that the log held: a node that reported was seen.
-  init(
-    profile: OracleProfile, layerCounts: [String: Int], log: (any ReportLog)?,
-    reports: [StoredReport]
-  ) {
+  init(profile: OracleProfile, layerCounts: [String: Int], log: (any ReportLog)?) {
     var tables = Tables(pipeline: PipelineTable(profile: profile, layerCounts: layerCounts))
-    // The documented dialect has no registry.
-    var seen = reports.filter { $0.dialect == .deployed }[...]
-    for stored in log?.recoveredRegistrations ?? [] {
-      while let report = seen.first, report.receivedAt < stored.receivedAt {
-        tables.see(report.agent, at: report.receivedAt)
-        _ = seen.popFirst()
-      }
-      // What was taken once has the right form; a file that somebody changed is read as far as it
-      // makes sense.
-      guard let registration = try? Registration(stored.kind, stored.body) else { continue }
-      _ = tables.take(registration, at: stored.receivedAt)
+    if let log = log as? any BookkeepingLog {
+      tables.restore(log.recoveredRegistry)
+    } else if let log {
+      var replay = RegistryReplay(tables, registrations: log.recoveredRegistrations)
+      for report in log.recovered { replay.see(report) }
+      tables = replay.end()
     }
-    for report in seen { tables.see(report.agent, at: report.receivedAt) }
     self.tables = Mutex(tables)
     self.log = log
   }
@@ -82,9 +82,11 @@ final class OracleRegistry: Sendable {
   ) async throws(Refusal)
     -> LayerAssignment?
   {
-    await turns.begin(registration.agent)
-    defer { turns.end(registration.agent) }
+    // One at a time, whoever asks: each shares out what the one before left.
+    await turns.begin(.zero)
+    defer { turns.end(.zero) }
     try checkReplay(registration)
+    var change: PipelineTable.Change?
     if registration.kind == .pipelineNode {
       let model = registration.text("model")
       let (hasRoom, layers) = read {
@@ -94,13 +96,19 @@ final class OracleRegistry: Sendable {
         )
       }
       guard hasRoom else { throw .pipelineFull(layers: layers) }
+      change = read { $0.pipeline.registering(registration, at: time) }
     }
     do {
-      try await log?.append(registration.stored(at: time))
+      if let log = log as? any BookkeepingLog {
+        try await log.append(registration, at: time, change)
+      } else {
+        try await log?.append(registration.stored(at: time))
+      }
     } catch {
       throw .notStored(String(describing: error))
     }
-    return tables.withLock { $0.take(registration, at: time) }
+    let known = change
+    return tables.withLock { $0.take(registration, at: time, known) }
   }
 
   func checkReplay(_ registration: Registration) throws(Refusal) {

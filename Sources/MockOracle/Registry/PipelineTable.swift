@@ -3,10 +3,9 @@ import PlumiseWire
 
 /// The pipelines: which node serves which layers of which model.
 struct PipelineTable: Sendable {
-  private struct Entry {
+  /// A node of a pipeline.
+  struct Entry: Sendable {
     let address: Address
-    /// Its place among all registrations: the pipeline's order.
-    let position: Int
     var grpcEndpoint: String
     var httpEndpoint: String
     var weight: Double
@@ -16,42 +15,57 @@ struct PipelineTable: Sendable {
     var seenAt: Int64
   }
 
+  /// What the registration of a node changes.
+  struct Change: Sendable {
+    let model: String
+    /// The nodes of its model, in the pipeline's order, each with its new share.
+    let entries: [Entry]
+    /// The models that nobody serves any more.
+    let forgotten: [String]
+    /// The layers of the node that registered.
+    let assignment: LayerAssignment
+  }
+
   let profile: OracleProfile
   let layerCounts: [String: Int]
-  private var models: [String: [Entry]] = [:]
-  private var registrations = 0
+  private(set) var models: [String: [Entry]] = [:]
 
   init(profile: OracleProfile, layerCounts: [String: Int]) {
     self.profile = profile
     self.layerCounts = layerCounts
   }
 
+  /// The most layers that are shared out.
+  static let mostLayers = 65_536
+
   /// How many layers the oracle takes a model to have; 32 for one that it does not know.
-  func layers(of model: String) -> Int { layerCounts[model] ?? 32 }
+  func layers(of model: String) -> Int { min(layerCounts[model] ?? 32, Self.mostLayers) }
 
   /// Whether one more node finds a layer left, in a profile that hands out no empty range.
   func hasRoom(for agent: Address, model: String, at now: Int64) -> Bool {
     let others = active(model, at: now).filter { $0.address != agent }
-    return profile == .faithful || others.count < layers(of: model)
+    let layers = layers(of: model)
+    return others.count < layers || (profile == .faithful && layers > 0)
   }
 
   func contains(_ agent: Address, model: String) -> Bool {
     models[model]?.contains { $0.address == agent } ?? false
   }
 
-  /// Adds a node to the pipeline of its model, or renews it, and shares the layers anew.
-  mutating func register(_ registration: Registration, at now: Int64) -> LayerAssignment {
+  /// What adding a node to the pipeline of its model, or renewing it, would change.
+  ///
+  /// The layers are shared anew.
+  func registering(_ registration: Registration, at now: Int64) -> Change {
     let model = registration.text("model")
     let total = layers(of: model)
     // Who was silent for ten minutes has left.
     var entries = active(model, at: now)
     let index = entries.firstIndex { $0.address == registration.agent } ?? entries.count
     if index == entries.count {
-      registrations += 1
       entries.append(
         Entry(
-          address: registration.agent, position: registrations, grpcEndpoint: "", httpEndpoint: "",
-          weight: 1, assignment: LayerAssignment(layerStart: 0, layerEnd: 0, totalLayers: total),
+          address: registration.agent, grpcEndpoint: "", httpEndpoint: "", weight: 1,
+          assignment: LayerAssignment(layerStart: 0, layerEnd: 0, totalLayers: total),
           seenAt: now))
     }
     entries[index].grpcEndpoint = registration.text("grpcEndpoint")
@@ -67,10 +81,25 @@ struct PipelineTable: Sendable {
       entries[order].assignment = share
       entries[order].order = order
     }
-    dropSilentModels(at: now)
-    models[model] = entries
-    return entries[index].assignment
+    // Models are named by whoever registers: one that nobody serves any more is forgotten.
+    let forgotten = models.keys.filter { $0 != model && active($0, at: now).isEmpty }
+    return Change(
+      model: model, entries: entries, forgotten: forgotten, assignment: entries[index].assignment)
   }
+
+  /// Makes a change, since which nothing was changed but when nodes were seen.
+  mutating func apply(_ change: Change) {
+    for model in change.forgotten { models[model] = nil }
+    var entries = change.entries
+    for entry in models[change.model] ?? [] {
+      guard let index = entries.firstIndex(where: { $0.address == entry.address }) else { continue }
+      entries[index].seenAt = max(entries[index].seenAt, entry.seenAt)
+    }
+    models[change.model] = entries
+  }
+
+  /// Takes over what a log kept.
+  mutating func restore(_ pipelines: [String: [Entry]]) { models = pipelines }
 
   mutating func markReady(_ agent: Address, model: String, at now: Int64) {
     guard let index = models[model]?.firstIndex(where: { $0.address == agent }) else { return }
@@ -98,10 +127,5 @@ struct PipelineTable: Sendable {
 
   private func active(_ model: String, at now: Int64) -> [Entry] {
     (models[model] ?? []).filter { $0.seenAt > now - NodeTable.activity }
-  }
-
-  /// Models are named by whoever registers: one that nobody serves any more is forgotten.
-  private mutating func dropSilentModels(at now: Int64) {
-    for model in models.keys where active(model, at: now).isEmpty { models[model] = nil }
   }
 }

@@ -27,17 +27,16 @@ enum ReportTable {
   }
 
   static func insert(_ report: StoredReport, sequence: Int64, into database: Database) throws {
-    try database.execute(
-      sql: "INSERT INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      arguments: [
-        sequence, report.dialect.rawValue, report.agent.checksummed,
-        Int64(bitPattern: report.epoch), report.processedTokens,
-        report.averageLatencyMilliseconds, report.uptimeSeconds, report.tasksCompleted,
-        report.timestamp, report.receivedAt, report.signature,
-      ])
+    try database.cachedStatement(
+      sql: "INSERT INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ).execute(arguments: [
+      sequence, report.dialect.rawValue, report.agent.checksummed,
+      Int64(bitPattern: report.epoch), report.processedTokens,
+      report.averageLatencyMilliseconds, report.uptimeSeconds, report.tasksCompleted,
+      report.timestamp, report.receivedAt, report.signature,
+    ])
     for (position, proof) in report.proofs.enumerated() {
-      try database.execute(
-        sql: "INSERT INTO proof VALUES (?, ?, ?, ?, ?, ?)",
+      try database.cachedStatement(sql: "INSERT INTO proof VALUES (?, ?, ?, ?, ?, ?)").execute(
         arguments: [
           sequence, position, proof.modelHash, proof.inputHash, proof.outputHash,
           proof.tokenCount,
@@ -45,27 +44,83 @@ enum ReportTable {
     }
   }
 
-  static func all(in database: Database) throws -> [StoredReport] {
-    var proofs: [Int64: [StoredProof]] = [:]
-    for row in try Row.fetchAll(database, sql: "SELECT * FROM proof ORDER BY report, position") {
-      proofs[row["report"], default: []].append(
-        StoredProof(
-          modelHash: row["model_hash"], inputHash: row["input_hash"],
-          outputHash: row["output_hash"], tokenCount: row["token_count"]))
+  /// The latest reports that the ledger keeps, oldest first.
+  static func latest(
+    in database: Database, below highest: Int64
+  ) throws -> [StoredReport] {
+    let mostReports = Int64(ReportHistory.byteLimit / ReportHistory.weight(ofProofs: 0)) + 1
+    let floor = highest.subtractingSaturated(mostReports)
+    let sizes = try Row.fetchCursor(
+      database,
+      sql: """
+        SELECT sequence, (SELECT COUNT(*) FROM proof WHERE proof.report = sequence) AS proofs
+        FROM report WHERE sequence > ? ORDER BY sequence DESC
+        """, arguments: [floor])
+    var (first, weight) = (highest, 0)
+    while let row = try sizes.next() {
+      weight += ReportHistory.weight(ofProofs: Int(try row.readSmall("proofs")))
+      guard weight <= ReportHistory.byteLimit else { break }
+      first = try row.read("sequence")
     }
-    return try Row.fetchAll(database, sql: "SELECT * FROM report ORDER BY sequence").map { row in
-      let dialect: String = row["dialect"]
-      guard let dialect = ReportDialect(rawValue: dialect) else {
-        throw DatabaseError(message: "table report holds the unknown dialect \"\(dialect)\"")
+    var reports: [StoredReport] = []
+    try forEach(in: database, from: first) { reports.append($1) }
+    return reports
+  }
+
+  /// Goes through the reports, oldest first, and holds one at a time.
+  /// - Parameter first: the first number; nil for every report that there is.
+  static func forEach(
+    in database: Database, from first: Int64? = nil,
+    _ body: (_ sequence: Int64, StoredReport) throws -> Void
+  ) throws {
+    let arguments: StatementArguments = first.map { [$0] } ?? []
+    let proofs = try Row.fetchCursor(
+      database,
+      sql: """
+        SELECT * FROM proof \(first == nil ? "" : "WHERE report >= ?") ORDER BY report, position
+        """, arguments: arguments)
+    var next = try proofs.next()
+    // Agents are few and report often.
+    var agents: [String: Address] = [:]
+    let reports = try Row.fetchCursor(
+      database,
+      sql: """
+        SELECT * FROM report \(first == nil ? "" : "WHERE sequence >= ?") ORDER BY sequence
+        """, arguments: arguments)
+    while let row = try reports.next() {
+      let sequence: Int64 = try row.read("sequence")
+      var own: [StoredProof] = []
+      while let proof = next, try proof.read("report", as: Int64.self) <= sequence {
+        if try proof.read("report", as: Int64.self) == sequence { own.append(try read(proof)) }
+        next = try proofs.next()
       }
-      let (agent, epoch): (String, Int64) = (row["agent"], row["epoch"])
-      return StoredReport(
-        dialect: dialect, agent: try Address(checksummed: agent), epoch: UInt64(bitPattern: epoch),
-        processedTokens: row["processed_tokens"],
-        averageLatencyMilliseconds: row["average_latency_ms"],
-        uptimeSeconds: row["uptime_seconds"], tasksCompleted: row["tasks_completed"],
-        timestamp: row["timestamp"], receivedAt: row["received_at"], signature: row["signature"],
-        proofs: proofs[row["sequence"]] ?? [])
+      let text: String = try row.read("agent")
+      let agent = try agents[text] ?? Address(checksummed: text)
+      if agents.count < 10_000 { agents[text] = agent }
+      try body(sequence, try report(row, agent, own))
     }
+  }
+
+  private static func read(_ row: Row) throws -> StoredProof {
+    StoredProof(
+      modelHash: try row.read("model_hash"), inputHash: try row.read("input_hash"),
+      outputHash: try row.read("output_hash"), tokenCount: try row.readCount("token_count"))
+  }
+
+  private static func report(
+    _ row: Row, _ agent: Address, _ proofs: [StoredProof]
+  ) throws -> StoredReport {
+    let dialect: String = try row.read("dialect")
+    guard let dialect = ReportDialect(rawValue: dialect) else {
+      throw DatabaseError(message: "table report holds the unknown dialect \"\(dialect)\"")
+    }
+    return StoredReport(
+      dialect: dialect, agent: agent, epoch: try row.readEpoch("epoch"),
+      processedTokens: try row.readCount("processed_tokens"),
+      averageLatencyMilliseconds: try row.read("average_latency_ms"),
+      uptimeSeconds: try row.readCount("uptime_seconds"),
+      tasksCompleted: try row.readCount("tasks_completed"),
+      timestamp: try row.read("timestamp"), receivedAt: try row.read("received_at"),
+      signature: try row.readIfPresent("signature"), proofs: proofs)
   }
 }

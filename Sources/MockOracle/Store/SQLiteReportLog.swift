@@ -1,13 +1,15 @@
 import EthereumPrimitives
+import Foundation
 import GRDB
 import PlumiseWire
 import Synchronization
 
 /// What the oracle accepted in an SQLite file, each thing on disk before it is acknowledged.
 ///
-/// The file is in write-ahead mode and every commit is flushed (`synchronous = FULL`), so that a
-/// process killed at any moment has kept everything it acknowledged. What comes while a commit is
-/// being flushed shares the next one.
+/// The file belongs to one log at a time. It is in write-ahead mode and every commit is flushed
+/// (`synchronous = FULL`), so that a process killed at any moment has kept everything it acknowledged.
+/// What comes while a commit is being flushed shares the next one. What reports add up to stands in
+/// tables of its own, so that a start does not read them all.
 public final class SQLiteReportLog: ReportLog {
   private struct Waiting {
     let write: @Sendable (Database) throws -> Void
@@ -17,67 +19,70 @@ public final class SQLiteReportLog: ReportLog {
   private struct State {
     var waiting: [Waiting] = []
     var isWriting = false
-    var reports: [StoredReport] = []
-    var registrations: [StoredRegistration] = []
-    var contributions: [StoredContribution] = []
+    var books: KeptBooks
+    var registry: KeptRegistry
   }
 
   private let pool: DatabasePool
   /// The highest sequence number in the file; this process counts on from there.
   private let base: Int64
   private let state: Mutex<State>
+  /// Let go of behind the pool.
+  private let file: StoreFile
 
-  /// Opens a file, or makes it.
-  /// - Parameter path: the file's path; two more files stand beside it while it is open.
-  /// - Throws: ``ReportLogError`` when the file cannot be opened or is something else.
-  public init(path: String) throws(ReportLogError) {
+  /// Opens a file, or makes it; one that an earlier version wrote is brought up to date, which reads
+  /// all of it once.
+  /// - Parameters:
+  ///   - path: the file's path; two more files stand beside it while it is open.
+  ///   - profile: how the reports of a file of an earlier version are accounted.
+  ///   - modelLayers: how the layers of its registrations are shared, as in ``OracleConfiguration``.
+  /// - Throws: ``ReportLogError`` when the file is in use, cannot be written or is something else.
+  public convenience init(
+    path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil
+  ) throws(ReportLogError) {
+    try self.init(path: path, profile: profile, modelLayers: modelLayers, patience: .seconds(2))
+  }
+
+  /// - Parameters:
+  ///   - patience: how long a file that somebody has, perhaps about to close it, is waited for.
+  ///   - trace: told every statement that the opening runs.
+  package init(
+    path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil,
+    patience: Duration, trace: (@Sendable (String) -> Void)? = nil
+  ) throws(ReportLogError) {
+    let file = try StoreFile(path: path, patience: patience)
     do {
-      var configuration = Configuration()
-      // One that has the file still, about to close it, is waited for.
-      configuration.busyMode = .timeout(5)
-      configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-      pool = try DatabasePool(path: path, configuration: configuration)
-      let (held, highest) = try pool.write { database in
-        try ReportTable.create(in: database)
-        try RegistryTable.create(in: database)
-        try ContributionTable.create(in: database)
-        let held = State(
-          reports: try ReportTable.all(in: database),
-          registrations: try RegistryTable.all(in: database),
-          contributions: try ContributionTable.all(in: database))
-        return (held, try ReportTable.highestSequence(in: database))
-      }
-      state = Mutex(held)
-      base = highest
+      let opening = StoreOpening(
+        path: path, profile: profile, layerCounts: modelLayers ?? profile.modelLayers,
+        trace: trace)
+      let opened = try opening.open()
+      (pool, base) = (opened.pool, opened.highest)
+      state = Mutex(State(books: opened.books, registry: opened.registry))
+      self.file = file
     } catch {
-      throw ReportLogError(path: path, reason: String(describing: error))
+      file.removeIfEmpty()
+      throw error
     }
   }
 
-  /// The reports that the file held when it was opened: once, then no more.
-  public var recovered: [StoredReport] { take(\.reports) }
-  /// The registrations that it held, likewise.
-  public var recoveredRegistrations: [StoredRegistration] { take(\.registrations) }
-  /// The contributions that it held, likewise.
-  public var recoveredContributions: [StoredContribution] { take(\.contributions) }
-
-  private func take<Item: Sendable>(_ held: any WritableKeyPath<State, [Item]> & Sendable) -> [Item]
-  {
-    state.withLock { state in
-      let items = state[keyPath: held]
-      state[keyPath: held] = []
-      return items
-    }
+  deinit {
+    // What was acknowledged is on disk; a pool that cannot be closed now is closed with its last
+    // connection.
+    try? pool.close()
   }
 
-  /// Keeps a report for good.
+  /// The latest reports that the file held when it was opened, as many as the oracle shows: once, then
+  /// no more.
+  public var recovered: [StoredReport] { recoveredBooks.reports }
+
+  /// Keeps a report for good, without what it adds up to: the next start finds that out.
   /// - Throws: SQLite's error when it cannot be written: a full disk, a file taken away.
   public func append(_ report: StoredReport, sequence: Int64) async throws {
     let number = base + sequence
     try await commit { try ReportTable.insert(report, sequence: number, into: $0) }
   }
 
-  /// Keeps a registration for good.
+  /// Keeps a registration for good, without what it changes: the next start finds that out.
   /// - Throws: SQLite's error when it cannot be written.
   public func append(_ registration: StoredRegistration) async throws {
     try await commit { try RegistryTable.insert(registration, into: $0) }
@@ -122,15 +127,46 @@ public final class SQLiteReportLog: ReportLog {
   }
 }
 
-/// Why a file of reports cannot be used.
-public struct ReportLogError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The file.
-  public let path: String
-  /// What the system or SQLite says.
-  public let reason: String
+extension SQLiteReportLog: BookkeepingLog {
+  var recoveredBooks: KeptBooks {
+    state.withLock { state in
+      defer { state.books = KeptBooks() }
+      return state.books
+    }
+  }
 
-  /// One line: what is wrong, and what to do.
-  public var description: String {
-    "store \(path) cannot be opened: \(reason); give another file, or remove this one"
+  var recoveredRegistry: KeptRegistry {
+    state.withLock { state in
+      defer { state.registry = KeptRegistry() }
+      return state.registry
+    }
+  }
+
+  func append(_ effect: Ledger.Effect, sequence: Int64) async throws {
+    let number = base + sequence
+    try await commit { database in
+      let report = effect.report
+      try ReportTable.insert(report, sequence: number, into: database)
+      try TotalTables.write(effect, sequence: number, into: database)
+      if report.dialect == .deployed {
+        try RegistryTable.see(report.agent, at: report.receivedAt, reported: true, in: database)
+      }
+    }
+  }
+
+  func append(
+    _ registration: Registration, at time: Int64, _ change: PipelineTable.Change?
+  ) async throws {
+    try await commit { try RegistryTable.insert(registration, at: time, change, into: $0) }
+  }
+
+  func settle(_ epoch: UInt64, of agent: Address) async throws {
+    try await commit { try TotalTables.settle(epoch, of: agent, in: $0) }
+  }
+
+  func unsettled() async throws -> (epochs: [EpochRecord], signed: [StoredContribution]) {
+    try await pool.read { database in
+      (try TotalTables.unsettled(in: database), try ContributionTable.unsettled(in: database))
+    }
   }
 }

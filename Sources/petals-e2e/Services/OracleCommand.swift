@@ -101,7 +101,7 @@ struct OracleCommand: AsyncParsableCommand {
         epoch: client.map { .chain($0) } ?? .single,
         contributions: try client.flatMap { try contributions($0) },
         log: try store.map { path in
-          try CommandFailure.checkingInput { try SQLiteReportLog(path: path) }
+          try CommandFailure.checkingInput { try SQLiteReportLog(path: path, profile: profile) }
         },
         rateLimit: reportsPerMinute.map { RateLimit(burst: $0, per: .seconds(60)) },
         logger: log.map { JSONLogHandler.logger("oracle", from: $0.level) }))

@@ -254,6 +254,7 @@ private final class GatedLog: ReportLog {
           shaky.loseAnswer(to: "eth_sendRawTransaction")
         }
         await oracle.reportContributions()
+        #expect(oracle.contributions?.count == (life == 2 ? 0 : 1))
       }
       #expect(try await shaky.contribution(of: key.address)[4] == 600)
     }

@@ -14,24 +14,27 @@ import Testing
       let start: Int64 = 1_770_200_000
       let time = TestTime(start)
       let (reporting, silent) = (try testKey(1), try testKey(2))
-      let first = MockOracle.deployed(log: try SQLiteReportLog(path: path), at: time)
-      for key in [reporting, silent] {
-        let body = pipelineRegistration(by: key)
-        #expect(await first.post(body, to: PipelineRegistration.path).status == 201)
-      }
-      time.seconds = start + 500
-      let report = try deployedReport(by: reporting, timestamp: time.seconds)
-      #expect(await first.post(report, to: ReportDialect.deployed.path).status == 201)
-      time.seconds = start + 700
-
-      let second = MockOracle.deployed(log: try SQLiteReportLog(path: path), at: time)
-      for oracle in [first, second] {
+      func show(_ oracle: MockOracle) -> RegisteredNode? {
         #expect(oracle.activeNodes.map(\.address) == [reporting.address])
         #expect(
           oracle.topology(of: PlumiseNetwork.model).map(\.nodeAddress)
             == [reporting.address.lowercaseHex])
+        return oracle.node(reporting.address)
       }
-      #expect(second.node(reporting.address) == first.node(reporting.address))
+      let before = try await {
+        let first = MockOracle.deployed(log: try SQLiteReportLog(path: path), at: time)
+        for key in [reporting, silent] {
+          let body = pipelineRegistration(by: key)
+          #expect(await first.post(body, to: PipelineRegistration.path).status == 201)
+        }
+        time.seconds = start + 500
+        let report = try deployedReport(by: reporting, timestamp: time.seconds)
+        #expect(await first.post(report, to: ReportDialect.deployed.path).status == 201)
+        time.seconds = start + 700
+        return show(first)
+      }()
+      let second = MockOracle.deployed(log: try SQLiteReportLog(path: path), at: time)
+      #expect(show(second) == before && before != nil)
     }
   }
 

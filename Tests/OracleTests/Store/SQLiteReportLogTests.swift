@@ -54,8 +54,8 @@ import Testing
     try await withFile { path in
       try await withThrowingDiscardingTaskGroup { group in
         for _ in 0..<50 {
-          let log = try SQLiteReportLog(path: path)
-          // The last one to close the file has it to itself for a moment.
+          // Its last owner has it until the task below has run.
+          let log = try SQLiteReportLog(path: path, patience: .seconds(120))
           group.addTask { withExtendedLifetime(log) {} }
         }
       }

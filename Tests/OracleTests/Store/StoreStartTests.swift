@@ -1,0 +1,190 @@
+import EthereumPrimitives
+import Foundation
+import GRDB
+import MockOracle
+import PlumiseWire
+import Synchronization
+import Testing
+
+@Suite("Store starts", .timeLimit(.minutes(5))) struct StoreStartTests {
+  private let start: Int64 = 1_770_200_000
+
+  /// The statements that opening a file runs.
+  private func statements(opening path: String) throws -> [String] {
+    let statements = Mutex<[String]>([])
+    _ = try SQLiteReportLog(path: path, patience: .seconds(60)) { statement in
+      statements.withLock { $0.append(statement) }
+    }
+    return statements.withLock { $0 }
+  }
+
+  @Test("No statement of a start goes through the reports, the proofs or the registrations")
+  func noScan() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appending(path: "o.sqlite").path
+      try EarlierStore.make(path, reports: 1000, agents: [try testKey().address])
+      // What is taken from now on is accounted with it.
+      do {
+        let log = try SQLiteReportLog(path: path)
+        let oracle = MockOracle.deployed(log: log, at: TestTime(start))
+        let key = try testKey(2)
+        #expect(
+          await oracle.post(nodeRegistration(by: key), to: NodeRegistration.path).status == 201)
+        let report = try deployedReport(by: key)
+        #expect(await oracle.post(report, to: ReportDialect.deployed.path).status == 201)
+      }
+      let statements = try statements(opening: path).filter {
+        $0.hasPrefix("SELECT") || $0.hasPrefix("WITH")
+      }
+      #expect(statements.count >= 7)
+      try EarlierStore.edit(path) { database in
+        for statement in statements {
+          for row in try Row.fetchAll(database, sql: "EXPLAIN QUERY PLAN \(statement)") {
+            let step: String = row["detail"]
+            let scans = ["report", "proof", "registration"].contains { table in
+              step == "SCAN \(table)" || step.hasPrefix("SCAN \(table) ")
+            }
+            #expect(!scans, "\(statement): \(step)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test("A start holds the latest reports of many, and every total")
+  func bounded() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appending(path: "o.sqlite").path
+      let agents = try (1...3).map { try testKey($0).address }
+      try EarlierStore.make(path, reports: 60_000, agents: agents)
+      for _ in 0..<2 {
+        let log = try SQLiteReportLog(path: path, patience: .seconds(60))
+        let oracle = MockOracle(OracleConfiguration(log: log))
+        #expect(oracle.agents.map(\.reportCount) == [20_000, 20_000, 20_000])
+        #expect(Set(oracle.agents.map(\.processedTokens)) == [59_998, 59_999, 60_000])
+        let kept = oracle.reports(of: agents[0])
+        #expect(kept.count == 1000 && kept.last?.timestamp == 59_998)
+        // Of every epoch the difference to the one before.
+        #expect(oracle.epoch(30, of: agents[0])?.processedTokens == 1000 - (1000 % 3 == 0 ? 0 : 1))
+      }
+      #expect(try SQLiteReportLog(path: path, patience: .seconds(60)).recovered.count < 21_000)
+    }
+  }
+
+  /// Everything that an oracle shows of what it holds.
+  private func shown(_ oracle: MockOracle, _ keys: [SecretKey]) async throws -> [JSON] {
+    var paths = ["/api/v1/agents", "/api/nodes", "/api/agents", "/api/v1/metrics/summary?epoch=4"]
+    paths.append("/api/v1/pipeline/topology?model=\(PlumiseNetwork.model)")
+    for key in keys {
+      let address = key.address.checksummed
+      paths += ["", "/reports", "/proofs"].map { "/api/v1/agents/\(address)\($0)" }
+      paths += ["", "/history"].map { "/api/v1/metrics/agents/\(address)\($0)" }
+      paths += ["", "/stats", "/stats?epoch=4"].map { "/api/v1/proofs/\(address)\($0)" }
+      paths += ["/api/nodes/\(address)", "/api/agents/\(address)"]
+    }
+    var answers: [JSON] = []
+    for path in paths {
+      let answer = await oracle.get(path)
+      answers.append([.string(path), .integer(answer.status), answer.body ?? .null])
+    }
+    return answers
+  }
+
+  @Test(
+    "What an oracle shows is the same after a restart and after the file of the version before",
+    arguments: OracleProfile.allCases)
+  func same(profile: OracleProfile) async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appending(path: "o.sqlite").path
+      let keys = try (1...4).map { try testKey($0) }
+      let (time, epoch) = (TestTime(start), TestTime(3))
+      func oracle() throws -> MockOracle {
+        MockOracle(
+          OracleConfiguration(
+            dialects: [.documented, .deployed], profile: profile,
+            epoch: EpochSource { UInt64(epoch.seconds) },
+            log: try SQLiteReportLog(path: path, profile: profile, patience: .seconds(60)),
+            clock: time.clock))
+      }
+      var before: [JSON] = []
+      do {
+        let oracle = try oracle()
+        for (index, key) in keys.enumerated() {
+          let body = pipelineRegistration(by: key, ram: 1000 * Int64(index + 1))
+          #expect(await oracle.post(body, to: PipelineRegistration.path).status == 201)
+        }
+        #expect(
+          await oracle.post(nodeRegistration(by: keys[0]), to: NodeRegistration.path).status == 201)
+        for round in 1...6 as ClosedRange<Int64> {
+          time.seconds = start + 200 * round
+          epoch.seconds = 3 + round / 3
+          for key in keys.dropLast(Int(round % 2)) {
+            let proof = InferenceProof(
+              model: "m", input: "\(round)", output: "o", agent: key.address, tokenCount: round)
+            let deployed = try deployedReport(
+              by: key, tokens: 40 * round, requests: 3 * round, latency: Double(10 * round),
+              timestamp: time.seconds)
+            #expect(await oracle.post(deployed, to: ReportDialect.deployed.path).status == 201)
+            let report = try signedReport(by: key, tokens: 50 * round, timestamp: time.seconds + 1)
+            {
+              $0["proofs"] = [proof.json]
+            }
+            #expect(await oracle.post(report).status == 200)
+          }
+          // Shares the layers anew, among those that were heard of.
+          let renewed = pipelineRegistration(
+            by: keys[1], ram: 1000 * round, timestamp: time.seconds)
+          #expect(await oracle.post(renewed, to: PipelineRegistration.path).status == 201)
+        }
+        #expect(
+          await oracle.post(
+            pipelineReady(by: keys[1], timestamp: time.seconds), to: PipelineReady.path
+          ).status == 201)
+        before = try await shown(oracle, keys)
+      }
+      for isEarlier in [false, true, false] {
+        if isEarlier {
+          _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+          try EarlierStore.strip(path)
+        }
+        let oracle = try oracle()
+        #expect(try await shown(oracle, keys) == before)
+        // Guards and last counters too.
+        let old = try signedReport(by: keys[0], tokens: 300, timestamp: time.seconds + 1)
+        #expect(await oracle.post(old).status == 409)
+        let again = pipelineReady(by: keys[1], timestamp: time.seconds)
+        #expect(await oracle.post(again, to: PipelineReady.path).status == 400)
+      }
+      let oracle = try oracle()
+      let next = try deployedReport(
+        by: keys[0], tokens: 250, requests: 20, timestamp: time.seconds + 2)
+      #expect(await oracle.post(next, to: ReportDialect.deployed.path).status == 201)
+      #expect(oracle.epoch(5, of: keys[0].address)?.processedTokens != nil)
+    }
+  }
+
+  @Test(
+    "Reports that an earlier version wrote into a file of today are accounted at the next start")
+  func mixed() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appending(path: "o.sqlite").path
+      let key = try testKey()
+      do {
+        let oracle = MockOracle(OracleConfiguration(log: try SQLiteReportLog(path: path)))
+        #expect(
+          await oracle.post(try signedReport(by: key, tokens: 5, timestamp: 10)).status == 200)
+      }
+      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      try EarlierStore.edit(path) {
+        try $0.execute(
+          sql:
+            "INSERT INTO report SELECT 2, dialect, agent, 0, 9, 1, 1, 1, 11, 11, NULL FROM report")
+      }
+      let log = try SQLiteReportLog(path: path, patience: .seconds(60))
+      let oracle = MockOracle(OracleConfiguration(log: log))
+      #expect(oracle.agent(key.address)?.processedTokens == 9)
+      #expect(oracle.agent(key.address)?.reportCount == 2)
+      #expect(await oracle.post(try signedReport(by: key, timestamp: 11)).status == 409)
+    }
+  }
+}
