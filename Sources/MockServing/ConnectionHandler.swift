@@ -68,9 +68,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
     // The parser reads nothing behind a request for another protocol, which nobody here speaks.
     if head.asksForAnotherProtocol { takesMore = false }
-    if head.headers.contains(where: { name, value in
-      name.lowercased() == "expect" && value.lowercased() == "100-continue"
-    }), head.isOfVersion11 {
+    if head.isOfVersion11,
+      head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" })
+    {
       let go = HTTPResponseHead(version: head.version, status: .continue)
       context.writeAndFlush(wrapOutboundOut(.head(go)), promise: nil)
     }

@@ -4,12 +4,9 @@ extension HTTPRequestHead {
   /// Whether the head says which host is asked: exactly once, and empty at worst, as HTTP/1.1 demands;
   /// at most once before (RFC 9112 §3.2).
   var namesOneHost: Bool {
-    var hosts = 0
-    for (name, value) in headers where name.lowercased() == "host" {
-      hosts += 1
-      guard value.utf8.allSatisfy(\.mayStandInHost) else { return false }
-    }
-    return hosts == 1 || (hosts == 0 && !isOfVersion11)
+    let hosts = headers["host"]
+    guard hosts.count == 1 || (hosts.isEmpty && !isOfVersion11) else { return false }
+    return hosts.allSatisfy { $0.utf8.allSatisfy(\.mayStandInHost) }
   }
 
   /// Whether the request is of HTTP/1.1, or of a later version that is read like it.

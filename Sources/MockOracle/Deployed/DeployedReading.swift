@@ -152,10 +152,11 @@ extension MockOracle {
     _ name: String, of request: WebRequest, error: String
   ) throws(Complaint) -> Int64? {
     guard let text = request.query[name], !text.isEmpty else { return nil }
-    let trimmed = text.drop(while: \.isWhitespace)
+    // Scalar by scalar: a digit counts whatever mark stands on it.
+    let trimmed = text.unicodeScalars.drop(while: \.properties.isWhitespace)
     let sign = trimmed.prefix { $0 == "-" || $0 == "+" }.prefix(1)
     let digits = trimmed.dropFirst(sign.count).prefix { ("0"..."9").contains($0) }
     guard !digits.isEmpty else { throw .badRequest(error) }
-    return Int64(sign + digits) ?? (sign == "-" ? .min : .max)
+    return Int64(String(sign) + String(digits)) ?? (sign.first == "-" ? .min : .max)
   }
 }

@@ -290,7 +290,8 @@ struct ExtremeNumberDriverTests {
           return try await client.waitForEnd()
         }
       }
-      for text in Extremes.powers + Extremes.numbers.prefix(17) + Extremes.others {
+      for text in Extremes.powers + Extremes.numbers.prefix(17) + Extremes.others
+      where text.contains(where: { $0 != " " }) {
         let length = try await answer("Content-Length: \(text)", "abc")
         let fits = ["0", "1", "2"].contains(text)
         #expect(length.hasPrefix("HTTP/1.1 \(fits ? 200 : 400) "), "\(text): \(length)")

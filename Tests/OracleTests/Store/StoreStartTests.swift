@@ -39,7 +39,11 @@ import Testing
       #expect(statements.count >= 7)
       try EarlierStore.edit(path) { database in
         for statement in statements {
-          for row in try Row.fetchAll(database, sql: "EXPLAIN QUERY PLAN \(statement)") {
+          // What is bound makes no difference to the plan.
+          let bound = StatementArguments(statement.filter { $0 == "?" }.map { _ in 0 })
+          for row in try Row.fetchAll(
+            database, sql: "EXPLAIN QUERY PLAN \(statement)", arguments: bound)
+          {
             let step: String = row["detail"]
             let scans = ["report", "proof", "registration"].contains { table in
               step == "SCAN \(table)" || step.hasPrefix("SCAN \(table) ")
@@ -65,7 +69,7 @@ import Testing
         let kept = oracle.reports(of: agents[0])
         #expect(kept.count == 1000 && kept.last?.timestamp == 59_998)
         // Of every epoch the difference to the one before.
-        #expect(oracle.epoch(30, of: agents[0])?.processedTokens == 1000 - (1000 % 3 == 0 ? 0 : 1))
+        #expect(oracle.epoch(30, of: agents[0])?.processedTokens == 999)
       }
       #expect(try SQLiteReportLog(path: path, patience: .seconds(60)).recovered.count < 21_000)
     }
@@ -116,9 +120,10 @@ import Testing
         #expect(
           await oracle.post(nodeRegistration(by: keys[0]), to: NodeRegistration.path).status == 201)
         for round in 1...6 as ClosedRange<Int64> {
-          time.seconds = start + 200 * round
+          time.seconds = start + 400 * round
           epoch.seconds = 3 + round / 3
-          for key in keys.dropLast(Int(round % 2)) {
+          // The last one is silent for long enough to lose its layers.
+          for key in keys.dropLast((2...4).contains(round) ? 1 : 0) {
             let proof = InferenceProof(
               model: "m", input: "\(round)", output: "o", agent: key.address, tokenCount: round)
             let deployed = try deployedReport(

@@ -40,6 +40,9 @@ enum EarlierStore {
       }
       try database.execute(sql: "PRAGMA application_id = 0; PRAGMA user_version = 0")
     }
+    let queue = try DatabaseQueue(path: path)
+    try queue.vacuum()
+    try queue.close()
   }
 
   /// Makes an SQLite file, or changes it, in the mode that the oracle uses.
