@@ -8,7 +8,8 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
   case unwritableFile(path: String, reason: String)
   /// A JSON file that does not parse.
   case malformedJSON(path: String, reason: String)
-  /// A field of `config.json` that is missing, of the wrong type or out of range.
+  /// A field of `config.json` or `generation_config.json` that is missing, of the wrong type or out
+  /// of range, or asks for what is not done here.
   case invalidConfiguration(path: String, field: String, expected: String, found: String)
   /// A safetensors file too short for the header it announces.
   case truncatedHeader(path: String, expected: Int, found: Int)
@@ -18,7 +19,7 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
   case outsideFile(
     path: String, tensor: String, bytes: Range<Int>, available: Int, needed: Int?)
   /// A tensor whose byte count is not its shape times its element's size.
-  case wrongLength(path: String, tensor: String, expected: Int, found: Int)
+  case wrongLength(path: String, tensor: String, type: String, expected: Int, found: Int)
   case overlappingTensors(path: String, tensor: String, other: String)
   /// Bytes that belong to no tensor.
   case unclaimedBytes(path: String, bytes: Range<Int>)
@@ -56,8 +57,9 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
     case .outsideFile(let path, let tensor, let bytes, let available, let needed):
       "\(path): tensor \(tensor): bytes \(bytes.lowerBound)..<\(bytes.upperBound) lie outside the "
         + "file's \(available) bytes of data; \(Self.cause(needed: needed))"
-    case .wrongLength(let path, let tensor, let expected, let found):
-      "\(path): tensor \(tensor): its shape needs \(expected) bytes, its offsets give \(found)"
+    case .wrongLength(let path, let tensor, let type, let expected, let found):
+      "\(path): tensor \(tensor): its shape needs \(expected) bytes as \(type), "
+        + "its offsets give \(found)"
     case .overlappingTensors(let path, let tensor, let other):
       "\(path): tensor \(tensor): overlaps \(other)"
     case .unclaimedBytes(let path, let bytes):

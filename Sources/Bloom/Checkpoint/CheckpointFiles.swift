@@ -7,7 +7,8 @@ enum CheckpointFiles {
     let single = directory.appending(path: "model.safetensors")
     let index = directory.appending(path: "model.safetensors.index.json")
     if FileManager.default.fileExists(atPath: single.path(percentEncoded: false)) {
-      return try collect([try Safetensors(single)])
+      let file = try Safetensors(single)
+      return try collect(file.tensors.values.map { ($0, isIndexed: false) })
     }
     guard FileManager.default.fileExists(atPath: index.path(percentEncoded: false)) else {
       throw .missingWeights(folder: directory.path(percentEncoded: false))
@@ -35,7 +36,11 @@ enum CheckpointFiles {
         path: path, tensor: tensor, expected: "the tensor in \(file)",
         found: "a file without it")
     }
-    return try collect(files.sorted { $0.key < $1.key }.map(\.value))
+    // Where shards hold the same tensor, the index says which one counts.
+    return try collect(
+      files.sorted { $0.key < $1.key }.flatMap { name, file in
+        file.tensors.map { ($0.value, isIndexed: map[$0.key] == name) }
+      })
   }
 
   private static func weightMap(_ index: URL) throws(CheckpointError) -> [String: String] {
@@ -60,19 +65,24 @@ enum CheckpointFiles {
     return map
   }
 
+  /// The tensors by their names without `transformer.`; those that an index names come before others
+  /// of the same name.
   private static func collect(
-    _ files: [Safetensors]
+    _ found: [(tensor: StoredTensor, isIndexed: Bool)]
   ) throws(CheckpointError) -> [String: StoredTensor] {
-    var tensors: [String: StoredTensor] = [:]
-    for file in files {
-      for (name, tensor) in file.tensors {
-        if let other = tensors.updateValue(tensor, forKey: CheckpointLayout.canonical(name)) {
-          throw .contradictoryIndex(
-            path: file.file.path, tensor: name, expected: "each tensor once",
-            found: "it also in \(other.file.path) as \(other.name)")
-        }
+    var tensors: [String: (tensor: StoredTensor, isIndexed: Bool)] = [:]
+    for next in found.filter(\.isIndexed) + found.filter({ !$0.isIndexed }) {
+      let name = CheckpointLayout.canonical(next.tensor.name)
+      guard let other = tensors[name] else {
+        tensors[name] = next
+        continue
+      }
+      guard other.isIndexed, !next.isIndexed else {
+        throw .contradictoryIndex(
+          path: next.tensor.file.path, tensor: next.tensor.name, expected: "each tensor once",
+          found: "it also in \(other.tensor.file.path) as \(other.tensor.name)")
       }
     }
-    return tensors
+    return tensors.mapValues(\.tensor)
   }
 }

@@ -73,34 +73,56 @@ struct SafetensorsHeader: Sendable {
     guard let typeName = node["dtype"]?.stringValue else {
       throw fault("dtype", node["dtype"])
     }
-    guard let type = SafetensorsType(rawValue: typeName) else {
-      let known = SafetensorsType.allCases.map(\.rawValue).joined(separator: ", ")
-      throw .wrongType(path: path, tensor: name, expected: "one of \(known)", found: typeName)
+    let type = SafetensorsType(rawValue: typeName)
+    func sizes(_ field: String) throws(CheckpointError) -> [Int] {
+      guard let elements = node[field]?.arrayValue else {
+        throw fault("\(field), an array", node[field])
+      }
+      var sizes: [Int] = []
+      for element in elements {
+        guard let size = element.integerValue, size >= 0 else {
+          throw fault("\(field) of whole numbers from 0 to \(Int.max)", element)
+        }
+        sizes.append(size)
+      }
+      return sizes
     }
-    guard let shape = sizes(node["shape"]) else {
-      throw fault("shape, an array of sizes", node["shape"])
+    let shape = try sizes("shape")
+    let offsets = try sizes("data_offsets")
+    guard offsets.count == 2, offsets[0] <= offsets[1] else {
+      throw fault("data_offsets, two ascending offsets", node["data_offsets"])
     }
-    guard let offsets = sizes(node["data_offsets"]), offsets.count == 2,
-      offsets[0] <= offsets[1]
-    else { throw fault("data_offsets, two ascending offsets", node["data_offsets"]) }
-    var length = type.size
-    for size in shape {
-      let (product, overflow) = length.multipliedReportingOverflow(by: size)
-      guard !overflow else { throw fault("a shape of less than 2^63 bytes", node["shape"]) }
-      length = product
+    let bytes = offsets[0]..<offsets[1]
+    // The elements of a type that nobody here knows may be of any size.
+    if let bits = type.bits {
+      guard let length = length(of: shape, bits) else {
+        throw fault("a shape of less than 2^63 bits", node["shape"])
+      }
+      // Elements smaller than a byte fill whole bytes together.
+      guard length.isMultiple(of: 8) else {
+        throw fault("a shape of whole bytes, with \(bits) bits an element", node["shape"])
+      }
+      guard length / 8 == bytes.count else {
+        let isWeight = type.elementType != nil || type == .i8
+        throw .wrongLength(
+          path: path, tensor: name,
+          type: typeName + (isWeight ? "" : " (weights are F32, F16, BF16 or I8)"),
+          expected: length / 8, found: bytes.count)
+      }
     }
-    guard length == offsets[1] - offsets[0] else {
-      throw .wrongLength(
-        path: path, tensor: name, expected: length, found: offsets[1] - offsets[0])
-    }
-    return SafetensorsEntry(
-      name: name, type: type, shape: shape, bytes: offsets[0]..<offsets[1])
+    return SafetensorsEntry(name: name, type: type, shape: shape, bytes: bytes)
   }
 
-  private static func sizes(_ node: JSONNode?) -> [Int]? {
-    guard let elements = node?.arrayValue else { return nil }
-    let sizes = elements.compactMap(\.integerValue).filter { $0 >= 0 }
-    return sizes.count == elements.count ? sizes : nil
+  /// Bits of a tensor; nil when they are too many to count.
+  private static func length(of shape: [Int], _ bits: Int) -> Int? {
+    if shape.contains(0) { return 0 }
+    var length = bits
+    for size in shape {
+      let (product, overflow) = length.multipliedReportingOverflow(by: size)
+      if overflow { return nil }
+      length = product
+    }
+    return length
   }
 
   /// Entries must come sorted by their offsets.

@@ -9,21 +9,26 @@ public struct SafetensorsWriter {
   public struct Tensor: Hashable, Sendable {
     /// The tensor's name in the file.
     public let name: String
-    /// The type of its elements.
+    /// The type of its elements, which are whole bytes.
     public let type: SafetensorsType
     /// Its sizes, outermost first.
     public let shape: [Int]
+    private let elementSize: Int
 
     /// A tensor of `shape`, every size at least zero.
     public init(name: String, type: SafetensorsType, shape: [Int]) {
       precondition(shape.allSatisfy { $0 >= 0 }, "a size below zero in the shape of \(name)")
+      guard let bits = type.bits, bits.isMultiple(of: 8) else {
+        preconditionFailure("\(name): elements of type \(type.rawValue) cannot be written")
+      }
+      elementSize = bits / 8
       self.name = name
       self.type = type
       self.shape = shape
     }
 
     /// Bytes of data.
-    public var byteCount: Int { shape.reduce(type.size, *) }
+    public var byteCount: Int { shape.reduce(elementSize, *) }
   }
 
   /// Writes `tensors` in their order.

@@ -9,7 +9,8 @@ struct StoredTensor: Sendable {
   /// Bytes within the file.
   let range: Range<Int>
 
-  var count: Int { shape.reduce(1, *) }
+  /// Elements; none, however large the other sizes are, when one size is 0.
+  var count: Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
 
   /// The type as a weight's, for a tensor of a checked checkpoint.
   var elementType: ElementType { type == .i8 ? .q8 : type.elementType ?? .f32 }
@@ -21,7 +22,8 @@ struct StoredTensor: Sendable {
   func copy(_ elements: Range<Int>, into target: UnsafeMutablePointer<Float>) {
     guard let source = bytes.baseAddress else { return }
     bloom_to_float(
-      elementType.kernelElement, source + elements.lowerBound * type.size, elements.count, target)
+      elementType.kernelElement, source + elements.lowerBound * elementType.size, elements.count,
+      target)
   }
 
   /// All elements, likewise.

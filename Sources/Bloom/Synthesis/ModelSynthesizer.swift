@@ -56,9 +56,7 @@ public enum ModelSynthesizer {
   private static func write(
     _ weights: SyntheticWeights, to url: URL, progress: (Progress) -> Void
   ) throws {
-    guard let type = SafetensorsType(rawValue: weights.element.rawValue) else {
-      preconditionFailure("every weight type is a safetensors type")
-    }
+    let type = SafetensorsType(rawValue: weights.element.rawValue)
     let tensors = CheckpointLayout.tensors(weights.configuration).map {
       SafetensorsWriter.Tensor(name: $0.name, type: type, shape: $0.shape)
     }
