@@ -89,6 +89,69 @@ struct SamplerTests {
     #expect(logits.indices.contains(Int(sampler.next(logits: logits, context: []))))
   }
 
+  @Test(
+    "Scores that are not all finite are refused, with the first that is not",
+    arguments: [
+      ([.nan, .nan, .nan], 0, "nan"), ([1, .infinity, .nan], 1, "inf"),
+      ([-.infinity, -.infinity, -.infinity], 0, "-inf"), ([3, 2, 1, -.infinity], 3, "-inf"),
+      ([1, -.nan, 9], 1, "nan"),
+    ] as [([Float], Int32, String)],
+    [(0, 1, 1), (0, 1, 1.3), (0.7, 1, 1), (0.7, 0.9, 1.2), (.leastNonzeroMagnitude, 1e-30, 1)]
+      as [(Float, Float, Float)])
+  func notFinite(
+    scores: (logits: [Float], id: Int32, score: String),
+    parameters: (temperature: Float, topP: Float, penalty: Float)
+  ) throws {
+    var sampler = Sampler(
+      try SamplingParameters(
+        temperature: parameters.temperature, topP: parameters.topP,
+        repetitionPenalty: parameters.penalty))
+    let error = try #require(throws: ScoreError.self) {
+      try sampler.choose(logits: scores.logits[...], context: [0, 1])
+    }
+    #expect(error.id == scores.id && error.score == scores.score)
+    #expect("\(error)".contains("not all finite: that of id \(scores.id) is \(scores.score)"))
+  }
+
+  @Test(
+    "Finite scores that a penalty takes to the edge of numbers still choose by the largest",
+    arguments: [0, 0.7], [1, 0.9] as [Float])
+  func penaltyAtTheEdge(temperature: Float, topP: Float) throws {
+    let parameters = try SamplingParameters(
+      temperature: temperature, topP: topP, repetitionPenalty: .leastNonzeroMagnitude)
+    var sampler = Sampler(parameters)
+    // 1 / penalty is beyond any number, and so is that of 5, were it left to grow.
+    #expect(try sampler.choose(logits: [0, 1, 5, -3], context: [1]) == 1)
+    let strict = try SamplingParameters(
+      temperature: temperature, topP: topP, repetitionPenalty: 100)
+    sampler = Sampler(strict)
+    let scores: [Float] = [-.greatestFiniteMagnitude, -.greatestFiniteMagnitude, -3e37]
+    #expect(try sampler.choose(logits: scores[...], context: [0, 1]) == 2)
+  }
+
+  @Test("Top-k keeps the likeliest, and others as likely as the last of them")
+  func topK() throws {
+    let logits = [0.1, 0.3, 0.2, 0.2, 0.15, 0.05].map { Float(log($0)) }
+    for (topK, expected) in [
+      (1, [0, 1, 0, 0, 0, 0]), (2, [0, 0.3 / 0.7, 0.2 / 0.7, 0.2 / 0.7, 0, 0]),
+      (4, [0, 0.3 / 0.85, 0.2 / 0.85, 0.2 / 0.85, 0.15 / 0.85, 0]),
+      (5, [0.1 / 0.95, 0.3 / 0.95, 0.2 / 0.95, 0.2 / 0.95, 0.15 / 0.95, 0]),
+      (6, [0.1, 0.3, 0.2, 0.2, 0.15, 0.05]), (0, [0.1, 0.3, 0.2, 0.2, 0.15, 0.05]),
+      (Int(Int32.max), [0.1, 0.3, 0.2, 0.2, 0.15, 0.05]),
+    ] {
+      expectShares(shares(logits, try SamplingParameters(temperature: 1, topK: topK)), expected)
+    }
+  }
+
+  @Test("Top-p counts the probabilities that top-k leaves")
+  func topPAfterTopK() throws {
+    let logits = [0.4, 0.3, 0.2, 0.1].map { Float(log($0)) }
+    // Of all, 0.55 takes the first two; of the first two, the first alone.
+    let parameters = try SamplingParameters(temperature: 1, topK: 2, topP: 0.55)
+    expectShares(shares(logits, parameters), [1, 0, 0, 0])
+    #expect(throws: SamplingError.self) { try SamplingParameters(topK: -1) }
+  }
+
   @Test("A temperature next to zero chooses the likeliest token")
   func nearZeroTemperature() throws {
     var sampler = Sampler(try SamplingParameters(temperature: .leastNonzeroMagnitude, topP: 0.9))

@@ -28,7 +28,7 @@ struct FetchTests {
 
   @Test(
     "A model comes whole, in one file or in shards, and is not fetched again",
-    arguments: [TestVectors.Model.tinyF16, .oddF32Sharded])
+    arguments: [TestVectors.Model.tinyF16, .oddF32Sharded, .untiedF16])
   func whole(_ vector: TestVectors.Model) async throws {
     let hub = try TestHub(TestVectors.bloom(vector))
     try await withTemporaryFolder { folder in
@@ -40,6 +40,8 @@ struct FetchTests {
         let files = try #require(result["files"]?.arrayValue)
         #expect(files.count >= 3 && files.allSatisfy { $0["fetched_from"] == 0 })
         try Self.expectWhole(folder, as: TestVectors.bloom(vector))
+        let names = files.compactMap { $0["name"]?.stringValue }
+        #expect(names.contains("generation_config.json") == (vector == .untiedF16))
 
         let asked = hub.requests.entries.count
         let second = try await Self.fetch(address, folder)

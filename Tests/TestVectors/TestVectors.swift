@@ -12,6 +12,8 @@ public enum TestVectors {
     case oddF32Sharded = "odd-f32-sharded"
     /// 4 blocks, hidden 48, 3 heads, BF16, the residual taken after the layer norm.
     case postLayerNormBF16 = "post-layernorm-bf16"
+    /// 3 blocks, hidden 32, 4 heads, F16, an LM head of its own, and a `generation_config.json`.
+    case untiedF16 = "untied-f16"
   }
 
   /// Keys, digests, signatures, reports, transactions, proofs, calldata and keystores.

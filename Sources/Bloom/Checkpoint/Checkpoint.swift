@@ -12,6 +12,8 @@ public final class Checkpoint: Sendable {
   public let configuration: BloomConfiguration
   /// `_name_or_path` of the configuration, else the folder's name.
   public let name: String
+  /// What `generation_config.json` says of how texts are made.
+  public let generationDefaults: GenerationDefaults
   private let tensors: [String: StoredTensor]
   private let digest = Mutex<String?>(nil)
 
@@ -44,6 +46,7 @@ public final class Checkpoint: Sendable {
     self.directory = directory
     self.tensors = tensors
     configuration = file.configuration
+    generationDefaults = file.generationDefaults
     self.name = file.modelName ?? directory.standardizedFileURL.lastPathComponent
   }
 

@@ -4,6 +4,8 @@ package enum CheckpointLayout {
   static let embedding = "word_embeddings.weight"
   static let embeddingNorm = "word_embeddings_layernorm"
   static let finalNorm = "ln_f"
+  /// The LM head's own matrix, where the embedding is not the head's too.
+  static let head = "lm_head.weight"
   /// Some checkpoints put this before every name.
   static let prefix = "transformer."
 
@@ -58,6 +60,9 @@ package enum CheckpointLayout {
     }
     tensors.append(("\(finalNorm).weight", [hidden]))
     tensors.append(("\(finalNorm).bias", [hidden]))
+    if !configuration.tiesWordEmbeddings {
+      tensors.append((head, [configuration.vocabularySize, hidden]))
+    }
     return tensors
   }
 

@@ -30,7 +30,7 @@ public struct CheckpointReport: Sendable, Hashable {
   /// Whether the folder holds `tokenizer.json`.
   public let hasTokenizer: Bool
 
-  /// Weights in all; the embedding counts once.
+  /// Weights in all; an embedding that is the LM head too counts once.
   public var parameterCount: Int {
     tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
   }

@@ -12,10 +12,12 @@ public struct BloomConfiguration: Sendable, Hashable {
   public let layerNormEpsilon: Float
   /// Whether a block's residuals start from the layer norm's result instead of its input.
   public let residualAfterLayerNorm: Bool
+  /// Whether the embedding's matrix is the LM head's too; else the head has a matrix of its own.
+  public let tiesWordEmbeddings: Bool
   /// The id that starts a sequence.
   public let bosTokenID: Int32?
-  /// Generation stops at this id.
-  public let eosTokenID: Int32?
+  /// Generation stops at any of these ids.
+  public let eosTokenIDs: [Int32]
   /// The id that fills up a batch.
   public let padTokenID: Int32?
   /// The longest prompt and generated text together, in tokens.
@@ -32,46 +34,63 @@ public struct BloomConfiguration: Sendable, Hashable {
     12 * hiddenSize * hiddenSize + 13 * hiddenSize
   }
 
-  /// Weights of the whole model; the embedding counts once.
+  /// Weights of the whole model; an embedding that is the LM head too counts once.
   public var parameterCount: Int {
-    layerCount * parametersPerBlock + vocabularySize * hiddenSize + 4 * hiddenSize
+    layerCount * parametersPerBlock
+      + (tiesWordEmbeddings ? 1 : 2) * vocabularySize * hiddenSize + 4 * hiddenSize
   }
 
+  /// Whether a text ends with this id.
+  public func endsSequence(_ id: Int32) -> Bool { eosTokenIDs.contains(id) }
+
+  /// What `vocab_size` may be.
+  static let vocabularySizes = 1...(1 << 24)
+  /// What `hidden_size` may be.
+  static let hiddenSizes = 1...(1 << 20)
+  /// What `n_layer` may be.
+  static let layerCounts = 1...(1 << 16)
+  /// What `seq_length` may be.
+  static let sequenceLengths = 1...(1 << 24)
+
   /// Checks every value.
+  ///
+  /// The ids that end a text are `eosTokenID` and `eosTokenIDs` together.
   public init(
     vocabularySize: Int, hiddenSize: Int, headCount: Int, layerCount: Int,
     layerNormEpsilon: Float = 1e-5, residualAfterLayerNorm: Bool = false,
-    bosTokenID: Int32? = nil, eosTokenID: Int32? = nil, padTokenID: Int32? = nil,
-    sequenceLength: Int = 2048
+    tiesWordEmbeddings: Bool = true, bosTokenID: Int32? = nil, eosTokenID: Int32? = nil,
+    eosTokenIDs: [Int32] = [], padTokenID: Int32? = nil, sequenceLength: Int = 2048
   ) throws(ConfigurationError) {
-    try Self.require("vocab_size", vocabularySize, in: 1...(1 << 24))
-    try Self.require("hidden_size", hiddenSize, in: 1...(1 << 20))
+    try Self.require("vocab_size", vocabularySize, in: Self.vocabularySizes)
+    try Self.require("hidden_size", hiddenSize, in: Self.hiddenSizes)
     try Self.require("n_head", headCount, in: 1...hiddenSize)
     guard hiddenSize.isMultiple(of: headCount) else {
       throw ConfigurationError(
         field: "n_head", expected: "a divisor of hidden_size \(hiddenSize)",
         found: "\(headCount)")
     }
-    try Self.require("n_layer", layerCount, in: 1...(1 << 16))
+    try Self.require("n_layer", layerCount, in: Self.layerCounts)
     guard layerNormEpsilon > 0, layerNormEpsilon < 1 else {
       throw ConfigurationError(
         field: "layer_norm_epsilon", expected: "a number between 0 and 1",
         found: "\(layerNormEpsilon)")
     }
-    for (field, id) in [
-      ("bos_token_id", bosTokenID), ("eos_token_id", eosTokenID), ("pad_token_id", padTokenID),
-    ] {
+    let ends = (eosTokenID.map { [$0] } ?? []) + eosTokenIDs
+    for (field, id) in [("bos_token_id", bosTokenID), ("pad_token_id", padTokenID)]
+      + ends.map({ ("eos_token_id", $0) })
+    {
       if let id { try Self.require(field, Int(id), in: 0...(vocabularySize - 1)) }
     }
-    try Self.require("seq_length", sequenceLength, in: 1...(1 << 24))
+    try Self.require("seq_length", sequenceLength, in: Self.sequenceLengths)
     self.vocabularySize = vocabularySize
     self.hiddenSize = hiddenSize
     self.headCount = headCount
     self.layerCount = layerCount
     self.layerNormEpsilon = layerNormEpsilon
     self.residualAfterLayerNorm = residualAfterLayerNorm
+    self.tiesWordEmbeddings = tiesWordEmbeddings
     self.bosTokenID = bosTokenID
-    self.eosTokenID = eosTokenID
+    self.eosTokenIDs = ends
     self.padTokenID = padTokenID
     self.sequenceLength = sequenceLength
   }
@@ -88,7 +107,7 @@ public struct BloomConfiguration: Sendable, Hashable {
 
 /// A value that no BLOOM model can have.
 public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The field's name in `config.json`.
+  /// The field's name in its file.
   public let field: String
   /// What would have been right.
   public let expected: String

@@ -1,104 +1,96 @@
 import Foundation
 
-/// `config.json` of a checkpoint, in every spelling that BLOOM checkpoints use.
+/// `config.json` of a checkpoint, in every spelling that BLOOM checkpoints use, and what
+/// `generation_config.json` beside it says of the ids that begin, end and fill a text.
 struct ConfigurationFile: Sendable {
   let configuration: BloomConfiguration
   /// `_name_or_path`, when the file names the model.
   let modelName: String?
+  let generationDefaults: GenerationDefaults
 
-  /// Reads the file in `directory`.
+  /// Reads the files in `directory`.
   init(directory: URL) throws(CheckpointError) {
     let file = try MappedFile(directory.appending(path: "config.json"))
-    let path = file.path
-    let root: JSONNode
-    do {
-      root = try JSONNode(parsing: file.bytes)
-    } catch {
-      throw .malformedJSON(path: path, reason: "\(error)")
+    let root = try Self.parse(file)
+    let vocabularySize = try Self.reading(file.path) { () throws(ConfigurationError) in
+      let fields = try JSONFields(root)
+      try ConfigurationFields.requireHonoured(fields)
+      return try fields.integer(["vocab_size"], in: BloomConfiguration.vocabularySizes)
     }
+    let generation = try Self.generation(in: directory, vocabularySize: vocabularySize)
+    configuration = try Self.reading(file.path) { () throws(ConfigurationError) in
+      let fields = try JSONFields(root)
+      let ids = try SpecialTokens(fields, below: vocabularySize)
+      return try ConfigurationFields.configuration(
+        fields, vocabularySize: vocabularySize, generation.ids.falling(backTo: ids))
+    }
+    generationDefaults = generation.defaults
+    let name = root["_name_or_path"]?.stringValue
+    modelName = name?.isEmpty == false ? name : nil
+  }
+
+  private static func generation(
+    in directory: URL, vocabularySize: Int
+  ) throws(CheckpointError) -> (ids: SpecialTokens, defaults: GenerationDefaults) {
+    let file: MappedFile
     do {
-      let fields = ConfigurationFields(root: root)
-      try fields.requireModelType()
-      configuration = try BloomConfiguration(
-        vocabularySize: fields.integer(["vocab_size"]),
-        hiddenSize: fields.integer(["hidden_size", "n_embed"]),
-        headCount: fields.integer(["n_head", "num_attention_heads"]),
-        layerCount: fields.integer(["n_layer", "num_hidden_layers"]),
-        layerNormEpsilon: fields.epsilon(),
-        residualAfterLayerNorm: fields.flag("apply_residual_connection_post_layernorm"),
-        bosTokenID: fields.token("bos_token_id"), eosTokenID: fields.token("eos_token_id"),
-        padTokenID: fields.token("pad_token_id"),
-        sequenceLength: fields.integer(["seq_length"], default: 2048))
+      file = try MappedFile(directory.appending(path: "generation_config.json"))
+    } catch {
+      if case .missingFile = error { return (SpecialTokens(), GenerationDefaults()) }
+      throw error
+    }
+    let root = try parse(file)
+    return try reading(file.path) { () throws(ConfigurationError) in
+      let fields = try JSONFields(root)
+      return (
+        try SpecialTokens(fields, below: vocabularySize),
+        try GenerationDefaults(fields, path: file.path)
+      )
+    }
+  }
+
+  private static func parse(_ file: MappedFile) throws(CheckpointError) -> JSONNode {
+    do {
+      return try JSONNode(parsing: file.bytes)
+    } catch {
+      throw .malformedJSON(path: file.path, reason: "\(error)")
+    }
+  }
+
+  private static func reading<Value>(
+    _ path: String, _ body: () throws(ConfigurationError) -> Value
+  ) throws(CheckpointError) -> Value {
+    do {
+      return try body()
     } catch {
       throw .invalidConfiguration(
         path: path, field: error.field, expected: error.expected, found: error.found)
     }
-    let name = root["_name_or_path"]?.stringValue
-    modelName = name?.isEmpty == false ? name : nil
   }
 }
 
-/// Typed access to the fields of a configuration.
-private struct ConfigurationFields {
-  let root: JSONNode
+/// The ids that begin, end and fill a text, as a file has them; nil where it says nothing.
+struct SpecialTokens: Hashable, Sendable {
+  private(set) var bos: Int32?
+  private(set) var eos: [Int32]?
+  private(set) var pad: Int32?
 
-  func requireModelType() throws(ConfigurationError) {
-    guard root.objectValue != nil else {
-      throw ConfigurationError(field: "the file", expected: "an object", found: root.summary)
-    }
-    if let type = root["model_type"], type.stringValue != "bloom" {
-      throw ConfigurationError(field: "model_type", expected: "\"bloom\"", found: type.summary)
-    }
+  /// None at all.
+  init() {}
+
+  /// The ids in a file for a vocabulary of `count`.
+  init(_ fields: JSONFields, below count: Int) throws(ConfigurationError) {
+    bos = try fields.idleToken("bos_token_id", below: count)
+    eos = try fields.endTokens("eos_token_id", below: count)
+    pad = try fields.idleToken("pad_token_id", below: count)
   }
 
-  /// The one value behind several spellings; those that are there must agree.
-  func integer(
-    _ spellings: [String], default fallback: Int? = nil
-  ) throws(ConfigurationError) -> Int {
-    var result: Int?
-    for field in spellings {
-      guard let node = present(field) else { continue }
-      guard let value = node.integerValue else {
-        throw ConfigurationError(field: field, expected: "a whole number", found: node.summary)
-      }
-      if let result, result != value {
-        throw ConfigurationError(
-          field: field, expected: "\(result), as \(spellings[0]) says", found: "\(value)")
-      }
-      result = value
-    }
-    if let value = result ?? fallback { return value }
-    throw ConfigurationError(
-      field: spellings.joined(separator: " or "), expected: "a whole number", found: "nothing")
-  }
-
-  func epsilon() throws(ConfigurationError) -> Float {
-    guard let node = present("layer_norm_epsilon") else { return 1e-5 }
-    guard let value = node.doubleValue else {
-      throw ConfigurationError(
-        field: "layer_norm_epsilon", expected: "a number", found: node.summary)
-    }
-    return Float(value)
-  }
-
-  func flag(_ field: String) throws(ConfigurationError) -> Bool {
-    guard let node = present(field) else { return false }
-    guard let value = node.boolValue else {
-      throw ConfigurationError(field: field, expected: "true or false", found: node.summary)
-    }
-    return value
-  }
-
-  func token(_ field: String) throws(ConfigurationError) -> Int32? {
-    guard let node = present(field) else { return nil }
-    guard let value = node.integerValue, let id = Int32(exactly: value) else {
-      throw ConfigurationError(field: field, expected: "a token id", found: node.summary)
-    }
-    return id
-  }
-
-  private func present(_ field: String) -> JSONNode? {
-    let node = root[field]
-    return node == .null ? nil : node
+  /// These ids, and another file's where this one has none.
+  func falling(backTo other: SpecialTokens) -> SpecialTokens {
+    var result = self
+    result.bos = bos ?? other.bos
+    result.eos = eos ?? other.eos
+    result.pad = pad ?? other.pad
+    return result
   }
 }

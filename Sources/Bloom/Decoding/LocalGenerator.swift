@@ -27,8 +27,9 @@ public final class LocalGenerator: Sendable {
   /// Generates until the end-of-sequence id or `maxNewTokens`; each new id goes to `onToken`, on a
   /// compute thread, as soon as it is known.
   ///
-  /// Throws ``TokenError`` for ids outside the vocabulary or more tokens than the model allows, and
-  /// `CancellationError`.
+  /// Throws ``TokenError`` for ids outside the vocabulary or more tokens than the model allows,
+  /// ``ScoreError`` for scores that are no finite numbers, ``CacheError`` where there is no memory for
+  /// so many tokens, and `CancellationError`.
   public func generate(
     _ request: GenerationRequest, onToken: @escaping @Sendable (Int32) -> Void = { _ in }
   ) async throws -> Generation {
@@ -89,6 +90,7 @@ private final class LocalSession: @unchecked Sendable {
 
   /// Sends the next tokens through the model: a chunk of the prompt, or the latest id.
   func step(_ cancellation: Cancellation) throws -> Generation? {
+    try cache.allocate()
     let hidden = stack.configuration.hiddenSize
     let count = min(context.count - position, WorkspaceStore.chunk)
     let workspace = stack.workspaces.take(count)
@@ -101,12 +103,12 @@ private final class LocalSession: @unchecked Sendable {
     let last = workspace.states.pointer + (count - 1) * hidden
     head.score(last, tokens: 1, into: logits.pointer)
     let scores = UnsafeBufferPointer(start: logits.pointer, count: logits.count)
-    return accept(sampler.next(logits: scores, context: context))
+    return accept(try sampler.choose(logits: scores, context: context))
   }
 
   private func accept(_ id: Int32) -> Generation? {
     if context.count == request.prompt.count { firstToken = elapsed() }
-    if id != stack.configuration.eosTokenID {
+    if !stack.configuration.endsSequence(id) {
       context.append(id)
       onToken(id)
       if context.count - request.prompt.count < request.maxNewTokens { return nil }

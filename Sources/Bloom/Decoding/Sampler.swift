@@ -2,8 +2,8 @@ import BloomKernels
 
 /// Chooses the next token from its scores.
 ///
-/// In the order of transformers: repetition penalty, temperature, top-p, then a draw. Ties fall to
-/// the lower id. The same seed, scores and context give the same ids.
+/// In the order of transformers: repetition penalty, temperature, top-k, top-p, then a draw. Ties
+/// fall to the lower id. The same seed, scores and context give the same ids.
 public struct Sampler: Sendable {
   /// What the choice follows.
   public let parameters: SamplingParameters
@@ -18,14 +18,27 @@ public struct Sampler: Sendable {
 
   /// The next token after `context` (prompt and generated ids, for the repetition penalty).
   ///
-  /// `logits` holds one score for each vocabulary entry, and at least one.
-  public mutating func next(logits: ArraySlice<Float>, context: [Int32]) -> Int32 {
-    logits.withUnsafeBufferPointer { next(logits: $0, context: context) }
+  /// `logits` holds one score for each vocabulary entry, and at least one. Throws ``ScoreError``
+  /// unless every score is finite.
+  public mutating func choose(
+    logits: ArraySlice<Float>, context: [Int32]
+  ) throws(ScoreError) -> Int32 {
+    let result: Result<Int32, ScoreError> = logits.withUnsafeBufferPointer { scores in
+      Result { () throws(ScoreError) in try choose(logits: scores, context: context) }
+    }
+    return try result.get()
   }
 
-  /// The same for a whole array.
-  public mutating func next(logits: [Float], context: [Int32]) -> Int32 {
-    next(logits: logits[...], context: context)
+  mutating func choose(
+    logits: UnsafeBufferPointer<Float>, context: [Int32]
+  ) throws(ScoreError) -> Int32 {
+    try ScoreError.check(logits)
+    return next(logits: logits, context: context)
+  }
+
+  /// Some token, whatever the scores are: ``choose(logits:context:)`` without its check.
+  package mutating func next(logits: [Float], context: [Int32]) -> Int32 {
+    logits.withUnsafeBufferPointer { next(logits: $0, context: context) }
   }
 
   mutating func next(logits: UnsafeBufferPointer<Float>, context: [Int32]) -> Int32 {
@@ -45,7 +58,8 @@ public struct Sampler: Sendable {
       let steepness = 1 / parameters.temperature
       // A temperature so near to zero that its inverse is no number is zero for every purpose.
       guard steepness.isFinite else { return Int32(best) }
-      let sum = bloom_exponentials(scores.baseAddress, scores.count, scores[best], steepness)
+      var sum = bloom_exponentials(scores.baseAddress, scores.count, scores[best], steepness)
+      if (1..<scores.count).contains(parameters.topK) { sum = keepLikeliest(scores) }
       return parameters.topP < 1
         ? drawFromNucleus(scores, best: best, sum: Double(sum)) : drawFromAll(scores)
     }
@@ -57,8 +71,36 @@ public struct Sampler: Sendable {
     // Each token once, however often it occurs.
     for token in Set(context) where scores.indices.contains(Int(token)) {
       let score = scores[Int(token)]
-      scores[Int(token)] = score < 0 ? score * penalty : score / penalty
+      let changed = score < 0 ? score * penalty : score / penalty
+      // Finite scores stay finite: the difference of two infinite ones would be no number.
+      let largest = Float.greatestFiniteMagnitude
+      scores[Int(token)] = max(-largest, min(largest, changed))
     }
+  }
+
+  /// Takes every weight below the top-k-th to zero; returns the sum of the others.
+  private func keepLikeliest(_ weights: UnsafeMutableBufferPointer<Float>) -> Float {
+    // The largest weights so far, ascending. Few weights of a long run are among them.
+    var kept: [Float] = []
+    for weight in weights {
+      if kept.count == parameters.topK {
+        guard weight > kept[0] else { continue }
+        kept.removeFirst()
+      }
+      var (low, high) = (0, kept.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if kept[middle] < weight { low = middle + 1 } else { high = middle }
+      }
+      kept.insert(weight, at: low)
+    }
+    let least = kept.first ?? 0
+    var sum: Float = 0
+    for token in weights.indices {
+      if weights[token] < least { weights[token] = 0 }
+      sum += weights[token]
+    }
+    return sum
   }
 
   /// `weights` are probabilities up to a common factor.

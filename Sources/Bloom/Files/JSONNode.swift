@@ -68,15 +68,22 @@ package indirect enum JSONNode: Hashable, Sendable {
     if case .object(let members) = self { members } else { nil }
   }
 
-  /// What the value is, for an error message.
+  /// What the value is, for an error message; long ones are cut.
   package var summary: String {
     switch self {
     case .null: "null"
     case .bool(let value): "\(value)"
-    case .number(let text): text
-    case .string(let text): "\"\(text)\""
+    case .number(let text): Self.cut(text)
+    case .string(let text): "\"\(Self.cut(text))\""
     case .array(let elements): "an array of \(elements.count)"
     case .object(let members): "an object of \(members.count)"
     }
+  }
+
+  /// The beginning of a text: a file may hold a number of a million digits.
+  private static func cut(_ text: String) -> String {
+    let limit = 100
+    guard text.unicodeScalars.count > limit else { return text }
+    return String(String.UnicodeScalarView(text.unicodeScalars.prefix(limit))) + "…"
   }
 }

@@ -110,8 +110,15 @@ package struct JSONScanner {
   }
 
   /// The text of a number, as it stands.
+  ///
+  /// Python's `json` writes `NaN`, `Infinity` and `-Infinity`, which are no JSON: they are numbers
+  /// here, so that whoever needs the field refuses it by its name.
   package mutating func number() throws -> String {
     _ = peek()
+    for text in ["NaN", "Infinity", "-Infinity"] where bytes[position...].starts(with: text.utf8) {
+      position += text.utf8.count
+      return text
+    }
     let start = position
     while position < bytes.count {
       switch bytes[position] {
@@ -169,9 +176,33 @@ package struct JSONScanner {
 
 extension JSONScanner {
   private func checked(_ start: Int) throws -> String {
-    let text = String(decoding: bytes[start..<position], as: UTF8.self)
-    guard Double(text) != nil else { throw failure("a value") }
-    return text
+    guard Self.isNumber(bytes[start..<position]) else { throw failure("a value") }
+    return String(decoding: bytes[start..<position], as: UTF8.self)
+  }
+
+  /// Whether a text spells a number (RFC 8259, 6).
+  private static func isNumber(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
+    var rest = text[...]
+    func digits() -> Int {
+      let run = rest.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      rest = rest.dropFirst(run.count)
+      return run.count
+    }
+    func take(_ characters: Unicode.Scalar...) -> Bool {
+      guard let next = rest.first, characters.contains(Unicode.Scalar(next)) else { return false }
+      rest = rest.dropFirst()
+      return true
+    }
+    _ = take("-")
+    let isZero = rest.first == UInt8(ascii: "0")
+    let whole = digits()
+    guard whole == 1 || whole > 1 && !isZero else { return false }
+    if take("."), digits() == 0 { return false }
+    if take("e", "E") {
+      _ = take("+", "-")
+      if digits() == 0 { return false }
+    }
+    return rest.isEmpty
   }
 
   private mutating func word(_ text: StaticString) throws {

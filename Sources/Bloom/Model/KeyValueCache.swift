@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 
 /// What a run of blocks remembers of a session's tokens: their keys and values.
@@ -16,8 +17,10 @@ public final class KeyValueCache: Sendable {
   public let maximumLength: Int
   private let headCount: Int
   private let headSize: Int
-  private let storage: FloatBuffer
+  private let hiddenSize: Int
   private let state = Mutex(State())
+  /// Nil before the first pass; written once, under the lock, by who is about to begin a pass.
+  private nonisolated(unsafe) var memory: CacheMemory?
 
   init(_ configuration: BloomConfiguration, layers: LayerRange, maximumLength: Int) {
     precondition(maximumLength > 0, "a cache holds at least one token")
@@ -25,19 +28,32 @@ public final class KeyValueCache: Sendable {
     self.maximumLength = maximumLength
     headCount = configuration.headCount
     headSize = configuration.headSize
-    // [block, key/value, head, token, element]. The system hands out the pages as they are written.
-    storage = FloatBuffer(
-      count: layers.count * 2 * configuration.hiddenSize * maximumLength)
+    hiddenSize = configuration.hiddenSize
   }
 
   /// Tokens it holds.
   public var position: Int { state.withLock { $0.position } }
 
+  /// Bytes of keys and values that a token takes.
+  private var bytesPerToken: Int {
+    layers.count * 2 * hiddenSize * MemoryLayout<Float>.stride
+  }
+
   /// Bytes it reserves.
-  public var byteCount: Int { storage.count * MemoryLayout<Float>.stride }
+  public var byteCount: Int {
+    let (bytes, overflow) = bytesPerToken.multipliedReportingOverflow(by: maximumLength)
+    return overflow ? .max : bytes
+  }
 
   /// Bytes in use by the tokens it holds.
-  public var usedByteCount: Int { byteCount / maximumLength * position }
+  public var usedByteCount: Int { bytesPerToken * position }
+
+  /// Reserves the memory, once; throws ``CacheError/noMemory(bytes:)`` where the system has none.
+  func allocate() throws(CacheError) {
+    try state.withLock { _ throws(CacheError) in
+      if memory == nil { memory = try CacheMemory(byteCount: byteCount) }
+    }
+  }
 
   /// Forgets the tokens from `position` on; throws when there are fewer, or a pass is under way.
   public func truncate(to position: Int) throws(CacheError) {
@@ -52,9 +68,10 @@ public final class KeyValueCache: Sendable {
 
   /// Reserves the cache for a pass of `tokens` more; returns their first position.
   func claim(_ tokens: Int) throws(CacheError) -> Int {
-    try state.withLock { state throws(CacheError) in
+    try allocate()
+    return try state.withLock { state throws(CacheError) in
       guard !state.isClaimed else { throw .busy }
-      guard state.position + tokens <= maximumLength else {
+      guard tokens <= maximumLength - state.position else {
         throw .full(position: state.position, tokens: tokens, maximum: maximumLength)
       }
       state.isClaimed = true
@@ -70,15 +87,41 @@ public final class KeyValueCache: Sendable {
     }
   }
 
-  /// The keys of one head, [maximumLength, headSize].
+  /// The keys of one head, once there is memory, [maximumLength, headSize].
   func keys(block: Int, head: Int) -> UnsafeMutablePointer<Float> { run(2 * block, head) }
 
   /// The values of one head, [maximumLength, headSize].
   func values(block: Int, head: Int) -> UnsafeMutablePointer<Float> { run(2 * block + 1, head) }
 
+  /// [block, key/value, head, token, element].
   private func run(_ plane: Int, _ head: Int) -> UnsafeMutablePointer<Float> {
-    storage.pointer + (plane * headCount + head) * maximumLength * headSize
+    guard let memory else {
+      preconditionFailure("a cache is used in a pass, which claims it first")
+    }
+    return memory.pointer + (plane * headCount + head) * maximumLength * headSize
   }
+}
+
+/// Memory of a cache, whose pages the system hands out as they are written.
+///
+/// A session reserves what it may need at most, which may be more than the machine has: the system
+/// is told not to count on it, and what it refuses all the same is an error, not the process's end.
+private final class CacheMemory: @unchecked Sendable {
+  // Sendable: a cache is claimed by one pass at a time.
+  let pointer: UnsafeMutablePointer<Float>
+  private let byteCount: Int
+
+  init(byteCount: Int) throws(CacheError) {
+    guard
+      let address = mmap(
+        nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+      address != MAP_FAILED
+    else { throw .noMemory(bytes: byteCount) }
+    self.byteCount = byteCount
+    pointer = address.assumingMemoryBound(to: Float.self)
+  }
+
+  deinit { munmap(pointer, byteCount) }
 }
 
 /// Why a cache refuses.
@@ -87,6 +130,8 @@ public enum CacheError: Error, Hashable, Sendable, CustomStringConvertible {
   case busy
   case beyondPosition(requested: Int, position: Int)
   case otherBlocks(expected: String, found: String)
+  /// The system has no memory for a cache of so many bytes.
+  case noMemory(bytes: Int)
 
   /// One line that says what is wrong.
   public var description: String {
@@ -99,6 +144,8 @@ public enum CacheError: Error, Hashable, Sendable, CustomStringConvertible {
       "cache holds \(position) tokens and cannot be cut to \(requested)"
     case .otherBlocks(let expected, let found):
       "cache belongs to blocks \(found), not to \(expected)"
+    case .noMemory(let bytes):
+      "cache: no memory for \(bytes) bytes; ask for fewer tokens"
     }
   }
 }

@@ -1,14 +1,16 @@
-/// The last step of a model: hidden states through `ln_f` and the embedding's own matrix.
+/// The last step of a model: hidden states through `ln_f` and the head's matrix, which is the
+/// embedding's where the configuration ties the two.
 public final class LanguageModelHead: Sendable {
   private let configuration: BloomConfiguration
   private let norm: LayerNorm
   private let weight: WeightMatrix
 
-  /// Maps the final layer norm and the embedding of a checkpoint.
+  /// Maps the final layer norm and the head of a checkpoint.
   public init(_ checkpoint: Checkpoint) {
     configuration = checkpoint.configuration
     norm = LayerNorm(checkpoint, CheckpointLayout.finalNorm)
-    weight = checkpoint.matrix(CheckpointLayout.embedding)
+    weight = checkpoint.matrix(
+      configuration.tiesWordEmbeddings ? CheckpointLayout.embedding : CheckpointLayout.head)
   }
 
   /// Scores [tokens, vocabulary] for the last block's output, or [1, vocabulary] for its last token.

@@ -14,9 +14,12 @@ public enum ModelQuantizer {
   ) throws {
     try DraftFolder.make(directory) { draft in
       try copy("config.json", from: checkpoint.directory, to: draft)
-      let tokenizer = checkpoint.directory.appending(path: "tokenizer.json")
-      if FileManager.default.fileExists(atPath: tokenizer.path(percentEncoded: false)) {
-        try copy("tokenizer.json", from: checkpoint.directory, to: draft)
+      for name in ["generation_config.json", "tokenizer.json"] {
+        let file = checkpoint.directory.appending(path: name)
+        guard FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) else {
+          continue
+        }
+        try copy(name, from: checkpoint.directory, to: draft)
       }
       let writer = QuantizedWriter(configuration: checkpoint.configuration) {
         tensor, first, count, target in

@@ -8,10 +8,11 @@ struct GenerateBody: Sendable {
   let sampling: SamplingParameters
   let stream: Bool
 
-  /// Checks every field and collects what is wrong with any.
+  /// Checks every field and collects what is wrong with any; what is not given is as the model's
+  /// `generation_config.json` has it, or else Wire.md.
   ///
   /// - Throws: ``FieldErrors``.
-  init(_ body: JSON) throws {
+  init(_ body: JSON, _ defaults: GenerationDefaults) throws {
     var reader = FieldReader()
     let fields = reader.object(body, at: [])
     let inputs = reader.string(fields?["inputs"], at: ["inputs"])
@@ -20,7 +21,8 @@ struct GenerateBody: Sendable {
       $0.isNull ? nil : reader.object($0, at: ["parameters"])
     }
     let maximumNewTokens = reader.integer(
-      parameters?["max_new_tokens"], in: 1...4096, at: ["parameters", "max_new_tokens"])
+      parameters?["max_new_tokens"], in: 1...Int64(GivenSampling.mostNewTokens),
+      at: ["parameters", "max_new_tokens"])
     let temperature = reader.number(
       parameters?["temperature"], in: 0...2, at: ["parameters", "temperature"])
     let topP = reader.number(parameters?["top_p"], in: 0...1, at: ["parameters", "top_p"])
@@ -30,13 +32,11 @@ struct GenerateBody: Sendable {
     guard let inputs, reader.errors.isEmpty else { throw FieldErrors(reader.errors) }
 
     self.inputs = inputs
-    self.maximumNewTokens = maximumNewTokens ?? 128
+    self.maximumNewTokens = maximumNewTokens ?? GivenSampling.maximumNewTokens(defaults)
     self.stream = stream
-    // Temperature 0 is the greedy choice, which is what sampling turned off asks for; top_p 0
-    // leaves the likeliest token alone, which the least number above it does too.
-    sampling = try SamplingParameters(
-      temperature: doSample ?? true ? Float(temperature ?? 0.7) : 0,
-      topP: max(Float(topP ?? 0.9), .leastNormalMagnitude),
-      repetitionPenalty: Float(penalty ?? 1.2))
+    sampling = try GivenSampling(
+      doSample: doSample, temperature: temperature.map { Float($0) },
+      topP: topP.map(SamplingParameters.positive), repetitionPenalty: penalty.map { Float($0) }
+    ).parameters(defaults)
   }
 }

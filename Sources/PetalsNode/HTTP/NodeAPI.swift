@@ -81,7 +81,8 @@ struct NodeAPI: Sendable {
   }
 
   private func checked(_ body: RequestBody) async throws -> GenerateBody {
-    let body = try GenerateBody(JSON.parse(try await Self.bytes(of: body)))
+    let body = try GenerateBody(
+      JSON.parse(try await Self.bytes(of: body)), generator.defaults)
     guard server.phase.value == .ready else {
       throw NodeError(.unavailable, "the node still loads, or stops: try again")
     }

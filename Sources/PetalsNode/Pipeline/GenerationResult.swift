@@ -32,6 +32,8 @@ public struct GenerationResult: Hashable, Sendable {
   public let route: Route
   /// Why it ended.
   public let finishReason: FinishReason
+  /// The end-of-sequence token that ended it; nil when none did.
+  public let endID: Int32?
 
   /// New tokens in a second, the first one's wait aside when there are more.
   public var tokensPerSecond: Double {

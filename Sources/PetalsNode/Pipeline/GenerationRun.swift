@@ -84,8 +84,8 @@ actor GenerationRun {
     lastEmbedding = choice.embedding
     let elapsed = time.elapsed
     lastToken = elapsed
-    if id == client.ends.checkpoint.configuration.eosTokenID {
-      await finish(.endOfSequence)
+    if client.ends.checkpoint.configuration.endsSequence(id) {
+      await finish(.endOfSequence, at: id)
       return nil
     }
     generated.append(id)
@@ -100,13 +100,13 @@ actor GenerationRun {
     return try await client.ends.embedAway(request.promptIDs)
   }
 
-  private func finish(_ reason: FinishReason) async {
+  private func finish(_ reason: FinishReason, at endID: Int32? = nil) async {
     let text = client.ends.text(of: generated)
     phase = .finished(
       GenerationResult(
         promptIDs: request.promptIDs, generatedIDs: generated,
         text: text, timeToFirstToken: firstToken,
-        duration: lastToken, route: links.route, finishReason: reason))
+        duration: lastToken, route: links.route, finishReason: reason, endID: endID))
     let open = links
     links = []
     client.directory.succeeded(open.map(\.hop.peer))

@@ -58,18 +58,18 @@ public final class ModelEnds: Sendable {
   ///
   /// Scores, choice and embedding are one job of a compute thread, together with those of all
   /// generations that wait for a token just then.
-  /// - Throws: ``NodeError/Code/internalFault`` when the scores are no finite numbers: hidden
-  ///   states so large that the last layer norm overflows lead there.
+  /// - Throws: ``NodeError/Code/internalFault`` in the words of Bloom's `ScoreError` when the scores
+  ///   are no finite numbers: hidden states so large that the last layer norm overflows lead there.
   func choose(
     _ sampler: TokenSampler, after hidden: HiddenStates, context: [Int32]
   ) async throws -> ChoiceQueue.Choice {
     let last = hidden.tokens == 1 ? hidden : hidden.slice(hidden.tokens - 1..<hidden.tokens)
     return try await choices.choose(after: last) { [self] scores in
-      let id = sampler.next(scores, context)
-      guard scores[scores.startIndex + Int(id)].isFinite else {
-        throw NodeError(
-          .internalFault,
-          "the scores of the next token are no finite numbers: a node is at fault")
+      let id: Int32
+      do {
+        id = try sampler.choose(scores, context)
+      } catch {
+        throw NodeError(.internalFault, "\(error)")
       }
       return ChoiceQueue.Choice(id: id, embedding: try embed([id]))
     }

@@ -32,6 +32,9 @@ final class TextGenerator: Sendable {
     self.logger = logger
   }
 
+  /// What a request that does not say otherwise takes.
+  var defaults: GenerationDefaults { checkpoint.generationDefaults }
+
   /// Generates through these nodes while the body runs.
   func run(through transports: [any BlockTransport], _ body: () async throws -> Void) async throws {
     let closing = SessionClosing(clock: clock, logger: logger)
@@ -49,12 +52,14 @@ final class TextGenerator: Sendable {
 
   /// Maps the model's ends and reads its tokenizer, before anyone waits for them.
   ///
-  /// - Throws: What Bloom throws for a broken tokenizer; a missing one only stops text.
+  /// - Throws: What Bloom throws for a broken tokenizer, and for a `generation_config.json` that asks
+  ///   for what is not done here; a missing tokenizer only stops text.
   @discardableResult
   func prepare() async throws -> ModelEnds { try await prepared().ends }
 
   private func prepared() async throws -> Prepared {
     if let ends = ends.withLock({ $0 }) { return ends }
+    try checkpoint.generationDefaults.requireSupported()
     let made = try await offPool { [checkpoint] in
       let file = checkpoint.directory.appending(path: "tokenizer.json")
       let hasTokenizer = FileManager.default.fileExists(atPath: file.path(percentEncoded: false))
@@ -134,8 +139,7 @@ final class TextGenerator: Sendable {
       try await receive(TextChunk(id: token.id, text: piece, finishReason: reason))
     }
     let result = try await tokens.collect()
-    if result.finishReason == .endOfSequence {
-      let id = checkpoint.configuration.eosTokenID ?? 0
+    if let id = result.endID {
       try await receive(
         TextChunk(id: id, text: text.finish(), finishReason: .endOfSequence))
     }

@@ -10,7 +10,12 @@ final class TokenSampler: Sendable {
   }
 
   /// The next token after `context`, by the scores of the whole vocabulary.
-  func next(_ scores: ArraySlice<Float>, _ context: [Int32]) -> Int32 {
-    sampler.withLock { $0.next(logits: scores, context: context) }
+  ///
+  /// - Throws: `ScoreError` unless every score is finite.
+  func choose(_ scores: ArraySlice<Float>, _ context: [Int32]) throws(ScoreError) -> Int32 {
+    let result: Result<Int32, ScoreError> = sampler.withLock { sampler in
+      Result { () throws(ScoreError) in try sampler.choose(logits: scores, context: context) }
+    }
+    return try result.get()
   }
 }

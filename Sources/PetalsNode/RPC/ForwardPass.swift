@@ -34,7 +34,7 @@ struct ForwardPass {
   }
 
   private func generateText() async throws -> Plumise_Inference_ForwardResponse {
-    let result = try await generator.generate(try request.textRequest()) { _ in }
+    let result = try await generator.generate(try request.textRequest(generator.defaults)) { _ in }
     var response = Plumise_Inference_ForwardResponse()
     response.generatedText = result.text ?? ""
     response.numTokens = Int32(result.generatedIDs.count)
@@ -53,10 +53,11 @@ struct ForwardPass {
           + "\(blocks.layerCount), and cannot choose a token")
     }
     let ends = try await generator.prepare()
-    let sampler = TokenSampler(try request.sampling(), seed: .random(in: .min ... .max))
+    let sampler = TokenSampler(
+      try request.sampling(generator.defaults), seed: .random(in: .min ... .max))
     let id = try await ends.choose(sampler, after: hidden, context: request.pastTokenIds).id
     response.nextTokenID = id
-    response.isEos = id == ends.checkpoint.configuration.eosTokenID
+    response.isEos = ends.checkpoint.configuration.endsSequence(id)
     response.generatedText = ends.text(of: [id]) ?? ""
     response.numTokens = 1
   }

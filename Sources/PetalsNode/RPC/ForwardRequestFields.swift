@@ -48,16 +48,21 @@ extension Plumise_Inference_ForwardRequest {
   /// Protobuf cannot tell 0 from nothing: 0 stands for the default, but for the temperature,
   /// where it asks for the likeliest token.
   /// - Throws: ``NodeError/Code/invalidArgument``.
-  func sampling() throws(NodeError) -> SamplingParameters {
-    let given = hasParams ? params : .documentedDefaults
-    try check(given.temperature, "temperature", 0...2)
-    try check(given.topP, "top_p", 0...1)
-    let penalty = given.repetitionPenalty == 0 ? 1.2 : given.repetitionPenalty
-    try check(penalty, "repetition_penalty", 1...2)
+  func sampling(_ defaults: GenerationDefaults) throws(NodeError) -> SamplingParameters {
+    var given = GivenSampling()
+    if hasParams {
+      try check(params.temperature, "temperature", 0...2)
+      try check(params.topP, "top_p", 0...1)
+      if params.repetitionPenalty != 0 {
+        try check(params.repetitionPenalty, "repetition_penalty", 1...2)
+        given.repetitionPenalty = params.repetitionPenalty
+      }
+      given.doSample = params.doSample
+      given.temperature = params.temperature
+      if params.topP != 0 { given.topP = params.topP }
+    }
     do {
-      return try SamplingParameters(
-        temperature: given.doSample ? given.temperature : 0,
-        topP: given.topP == 0 ? 0.9 : given.topP, repetitionPenalty: penalty)
+      return try given.parameters(defaults)
     } catch {
       throw NodeError(.invalidArgument, "params: \(error)")
     }
@@ -76,28 +81,18 @@ extension Plumise_Inference_ForwardRequest {
   /// The prompt to be continued.
   ///
   /// - Throws: ``NodeError/Code/invalidArgument``.
-  func textRequest() throws(NodeError) -> TextRequest {
+  func textRequest(_ defaults: GenerationDefaults) throws(NodeError) -> TextRequest {
     guard !metadata.originalPrompt.isEmpty else {
       throw NodeError(
         .invalidArgument, "send hidden_states, or metadata.original_prompt for a whole text")
     }
-    let length = hasParams && params.maxNewTokens != 0 ? Int(params.maxNewTokens) : 128
+    let length =
+      hasParams && params.maxNewTokens != 0
+      ? Int(params.maxNewTokens) : GivenSampling.maximumNewTokens(defaults)
     guard (1...4096).contains(length) else {
       throw NodeError(.invalidArgument, "params.max_new_tokens is \(length): send 1 to 4096")
     }
     return TextRequest(
-      prompt: metadata.originalPrompt, maximumNewTokens: length, sampling: try sampling())
-  }
-}
-
-extension Plumise_Inference_GenerationParams {
-  /// The defaults of Wire.md, Nodes.
-  fileprivate static var documentedDefaults: Self {
-    var params = Self()
-    params.temperature = 0.7
-    params.topP = 0.9
-    params.repetitionPenalty = 1.2
-    params.doSample = true
-    return params
+      prompt: metadata.originalPrompt, maximumNewTokens: length, sampling: try sampling(defaults))
   }
 }

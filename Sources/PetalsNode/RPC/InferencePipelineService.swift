@@ -41,7 +41,7 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
     response: RPCWriter<Plumise_Inference_TokenChunk>, context: ServerContext
   ) async throws {
     try await answering {
-      let text = try request.textRequest()
+      let text = try request.textRequest(generator.defaults)
       _ = try await generator.generate(text) { chunk in
         var message = Plumise_Inference_TokenChunk()
         message.requestID = request.requestID

@@ -151,6 +151,9 @@ final class BlockServer: Sendable {
       throw error
     } catch let error as CancellationError {
       throw error
+    } catch let error as CacheError {
+      if case .noMemory = error { throw NodeError(.resourceExhausted, "\(error)") }
+      throw NodeError(.internalFault, "blocks \(model.blocks): \(error)")
     } catch {
       throw NodeError(.internalFault, "blocks \(model.blocks): \(error)")
     }

@@ -74,6 +74,7 @@ struct ForwardCommand: AsyncParsableCommand {
     if range.upperBound == layerCount, let last = results.states("hidden_states") {
       results.add("logits", try await LanguageModelHead(checkpoint).logits(last))
     }
+    try results.requireFinite()
     try results.write(to: outputFile)
     output.result(
       ["output": .string(outputFile), "tensors": .array(results.names.map { .string($0) })],

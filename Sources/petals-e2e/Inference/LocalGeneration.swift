@@ -11,6 +11,10 @@ enum LocalGeneration {
       result = try await LocalGenerator(checkpoint).generate(request, onToken: onToken)
     } catch let error as TokenError {
       throw CommandFailure.wrongInput("\(error)")
+    } catch let error as ScoreError {
+      throw CommandFailure.failed("\(error)")
+    } catch let error as CacheError {
+      throw CommandFailure.failed("\(error)")
     }
     return GeneratedText(
       promptIDs: request.prompt, generatedIDs: result.ids,

@@ -26,6 +26,18 @@ struct TensorFile {
     }
   }
 
+  /// Requires numbers, as nodes require them of each other: what is none spoils all that follows.
+  /// - Throws: `CommandFailure` (failed) that names the tensor and the token.
+  func requireFinite() throws {
+    for tensor in tensors {
+      guard let index = tensor.values.firstIndex(where: { !$0.isFinite }) else { continue }
+      throw CommandFailure.failed(
+        "\(tensor.name) of token \(index / tensor.shape[1]) are not all finite: element "
+          + "\(index % tensor.shape[1]) is \(tensor.values[index]); the model's weights or the input "
+          + "are at fault")
+    }
+  }
+
   /// - Throws: `CommandFailure` (wrong input) when the file cannot be written.
   func write(to path: String) throws {
     try CommandFailure.checkingInput {

@@ -9,8 +9,8 @@ struct ModelFetchCommand: AsyncParsableCommand {
     commandName: "fetch",
     abstract: "Download a checkpoint from a hub, check it, go on where an earlier try ended.",
     discussion: """
-      Brings config.json, tokenizer.json and the safetensors. HF_TOKEN is sent to the hub when it
-      is set.
+      Brings config.json, generation_config.json, tokenizer.json and the safetensors. HF_TOKEN is
+      sent to the hub when it is set.
 
       EXAMPLE
         petals-e2e model fetch bigscience/bloom-560m --out bloom-560m

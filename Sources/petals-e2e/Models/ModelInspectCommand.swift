@@ -42,6 +42,8 @@ struct ModelInspectCommand: AsyncParsableCommand {
       ("vocab_size", .integer(configuration.vocabularySize)),
       ("seq_length", .integer(configuration.sequenceLength)),
       ("apply_residual_connection_post_layernorm", .bool(configuration.residualAfterLayerNorm)),
+      ("tie_word_embeddings", .bool(configuration.tiesWordEmbeddings)),
+      ("eos_token_id", .tokens(configuration.eosTokenIDs)),
       ("parameters", .integer(report.parameterCount)),
       ("bytes", .integer(report.byteCount)),
       ("tensors", .integer(report.tensors.count)),

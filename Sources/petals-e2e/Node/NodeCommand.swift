@@ -44,6 +44,9 @@ struct NodeCommand: AsyncParsableCommand {
     let range = try CommandFailure.checkingInput {
       try LayerRange(parsing: blocks, of: checkpoint.configuration.layerCount)
     }
+    if httpPort != nil {
+      try CommandFailure.checkingInput { try checkpoint.generationDefaults.requireSupported() }
+    }
     let key = try agent.key()
     let configuration = NodeConfiguration(
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),

@@ -7,10 +7,11 @@ float32, so that its files and its expected values agree.
 
     python3 -m venv venv
     venv/bin/pip install torch transformers tokenizers safetensors numpy
-    venv/bin/python bloom_vectors.py OUT
+    venv/bin/python bloom_vectors.py OUT [NAME...]
 
-writes OUT/tiny-f16, OUT/odd-f32-sharded and OUT/post-layernorm-bf16. Another version of torch draws
-other random numbers: the files differ from the committed ones, and must pass the same tests.
+writes OUT/tiny-f16, OUT/odd-f32-sharded, OUT/post-layernorm-bf16 and OUT/untied-f16, or those that
+are named. Another version of torch draws other random numbers: the files differ from the committed
+ones, and must pass the same tests.
 """
 
 import json
@@ -45,6 +46,11 @@ MODELS = [
          dtype=torch.float32, split=12, spelling="n_embed", shards=3),
     dict(name="post-layernorm-bf16", seed=53, layers=4, hidden=48, heads=3, vocabulary=320,
          dtype=torch.bfloat16, split=1, spelling="n_embed", after_norm=True),
+    # An LM head of its own, and a generation_config.json.
+    dict(name="untied-f16", seed=71, layers=3, hidden=32, heads=4, vocabulary=320,
+         dtype=torch.float16, split=1, spelling="hidden_size", untied=True,
+         generation=dict(bos_token_id=1, eos_token_id=[2, 0], pad_token_id=320, do_sample=False,
+                         temperature=0.5, top_k=20, top_p=0.8, repetition_penalty=1.1)),
 ]
 
 
@@ -69,6 +75,7 @@ def make_model(spec):
     model = BloomForCausalLM(BloomConfig(
         vocab_size=spec["vocabulary"], hidden_size=spec["hidden"], n_layer=spec["layers"],
         n_head=spec["heads"], hidden_dropout=0.0, attention_dropout=0.0,
+        tie_word_embeddings=not spec.get("untied", False),
         apply_residual_connection_post_layernorm=spec.get("after_norm", False)))
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -76,7 +83,7 @@ def make_model(spec):
                 weight.copy_(torch.randn_like(weight) * 0.1 + (1.0 if name.endswith("weight") else 0.0))
             elif name.endswith("bias"):
                 weight.copy_(torch.randn_like(weight) * 0.1)
-            elif "word_embeddings" in name:
+            elif "word_embeddings" in name or "lm_head" in name:
                 weight.copy_(torch.randn_like(weight))
             else:
                 weight.copy_(torch.randn_like(weight) * 0.5 / weight.shape[1] ** 0.5)
@@ -150,7 +157,8 @@ def expected(model, spec):
 
 def write_weights(model, spec, out):
     state = {name: value.to(spec["dtype"]).contiguous()
-             for name, value in model.state_dict().items() if name != "lm_head.weight"}
+             for name, value in model.state_dict().items()
+             if name != "lm_head.weight" or spec.get("untied", False)}
     if "shards" not in spec:
         # One file in the spelling without the prefix.
         plain = {name.removeprefix("transformer."): value for name, value in state.items()}
@@ -176,6 +184,10 @@ def write_configuration(spec, out):
         torch_dtype=str(spec["dtype"]).removeprefix("torch."), hidden_dropout=0.0,
         attention_dropout=0.0)
     config[spec["spelling"]] = spec["hidden"]
+    if spec.get("untied", False):
+        config["tie_word_embeddings"] = False
+    if "generation" in spec:
+        (out / "generation_config.json").write_text(json.dumps(spec["generation"], indent=2))
     (out / "config.json").write_text(json.dumps(config, indent=2))
 
 
@@ -190,8 +202,10 @@ def write_tokenizer(spec, out):
     (out / "tokenizer_cases.json").write_text(json.dumps(cases, indent=1, ensure_ascii=False))
 
 
-def main(root):
+def main(root, names):
     for spec in MODELS:
+        if names and spec["name"] not in names:
+            continue
         out = root / spec["name"]
         out.mkdir(parents=True, exist_ok=True)
         model = make_model(spec)
@@ -207,4 +221,4 @@ def main(root):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[1]), sys.argv[2:])

@@ -24,7 +24,9 @@ struct HubListing: Sendable {
     guard let configuration = file("config.json") else {
       throw CommandFailure.failed("\(name) has no config.json, and is no model of this kind")
     }
-    let small = [configuration] + [file("tokenizer.json")].compactMap { $0 }
+    let small =
+      [configuration]
+      + [file("generation_config.json"), file("tokenizer.json")].compactMap { $0 }
     if let weights = file("model.safetensors") { return small + [weights] }
     let shards = files.filter { Self.isShard($0.name) }
     guard let index = file("model.safetensors.index.json"), !shards.isEmpty else {
@@ -55,8 +57,10 @@ struct HubListing: Sendable {
 
   /// Names are compared whole: none of a foreign hub's choice reaches the file system.
   private static func isWanted(_ name: String) -> Bool {
-    ["config.json", "tokenizer.json", "model.safetensors", "model.safetensors.index.json"]
-      .contains(name) || isShard(name)
+    [
+      "config.json", "generation_config.json", "tokenizer.json", "model.safetensors",
+      "model.safetensors.index.json",
+    ].contains(name) || isShard(name)
   }
 
   /// Whether it is a part of the weights, as `model-00001-of-00003.safetensors` is.
