@@ -160,7 +160,7 @@ let package = Package(
       name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
-        .copy("bloom"),
+        .copy("bloom"), .copy("words.json"),
       ],
       swiftSettings: settings),
     tests(

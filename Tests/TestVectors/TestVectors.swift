@@ -25,6 +25,9 @@ public enum TestVectors {
   /// RLP, transactions and tries of Ethereum's public test suite (github.com/ethereum/tests, MIT).
   public static var ethereumTests: URL { root.appending(path: "ethereum-tests.json") }
 
+  /// Words and what the machine's arithmetic makes of them (`Scripts/word_vectors.py`).
+  public static var words: URL { root.appending(path: "words.json") }
+
   /// The folder of one checkpoint.
   public static func bloom(_ model: Model) -> URL {
     root.appending(path: "bloom").appending(path: model.rawValue)

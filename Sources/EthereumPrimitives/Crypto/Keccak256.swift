@@ -16,7 +16,7 @@ public enum Keccak256 {
   public static func hash(_ text: String) -> Hash32 { hash(text.utf8) }
 
   /// Hashes the bytes of a buffer without copying them.
-  static func hash(_ message: UnsafeRawBufferPointer) -> Hash32 {
+  package static func hash(_ message: UnsafeRawBufferPointer) -> Hash32 {
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 25) { state in
       state.initialize(repeating: 0)
       var offset = 0

@@ -112,6 +112,36 @@ enum Libcrypto {
     }
   }
 
+  /// A digest of a buffer.
+  static func digest(_ digest: Digest, _ message: UnsafeRawBufferPointer) -> [UInt8] {
+    var output = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+    var count: UInt32 = 0
+    let result = EVP_Digest(
+      message.baseAddress, message.count, &output, &count, digest.pointer, nil)
+    precondition(result == 1, "EVP_Digest fails without a reason: there is no memory")
+    return Array(output[..<Int(count)])
+  }
+
+  /// The power of numbers of any length modulo another, as many bytes as the modulus has.
+  ///
+  /// The numbers are public, so the quick functions do, whose time depends on them.
+  static func modularPower(base: [UInt8], exponent: [UInt8], modulus: [UInt8]) -> [UInt8] {
+    var output = [UInt8](repeating: 0, count: modulus.count)
+    guard modulus.contains(where: { $0 != 0 }) else { return output }
+    guard let context = BN_CTX_new() else { preconditionFailure("no memory for a BN_CTX") }
+    defer { BN_CTX_free(context) }
+    let numbers = [base, exponent, modulus].map { (bytes: [UInt8]) in
+      BN_bin2bn(bytes, Int32(bytes.count), nil)
+    }
+    let result = BN_new()
+    defer { for number in numbers + [result] { BN_free(number) } }
+    precondition(
+      BN_mod_exp(result, numbers[0], numbers[1], numbers[2], context) == 1
+        && BN_bn2binpad(result, &output, Int32(output.count)) == Int32(output.count),
+      "BN_mod_exp refuses only a modulus of 0: there is no memory")
+    return output
+  }
+
   /// AES-128 in counter mode, which encrypts and decrypts alike.
   static func aes128CTR(
     key: SecretBytes, iv: [UInt8], input: SecretBytes

@@ -30,6 +30,13 @@ public struct Address: Hashable, Sendable {
     self.init(high: UInt32(truncatingIfNeeded: hash.word.high), low: hash.word.low)
   }
 
+  /// The address in the low 160 bits of a word, whatever is above them.
+  package init(truncating word: Word) {
+    high = UInt32(truncatingIfNeeded: word.limb2)
+    middle = word.limb1
+    tail = word.limb0
+  }
+
   /// The 20 bytes in order.
   public var bytes: [UInt8] {
     var bytes: [UInt8] = []

@@ -5,10 +5,10 @@
 public struct Word: Hashable, Sendable {
   // Stored in 64-bit limbs: an async function with stored 128-bit integers among more arguments
   // than fit the registers returns to a wrong address (Swift 6.3 on x86-64, unoptimised).
-  let limb3: UInt64
-  let limb2: UInt64
-  let limb1: UInt64
-  let limb0: UInt64
+  @usableFromInline package let limb3: UInt64
+  @usableFromInline package let limb2: UInt64
+  @usableFromInline package let limb1: UInt64
+  @usableFromInline package let limb0: UInt64
 
   /// Bits 128 to 255.
   package var high: UInt128 { UInt128(limb3) << 64 | UInt128(limb2) }

@@ -73,30 +73,14 @@ extension Word {
   /// Divides, rounding down; division by zero traps.
   public func quotientAndRemainder(dividingBy divisor: Word) -> (quotient: Word, remainder: Word) {
     precondition(!divisor.isZero, "Word division by zero")
-    guard divisor.high != 0 else {
-      // Schoolbook division with 128-bit digits: the first remainder is below the divisor.
-      let (top, rest) = high.quotientAndRemainder(dividingBy: divisor.low)
-      if rest == 0 {
-        let (bottom, remainder) = low.quotientAndRemainder(dividingBy: divisor.low)
-        return (Word(high: top, low: bottom), Word(high: 0, low: remainder))
-      }
-      let (bottom, remainder) = divisor.low.dividingFullWidth((rest, low))
-      return (Word(high: top, low: bottom), Word(high: 0, low: remainder))
+    if fits64Bits && divisor.fits64Bits {
+      let (quotient, remainder) = limb0.quotientAndRemainder(dividingBy: divisor.limb0)
+      return (Word(limb: quotient), Word(limb: remainder))
     }
     guard self >= divisor else { return (.zero, self) }
-    // Both exceed 128 bits, so the quotient has at most as many bits as the lengths differ by.
-    let shift = bitCount - divisor.bitCount
-    var shifted = divisor << shift
-    var quotient: UInt128 = 0
-    var remainder = self
-    for bit in stride(from: shift, through: 0, by: -1) {
-      if remainder >= shifted {
-        remainder -= shifted
-        quotient |= 1 << UInt128(bit)
-      }
-      shifted = shifted >> 1
+    return Word.dividing(by: divisor, count: 4) { dividend in
+      (dividend[0], dividend[1], dividend[2], dividend[3]) = (limb0, limb1, limb2, limb3)
     }
-    return (Word(high: 0, low: quotient), remainder)
   }
 
   /// The word moved towards its high end; bits beyond 256 are lost.

@@ -38,3 +38,24 @@ extension Word {
       low: UInt128(UInt64(bigEndian: limbs.2)) << 64 | UInt128(UInt64(bigEndian: limbs.3)))
   }
 }
+
+extension Word {
+  /// The word of 32 bytes in memory, the most significant first.
+  @inlinable
+  package static func load(_ bytes: UnsafeRawPointer) -> Word {
+    Word(
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+      UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
+  }
+
+  /// Writes all 32 bytes to memory, the most significant first.
+  @inlinable
+  package func store(_ bytes: UnsafeMutableRawPointer) {
+    bytes.storeBytes(of: limb3.bigEndian, toByteOffset: 0, as: UInt64.self)
+    bytes.storeBytes(of: limb2.bigEndian, toByteOffset: 8, as: UInt64.self)
+    bytes.storeBytes(of: limb1.bigEndian, toByteOffset: 16, as: UInt64.self)
+    bytes.storeBytes(of: limb0.bigEndian, toByteOffset: 24, as: UInt64.self)
+  }
+}

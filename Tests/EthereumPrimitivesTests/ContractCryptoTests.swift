@@ -1,0 +1,67 @@
+import EthereumPrimitives
+import Testing
+
+@Suite("What contracts ask the libraries for")
+struct ContractCryptoTests {
+  /// Digests of the designers' paper.
+  @Test(
+    "RIPEMD-160 gives the digests of its paper",
+    arguments: [
+      ("", "9c1185a5c5e9fc54612808977ee8f548b2258d31"),
+      ("a", "0bdc9d2d256b3ee9daae347be6f4dc835a467ffe"),
+      ("abc", "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"),
+      ("message digest", "5d0689ef49d2fae572b881b123a85ffa21595f36"),
+      (
+        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+        "12a053384a9c0c88e405a06c27dcf49ada62eb2b"
+      ),
+      (
+        String(repeating: "1234567890", count: 8), "9b752e45573d4b39f4dbd3323cab82bf63326bfb"
+      ),
+    ])
+  func ripemd(_ text: String, _ digest: String) {
+    let hash = Array(text.utf8).withUnsafeBytes { RIPEMD160.hash($0) }
+    #expect(Hex.digits(hash) == digest)
+  }
+
+  /// FIPS 180-4's own example.
+  @Test("SHA-256 gives the digest of its standard")
+  func sha256() {
+    let hash = Array("abc".utf8).withUnsafeBytes { ContractCrypto.sha256($0) }
+    #expect(
+      Hex.digits(hash) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+  }
+
+  @Test(
+    "A modular power has the length of its modulus",
+    arguments: [
+      ([3], [5], [0, 0, 7], [0, 0, 5]), ([2], [], [0, 2], [0, 1]), ([], [], [2], [1]),
+      ([9], [9], [1], [0]), ([9], [9], [0, 0], [0, 0]), ([5], [0], [9], [1]), ([], [], [], []),
+    ] as [([UInt8], [UInt8], [UInt8], [UInt8])])
+  func modularPower(_ base: [UInt8], _ exponent: [UInt8], _ modulus: [UInt8], _ power: [UInt8]) {
+    #expect(
+      ContractCrypto.modularPower(base: base, exponent: exponent, modulus: modulus) == power)
+  }
+
+  @Test("The signer is found for a high s as for a low one, and for nothing out of range")
+  func signer() {
+    let key = SecretKey.random()
+    let hash = Keccak256.hash("petals")
+    let signature = key.sign(hash)
+    let (r, s, parity) = (signature.r, signature.s, signature.yParity)
+    #expect(ContractCrypto.signer(of: hash, r: r, s: s, yParity: parity) == key.address)
+    #expect(
+      ContractCrypto.signer(of: hash, r: r, s: Signature.order - s, yParity: 1 - parity)
+        == key.address)
+    for (r, s) in [(.zero, s), (r, .zero), (Signature.order, s), (r, Signature.order), (.max, s)] {
+      #expect(ContractCrypto.signer(of: hash, r: r, s: s, yParity: parity) == nil)
+    }
+  }
+
+  @Test("The root of a secure trie that holds nothing is the known one")
+  func emptyRoot() {
+    #expect(
+      SecureTrie.root([]).hex
+        == "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421")
+  }
+}
