@@ -87,6 +87,8 @@ let package = Package(
     .systemLibrary(
       name: "COpenSSL", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .systemLibrary(
+      name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "BloomKernels"),
     room("EthereumPrimitives", knows: ["CSecp256k1", "COpenSSL"]),
     room("SystemErrors"),
@@ -94,6 +96,7 @@ let package = Package(
     // Floor 1: the model, and the words that programs exchange.
     room("Bloom", knows: ["CBLAS", "BloomKernels", "SystemErrors", .crypto]),
     room("PlumiseWire", knows: ["EthereumPrimitives"]),
+    room("EVM", knows: ["EthereumPrimitives"]),
 
     // Floor 2: what the parts are built from.
     room(
@@ -103,6 +106,7 @@ let package = Package(
     room(
       "EthereumClient",
       knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
+    room("EVMConformance", knows: ["EVM", "PlumiseWire", "EthereumPrimitives", "CZlib"]),
     room("MockServing", knows: [.httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
 
     // Floor 3: the parts themselves.
@@ -150,8 +154,8 @@ let package = Package(
       dependencies: [
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", "SystemErrors", .argumentParser, .asyncHTTPClient, .crypto, .logging,
-        .nioCore, .nioPosix, .subprocess,
+        "MockServing", "SystemErrors", "EVM", "EVMConformance", .argumentParser, .asyncHTTPClient,
+        .crypto, .logging, .nioCore, .nioPosix, .subprocess,
       ],
       swiftSettings: settings),
 
@@ -160,7 +164,7 @@ let package = Package(
       name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
-        .copy("bloom"), .copy("words.json"),
+        .copy("bloom"), .copy("evm"), .copy("words.json"),
       ],
       swiftSettings: settings),
     tests(
@@ -170,6 +174,8 @@ let package = Package(
       ]),
     tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),
     tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
+    tests(
+      "EVMTests", of: ["EVM", "EVMConformance", "PlumiseWire", "EthereumPrimitives", "TestVectors"]),
     tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors"]),
     tests(
       "PetalsNodeTests",

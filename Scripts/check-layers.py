@@ -23,11 +23,14 @@ KNOWS = {
     "CBLAS": set(),
     "CSecp256k1": set(),
     "COpenSSL": set(),
+    "CZlib": set(),
     "BloomKernels": set(),
     "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
     "SystemErrors": set(),
     "Bloom": {"CBLAS", "BloomKernels", "SystemErrors"},
     "PlumiseWire": {"EthereumPrimitives"},
+    "EVM": {"EthereumPrimitives"},
+    "EVMConformance": {"EVM", "CZlib"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
     "InferenceMetrics": {"PlumiseWire", "SystemErrors"},
     "EthereumClient": PRIMITIVES_AND_WIRE,
@@ -38,7 +41,7 @@ KNOWS = {
     "MockOracle": {"MockServing", "EthereumClient", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": FLOOR_4,
-    "petals-e2e": FLOOR_4 | {"SystemErrors"},
+    "petals-e2e": FLOOR_4 | {"SystemErrors", "EVM", "EVMConformance"},
     "TestVectors": set(),
 }
 
@@ -47,6 +50,7 @@ ONLY = {
     "CSecp256k1": {"EthereumPrimitives"},
     "COpenSSL": {"EthereumPrimitives"},
     "CBLAS": {"Bloom"},
+    "CZlib": {"EVMConformance"},
     "BloomKernels": {"Bloom", "BloomTests"},
     "GRDB": {"MockOracle", "OracleTests"},
     "Testing": {"PlumiseTesting", "tests"},
@@ -67,7 +71,8 @@ ONLY = {
 
 # Values and arithmetic: no networking below floor 2.
 NO_NETWORK = {
-    "EthereumPrimitives", "SystemErrors", "Bloom", "BloomKernels", "PlumiseWire", "InferenceMetrics"
+    "EthereumPrimitives", "SystemErrors", "Bloom", "BloomKernels", "PlumiseWire", "EVM",
+    "EVMConformance", "InferenceMetrics",
 }
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|Hummingbird|GRPC\w*")
 
@@ -141,6 +146,7 @@ def self_test():
         ("a client knows its mock", [target("OracleReporter", ["MockOracle"])], {}),
         ("a node knows the oracle", [target("PetalsNode", ["MockOracle"])], {}),
         ("a second owner of the C library", [target("PlumiseWire", ["CSecp256k1"])], {}),
+        ("a machine that knows the wire", [target("EVM", ["PlumiseWire"])], {}),
         ("a second owner of BLAS", [target("PetalsNode", ["CBLAS"])], {}),
         ("a second owner of the database", [target("MockWeb3", [], ["GRDB"])], {}),
         ("a target without a row", [target("Utilities")], {}),

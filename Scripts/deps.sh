@@ -3,7 +3,8 @@
 # Does nothing when all is there.
 set -euo pipefail
 
-packages=(libsecp256k1-dev libssl-dev libblas-dev libopenblas0-pthread libsqlite3-dev)
+packages=(libsecp256k1-dev libssl-dev libblas-dev libopenblas0-pthread libsqlite3-dev
+  zlib1g-dev)
 minimum_swift="6.2"
 
 fail() {
@@ -60,12 +61,12 @@ explain_macos() {
 check_with_pkg_config() {
   local missing=() library
   command -v pkg-config >/dev/null || fail "install pkg-config, with which Swift finds libraries"
-  for library in libsecp256k1 libcrypto blas sqlite3; do
+  for library in libsecp256k1 libcrypto blas sqlite3 zlib; do
     pkg-config --exists "$library" || missing+=("$library")
   done
   [ "${#missing[@]}" -eq 0 ] ||
     fail "pkg-config does not know ${missing[*]}; install the headers and libraries of" \
-      "libsecp256k1, OpenSSL 3 (libcrypto), CBLAS with OpenBLAS behind it (blas), and SQLite 3"
+      "libsecp256k1, OpenSSL 3 (libcrypto), CBLAS with OpenBLAS behind it (blas), SQLite 3 and zlib"
 }
 
 check_swift

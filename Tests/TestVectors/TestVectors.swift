@@ -2,7 +2,8 @@ public import Foundation
 
 /// The golden data that the tests compare with, all of it made by other implementations.
 ///
-/// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers.
+/// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers, `evm`
+/// from Ethereum's public test suites.
 public enum TestVectors {
   /// A BLOOM checkpoint with its expected hidden states, logits, ids and tokenizer cases.
   public enum Model: String, CaseIterable, Sendable {
@@ -27,6 +28,9 @@ public enum TestVectors {
 
   /// Words and what the machine's arithmetic makes of them (`Scripts/word_vectors.py`).
   public static var words: URL { root.appending(path: "words.json") }
+
+  /// The folder of state tests, precompiles and contracts (its README names the sources).
+  public static var evm: URL { root.appending(path: "evm") }
 
   /// The folder of one checkpoint.
   public static func bloom(_ model: Model) -> URL {

@@ -1,0 +1,82 @@
+public import EthereumPrimitives
+
+/// A contract that is no bytecode: a standard precompile, or one of the embedder's.
+public protocol NativeContract: Sendable {
+  /// Runs a call.
+  ///
+  /// What it did to the state is undone when it does not return.
+  func run(_ call: NativeCall, in host: NativeHost) -> NativeResult
+}
+
+/// A call of a native contract.
+public struct NativeCall {
+  /// Who calls.
+  public let caller: Address
+  /// Whose state the call works on: the contract itself, but for DELEGATECALL and CALLCODE.
+  public let address: Address
+  /// Where the contract is.
+  public let contract: Address
+  /// Wei that came with the call, transferred already.
+  public let value: Word
+  /// The call's input; valid during the call only.
+  public let input: UnsafeRawBufferPointer
+  /// How much gas there is.
+  public let gas: UInt64
+  /// Whether it must not change anything.
+  public let isStatic: Bool
+}
+
+/// What a native contract came to.
+public enum NativeResult: Sendable {
+  /// It used so much gas, and returned bytes.
+  case returned([UInt8], gas: UInt64)
+  /// It used so much gas, and undid what it did.
+  case reverted([UInt8], gas: UInt64)
+  /// It used all gas, and undid what it did.
+  case failed
+}
+
+/// State of the embedder's native contracts that is not in storage, which has to go back with the
+/// rest.
+public protocol NativeState: AnyObject {
+  /// A number that stands for this moment.
+  func snapshot() -> Int
+  /// Goes back to a moment.
+  func revert(to snapshot: Int)
+}
+
+/// What a native contract may do to the state.
+public struct NativeHost {
+  let journal: Journal
+  /// The block that the call runs in.
+  public let block: BlockContext
+  /// The account that sent the transaction.
+  public let origin: Address
+
+  /// An account's balance in wei.
+  public func balance(of address: Address) -> Word {
+    journal.records[journal.index(of: address)].balance
+  }
+
+  /// Moves wei from an account to another.
+  /// - Returns: false, and nothing changes, when the sender has less.
+  public func transfer(_ value: Word, from sender: Address, to recipient: Address) -> Bool {
+    let (from, to) = (journal.index(of: sender), journal.index(of: recipient))
+    guard journal.records[from].balance >= value else { return false }
+    journal.transfer(value, from: from, to: to)
+    return true
+  }
+
+  /// The value in a slot of an account's storage.
+  public func storage(at address: Address, slot: Word) -> Word {
+    journal.slots[journal.slotIndex(journal.index(of: address), slot)].value
+  }
+
+  /// Writes a slot of an account's storage.
+  public func setStorage(at address: Address, slot: Word, to value: Word) {
+    journal.setSlot(journal.slotIndex(journal.index(of: address), slot), value)
+  }
+
+  /// Emits an event.
+  public func emit(_ log: Log) { journal.emit(log) }
+}

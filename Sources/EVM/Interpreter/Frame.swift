@@ -1,0 +1,119 @@
+import EthereumPrimitives
+
+/// One piece of code at work: its stack, its memory, and what it was called with.
+///
+/// Frames are kept and used again. Its pointers are its own, but for the input, which lies in the
+/// caller's memory: the caller stands still while this frame runs.
+final class Frame {
+  /// Room for 1024 words.
+  let stack: UnsafeMutablePointer<Word>
+  @exclusivity(unchecked) var top: UnsafeMutablePointer<Word>
+  @exclusivity(unchecked) var gas: UInt64 = 0
+  @exclusivity(unchecked) var place = 0
+  @exclusivity(unchecked) var memory: UnsafeMutableRawPointer
+  /// Bytes in use, a multiple of 32.
+  @exclusivity(unchecked) var memoryCount = 0
+  @exclusivity(unchecked) private var memoryCapacity = 1_024
+
+  @exclusivity(unchecked) var code = Code.empty
+  /// Whose state it works on, as a record of the journal.
+  @exclusivity(unchecked) var account = 0
+  @exclusivity(unchecked) var address = Address.zero
+  @exclusivity(unchecked) var caller = Address.zero
+  @exclusivity(unchecked) var value = Word.zero
+  @exclusivity(unchecked) var input = UnsafeRawBufferPointer(start: nil, count: 0)
+  @exclusivity(unchecked) var isStatic = false
+  @exclusivity(unchecked) var kind = CallKind.call
+  @exclusivity(unchecked) var snapshot: Journal.Snapshot?
+  @exclusivity(unchecked) var startGas: UInt64 = 0
+
+  /// Where in memory the output of RETURN or REVERT is.
+  @exclusivity(unchecked) var outputStart = 0
+  @exclusivity(unchecked) var outputCount = 0
+  /// Where in memory the output of the call that is running goes.
+  @exclusivity(unchecked) var awaitedStart = 0
+  @exclusivity(unchecked) var awaitedCount = 0
+
+  init() {
+    stack = .allocate(capacity: Gas.maxDepth)
+    top = stack
+    memory = .allocate(byteCount: 1_024, alignment: 32)
+  }
+
+  deinit {
+    stack.deallocate()
+    memory.deallocate()
+  }
+
+  func begin(_ code: Code, gas: UInt64) {
+    top = stack
+    self.gas = gas
+    startGas = gas
+    place = 0
+    memoryCount = 0
+    self.code = code
+    (outputStart, outputCount) = (0, 0)
+  }
+
+  @inline(__always)
+  func pop() -> Word {
+    top -= 1
+    return top.pointee
+  }
+
+  @inline(__always)
+  func push(_ word: Word) {
+    top.pointee = word
+    top += 1
+  }
+
+  @inline(__always)
+  func charge(_ amount: UInt64) throws(Failure) {
+    guard gas >= amount else { throw .outOfGas }
+    gas &-= amount
+  }
+
+  /// Makes a range of memory usable, and pays for it.
+  /// - Returns: where it begins; 0 for an empty range, which may begin anywhere.
+  func reach(_ start: Word, _ count: Word) throws(Failure) -> (start: Int, count: Int) {
+    guard count.isSet else { return (0, 0) }
+    guard start.fits64Bits, count.fits64Bits, start.limb0 <= Gas.maxMemory,
+      count.limb0 <= Gas.maxMemory
+    else { throw .outOfGas }
+    let end = Int(start.limb0 &+ count.limb0)
+    if end > memoryCount { try grow(to: end) }
+    return (Int(start.limb0), Int(count.limb0))
+  }
+
+  @inline(never)
+  func grow(to end: Int) throws(Failure) {
+    guard end <= Int(Gas.maxMemory) else { throw .outOfGas }
+    let words = Gas.words(end)
+    try charge(Gas.memory(words: words) - Gas.memory(words: UInt64(memoryCount / 32)))
+    let count = Int(words) * 32
+    if count > memoryCapacity {
+      memoryCapacity = max(count, memoryCapacity * 2)
+      let larger = UnsafeMutableRawPointer.allocate(byteCount: memoryCapacity, alignment: 32)
+      larger.copyMemory(from: memory, byteCount: memoryCount)
+      memory.deallocate()
+      memory = larger
+    }
+    (memory + memoryCount).initializeMemory(
+      as: UInt8.self, repeating: 0, count: count - memoryCount)
+    memoryCount = count
+  }
+
+  /// Fills memory from a source that reads as zeros beyond its end.
+  func copy(
+    _ source: UnsafeRawPointer?, _ sourceCount: Int, from start: Word, to target: Int, count: Int
+  ) {
+    guard count > 0 else { return }
+    let begin = start.fits64Bits ? Int(min(start.limb0, UInt64(sourceCount))) : sourceCount
+    let available = min(count, sourceCount - begin)
+    if available > 0, let source {
+      (memory + target).copyMemory(from: source + begin, byteCount: available)
+    }
+    (memory + target + available).initializeMemory(
+      as: UInt8.self, repeating: 0, count: count - available)
+  }
+}

@@ -1,0 +1,128 @@
+public import EthereumPrimitives
+
+/// The Ethereum virtual machine: values in, effects out.
+///
+/// It keeps nothing between transactions but code that was made ready to run, so one machine may
+/// serve many threads. The state is read through a ``StateReader``, and what changes comes out as
+/// ``StateEffects``.
+public struct VirtualMachine: Sendable {
+  /// The rules that code runs by.
+  public let fork: Hardfork
+  private let natives: [Address: any NativeContract]
+  private let codes: CodeCache
+
+  /// A machine.
+  /// - Parameters:
+  ///   - natives: contracts of the embedder's that are no bytecode, beside the standard precompiles.
+  ///   - codes: where code that is ready to run is kept.
+  public init(
+    fork: Hardfork, natives: [Address: any NativeContract] = [:], codes: CodeCache = CodeCache()
+  ) {
+    self.fork = fork
+    self.natives = StandardPrecompiles.all(fork).merging(natives) { $1 }
+    self.codes = codes
+  }
+
+  /// Checks a transaction, runs it, and charges its sender.
+  /// - Parameters:
+  ///   - sender: who signed it.
+  ///   - gasLeft: what the block has left for transactions; all of its limit when nil.
+  ///   - native: state of the embedder's contracts that has to go back with the rest.
+  /// - Throws: ``TransactionFault``, and nothing happened, when it cannot be part of the block.
+  public func execute(
+    _ transaction: Transaction, from sender: Address, on state: any StateReader,
+    in block: BlockContext, gasLeft: UInt64? = nil, native: (any NativeState)? = nil,
+    tracer: (any Tracer)? = nil
+  ) throws(TransactionFault) -> TransactionOutcome {
+    let account = state.account(at: sender) ?? AccountState()
+    let price = try TransactionRules(fork: fork, block: block, gasLeft: gasLeft ?? block.gasLimit)
+      .check(transaction, account)
+    let journal = Journal(state, codes: codes, native: native)
+    let machine = machine(
+      block, journal, tracer, origin: sender, gasPrice: price)
+    let payer = journal.index(of: sender)
+    let gasLimit = transaction.gasLimit
+    // The balance covers the highest cost, of which this is a part.
+    journal.setBalance(payer, account.balance &- Word(gasLimit) &* price)
+    if transaction.to != nil { journal.setNonce(payer, account.nonce + 1) }
+    warm(journal, sender: sender, to: transaction.to, transaction.fee.accessList, block)
+    let result = run(
+      machine, from: sender, to: transaction.to, value: transaction.value, input: transaction.data,
+      gas: gasLimit - IntrinsicGas.of(transaction, fork: fork))
+    let spent = gasLimit - result.gas
+    let refund = min(UInt64(max(0, journal.refund)), spent / 5)
+    let used = spent - refund
+    journal.setBalance(payer, journal.records[payer].balance &+ Word(gasLimit - used) &* price)
+    let coinbase = journal.index(of: block.coinbase)
+    journal.setBalance(
+      coinbase, journal.records[coinbase].balance &+ Word(used) &* (price &- block.baseFee))
+    return TransactionOutcome(
+      completion: result.completion, gasUsed: used, gasRefunded: refund, gasPrice: price,
+      output: Array(machine.output), logs: journal.logs, created: result.created,
+      effects: journal.effects())
+  }
+
+  /// Runs a call or a creation without a transaction around it: nobody is charged, no nonce is
+  /// checked, and no gas is taken before code runs.
+  /// - Parameter to: who is called, or nil to run `input` as init code.
+  public func call(
+    _ to: Address?, from sender: Address, value: Word = .zero, input: [UInt8] = [], gas: UInt64,
+    gasPrice: Word = .zero, accessList: [AccessListEntry] = [], on state: any StateReader,
+    in block: BlockContext, native: (any NativeState)? = nil, tracer: (any Tracer)? = nil
+  ) -> CallOutcome {
+    let journal = Journal(state, codes: codes, native: native)
+    let machine = machine(block, journal, tracer, origin: sender, gasPrice: gasPrice)
+    warm(journal, sender: sender, to: to, accessList, block)
+    let result = run(machine, from: sender, to: to, value: value, input: input, gas: gas)
+    return CallOutcome(
+      completion: result.completion, gasUsed: gas - result.gas,
+      refund: UInt64(max(0, journal.refund)), output: Array(machine.output), logs: journal.logs,
+      created: result.created, effects: journal.effects())
+  }
+
+  /// What a transaction does that cannot be part of a block but is one all the same, in tests of the
+  /// rules: the coinbase is touched.
+  package func touchCoinbase(_ block: BlockContext, on state: any StateReader) -> StateEffects {
+    let journal = Journal(state, codes: codes, native: nil)
+    journal.touch(journal.index(of: block.coinbase))
+    return journal.effects()
+  }
+
+  private func machine(
+    _ block: BlockContext, _ journal: Journal, _ tracer: (any Tracer)?, origin: Address,
+    gasPrice: Word
+  ) -> Machine {
+    Machine(
+      fork: fork, block: block, journal: journal, natives: natives, tracer: tracer,
+      origin: origin, gasPrice: gasPrice)
+  }
+
+  private func run(
+    _ machine: Machine, from sender: Address, to: Address?, value: Word, input: [UInt8],
+    gas: UInt64
+  ) -> CallResult {
+    input.withUnsafeBytes { input in
+      machine.run(
+        CallRequest(
+          kind: to == nil ? .create : .call, caller: sender, address: to ?? .zero,
+          contract: to ?? .zero, value: value, gas: gas, input: input, isStatic: false))
+    }
+  }
+
+  /// What is warm from the start (EIP-2929, EIP-2930, EIP-3651).
+  private func warm(
+    _ journal: Journal, sender: Address, to: Address?, _ list: [AccessListEntry],
+    _ block: BlockContext
+  ) {
+    // Set first: the accounts of records that exist are not looked at again.
+    journal.warmFromTheStart = natives
+    _ = journal.warm(journal.index(of: sender))
+    if let to { _ = journal.warm(journal.index(of: to)) }
+    if fork >= .shanghai { _ = journal.warm(journal.index(of: block.coinbase)) }
+    for entry in list {
+      let index = journal.index(of: entry.address)
+      _ = journal.warm(index)
+      for key in entry.storageKeys { _ = journal.warmSlot(journal.slotIndex(index, key.word)) }
+    }
+  }
+}
