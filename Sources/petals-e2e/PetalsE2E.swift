@@ -22,6 +22,7 @@ struct PetalsE2E: AsyncParsableCommand {
           GenerateCommand.self, ForwardCommand.self, TokenizeCommand.self, ModelCommand.self,
           WalletCommand.self,
         ]),
+      CommandGroup(name: "Bytecode", subcommands: [EVMCommand.self]),
       CommandGroup(name: "Figures", subcommands: [BenchCommand.self, LoadCommand.self]),
     ])
 

@@ -7,6 +7,7 @@ struct HelpTests {
     ["bench"], ["load"], ["model", "fetch"], ["model"], ["model", "synthesize"],
     ["model", "quantize"], ["model", "inspect"], ["wallet"],
     ["wallet", "new"],
+    ["evm"], ["evm", "state-test"], ["evm", "run"],
     ["wallet", "address"], ["wallet", "sign-message"], ["wallet", "import"],
   ]
 

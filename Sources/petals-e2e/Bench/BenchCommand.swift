@@ -13,11 +13,12 @@ struct BenchCommand: AsyncParsableCommand {
     case oracle
     case fixtures
     case services
+    case evm
   }
 
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure inference, chain, oracle, and how fast the parts start.",
+    abstract: "Measure inference, chain, oracle, bytecode, and how fast the parts start.",
     discussion: """
       EXAMPLE
         petals-e2e bench --only inference --model bloom-560m --dtype f16 --dtype q8
@@ -112,6 +113,7 @@ struct BenchCommand: AsyncParsableCommand {
       return try await OracleBench(runs: runs, peer: oraclePeer.flatMap { URL(string: $0) }).rows()
     case .fixtures: return try await FixtureBench(runs: runs).rows()
     case .services: return try await ServiceBench(runs: runs).rows()
+    case .evm: return try await EVMBench(runs: runs).rows()
     }
   }
 }

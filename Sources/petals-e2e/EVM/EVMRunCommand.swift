@@ -1,0 +1,110 @@
+import ArgumentParser
+import EVM
+import EthereumPrimitives
+import PlumiseWire
+
+extension Hardfork: ExpressibleByArgument {}
+
+/// `evm run`: one call of bytecode on an empty state.
+struct EVMRunCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Call bytecode on an empty state.",
+    discussion: """
+      The code's account and its caller are all there is; the caller is rich. What
+      the code uses of its gas is counted, without what a transaction costs.
+
+      EXAMPLE
+        petals-e2e evm run --code 0x6001600201600052602060006000f3
+        petals-e2e evm run --code 0x5f5ffd --hardfork shanghai --json
+      """)
+
+  @Option(help: "The code: 0x and hexadecimal digits.", transform: bytesArgument)
+  var code: [UInt8]
+
+  @Option(help: "The call's input: 0x and hexadecimal digits.", transform: bytesArgument)
+  var input: [UInt8] = []
+
+  @Option(help: "The gas that it may use.")
+  var gas: UInt64 = 30_000_000
+
+  @Option(help: "Wei that comes with the call.", transform: weiArgument)
+  var value: Word = .zero
+
+  @Option(
+    help: "The rules: \(Hardfork.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var hardfork: Hardfork = .london
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let state = SingleContract(code: code)
+    let block = BlockContext(
+      number: 1, timestamp: 1, gasLimit: max(gas, 30_000_000),
+      difficulty: 2, chainID: PlumiseNetwork.chainID)
+    let outcome = VirtualMachine(fork: hardfork).call(
+      SingleContract.address, from: SingleContract.caller, value: value, input: input, gas: gas,
+      on: state, in: block)
+    let error = Self.error(outcome)
+    let bytes = Hex.encode(outcome.output)
+    output.result(
+      [
+        "output": .string(bytes), "gas_used": .integer(outcome.gasUsed),
+        "logs": .array(outcome.logs.map(Self.json)), "error": error.map(JSON.string) ?? .null,
+      ],
+      text: (["output: \(bytes)", "gas used: \(outcome.gasUsed)"]
+        + outcome.logs.map { "log: \(Self.json($0).text)" }
+        + (error.map { ["error: \($0)"] } ?? [])).joined(separator: "\n"))
+  }
+
+  private static func error(_ outcome: CallOutcome) -> String? {
+    switch outcome.completion {
+    case .returned: nil
+    case .reverted:
+      "execution reverted" + (ABI.decodeError(outcome.output).map { ": \($0)" } ?? "")
+    case .failed(let failure): failure.description
+    }
+  }
+
+  private static func json(_ log: Log) -> JSON {
+    [
+      "address": .string(log.address.lowercaseHex),
+      "topics": .array(log.topics.map { .string($0.hex) }), "data": .string(Hex.encode(log.data)),
+    ]
+  }
+}
+
+/// A state that holds one contract, and a caller who can pay.
+private struct SingleContract: StateReader {
+  static let address = Address.precompile(0xcc)
+  static let caller = Address.precompile(0xca)
+
+  let code: [UInt8]
+
+  func account(at address: Address) -> AccountState? {
+    switch address {
+    case Self.address: AccountState(nonce: 1, codeHash: Keccak256.hash(code))
+    case Self.caller: AccountState(balance: .max)
+    default: nil
+    }
+  }
+
+  func code(at address: Address, hash: Hash32) -> [UInt8] { code }
+  func storage(at address: Address, slot: Word) -> Word { .zero }
+  func hasStorage(at address: Address) -> Bool { false }
+  func blockHash(of number: UInt64) -> Hash32 { Keccak256.hash("\(number)") }
+}
+
+/// Reads bytes of the command line.
+private func bytesArgument(_ text: String) throws -> [UInt8] {
+  do { return try Hex.decode(text) } catch { throw ValidationError("\(error)") }
+}
+
+/// Reads an amount of the command line, decimal or with 0x.
+private func weiArgument(_ text: String) throws -> Word {
+  do {
+    return try text.hasPrefix("0x") ? Quantity.decode(text) : Word(decimal: text)
+  } catch {
+    throw ValidationError("an amount is a whole number of wei up to 2^256 - 1, not \(text)")
+  }
+}
