@@ -22,6 +22,9 @@ package final class TimeWatch: Sendable {
   /// It ended.
   package func end() { begun.withLock { $0 = nil } }
 
+  /// For how long the stretch has lasted; nil between two.
+  package var running: Duration? { begun.withLock { $0 }.map { time.elapsed - $0 } }
+
   /// Returns once a stretch has reached the limit.
   ///
   /// - Throws: `CancellationError` when the task is cancelled first.

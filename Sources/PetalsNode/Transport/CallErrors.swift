@@ -1,6 +1,11 @@
 import GRPCCore
 
 extension NodeError {
+  /// A peer gave no sign of life for as long as it may.
+  init(silent peer: String, for limit: Duration) {
+    self.init(.deadlineExceeded, "it gave no sign of life within \(limit)", peer: peer)
+  }
+
   /// What a call to a peer threw, with the peer's name and its innermost cause.
   init(calling peer: String, _ error: any Error) {
     switch error {

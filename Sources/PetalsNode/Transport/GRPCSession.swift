@@ -1,6 +1,5 @@
 import Bloom
 import GRPCCore
-import GRPCNIOTransportHTTP2
 import PipelineRPC
 import Synchronization
 
@@ -10,11 +9,17 @@ import Synchronization
 /// So a step can be given up while the stream lives on to carry the summary, and nothing is written
 /// after the stream's end.
 final class GRPCSession: BlockSession {
-  typealias Service = Plumise_Petals_PetalsNode.Client<HTTP2ClientTransport.Posix>
   typealias Request = Plumise_Petals_SessionRequest
 
   /// The end of the outbox: nothing more is to be sent.
   private struct End: Error {}
+
+  /// Why the stream ended.
+  private struct Ending: Sendable {
+    let reason: NodeError
+    /// Whether the node gives no sign of life.
+    var isLost = false
+  }
 
   private struct Handle: Sendable {
     var task: Task<Void, Never>?
@@ -24,46 +29,74 @@ final class GRPCSession: BlockSession {
   }
 
   let peer: String
+  private let connection: GRPCConnection
   private let stepLimit: Duration
   private let watch: TimeWatch
   private let outbox = Mailbox<Request>(capacity: 4)
   private let mailbox = Mailbox<Plumise_Petals_SessionResponse.OneOf_Kind>(capacity: 4)
   private let handle = Mutex(Handle())
 
-  init(peer: String, stepLimit: Duration, clock: any Clock<Duration>) {
+  init(
+    peer: String, on connection: GRPCConnection, stepLimit: Duration, clock: any Clock<Duration>
+  ) {
     self.peer = peer
+    self.connection = connection
     self.stepLimit = stepLimit
     watch = TimeWatch(limit: stepLimit, clock: clock)
   }
 
   /// Begins the stream, in a task that ends with the session or with its scope.
-  func start(service: Service, in calls: TaskScope) {
-    let task = calls.spawn { await self.run(service) }
+  ///
+  /// - Parameter lost: Called when the node gives no sign of life though one is expected.
+  func start(in calls: TaskScope, lost: @escaping @Sendable () -> Void) {
+    let task = calls.spawn { await self.run(calls, lost) }
     handle.withLock { $0.task = task }
   }
 
-  private func run(_ service: Service) async {
-    await withTaskGroup(of: NodeError.self) { group in
-      group.addTask { await self.converse(service) }
+  private func run(_ calls: TaskScope, _ lost: @escaping @Sendable () -> Void) async {
+    connection.begin()
+    defer { connection.end() }
+    await withTaskGroup(of: Ending.self) { group in
+      group.addTask { Ending(reason: await self.converse()) }
       group.addTask {
-        do {
+        await self.ending {
           try await self.watch.overdue()
-          return NodeError(
-            .deadlineExceeded, "it did not answer a step within \(self.stepLimit)",
-            peer: self.peer)
-        } catch {
-          return NodeError(.cancelled, "the session was ended", peer: self.peer)
+          return Ending(
+            reason: NodeError(
+              .deadlineExceeded, "it did not answer a step within \(self.stepLimit)",
+              peer: self.peer))
         }
       }
-      if let reason = await group.next() { mailbox.close(reason) }
+      group.addTask { [connection, watch] in
+        await self.ending {
+          try await connection.pulse.lost(
+            waiting: { watch.running },
+            ask: { try await calls.run { try await connection.ask() } })
+          return Ending(
+            reason: NodeError(silent: self.peer, for: connection.pulse.limit), isLost: true)
+        }
+      }
+      let first = await group.next()
+      if let first { mailbox.close(first.reason) }
       outbox.close(End())
       group.cancelAll()
+      // After the reason is told: this ends the stream as well.
+      if first?.isLost == true { lost() }
     }
   }
 
-  private func converse(_ service: Service) async -> NodeError {
+  /// What a watch says; one that was cancelled was so by the session's own end.
+  private func ending(_ wait: () async throws -> Ending) async -> Ending {
     do {
-      try await service.session(options: .petals) { writer in
+      return try await wait()
+    } catch {
+      return Ending(reason: NodeError(.cancelled, "the session was ended", peer: peer))
+    }
+  }
+
+  private func converse() async -> NodeError {
+    do {
+      try await connection.service.session(options: .petals) { writer in
         do {
           while true { try await writer.write(try await self.outbox.next()) }
         } catch is End {
@@ -72,6 +105,7 @@ final class GRPCSession: BlockSession {
       } onResponse: { response in
         defer { self.outbox.close(End()) }
         for try await message in response.messages {
+          self.connection.pulse.beat()
           guard let kind = message.kind else { continue }
           self.handle.withLock { $0.unanswered -= 1 }
           guard self.mailbox.deliver(kind) else {

@@ -9,9 +9,8 @@ import GRPCNIOTransportHTTP2
 private let largestAnswer = 256 << 20
 private let window = 16 << 20
 private let frame = 1 << 20
-/// A peer that is silent for so long amid a call is asked for a sign of life, and has as long to give
-/// one: a machine that is gone, or a process that is stopped, is replaced long before a step's limit.
-private let silence = Duration.seconds(10)
+/// How often a client without calls may ask for a sign of life; one with calls may ask at any time.
+private let pings = Duration.seconds(5)
 /// Calls that one connection may have open at a time.
 private let mostStreams = 256
 
@@ -34,8 +33,8 @@ extension ClientTransport where Self == HTTP2ClientTransport.Posix {
     config.http2.targetWindowSize = window
     config.http2.maxFrameSize = frame
     config.connection.flushCoalescing = nil
-    config.connection.keepalive = .init(
-      time: silence, timeout: silence, allowWithoutCalls: false)
+    // It ends with the connection's first call and does not begin again: `PeerPulse` stands in.
+    config.connection.keepalive = nil
     // Who asks again soon after a failure should find out soon whether the node is back.
     config.backoff = .init(
       initial: .milliseconds(50), max: .seconds(2), multiplier: 1.6, jitter: 0.2)
@@ -74,7 +73,7 @@ extension ServerTransport where Self == HTTP2ServerTransport.Posix {
     config.connection.keepalive.timeout = keepalive.timeout
     // Clients ask, too; a call may end while they do.
     config.connection.keepalive.clientBehavior = .init(
-      minPingIntervalWithoutCalls: silence / 2, allowWithoutCalls: true)
+      minPingIntervalWithoutCalls: pings, allowWithoutCalls: true)
     config.rpc.maxRequestPayloadSize = largestRequest
     return .http2NIOPosix(
       address: address, transportSecurity: .plaintext, config: config,

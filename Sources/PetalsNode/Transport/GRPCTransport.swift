@@ -1,7 +1,7 @@
 public import Bloom
 import GRPCCore
-import GRPCNIOTransportHTTP2
 import PipelineRPC
+import Synchronization
 
 /// The way to a node over gRPC.
 ///
@@ -10,24 +10,60 @@ import PipelineRPC
 public final class GRPCTransport: BlockTransport {
   /// `host:port`.
   public let peer: String
-  let client: GRPCClient<HTTP2ClientTransport.Posix>
-  private let service: Plumise_Petals_PetalsNode.Client<HTTP2ClientTransport.Posix>
+  private struct State: Sendable {
+    /// The one that new calls take.
+    var connection: GRPCConnection
+    var isClosed = false
+  }
+
+  private let address: PeerAddress
   private let limits: TransportLimits
   private let clock: any Clock<Duration>
   private let calls: TaskScope
+  private let connections: TaskScope
   private let thread: CallThread
+  private let state: Mutex<State>
 
   init(
     _ address: PeerAddress, limits: TransportLimits, clock: any Clock<Duration>, calls: TaskScope,
-    thread: CallThread
+    connections: TaskScope, thread: CallThread
   ) throws {
     peer = address.description
-    client = try GRPCClient(transport: .petals(to: address, on: thread))
-    service = Plumise_Petals_PetalsNode.Client(wrapping: client)
+    self.address = address
     self.limits = limits
     self.clock = clock
     self.calls = calls
+    self.connections = connections
     self.thread = thread
+    state = Mutex(
+      State(
+        connection: try GRPCConnection(
+          to: address, silence: limits.silence, clock: clock, on: thread, in: connections)))
+  }
+
+  /// Takes no more calls.
+  func close() {
+    let connection = state.withLock { state in
+      state.isClosed = true
+      return state.connection
+    }
+    connection.close()
+  }
+
+  /// Ends a connection on which the peer is silent; the next call makes another one.
+  ///
+  /// The machine at the other end may be another one by then, which knows nothing of the old one.
+  private func replace(_ lost: GRPCConnection) {
+    state.withLock { state in
+      guard !state.isClosed, state.connection === lost else { return }
+      // It was made from the same parts before: where that fails, the next call says why.
+      if let next = try? GRPCConnection(
+        to: address, silence: limits.silence, clock: clock, on: thread, in: connections)
+      {
+        state.connection = next
+      }
+    }
+    lost.giveUp()
   }
 
   /// Where what is done between two calls is best done: on the thread of the connection.
@@ -72,8 +108,9 @@ public final class GRPCTransport: BlockTransport {
 
   /// Opens a session on the node.
   public func openSession(_ opening: SessionOpening) async throws -> any BlockSession {
-    let session = GRPCSession(peer: peer, stepLimit: limits.step, clock: clock)
-    session.start(service: service, in: calls)
+    let connection = state.withLock { $0.connection }
+    let session = GRPCSession(peer: peer, on: connection, stepLimit: limits.step, clock: clock)
+    session.start(in: calls) { self.replace(connection) }
     do {
       try await withDeadline(
         limits.connect, on: clock, orThrow: late("open a session", limits.connect)
@@ -87,21 +124,51 @@ public final class GRPCTransport: BlockTransport {
 
   private func call<Answer: Sendable>(
     _ action: String, within limit: Duration,
-    _ work:
-      @escaping @Sendable (
-        Plumise_Petals_PetalsNode.Client<HTTP2ClientTransport.Posix>
-      ) async throws -> Answer
+    _ work: @escaping @Sendable (GRPCConnection.Service) async throws -> Answer
   ) async throws -> Answer {
-    let (service, calls) = (service, calls)
+    let (connection, calls) = (state.withLock { $0.connection }, calls)
+    connection.begin()
+    defer { connection.end() }
     do {
       // Within the scope: the transport does not notice that a call was cancelled before it began to
       // wait for a connection, and would hold it, deadline or not, until there is one.
-      return try await withDeadline(limit, on: clock, orThrow: late(action, limit)) {
-        try await calls.run { try await work(service) }
+      let answer = try await withDeadline(limit, on: clock, orThrow: late(action, limit)) {
+        try await self.whileAlive(connection) { service in
+          try await calls.run { try await work(service) }
+        }
       }
+      connection.pulse.beat()
+      return answer
     } catch {
       try Task.checkCancellation()
+      // A connection that never came about, or leads to nobody any more: the next call has to find
+      // out anew. Where others wait on it too, their own watch decides.
+      if (error as? NodeError)?.code == .deadlineExceeded, connection.hasOneCall {
+        replace(connection)
+      }
       throw NodeError(calling: peer, error)
+    }
+  }
+
+  /// Runs a call for as long as the peer gives signs of life.
+  private func whileAlive<Answer: Sendable>(
+    _ connection: GRPCConnection,
+    _ work: @escaping @Sendable (GRPCConnection.Service) async throws -> Answer
+  ) async throws -> Answer {
+    let (calls, time) = (calls, Stopwatch(clock))
+    return try await withThrowingTaskGroup(of: Answer?.self) { group in
+      group.addTask { try await work(connection.service) }
+      group.addTask {
+        try await connection.pulse.lost(
+          waiting: { time.elapsed }, ask: { try await calls.run { try await connection.ask() } })
+        return nil
+      }
+      defer { group.cancelAll() }
+      guard let first = try await group.next(), let answer = first else {
+        replace(connection)
+        throw NodeError(silent: peer, for: limits.silence)
+      }
+      return answer
     }
   }
 

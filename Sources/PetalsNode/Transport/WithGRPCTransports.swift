@@ -17,17 +17,16 @@ public func withGRPCTransports<Result: Sendable>(
   let calls = TaskScope(on: thread)
   // Not child tasks: a caller that is cancelled must not take the connections from calls that end.
   let connections = TaskScope(on: thread)
-  let transports = try peers.map {
-    try GRPCTransport($0, limits: limits, clock: clock, calls: calls, thread: thread)
-  }
-  for transport in transports {
-    connections.spawn {
-      do {
-        try await transport.client.runConnections()
-      } catch {
-        // The body ended before this began, or its calls have been told what is wrong.
-      }
+  let transports: [GRPCTransport]
+  do {
+    transports = try peers.map {
+      try GRPCTransport(
+        $0, limits: limits, clock: clock, calls: calls, connections: connections, thread: thread)
     }
+  } catch {
+    connections.cancel()
+    await connections.wait()
+    throw error
   }
   let outcome: Swift.Result<Result, any Error>
   do {
@@ -37,7 +36,7 @@ public func withGRPCTransports<Result: Sendable>(
   }
   calls.cancel()
   // This also ends a call that was cancelled before the connection it waits for knew of it.
-  for transport in transports { transport.client.beginGracefulShutdown() }
+  for transport in transports { transport.close() }
   await calls.wait()
   // No call is left to wait for, and a peer that accepted and never spoke would hold a graceful
   // end for ever.

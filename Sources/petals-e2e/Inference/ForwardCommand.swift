@@ -62,7 +62,7 @@ struct ForwardCommand: AsyncParsableCommand {
     if tokenIDs != nil { results.add("embeddings", states) }
     if let addresses = try peers.addresses() {
       try await CommandFailure.throughPeers {
-        try await withGRPCTransports(addresses) { transports in
+        try await withGRPCTransports(addresses, limits: peers.limits) { transports in
           let route = try await BlockRoute(transports, for: checkpoint, range)
           try await pass(states, gradient, through: route, into: &results)
         }

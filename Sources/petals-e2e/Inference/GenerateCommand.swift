@@ -42,7 +42,7 @@ struct GenerateCommand: AsyncParsableCommand {
       if let addresses = try peers.addresses() {
         try await RemoteGeneration.run(
           request, text: prompt.prompt, checkpoint, tokenizer, peers: addresses,
-          onToken: printer.print)
+          limits: peers.limits, onToken: printer.print)
       } else {
         try await LocalGeneration.run(request, checkpoint, tokenizer, onToken: printer.print)
       }

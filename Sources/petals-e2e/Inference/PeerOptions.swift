@@ -6,6 +6,26 @@ struct PeerOptions: ParsableArguments {
   @Option(help: "Nodes that serve the model's blocks, host:port with commas between them.")
   var peers: String?
 
+  @Option(
+    help: """
+      Seconds for which such a node may give no sign of life amid its work before another takes its \
+      place (15 when not said).
+      """,
+    transform: secondsArgument)
+  var peerSilence = 15.0
+
+  func validate() throws {
+    guard peerSilence >= 0.1 else {
+      throw ValidationError("--peer-silence must be at least 0.1: a node needs time to answer")
+    }
+  }
+
+  /// How long calls to the peers may take.
+  var limits: TransportLimits {
+    let silence = Duration.seconds(peerSilence)
+    return TransportLimits(connect: min(.seconds(10), silence), silence: silence)
+  }
+
   /// The peers that were named; nil when none were.
   func addresses() throws -> [PeerAddress]? {
     try peers.map { peers in

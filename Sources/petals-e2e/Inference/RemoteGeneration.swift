@@ -5,11 +5,12 @@ import PetalsNode
 enum RemoteGeneration {
   static func run(
     _ request: Bloom.GenerationRequest, text: String?, _ checkpoint: Checkpoint,
-    _ tokenizer: Tokenizer?, peers: [PeerAddress], onToken: @Sendable (Int32) -> Void = { _ in }
+    _ tokenizer: Tokenizer?, peers: [PeerAddress], limits: TransportLimits = TransportLimits(),
+    onToken: @Sendable (Int32) -> Void = { _ in }
   ) async throws -> GeneratedText {
     let result = try await CommandFailure.throughPeers {
       let ends = ModelEnds(checkpoint, tokenizer: tokenizer)
-      return try await withPipelineClient(ends, peers: peers) { client in
+      return try await withPipelineClient(ends, peers: peers, limits: limits) { client in
         let tokens = try client.generate(
           PipelineRequest(
             promptIDs: request.prompt, prompt: text, maximumNewTokens: request.maxNewTokens,

@@ -51,7 +51,7 @@ struct NodeCommand: AsyncParsableCommand {
     let configuration = NodeConfiguration(
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
       http: httpPort.map { .init(host: service.host, port: $0) },
-      peers: try peers.addresses() ?? [], agent: key?.address)
+      peers: try peers.addresses() ?? [], agent: key?.address, limits: peers.limits)
     let metrics = MetricsCollector(proofs: try agent.proofs())
     let reporter = try key.flatMap { try agent.reporter(key: $0, metrics) }
     let stops = service.stopRequests()
