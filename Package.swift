@@ -115,7 +115,7 @@ let package = Package(
       knows: [
         "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives",
         .grpcCore, .grpcNIO, .grpcProtobuf, .hummingbirdCore, .httpTypes, .logging, .nioCore,
-        .nioPosix, .serviceLifecycle,
+        .nioHTTP1, .nioPosix, .serviceLifecycle,
       ]),
     room(
       "OracleReporter",

@@ -36,4 +36,21 @@ package final class TimeWatch: Sendable {
       try await clock.sleep(for: left)
     }
   }
+
+  /// Runs work, and ends it once a stretch has reached the limit.
+  ///
+  /// - Throws: What the work throws; `error` when it was too slow; `CancellationError`.
+  func unlessOverdue(
+    _ error: NodeError, _ work: @escaping @Sendable () async throws -> Void
+  ) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await work() }
+      group.addTask {
+        try await self.overdue()
+        throw error
+      }
+      defer { group.cancelAll() }
+      try await group.next()
+    }
+  }
 }

@@ -1,13 +1,13 @@
 import PlumiseWire
 
 /// One field of a request that cannot be taken.
-struct FieldError: Hashable, Sendable {
+package struct FieldError: Hashable, Sendable {
   /// The way to the field, from the body on.
-  let path: [String]
+  package let path: [String]
   /// What is expected, in one line.
-  let message: String
+  package let message: String
   /// A word for programs.
-  let type: String
+  package let type: String
 
   /// The entry of `detail`: `loc`, `msg` and `type`.
   var json: JSON {
@@ -20,8 +20,8 @@ struct FieldError: Hashable, Sendable {
 }
 
 /// All fields that cannot be taken.
-struct FieldErrors: Error, Hashable, Sendable {
-  let errors: [FieldError]
+package struct FieldErrors: Error, Hashable, Sendable {
+  package let errors: [FieldError]
 
   init(_ errors: [FieldError]) { self.errors = errors }
 }
@@ -64,28 +64,32 @@ struct FieldReader {
     return nil
   }
 
-  /// An optional whole number.
+  /// An optional whole number, as ``LaxNumber`` reads it.
   mutating func integer(
     _ value: JSON?, in range: ClosedRange<Int64>, at path: [String]
   ) -> Int? {
     guard let value, !value.isNull else { return nil }
-    guard let number = value.integerValue else {
-      fail(path, "Input should be a valid integer", "int_type")
+    do {
+      return check(try LaxNumber<Int64>(value).value, in: range, at: path).flatMap {
+        Int(exactly: $0)
+      }
+    } catch {
+      fail(path, error.message, error.type)
       return nil
     }
-    return check(number, in: range, at: path).flatMap { Int(exactly: $0) }
   }
 
-  /// An optional number.
+  /// An optional number, as ``LaxNumber`` reads it.
   mutating func number(
     _ value: JSON?, in range: ClosedRange<Double>, at path: [String]
   ) -> Double? {
     guard let value, !value.isNull else { return nil }
-    guard let number = value.doubleValue else {
-      fail(path, "Input should be a valid number", "float_type")
+    do {
+      return check(try LaxNumber<Double>(value).value, in: range, at: path)
+    } catch {
+      fail(path, error.message, error.type)
       return nil
     }
-    return check(number, in: range, at: path)
   }
 
   private mutating func check<Number: Comparable>(
@@ -95,10 +99,11 @@ struct FieldReader {
       fail(
         path, "Input should be greater than or equal to \(range.lowerBound)",
         "greater_than_equal")
-    } else if number > range.upperBound {
-      fail(path, "Input should be less than or equal to \(range.upperBound)", "less_than_equal")
-    } else {
+    } else if number <= range.upperBound {
       return number
+    } else {
+      // What is not a number is not within limits either.
+      fail(path, "Input should be less than or equal to \(range.upperBound)", "less_than_equal")
     }
     return nil
   }

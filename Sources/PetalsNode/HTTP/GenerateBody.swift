@@ -1,18 +1,18 @@
-import Bloom
-import PlumiseWire
+package import Bloom
+package import PlumiseWire
 
 /// The body of `POST /api/v1/generate` (Wire.md, Nodes), checked.
-struct GenerateBody: Sendable {
-  let inputs: String
-  let maximumNewTokens: Int
-  let sampling: SamplingParameters
-  let stream: Bool
+package struct GenerateBody: Sendable {
+  package let inputs: String
+  package let maximumNewTokens: Int
+  package let sampling: SamplingParameters
+  package let stream: Bool
 
   /// Checks every field and collects what is wrong with any; what is not given is as the model's
   /// `generation_config.json` has it, or else Wire.md.
   ///
   /// - Throws: ``FieldErrors``.
-  init(_ body: JSON, _ defaults: GenerationDefaults) throws {
+  package init(_ body: JSON, _ defaults: GenerationDefaults = GenerationDefaults()) throws {
     var reader = FieldReader()
     let fields = reader.object(body, at: [])
     let inputs = reader.string(fields?["inputs"], at: ["inputs"])

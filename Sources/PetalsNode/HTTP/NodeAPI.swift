@@ -16,6 +16,10 @@ struct NodeAPI: Sendable {
     _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
   ) async throws {
     let path = request.head.path.map { $0.prefix { $0 != "?" } } ?? "/"
+    guard request.head.authority != nil else {
+      return try await writer.write(
+        .badRequest, .failure("an HTTP/1.1 request has exactly one Host field"))
+    }
     switch (request.method, path) {
     case (.get, "/health"), (.head, "/health"):
       try await writer.write(.ok, health)
@@ -55,6 +59,9 @@ struct NodeAPI: Sendable {
     _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
   ) async throws {
     let client = try await ClientPresence.on(channel)
+    if request.headers[.expect]?.lowercased() == "100-continue", !request.isTooLong {
+      try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+    }
     switch try await reply(to: request, of: client) {
     case .whole(let answer): try await writer.write(answer.status, answer.body, answer.headers)
     case .stream(let stream): try await stream.write(to: writer, of: client)
@@ -66,6 +73,7 @@ struct NodeAPI: Sendable {
   /// - Throws: `CancellationError` when it left, or the node is cut off.
   private func reply(to request: Request, of client: ClientPresence) async throws -> Reply {
     do {
+      if request.isTooLong { throw BodyTooLong() }
       let body = try await checked(request.body)
       let text = TextRequest(
         prompt: body.inputs, maximumNewTokens: body.maximumNewTokens, sampling: body.sampling)
@@ -96,6 +104,13 @@ struct NodeAPI: Sendable {
       bytes.append(contentsOf: chunk.readableBytesView)
     }
     return bytes
+  }
+}
+
+extension Request {
+  /// Whether it says by itself that it has more bytes than are read.
+  fileprivate var isTooLong: Bool {
+    headers[.contentLength].flatMap { Int($0) }.map { $0 > NodeAPI.bodyLimit } ?? false
   }
 }
 

@@ -13,12 +13,15 @@ struct GRPCListener {
 
   /// What a node serves: its own service, and the network's.
   static func services(
-    of server: BlockServer, generator: TextGenerator, sessionIdleLimit: Duration,
+    of server: BlockServer, generator: TextGenerator, _ configuration: NodeConfiguration,
     clock: any Clock<Duration>
   ) -> [any RegistrableRPCService] {
     [
-      PetalsNodeService(server: server, sessionIdleLimit: sessionIdleLimit, clock: clock),
-      InferencePipelineService(server: server, generator: generator, clock: clock),
+      PetalsNodeService(
+        server: server, sessionIdleLimit: configuration.sessionIdleLimit, clock: clock),
+      InferencePipelineService(
+        server: server, generator: generator, clientPatience: configuration.clientPatience,
+        clock: clock),
     ]
   }
 

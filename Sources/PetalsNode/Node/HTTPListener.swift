@@ -7,7 +7,7 @@ import NIOPosix
 struct HTTPListener {
   let endpoint: NodeConfiguration.Endpoint
   let gracePeriod: Duration
-  let clock: any Clock<Duration>
+  let patience: ClientPatience
   let logger: Logger
 
   /// Serves while the body runs; the port is free when this returns.
@@ -19,10 +19,12 @@ struct HTTPListener {
   ) async throws {
     let group = MultiThreadedEventLoopGroup.singleton
     let bound = group.any().makePromise(of: Int?.self)
+    let connections = HTTPConnections(patience)
     let server = Server(
       childChannelSetup: HTTP1Channel(
         responder: respond,
-        configuration: .init(additionalChannelHandlers: [ClientPresence()])),
+        configuration: .init(
+          additionalChannelHandlers: [RequestRulesInstaller(connections), ClientPresence()])),
       configuration: .init(address: .hostname(endpoint.host, port: endpoint.port)),
       onServerRunning: { channel in bound.succeed(channel.localAddress?.port) },
       eventLoopGroup: group, logger: logger)
@@ -35,6 +37,7 @@ struct HTTPListener {
         throw error
       }
     }
+    let sweeping = Task { await connections.sweep() }
     let outcome: Result<Void, any Error>
     do {
       let port = try await endpoint.translating { try await bound.futureResult.get() }
@@ -45,8 +48,10 @@ struct HTTPListener {
     }
     // It fails when the listening socket cannot be closed, which then is closed already.
     let quiescing = Task { try await server.shutdownGracefully() }
-    await serving.endsWithin(gracePeriod, on: clock)
+    await serving.endsWithin(gracePeriod, on: patience.clock)
     _ = await quiescing.result
+    sweeping.cancel()
+    await sweeping.value
     try outcome.get()
   }
 }

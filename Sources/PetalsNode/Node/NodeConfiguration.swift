@@ -63,6 +63,11 @@ public struct NodeConfiguration: Sendable {
   public var sessionIdleLimit: Duration
   /// How a connection whose other end is gone is noticed.
   public var keepalive: Keepalive
+  /// How long an HTTP client, or the reader of a gRPC stream of text, may take to send a request or
+  /// to take what it was sent; then its generation ends, and over HTTP its connection.
+  public var clientPatience: Duration
+  /// How long an HTTP connection may be open without a request.
+  public var clientIdleLimit: Duration
   /// How long a stop waits for calls in flight before it cuts them off.
   public var gracePeriod: Duration
 
@@ -82,29 +87,40 @@ public struct NodeConfiguration: Sendable {
   ///   - limits: How long calls to peers may take.
   ///   - sessionIdleLimit: How long a session may be silent.
   ///   - keepalive: How a connection whose other end is gone is noticed.
+  ///   - clientPatience: How long a client may take to send a request or to take an answer.
+  ///   - clientIdleLimit: How long an HTTP connection may be open without a request.
   ///   - gracePeriod: How long a stop waits.
   public init(
     checkpoint: Checkpoint, blocks: LayerRange? = nil, grpc: Endpoint = Endpoint(),
     http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
     cacheBudget: Int? = nil, maximumLength: Int? = nil, prefillChunk: Int = 128,
     limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
-    keepalive: Keepalive = Keepalive(), gracePeriod: Duration = .seconds(2)
+    keepalive: Keepalive = Keepalive(), clientPatience: Duration = .seconds(30),
+    clientIdleLimit: Duration = .seconds(300), gracePeriod: Duration = .seconds(2)
   ) {
     let model = checkpoint.configuration
     let blocks = blocks ?? LayerRange(all: model.layerCount)
     let length = maximumLength ?? model.sequenceLength
-    let session = length * Shard.bytesPerCachedToken(model, layers: blocks)
+    // Products that do not fit are as good as endless: what no memory holds is refused when it is
+    // asked for.
+    let session = length.multipliedReportingOverflow(
+      by: Shard.bytesPerCachedToken(model, layers: blocks))
+    let tensors = length.multipliedReportingOverflow(by: 2 * 4 * model.hiddenSize)
     self.checkpoint = checkpoint
     self.blocks = blocks
     self.grpc = grpc
     self.http = http
     self.peers = peers
     self.agent = agent
-    self.cacheBudget = cacheBudget ?? max(2 << 30, session)
+    self.cacheBudget = cacheBudget ?? max(2 << 30, session.overflow ? .max : session.partialValue)
     self.maximumLength = length
-    largestRequest = max(64 << 20, 2 * 4 * length * model.hiddenSize + (64 << 10))
+    // HTTP/2 and gRPC count a message's bytes in 32 bits.
+    let largest = tensors.overflow ? Int.max : tensors.partialValue
+    largestRequest = max(64 << 20, min(largest, Int(Int32.max) - (64 << 10)) + (64 << 10))
     self.prefillChunk = prefillChunk
     self.keepalive = keepalive
+    self.clientPatience = clientPatience
+    self.clientIdleLimit = clientIdleLimit
     self.limits = limits
     self.sessionIdleLimit = sessionIdleLimit
     self.gracePeriod = gracePeriod

@@ -8,8 +8,7 @@ extension PetalsNode {
       endpoint: configuration.grpc, largestRequest: configuration.largestRequest,
       keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod, clock: clock)
     let services = GRPCListener.services(
-      of: server, generator: generator, sessionIdleLimit: configuration.sessionIdleLimit,
-      clock: clock)
+      of: server, generator: generator, configuration, clock: clock)
     try await grpc.run(services) { address in
       defer { stop() }
       await listens(at: address, http: false)
@@ -32,7 +31,10 @@ extension PetalsNode {
     guard let endpoint = configuration.http else { return try await body() }
     let api = NodeAPI(server: server, generator: generator)
     let http = HTTPListener(
-      endpoint: endpoint, gracePeriod: configuration.gracePeriod, clock: clock, logger: logger)
+      endpoint: endpoint, gracePeriod: configuration.gracePeriod,
+      patience: ClientPatience(
+        limit: configuration.clientPatience, idle: configuration.clientIdleLimit, clock: clock),
+      logger: logger)
     try await http.run(api.respond) { address in
       await listens(at: address, http: true)
       defer { stop() }

@@ -11,6 +11,8 @@ import PipelineRPC
 struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServiceProtocol {
   let server: BlockServer
   let generator: TextGenerator
+  /// How long a client may take to read what it was sent.
+  let clientPatience: Duration
   let clock: any Clock<Duration>
 
   func forwardPass(
@@ -42,14 +44,15 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
   ) async throws {
     try await answering {
       let text = try request.textRequest(generator.defaults)
-      _ = try await generator.generate(text) { chunk in
-        var message = Plumise_Inference_TokenChunk()
-        message.requestID = request.requestID
-        message.tokenID = chunk.id
-        message.tokenText = chunk.text
-        message.isFinished = chunk.finishReason != nil
-        message.finishReason = chunk.finishReason?.rawValue ?? ""
-        try await response.write(message)
+      let reading = TimeWatch(limit: clientPatience, clock: clock)
+      try await reading.unlessOverdue(
+        NodeError(.deadlineExceeded, "the client read nothing for \(clientPatience)")
+      ) {
+        _ = try await generator.generate(text) { chunk in
+          reading.begin()
+          defer { reading.end() }
+          try await response.write(chunk.message(for: request.requestID))
+        }
       }
     }
   }
@@ -60,9 +63,9 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
     let info = server.info
     var response = Plumise_Inference_LayerInfoResponse()
     response.modelName = info.modelName
-    response.layerStart = Int32(info.blocks.lowerBound)
-    response.layerEnd = Int32(info.blocks.upperBound)
-    response.totalLayers = Int32(info.blocks.layerCount)
+    response.layerStart = Int32(clamping: info.blocks.lowerBound)
+    response.layerEnd = Int32(clamping: info.blocks.upperBound)
+    response.totalLayers = Int32(clamping: info.blocks.layerCount)
     response.device = "cpu"
     response.isReady = info.isReady
     return response
@@ -75,10 +78,22 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
     var response = Plumise_Inference_PingResponse()
     response.agentAddress = info.agent?.checksummed ?? ""
     response.modelName = info.modelName
-    response.layerStart = Int32(info.blocks.lowerBound)
-    response.layerEnd = Int32(info.blocks.upperBound)
+    response.layerStart = Int32(clamping: info.blocks.lowerBound)
+    response.layerEnd = Int32(clamping: info.blocks.upperBound)
     response.isReady = info.isReady
     response.uptimeSeconds = info.uptime.components.seconds
     return response
+  }
+}
+
+extension TextChunk {
+  fileprivate func message(for requestID: String) -> Plumise_Inference_TokenChunk {
+    var message = Plumise_Inference_TokenChunk()
+    message.requestID = requestID
+    message.tokenID = id
+    message.tokenText = text
+    message.isFinished = finishReason != nil
+    message.finishReason = finishReason?.rawValue ?? ""
+    return message
   }
 }
