@@ -35,8 +35,8 @@ extension Plumise_Petals_BlockRange {
   /// A range for a message.
   init(_ blocks: LayerRange) {
     self.init()
-    lower = Int32(blocks.lowerBound)
-    upper = Int32(blocks.upperBound)
+    lower = Int32(clamping: blocks.lowerBound)
+    upper = Int32(clamping: blocks.upperBound)
   }
 
   /// The blocks that a message names.
@@ -52,10 +52,17 @@ extension Plumise_Petals_BlockRange {
 
 extension Duration {
   /// Nanoseconds for a message; a negative time counts as none.
-  var wireNanoseconds: UInt64 { UInt64(max(0, self / .nanoseconds(1))) }
+  var wireNanoseconds: UInt64 { UInt64(saturating: self / .nanoseconds(1)) }
 
   /// Nanoseconds from a message, which are believed up to 63 bits.
   init(wireNanoseconds: UInt64) { self = .nanoseconds(Int64(clamping: wireNanoseconds)) }
+}
+
+extension UInt64 {
+  /// The whole part of a number, 0 for what is below and the greatest for what is beyond.
+  init(saturating number: Double) {
+    self = number >= 0x1p64 ? .max : UInt64(number > 0 ? number : 0)
+  }
 }
 
 extension RPCError {

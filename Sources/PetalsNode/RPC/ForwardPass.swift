@@ -37,7 +37,7 @@ struct ForwardPass {
     let result = try await generator.generate(try request.textRequest(generator.defaults)) { _ in }
     var response = Plumise_Inference_ForwardResponse()
     response.generatedText = result.text ?? ""
-    response.numTokens = Int32(result.generatedIDs.count)
+    response.numTokens = Int32(clamping: result.generatedIDs.count)
     response.isEos = result.finishReason == .endOfSequence
     return response
   }

@@ -23,7 +23,9 @@ extension Plumise_Inference_ForwardRequest {
     var count = 1
     for size in attentionMaskShape {
       let (product, overflow) = count.multipliedReportingOverflow(by: Int(size))
-      guard !overflow, product > 0 else { throw badMask("its shape is \(attentionMaskShape)") }
+      guard size > 0, !overflow else {
+        throw badMask("its shape is \(attentionMaskShape): send sizes above zero")
+      }
       count = product
     }
     guard attentionMask.count.isMultiple(of: count) else {

@@ -9,13 +9,13 @@ extension PeerInfo {
     message.modelName = modelName
     message.modelFingerprint = fingerprint
     message.blocks = Plumise_Petals_BlockRange(blocks)
-    message.totalBlocks = Int32(blocks.layerCount)
-    message.hiddenSize = Int32(hiddenSize)
+    message.totalBlocks = Int32(clamping: blocks.layerCount)
+    message.hiddenSize = Int32(clamping: hiddenSize)
     message.ready = isReady
     message.agentAddress = agent?.checksummed ?? ""
-    message.uptimeMilliseconds = UInt64(max(0, uptime / .milliseconds(1)))
+    message.uptimeMilliseconds = UInt64(saturating: uptime / .milliseconds(1))
     message.cache = cache.message
-    message.maximumLength = Int32(maximumLength)
+    message.maximumLength = Int32(clamping: maximumLength)
     message.blockStepNanoseconds = (blockStep ?? .zero).wireNanoseconds
     return message
   }
@@ -53,10 +53,10 @@ extension CacheUsage {
   /// These accounts as a message.
   var message: Plumise_Petals_CacheUsage {
     var message = Plumise_Petals_CacheUsage()
-    message.usedBytes = UInt64(usedBytes)
-    message.budgetBytes = UInt64(budgetBytes)
-    message.sessions = UInt32(sessions)
-    message.bytesPerToken = UInt64(bytesPerToken)
+    message.usedBytes = UInt64(clamping: usedBytes)
+    message.budgetBytes = UInt64(clamping: budgetBytes)
+    message.sessions = UInt32(clamping: sessions)
+    message.bytesPerToken = UInt64(clamping: bytesPerToken)
     return message
   }
 

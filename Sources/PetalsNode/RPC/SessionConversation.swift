@@ -58,7 +58,7 @@ struct SessionConversation: Sendable {
     var result = Plumise_Petals_SessionStepResult()
     result.stepID = message.stepID
     result.hiddenStates = output.hidden.message(like: message.hiddenStates)
-    result.position = Int32(output.position)
+    result.position = Int32(clamping: output.position)
     result.computeNanoseconds = output.computeTime.wireNanoseconds
     var response = Plumise_Petals_SessionResponse()
     response.step = result

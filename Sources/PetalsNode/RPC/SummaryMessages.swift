@@ -6,7 +6,7 @@ extension Plumise_Petals_SessionFinish {
   init(_ summary: SessionSummary) {
     self.init()
     generatedTokens = UInt64(summary.generatedTokens)
-    latencyMicroseconds = UInt64(summary.latency / .microseconds(1))
+    latencyMicroseconds = UInt64(saturating: summary.latency / .microseconds(1))
     if let transcript = summary.transcript {
       inputHash = .init(transcript.inputHash.bytes)
       outputHash = .init(transcript.outputHash.bytes)
@@ -19,7 +19,12 @@ extension Plumise_Petals_SessionFinish {
   func summary() throws(NodeError) -> SessionSummary {
     guard let tokens = Int(exactly: generatedTokens),
       let microseconds = Int64(exactly: latencyMicroseconds)
-    else { throw NodeError(.invalidArgument, "the summary's numbers are beyond 63 bits") }
+    else {
+      throw NodeError(
+        .invalidArgument,
+        "the summary's generated_tokens is \(generatedTokens) and its latency_microseconds "
+          + "\(latencyMicroseconds): send 0 to \(Int64.max)")
+    }
     return try SessionSummary(
       generatedTokens: tokens, latency: .microseconds(microseconds), transcript: transcript())
   }

@@ -52,10 +52,10 @@ final class CacheBudget: Sendable {
   func reserve(
     tokens: Int, bytesPerToken: Int, for holder: String
   ) throws(NodeError) -> CacheReservation {
-    let bytes = tokens * bytesPerToken
+    let (bytes, overflow) = tokens.multipliedReportingOverflow(by: bytesPerToken)
     let left: Int? = accounts.update { [budget] accounts in
       let left = budget - accounts.used
-      guard bytes <= left else { return left }
+      guard !overflow, bytes <= left else { return left }
       accounts.used += bytes
       accounts.sessions += 1
       return nil
@@ -63,7 +63,7 @@ final class CacheBudget: Sendable {
     if let left {
       throw NodeError(
         .resourceExhausted,
-        "\(holder) needs \(bytes) bytes of cache for \(tokens) tokens, but "
+        "\(holder) needs \(overflow ? "too many" : "\(bytes)") bytes of cache for \(tokens) tokens, but "
           + "\(max(0, left)) of \(budget) are left: ask for fewer tokens, or another node")
     }
     return CacheReservation(bytes: bytes, budget: self)
