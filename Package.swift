@@ -92,10 +92,11 @@ let package = Package(
     .target(name: "BloomKernels"),
     room("EthereumPrimitives", knows: ["CSecp256k1", "COpenSSL"]),
     room("SystemErrors"),
+    room("TextKeys"),
 
     // Floor 1: the model, and the words that programs exchange.
-    room("Bloom", knows: ["CBLAS", "BloomKernels", "SystemErrors", .crypto]),
-    room("PlumiseWire", knows: ["EthereumPrimitives"]),
+    room("Bloom", knows: ["CBLAS", "BloomKernels", "SystemErrors", "TextKeys", .crypto]),
+    room("PlumiseWire", knows: ["EthereumPrimitives", "TextKeys"]),
     room("EVM", knows: ["EthereumPrimitives"]),
 
     // Floor 2: what the parts are built from.
@@ -107,7 +108,7 @@ let package = Package(
       "EthereumClient",
       knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
     room("EVMConformance", knows: ["EVM", "PlumiseWire", "EthereumPrimitives", "CZlib"]),
-    room("MockServing", knows: [.httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
+    room("MockServing", knows: ["TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
 
     // Floor 3: the parts themselves.
     room(
@@ -132,7 +133,7 @@ let package = Package(
       "MockOracle",
       knows: [
         "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", "SystemErrors",
-        .httpTypes, .grdb, .logging, .nioCore,
+        "TextKeys", .httpTypes, .grdb, .logging, .nioCore,
       ]),
     room(
       "MockWeb3",
@@ -154,8 +155,8 @@ let package = Package(
       dependencies: [
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", "SystemErrors", "EVM", "EVMConformance", .argumentParser, .asyncHTTPClient,
-        .crypto, .logging, .nioCore, .nioPosix, .subprocess,
+        "MockServing", "SystemErrors", "TextKeys", "EVM", "EVMConformance", .argumentParser,
+        .asyncHTTPClient, .crypto, .logging, .nioCore, .nioPosix, .subprocess,
       ],
       swiftSettings: settings),
 
@@ -176,7 +177,7 @@ let package = Package(
     tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
     tests(
       "EVMTests", of: ["EVM", "EVMConformance", "PlumiseWire", "EthereumPrimitives", "TestVectors"]),
-    tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors"]),
+    tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors", "TextKeys"]),
     tests(
       "PetalsNodeTests",
       of: [

@@ -27,21 +27,22 @@ KNOWS = {
     "BloomKernels": set(),
     "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
     "SystemErrors": set(),
-    "Bloom": {"CBLAS", "BloomKernels", "SystemErrors"},
-    "PlumiseWire": {"EthereumPrimitives"},
+    "TextKeys": set(),
+    "Bloom": {"CBLAS", "BloomKernels", "SystemErrors", "TextKeys"},
+    "PlumiseWire": {"EthereumPrimitives", "TextKeys"},
     "EVM": {"EthereumPrimitives"},
     "EVMConformance": {"EVM", "CZlib"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
     "InferenceMetrics": {"PlumiseWire", "SystemErrors"},
     "EthereumClient": PRIMITIVES_AND_WIRE,
-    "MockServing": set(),
+    "MockServing": {"TextKeys"},
     "PetalsNode": {"Bloom", "PipelineRPC", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
     "OracleReporter": {"InferenceMetrics"} | PRIMITIVES_AND_WIRE,
     "ChainAgent": {"EthereumClient"} | PRIMITIVES_AND_WIRE,
-    "MockOracle": {"MockServing", "EthereumClient", "SystemErrors"} | PRIMITIVES_AND_WIRE,
+    "MockOracle": {"MockServing", "EthereumClient", "SystemErrors", "TextKeys"} | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": FLOOR_4,
-    "petals-e2e": FLOOR_4 | {"SystemErrors", "EVM", "EVMConformance"},
+    "petals-e2e": FLOOR_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
     "TestVectors": set(),
 }
 
@@ -71,7 +72,7 @@ ONLY = {
 
 # Values and arithmetic: no networking below floor 2.
 NO_NETWORK = {
-    "EthereumPrimitives", "SystemErrors", "Bloom", "BloomKernels", "PlumiseWire", "EVM",
+    "EthereumPrimitives", "SystemErrors", "TextKeys", "Bloom", "BloomKernels", "PlumiseWire", "EVM",
     "EVMConformance", "InferenceMetrics",
 }
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|Hummingbird|GRPC\w*")

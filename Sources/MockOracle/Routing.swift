@@ -2,6 +2,7 @@ import EthereumPrimitives
 import HTTPTypes
 import MockServing
 import PlumiseWire
+import TextKeys
 
 extension MockOracle {
   /// Finds what a request asks for.
@@ -106,7 +107,8 @@ extension MockOracle {
 extension WebRequest {
   /// The path's segments after a prefix, or `nil` when the path is somewhere else.
   func segments(after prefix: String) -> [String]? {
-    guard path == prefix || path.hasPrefix(prefix + "/") else { return nil }
-    return path.dropFirst(prefix.count).split(separator: "/").map(String.init)
+    guard path == prefix || path.starts(withExactly: prefix + "/") else { return nil }
+    return path.utf8.dropFirst(prefix.utf8.count).split(separator: UInt8(ascii: "/"))
+      .map { String(decoding: $0, as: UTF8.self) }
   }
 }

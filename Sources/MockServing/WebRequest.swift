@@ -1,4 +1,5 @@
 public import HTTPTypes
+public import TextKeys
 
 /// One HTTP request, whole: a service answers it the same way in process and over a socket.
 public struct WebRequest: Sendable, Hashable {
@@ -8,7 +9,7 @@ public struct WebRequest: Sendable, Hashable {
   /// `-._~` that were percent-encoded: `/%68ealth` is `/health` (RFC 3986 §6.2.2.2).
   public var path: String
   /// The query's parameters, percent-decoded; of a repeated name the last one stands.
-  public var query: [String: String]
+  public var query: TextDictionary<String>
   /// The header fields.
   public var headers: HTTPFields
   /// The body's bytes, exactly as sent.
@@ -44,11 +45,12 @@ public struct WebRequest: Sendable, Hashable {
     return 256 + path.utf8.count + body.count + fields + parameters
   }
 
-  private static func split(_ target: String) -> (path: String, query: [String: String]) {
+  /// Bytes part a target, not Characters: a combining mark makes no other sign of a "?".
+  private static func split(_ target: String) -> (path: String, query: TextDictionary<String>) {
     let target = origin(target.utf8.prefix { $0 != UInt8(ascii: "#") })
     let mark = target.firstIndex(of: UInt8(ascii: "?"))
     let path = decodingUnreserved(target[..<(mark ?? target.endIndex)])
-    var query: [String: String] = [:]
+    var query: TextDictionary<String> = [:]
     if let mark {
       for pair in target[mark...].dropFirst().split(separator: UInt8(ascii: "&")) {
         let parts = pair.split(

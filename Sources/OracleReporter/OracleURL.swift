@@ -15,9 +15,10 @@ public struct OracleURL: Sendable, Hashable, CustomStringConvertible {
     guard let scheme = ["http://", "https://"].first(where: text.lowercased().hasPrefix) else {
       throw refuse("it starts with neither http:// nor https://")
     }
-    if let character = text.first(where: { $0.isWhitespace || $0 == "?" || $0 == "#" }) {
-      throw refuse("it holds \"\(character)\"")
+    let refused = text.unicodeScalars.first {
+      $0.properties.isWhitespace || $0 == "?" || $0 == "#"
     }
+    if let refused { throw refuse("it holds \"\(refused)\"") }
     let authority = text.dropFirst(scheme.count).prefix { $0 != "/" }
     // A bracketed IPv6 host holds colons of its own.
     let hostEnd = authority.lastIndex(of: "]") ?? authority.startIndex

@@ -20,7 +20,8 @@ enum Main {
       log.logLevel = .warning
       return log
     }
-    exit(await run(Array(CommandLine.arguments.dropFirst())).rawValue)
+    let arguments = CommandArguments.parsable(Array(CommandLine.arguments.dropFirst()))
+    exit(await run(arguments).rawValue)
   }
 
   private static func run(_ arguments: [String]) async -> ExitStatus {

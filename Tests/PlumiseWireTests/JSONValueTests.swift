@@ -35,6 +35,18 @@ struct JSONValueTests {
     #expect(one != ["a": 1, "b": 3])
   }
 
+  @Test("Texts that are only canonically equal are two, as values and as names")
+  func canonicalEquivalents() {
+    for (one, two) in [("\u{e9}", "e\u{301}"), ("K", "\u{212a}")] {
+      #expect(one == two)
+      #expect(JSON.string(one) != .string(two))
+      #expect(Set([JSON.string(one), .string(two), .string(one)]).count == 2)
+      #expect(JSON.object([one: 1]) != .object([two: 1]))
+      #expect(JSON.object([one: 1, two: 2]) == .object([two: 2, one: 1]))
+      #expect(JSON.array([.string(one)]) != .array([.string(two)]))
+    }
+  }
+
   @Test("Setting a member keeps its place, a new one comes last, nil removes it")
   func setting() {
     var object: JSONObject = ["a": 1, "b": 2]

@@ -155,5 +155,9 @@ struct PrecompileTests {
     #expect(
       AgentRegistration.defaultName(model: "a-model-with-a-long-name", agent: agent)
         == "a-model-with-a-l-41bC5BC6")
+    // Code points are counted, as Python counts them.
+    #expect(
+      AgentRegistration.defaultName(model: "a/e\u{301}e\u{301}e\u{301}-0123456789", agent: agent)
+        .utf8.elementsEqual("e\u{301}e\u{301}e\u{301}-012345678-41bC5BC6".utf8))
   }
 }

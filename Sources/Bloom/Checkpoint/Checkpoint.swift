@@ -1,5 +1,6 @@
 public import Foundation
 import Synchronization
+import TextKeys
 
 /// A BLOOM checkpoint in Hugging Face layout, checked and mapped, not read.
 ///
@@ -14,7 +15,7 @@ public final class Checkpoint: Sendable {
   public let name: String
   /// What `generation_config.json` says of how texts are made.
   public let generationDefaults: GenerationDefaults
-  private let tensors: [String: StoredTensor]
+  private let tensors: TextDictionary<StoredTensor>
   private let digest = Mutex<String?>(nil)
 
   /// Opens a folder with `config.json` and `model.safetensors` or its shards (Numerics.md, The
@@ -26,7 +27,7 @@ public final class Checkpoint: Sendable {
     else { throw .missingFolder(path: path) }
     let file = try ConfigurationFile(directory: directory)
     let stored = try CheckpointFiles.open(directory)
-    var tensors: [String: StoredTensor] = [:]
+    var tensors: TextDictionary<StoredTensor> = [:]
     for (name, shape) in CheckpointLayout.tensors(file.configuration) {
       guard let tensor = stored[name] else {
         throw .missingTensor(path: path, tensor: name, shape: shape)

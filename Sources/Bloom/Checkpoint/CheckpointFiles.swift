@@ -1,9 +1,10 @@
 import Foundation
+import TextKeys
 
 /// The weight files of a checkpoint: one `model.safetensors`, or shards with their index.
 enum CheckpointFiles {
   /// Opens every file and collects the tensors by their names without `transformer.`.
-  static func open(_ directory: URL) throws(CheckpointError) -> [String: StoredTensor] {
+  static func open(_ directory: URL) throws(CheckpointError) -> TextDictionary<StoredTensor> {
     let single = directory.appending(path: "model.safetensors")
     let index = directory.appending(path: "model.safetensors.index.json")
     if FileManager.default.fileExists(atPath: single.path(percentEncoded: false)) {
@@ -18,13 +19,13 @@ enum CheckpointFiles {
 
   private static func shards(
     _ index: URL, in directory: URL
-  ) throws(CheckpointError) -> [String: StoredTensor] {
+  ) throws(CheckpointError) -> TextDictionary<StoredTensor> {
     let path = index.path(percentEncoded: false)
     let map = try weightMap(index)
-    var files: [String: Safetensors] = [:]
-    for name in Set(map.values).sorted() {
+    var files: TextDictionary<Safetensors> = [:]
+    for name in Set(map.values.map { TextKey($0) }).sorted().map(\.text) {
       // An index may only name files beside itself.
-      guard !name.contains("/"), name != "..", !name.isEmpty else {
+      guard !name.utf8.contains(UInt8(ascii: "/")), name != "..", !name.isEmpty else {
         throw .contradictoryIndex(
           path: path, tensor: "weight_map", expected: "names of files in the same folder",
           found: name)
@@ -38,12 +39,12 @@ enum CheckpointFiles {
     }
     // Where shards hold the same tensor, the index says which one counts.
     return try collect(
-      files.sorted { $0.key < $1.key }.flatMap { name, file in
-        file.tensors.map { ($0.value, isIndexed: map[$0.key] == name) }
+      files.sorted { TextKey($0.key) < TextKey($1.key) }.flatMap { name, file in
+        file.tensors.map { ($0.value, isIndexed: map[$0.key]?.isExactly(name) ?? false) }
       })
   }
 
-  private static func weightMap(_ index: URL) throws(CheckpointError) -> [String: String] {
+  private static func weightMap(_ index: URL) throws(CheckpointError) -> TextDictionary<String> {
     let file = try MappedFile(index)
     let root: JSONNode
     do {
@@ -54,7 +55,7 @@ enum CheckpointFiles {
     guard let members = root["weight_map"]?.objectValue else {
       throw .malformedJSON(path: file.path, reason: "expected an object weight_map")
     }
-    var map: [String: String] = [:]
+    var map: TextDictionary<String> = [:]
     for (tensor, node) in members {
       guard let name = node.stringValue else {
         throw .contradictoryIndex(
@@ -69,8 +70,8 @@ enum CheckpointFiles {
   /// of the same name.
   private static func collect(
     _ found: [(tensor: StoredTensor, isIndexed: Bool)]
-  ) throws(CheckpointError) -> [String: StoredTensor] {
-    var tensors: [String: (tensor: StoredTensor, isIndexed: Bool)] = [:]
+  ) throws(CheckpointError) -> TextDictionary<StoredTensor> {
+    var tensors: TextDictionary<(tensor: StoredTensor, isIndexed: Bool)> = [:]
     for next in found.filter(\.isIndexed) + found.filter({ !$0.isIndexed }) {
       let name = CheckpointLayout.canonical(next.tensor.name)
       guard let other = tensors[name] else {

@@ -1,3 +1,5 @@
+import TextKeys
+
 /// The tensors that a BLOOM checkpoint must hold, by their names without `transformer.`.
 package enum CheckpointLayout {
   /// Names before the embedding's rows, in Hugging Face's spelling.
@@ -68,6 +70,7 @@ package enum CheckpointLayout {
 
   /// The name without `transformer.`.
   static func canonical(_ name: String) -> String {
-    name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+    guard name.starts(withExactly: prefix) else { return name }
+    return String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
   }
 }

@@ -1,3 +1,5 @@
+package import TextKeys
+
 /// A small JSON value, read whole: a configuration, a header, a tokenizer's settings.
 package indirect enum JSONNode: Hashable, Sendable {
   case null
@@ -5,13 +7,13 @@ package indirect enum JSONNode: Hashable, Sendable {
   case number(String)
   case string(String)
   case array([JSONNode])
-  case object([String: JSONNode])
+  case object(TextDictionary<JSONNode>)
 
   /// Reads the next value; a key that appears twice in an object is an error.
   package init(_ scanner: inout JSONScanner) throws {
     switch scanner.peek() {
     case UInt8(ascii: "{"):
-      var members: [String: JSONNode] = [:]
+      var members: TextDictionary<JSONNode> = [:]
       try scanner.object { scanner, key in
         let value = try JSONNode(&scanner)
         if members.updateValue(value, forKey: key) != nil {
@@ -64,7 +66,7 @@ package indirect enum JSONNode: Hashable, Sendable {
     if case .array(let elements) = self { elements } else { nil }
   }
 
-  package var objectValue: [String: JSONNode]? {
+  package var objectValue: TextDictionary<JSONNode>? {
     if case .object(let members) = self { members } else { nil }
   }
 

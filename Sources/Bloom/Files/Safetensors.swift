@@ -1,4 +1,5 @@
 public import Foundation
+public import TextKeys
 
 /// A safetensors file, mapped and checked, whose tensors are read by name.
 ///
@@ -17,11 +18,11 @@ public final class Safetensors: Sendable {
   }
 
   let file: MappedFile
-  let tensors: [String: StoredTensor]
+  let tensors: TextDictionary<StoredTensor>
   /// The tensors in the order of their data.
   public let descriptions: [Description]
   /// The header's `__metadata__`.
-  public let metadata: [String: String]
+  public let metadata: TextDictionary<String>
 
   /// Opens a file; throws a ``CheckpointError`` that names the file and the tensor at fault.
   public init(_ url: URL) throws(CheckpointError) {
@@ -32,7 +33,7 @@ public final class Safetensors: Sendable {
     descriptions = header.entries.map {
       Description(name: $0.name, type: $0.type, shape: $0.shape, byteCount: $0.bytes.count)
     }
-    var tensors: [String: StoredTensor] = [:]
+    var tensors: TextDictionary<StoredTensor> = [:]
     for entry in header.entries {
       let start = header.dataStart + entry.bytes.lowerBound
       tensors[entry.name] = StoredTensor(

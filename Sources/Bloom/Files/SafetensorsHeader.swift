@@ -1,3 +1,5 @@
+import TextKeys
+
 /// One tensor as a safetensors header describes it.
 struct SafetensorsEntry: Hashable, Sendable {
   let name: String
@@ -16,7 +18,7 @@ struct SafetensorsHeader: Sendable {
   static let longest = 100_000_000
 
   let entries: [SafetensorsEntry]
-  let metadata: [String: String]
+  let metadata: TextDictionary<String>
   /// Where the data starts in the file.
   let dataStart: Int
 
@@ -33,7 +35,7 @@ struct SafetensorsHeader: Sendable {
     guard dataStart <= file.count else {
       throw .truncatedHeader(path: path, expected: dataStart, found: file.count)
     }
-    let members: [String: JSONNode]
+    let members: TextDictionary<JSONNode>
     do {
       let node = try JSONNode(parsing: UnsafeRawBufferPointer(rebasing: file[8..<dataStart]))
       guard let object = node.objectValue else {
@@ -46,7 +48,7 @@ struct SafetensorsHeader: Sendable {
     } catch {
       throw .malformedJSON(path: path, reason: "header: \(error)")
     }
-    var metadata: [String: String] = [:]
+    var metadata: TextDictionary<String> = [:]
     var entries: [SafetensorsEntry] = []
     for (name, node) in members {
       if name == "__metadata__" {
@@ -57,8 +59,8 @@ struct SafetensorsHeader: Sendable {
     }
     self.metadata = metadata
     self.entries = entries.sorted {
-      ($0.bytes.lowerBound, $0.bytes.upperBound, $0.name)
-        < ($1.bytes.lowerBound, $1.bytes.upperBound, $1.name)
+      ($0.bytes.lowerBound, $0.bytes.upperBound, TextKey($0.name))
+        < ($1.bytes.lowerBound, $1.bytes.upperBound, TextKey($1.name))
     }
     try Self.check(self.entries, available: file.count - dataStart, path: path)
   }

@@ -1,4 +1,5 @@
 public import Foundation
+public import TextKeys
 
 /// Writes a safetensors file from tensors that are made piece by piece.
 ///
@@ -36,7 +37,7 @@ public struct SafetensorsWriter {
   /// `fill` is called once for each tensor and hands its bytes, in order, to the closure it is
   /// given: as many as the tensor has.
   public static func write(
-    _ tensors: [Tensor], metadata: [String: String] = ["format": "pt"], to url: URL,
+    _ tensors: [Tensor], metadata: TextDictionary<String> = ["format": "pt"], to url: URL,
     fill: (Tensor, (UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) throws {
     let temporary = url.deletingLastPathComponent()
@@ -83,10 +84,10 @@ public struct SafetensorsWriter {
     }
   }
 
-  private static func header(_ tensors: [Tensor], _ metadata: [String: String]) -> [UInt8] {
+  private static func header(_ tensors: [Tensor], _ metadata: TextDictionary<String>) -> [UInt8] {
     var members: [String] = []
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }
+      let pairs = metadata.sorted { TextKey($0.key) < TextKey($1.key) }
         .map { "\(JSONText.quoted($0.key)):\(JSONText.quoted($0.value))" }
       members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }

@@ -33,11 +33,12 @@ struct OracleRoute: Sendable {
 
   /// Whether a path is one of the route's.
   func matches(_ path: String) -> Bool {
-    let own = template.split(separator: "/", omittingEmptySubsequences: false)
-    let asked = path.split(separator: "/", omittingEmptySubsequences: false)
+    let slash = UInt8(ascii: "/")
+    let own = template.utf8.split(separator: slash, omittingEmptySubsequences: false)
+    let asked = path.utf8.split(separator: slash, omittingEmptySubsequences: false)
     guard own.count == asked.count else { return false }
     return zip(own, asked).allSatisfy { mine, theirs in
-      mine.hasPrefix("{") ? !theirs.isEmpty : mine == theirs
+      mine.first == UInt8(ascii: "{") ? !theirs.isEmpty : mine.elementsEqual(theirs)
     }
   }
 }

@@ -1,5 +1,6 @@
 import EthereumPrimitives
 import PlumiseWire
+import TextKeys
 
 /// The pipelines: which node serves which layers of which model.
 struct PipelineTable: Sendable {
@@ -27,12 +28,12 @@ struct PipelineTable: Sendable {
   }
 
   let profile: OracleProfile
-  let layerCounts: [String: Int]
-  private(set) var models: [String: [Entry]] = [:]
+  let layerCounts: TextDictionary<Int>
+  private(set) var models: TextDictionary<[Entry]> = [:]
 
   init(profile: OracleProfile, layerCounts: [String: Int]) {
     self.profile = profile
-    self.layerCounts = layerCounts
+    self.layerCounts = TextDictionary(uniqueKeysWithValues: layerCounts.map { ($0.key, $0.value) })
   }
 
   /// The most layers that are shared out.

@@ -92,10 +92,11 @@ public struct AgentRegistration: Hashable, Sendable {
 }
 
 extension AgentRegistration {
-  /// The name under which a node registers: the first 16 characters of the model's last path part,
+  /// The name under which a node registers: the first 16 code points of the model's last path part,
   /// a hyphen, and the last 8 digits of the address.
   public static func defaultName(model: String, agent: Address) -> String {
-    let last = model.split(separator: "/").last ?? ""
-    return last.prefix(16) + "-" + agent.checksummed.suffix(8)
+    let last = model.utf8.split(separator: UInt8(ascii: "/")).last ?? ""[...].utf8
+    let start = String(decoding: last, as: UTF8.self).unicodeScalars.prefix(16)
+    return String(start) + "-" + agent.checksummed.suffix(8)
   }
 }

@@ -1,7 +1,9 @@
+import TextKeys
+
 /// A JSON value that keeps what a signature depends on: number texts and the order of keys.
 ///
 /// Two objects are equal when they hold equal members, in whatever order; two numbers are equal
-/// when their texts are, so that `100` and `100.0` differ.
+/// when their texts are, so that `100` and `100.0` differ; two strings when their code points are.
 public enum JSON: Hashable, Sendable {
   /// The value `null`.
   case null
@@ -45,6 +47,33 @@ public enum JSON: Hashable, Sendable {
 
   /// The serialised form as a string.
   public var text: String { String(decoding: serialized(), as: UTF8.self) }
+}
+
+extension JSON {
+  /// Whether both are the same value, texts by their code points.
+  public static func == (a: JSON, b: JSON) -> Bool {
+    switch (a, b) {
+    case (.null, .null): true
+    case (.bool(let a), .bool(let b)): a == b
+    case (.number(let a), .number(let b)): a == b
+    case (.string(let a), .string(let b)): a.isExactly(b)
+    case (.array(let a), .array(let b)): a == b
+    case (.object(let a), .object(let b)): a == b
+    default: false
+    }
+  }
+
+  /// Hashes the value, texts by their code points.
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .null: hasher.combine(0)
+    case .bool(let value): hasher.combine(value)
+    case .number(let value): hasher.combine(value)
+    case .string(let value): hasher.combine(TextKey(value))
+    case .array(let value): hasher.combine(value)
+    case .object(let value): hasher.combine(value)
+    }
+  }
 }
 
 extension JSON: CustomStringConvertible {

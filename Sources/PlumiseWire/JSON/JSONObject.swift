@@ -1,3 +1,5 @@
+import TextKeys
+
 /// The members of a JSON object in their order, each name once.
 ///
 /// Names are told apart by their code points, as JSON does, and not by Swift's string equality,
@@ -14,6 +16,17 @@ public struct JSONObject: Sendable {
     public init(key: String, value: JSON) {
       self.key = key
       self.value = value
+    }
+
+    /// Whether the names have the same code points, and the values are equal.
+    public static func == (a: Member, b: Member) -> Bool {
+      a.key.isExactly(b.key) && a.value == b.value
+    }
+
+    /// Hashes the name's code points and the value.
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(TextKey(key))
+      hasher.combine(value)
     }
   }
 

@@ -10,7 +10,7 @@ struct ModelCache: Sendable {
   init(environment: [String: String] = ProcessInfo.processInfo.environment) {
     // The specification tells us to ignore a relative path.
     func folder(_ name: String) -> URL? {
-      environment[name].flatMap { $0.hasPrefix("/") ? URL(filePath: $0) : nil }
+      environment[name].flatMap { $0.utf8.first == UInt8(ascii: "/") ? URL(filePath: $0) : nil }
     }
     let home = folder("HOME") ?? FileManager.default.homeDirectoryForCurrentUser
     let base = folder("XDG_CACHE_HOME") ?? home.appending(path: ".cache")

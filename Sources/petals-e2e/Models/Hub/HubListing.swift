@@ -65,7 +65,9 @@ struct HubListing: Sendable {
 
   /// Whether it is a part of the weights, as `model-00001-of-00003.safetensors` is.
   private static func isShard(_ name: String) -> Bool {
-    name.wholeMatch(of: /model-[0-9]{5}-of-[0-9]{5}\.safetensors/) != nil
+    // Whatever makes another character of an ASCII one is no part of such a name.
+    name.utf8.allSatisfy { $0 < 0x80 }
+      && name.wholeMatch(of: /model-[0-9]{5}-of-[0-9]{5}\.safetensors/) != nil
   }
 
   private static func isHexadecimal(_ text: String, digits: ClosedRange<Int>) -> Bool {
