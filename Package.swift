@@ -165,7 +165,7 @@ let package = Package(
       name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
-        .copy("bloom"), .copy("evm"), .copy("words.json"),
+        .copy("bloom"), .copy("evm"), .copy("tokenizers"), .copy("words.json"),
       ],
       swiftSettings: settings),
     tests(

@@ -104,16 +104,15 @@ struct TokenizerTests {
   @Test("A file that is no byte-level BPE is refused by name")
   func refused() async throws {
     let split = #"{"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"}"#
-    let removed = #"{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Removed"}"#
+    let other = #"{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Other"}"#
     let cases: [(String, String)] = [
       ("{", "a key"), ("{}", "model"), (file(model: "Unigram"), "BPE"),
       (file(merges: #"["a z"]"#), "merge 0"), (file(merges: #"["ab"]"#), "space between"),
       (file(preTokenizer: "null"), "pre_tokenizer"),
       (file(preTokenizer: #"{"type": "Whitespace"}"#), "Whitespace"),
       (file(preTokenizer: #"{"pretokenizers": [\#(split), {"type": "ByteLevel"}]}"#), "pre_token"),
-      (file(preTokenizer: #"{"pretokenizers": [\#(removed)]}"#), "Isolated"),
-      (file(added: #"{"id": 1, "content": "x", "lstrip": true}"#), "lstrip"),
-      (file().replacing("\"normalizer\": null", with: #""normalizer": {"type": "NFC"}"#), "norm"),
+      (file(preTokenizer: #"{"pretokenizers": [\#(other)]}"#), "Isolated"),
+      (file(added: #"{"id": 30, "content": "x", "lstrip": 1}"#), "lstrip"),
       (file().replacing("\"b\": 1", with: "\"b\": 0"), "twice"),
     ]
     for (text, word) in cases {

@@ -2,8 +2,8 @@ public import Foundation
 
 /// The golden data that the tests compare with, all of it made by other implementations.
 ///
-/// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers, `evm`
-/// from Ethereum's public test suites.
+/// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers,
+/// `tokenizers/*` from tokenizers, `evm` from Ethereum's public test suites.
 public enum TestVectors {
   /// A BLOOM checkpoint with its expected hidden states, logits, ids and tokenizer cases.
   public enum Model: String, CaseIterable, Sendable {
@@ -36,6 +36,9 @@ public enum TestVectors {
   public static func bloom(_ model: Model) -> URL {
     root.appending(path: "bloom").appending(path: model.rawValue)
   }
+
+  /// `texts.json`, and a folder for each tokenizer (`Scripts/tokenizer_vectors.py`).
+  public static var tokenizers: URL { root.appending(path: "tokenizers") }
 
   private static var root: URL { Bundle.module.resourceURL ?? Bundle.module.bundleURL }
 }

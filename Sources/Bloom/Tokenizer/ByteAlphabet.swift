@@ -13,6 +13,9 @@ enum ByteAlphabet {
     }
   }()
 
+  /// The UTF-8 of each byte's character.
+  static let spellings: [[UInt8]] = scalars.map { Array(String($0).utf8) }
+
   /// The byte for each scalar below 0x144, where there is one.
   private static let bytes: [UInt8?] = {
     var bytes = [UInt8?](repeating: nil, count: 0x144)
@@ -20,10 +23,11 @@ enum ByteAlphabet {
     return bytes
   }()
 
-  /// Turns a token's UTF-8 spelling into its bytes; false, and `target` as it was, when a character
-  /// stands for none.
-  static func append(_ spelling: some Sequence<UInt8>, to target: inout [UInt8]) -> Bool {
-    let start = target.count
+  /// What a token's spelling stands for: its characters' bytes when each of them stands for one,
+  /// else its own UTF-8 (as the `ByteLevel` decoder of tokenizers has it).
+  static func decoded(_ spelling: ArraySlice<UInt8>) -> [UInt8] {
+    var decoded: [UInt8] = []
+    decoded.reserveCapacity(spelling.count)
     var high: UInt32?
     for unit in spelling {
       let value: UInt32
@@ -38,13 +42,10 @@ enum ByteAlphabet {
       } else {
         value = UInt32.max
       }
-      guard value < bytes.count, let byte = bytes[Int(value)] else {
-        target.removeSubrange(start...)
-        return false
-      }
-      target.append(byte)
+      guard value < bytes.count, let byte = bytes[Int(value)] else { return Array(spelling) }
+      decoded.append(byte)
     }
-    return true
+    return decoded
   }
 
   private static func isPrintable(_ byte: UInt32) -> Bool {

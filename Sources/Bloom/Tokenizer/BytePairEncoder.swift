@@ -1,29 +1,34 @@
 /// Joins the bytes of a word into tokens, the preferred pair first.
 struct BytePairEncoder: Sendable {
-  /// The token of each single byte, where there is one.
-  let byteTokens: [Int32?]
+  /// What stands for one byte before anything is joined.
+  enum Start: Hashable, Sendable {
+    /// Tokens of its own: one, or the `<0x…>` tokens of its character.
+    case tokens([Int32], isFallback: Bool)
+    /// The file's `unk_token`.
+    case unknown(Int32)
+    /// Nothing: the byte is left out.
+    case nothing
+  }
+
+  let starts: [Start]
   let merges: MergeTable
+  /// Whether unknown bytes next to each other become one token.
+  let fusesUnknown: Bool
 
   /// A pair that may be joined; preferred by rank, then from the left.
   private struct Candidate: Comparable {
     let rank: Int32
     let left: Int32
     let result: Int32
-    /// What stood at both places when the pair was found: a mismatch means it is gone.
-    let leftToken: Int32
-    let rightToken: Int32
 
     static func < (a: Candidate, b: Candidate) -> Bool {
       (a.rank, a.left) < (b.rank, b.left)
     }
   }
 
-  /// Appends the tokens of one word; bytes without a token are left out.
+  /// Appends the tokens of one word.
   func encode(_ word: some Sequence<UInt8>, into ids: inout [Int32]) {
-    var tokens: [Int32] = []
-    for byte in word {
-      if let token = byteTokens[Int(byte)] { tokens.append(token) }
-    }
+    var tokens = initialTokens(word)
     guard tokens.count > 1 else {
       ids.append(contentsOf: tokens)
       return
@@ -37,17 +42,16 @@ struct BytePairEncoder: Sendable {
       let a = tokens[Int(left)]
       let b = tokens[Int(next[Int(left)])]
       if let merge = merges[a, b] {
-        queue.insert(
-          Candidate(
-            rank: merge.rank, left: left, result: merge.result, leftToken: a, rightToken: b))
+        queue.insert(Candidate(rank: merge.rank, left: left, result: merge.result))
       }
     }
     for left in 0..<Int32(tokens.count) { offer(left) }
     while let candidate = queue.removeSmallest() {
       let left = Int(candidate.left)
-      let right = Int(next[left])
-      guard right >= 0, tokens[left] == candidate.leftToken,
-        tokens[right] == candidate.rightToken
+      // What stands there now may be another pair than the one that was found; it is joined all the
+      // same when it makes the same token, as tokenizers does.
+      guard tokens[left] >= 0, case let right = Int(next[left]), right >= 0,
+        merges[tokens[left], tokens[right]]?.result == candidate.result
       else { continue }
       tokens[left] = candidate.result
       tokens[right] = -1
@@ -57,6 +61,28 @@ struct BytePairEncoder: Sendable {
       offer(candidate.left)
     }
     ids.append(contentsOf: tokens.lazy.filter { $0 >= 0 })
+  }
+
+  private func initialTokens(_ word: some Sequence<UInt8>) -> [Int32] {
+    var tokens: [Int32] = []
+    // An unknown byte's token waits for the next one that it may fuse with, or that ends it.
+    var unknown: Int32?
+    for byte in word {
+      switch starts[Int(byte)] {
+      case .tokens(let own, let isFallback):
+        if !isFallback, let id = unknown {
+          tokens.append(id)
+          unknown = nil
+        }
+        tokens.append(contentsOf: own)
+      case .unknown(let id):
+        if let id = unknown, !fusesUnknown { tokens.append(id) }
+        unknown = id
+      case .nothing: break
+      }
+    }
+    if let id = unknown { tokens.append(id) }
+    return tokens
   }
 }
 

@@ -20,15 +20,13 @@ struct MergeTable: Sendable {
     merges = [Merge](repeating: Merge(rank: 0, result: 0), count: size)
   }
 
-  /// Adds a pair after those there are; the first of equals counts.
+  /// Adds a pair after those there are; of equals the last one counts, with its place.
   mutating func append(_ left: Int32, _ right: Int32, result: Int32) {
     if (count + 1) * 2 > keys.count { grow() }
     let key = Self.key(left, right)
     let slot = slot(of: key)
-    if keys[slot] == Self.free {
-      keys[slot] = key
-      merges[slot] = Merge(rank: Int32(count), result: result)
-    }
+    keys[slot] = key
+    merges[slot] = Merge(rank: Int32(count), result: result)
     count += 1
   }
 

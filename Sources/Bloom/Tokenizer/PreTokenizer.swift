@@ -1,65 +1,88 @@
-import Synchronization
-
 /// Cuts a text into the words that are encoded on their own.
-struct PreTokenizer: ~Copyable, Sendable {
-  /// Cuts in their order: matches and what lies between them all become words ("isolated").
-  ///
-  /// Kept from one text to the next: to compile them takes longer than most texts.
-  private let idle: Mutex<[WordSplits]>
-  private let patterns: [String]
-  private let addsPrefixSpace: Bool
-
-  /// `patterns` are applied one after the other, each within the words of the one before.
-  init(patterns: [String], addsPrefixSpace: Bool) throws {
-    idle = Mutex([try WordSplits(patterns)])
-    self.patterns = patterns
-    self.addsPrefixSpace = addsPrefixSpace
+struct PreTokenizer: Sendable {
+  /// What becomes of a pattern's matches, by the file's names.
+  enum Behavior: String, CaseIterable, Sendable {
+    case removed = "Removed"
+    case isolated = "Isolated"
+    case mergedWithPrevious = "MergedWithPrevious"
+    case mergedWithNext = "MergedWithNext"
+    case contiguous = "Contiguous"
   }
 
-  /// The words of a text, in order; joined they are the text.
+  enum Step: Sendable {
+    case split(TextPattern, Behavior, isInverted: Bool)
+    /// A space in front of each word that does not begin with one.
+    case prefixSpace
+  }
+
+  /// In their order, each within the words of the one before.
+  let steps: [Step]
+
+  /// Whether a space goes in front of what does not begin with one.
+  var addsPrefixSpace: Bool {
+    steps.contains { if case .prefixSpace = $0 { true } else { false } }
+  }
+
+  /// The words of a text, in order.
   func words(_ text: Substring) -> [Substring] {
     guard !text.isEmpty else { return [] }
-    let text = addsPrefixSpace && text.first != " " ? " " + text : text
-    let splits = take()
-    defer { idle.withLock { $0.append(splits) } }
-    return splits.regexes.reduce([text]) { words, split in
-      words.flatMap { Self.split($0, by: split) }
-    }
-  }
-
-  /// Texts at the same time do not wait for each other: each has expressions of its own.
-  private func take() -> WordSplits {
-    if let splits = idle.withLock({ $0.popLast() }) { return splits }
-    do {
-      return try WordSplits(patterns)
-    } catch {
-      preconditionFailure("the patterns were compiled before: \(error)")
+    return steps.reduce([text]) { words, step in
+      switch step {
+      case .split(let pattern, let behavior, let isInverted):
+        words.flatMap { Self.split($0, by: pattern, behavior, isInverted: isInverted) }
+      case .prefixSpace:
+        // The first code point counts: a mark behind the space makes no other character of it.
+        words.map { $0.utf8.first == UInt8(ascii: " ") ? $0 : " " + $0 }
+      }
     }
   }
 
   private static func split(
-    _ text: Substring, by regex: Regex<AnyRegexOutput>
+    _ text: Substring, by pattern: TextPattern, _ behavior: Behavior, isInverted: Bool
   ) -> [Substring] {
-    var words: [Substring] = []
-    var end = text.startIndex
-    for match in text.matches(of: regex) where !match.range.isEmpty {
-      if end < match.range.lowerBound { words.append(text[end..<match.range.lowerBound]) }
-      words.append(text[match.range])
-      end = match.range.upperBound
-    }
-    if end < text.endIndex { words.append(text[end...]) }
-    return words
+    let parts = pattern.parts(of: text).map { (range: $0.range, isMatch: $0.isMatch != isInverted) }
+    let ranges =
+      switch behavior {
+      case .isolated: parts.map(\.range)
+      case .removed: parts.filter { !$0.isMatch }.map(\.range)
+      case .contiguous: merged(parts) { $0 == $1 }
+      case .mergedWithPrevious: merged(parts) { !$0 && $1 }
+      case .mergedWithNext: mergedWithNext(parts)
+      }
+    return ranges.map { text[$0] }
   }
-}
 
-/// Regular expressions in the order of a tokenizer's patterns.
-final class WordSplits: @unchecked Sendable {
-  // Sendable: one text at a time uses them. A regular expression is not sendable of itself, since it
-  // compiles itself at first use.
-  let regexes: [Regex<AnyRegexOutput>]
+  /// Joins a part to the one before it where `joins` says so of the two; the first counts as if it
+  /// came behind one that is no match.
+  private static func merged(
+    _ parts: [(range: Range<Substring.Index>, isMatch: Bool)], _ joins: (Bool, Bool) -> Bool
+  ) -> [Range<Substring.Index>] {
+    var ranges: [Range<Substring.Index>] = []
+    var previous = false
+    for (range, isMatch) in parts {
+      if joins(previous, isMatch), let last = ranges.popLast() {
+        ranges.append(last.lowerBound..<range.upperBound)
+      } else {
+        ranges.append(range)
+      }
+      previous = isMatch
+    }
+    return ranges
+  }
 
-  init(_ patterns: [String]) throws {
-    // Patterns speak of code points, not of what a reader sees as one character.
-    regexes = try patterns.map { try Regex($0).matchingSemantics(.unicodeScalar) }
+  private static func mergedWithNext(
+    _ parts: [(range: Range<Substring.Index>, isMatch: Bool)]
+  ) -> [Range<Substring.Index>] {
+    var ranges: [Range<Substring.Index>] = []
+    var next = false
+    for (range, isMatch) in parts.reversed() {
+      if isMatch, !next, let first = ranges.popLast() {
+        ranges.append(range.lowerBound..<first.upperBound)
+      } else {
+        ranges.append(range)
+      }
+      next = isMatch
+    }
+    return ranges.reversed()
   }
 }

@@ -2,6 +2,8 @@
 public struct TextStream: Sendable {
   private let tokenizer: Tokenizer
   private var pending: [UInt8] = []
+  /// Whether no token came yet.
+  private var isAtStart = true
 
   /// An empty stream.
   public init(_ tokenizer: Tokenizer) {
@@ -10,7 +12,11 @@ public struct TextStream: Sendable {
 
   /// The text that is certain after one more id; may be empty.
   public mutating func append(_ id: Int32) -> String {
-    pending.append(contentsOf: tokenizer.bytes(id))
+    if let bytes = tokenizer.knownBytes(id) {
+      if !isAtStart { pending.append(contentsOf: tokenizer.separator) }
+      isAtStart = false
+      pending.append(contentsOf: bytes)
+    }
     let whole = pending.count - unfinished
     defer { pending.removeFirst(whole) }
     return String(decoding: pending[..<whole], as: UTF8.self)

@@ -1,37 +1,51 @@
 public import Foundation
+import TextKeys
 
 /// A byte-level BPE tokenizer as a checkpoint's `tokenizer.json` describes it.
 ///
-/// Encoding: added tokens are cut out; the rest is split by the file's regular expressions; each
-/// word's UTF-8 bytes are joined into tokens by the file's merges. No token is added at either end.
+/// Encoding, as Hugging Face's tokenizers does it: added tokens with `normalized` false are cut out
+/// of the whole text; what is left is normalised, and the other added tokens are cut out of that; the
+/// rest is split by the file's regular expressions; each word's UTF-8 bytes are joined into tokens by
+/// the file's merges; the ids are cut to the file's truncation and put into its template. Without
+/// those no token is added or left out at either end.
 public final class Tokenizer: Sendable {
   private let vocabulary: Vocabulary
   private let encoder: BytePairEncoder
+  private let ignoresMerges: Bool
+  private let normalizer: Normalizer
   private let preTokenizer: PreTokenizer
-  /// Longest first, so that the longest of several that fit is found.
-  private let addedTokens: [TokenizerFile.AddedToken]
+  private let verbatimTokens: AddedTokenFinder
+  private let normalizedTokens: AddedTokenFinder
   private let addedContents: [Int32: [UInt8]]
-  /// Bytes with which an added token starts.
-  private let addedStarts: Set<UInt8>
+  private let ends: TokenEnds
+  private let decoder: TokenizerFile.Decoder
 
-  /// Reads `tokenizer.json` in a checkpoint's folder; throws a ``TokenizerError``.
+  /// Reads `tokenizer.json` in a checkpoint's folder; throws a ``TokenizerError``, also where
+  /// `tokenizer_config.json` contradicts it.
   public init(directory: URL) throws {
-    let url = directory.appending(path: "tokenizer.json")
-    let file = try TokenizerFile(url)
+    let file = try TokenizerFile(directory.appending(path: "tokenizer.json"))
+    try TokenizerConfiguration(directory: directory)?.check(against: file)
     vocabulary = file.vocabulary
-    let bytes = (0...255).map { file.vocabulary.id(of: [UInt8($0)]) }
-    encoder = BytePairEncoder(byteTokens: bytes, merges: file.merges)
-    do {
-      preTokenizer = try PreTokenizer(
-        patterns: file.patterns, addsPrefixSpace: file.addsPrefixSpace)
-    } catch {
-      throw TokenizerError.malformed(
-        path: url.path(percentEncoded: false), reason: "pre_tokenizer: \(error)")
+    encoder = BytePairEncoder(
+      starts: file.byteStarts(), merges: file.merges, fusesUnknown: file.model.fusesUnknown)
+    ignoresMerges = file.model.ignoresMerges
+    normalizer = file.normalizer
+    preTokenizer = file.preTokenizer
+    ends = file.ends
+    decoder = file.decoder
+    // A normalised token is looked for, and written, as its content is after normalisation.
+    let found = file.addedTokens.map { token in
+      (
+        token: token,
+        text: token.isNormalized ? file.normalizer.normalized(token.content) : token.content
+      )
     }
-    addedTokens = file.addedTokens.sorted { $0.content.utf8.count > $1.content.utf8.count }
-    addedStarts = Set(file.addedTokens.compactMap(\.content.utf8.first))
+    try Self.checkDistinct(found, file)
+    verbatimTokens = AddedTokenFinder(found.filter { !$0.token.isNormalized })
+    normalizedTokens = AddedTokenFinder(found.filter(\.token.isNormalized))
     addedContents = Dictionary(
-      file.addedTokens.map { ($0.id, Array($0.content.utf8)) }, uniquingKeysWith: { $1 })
+      found.map { ($0.token.id, Self.bytes(of: Array($0.text.utf8)[...], file.decoder)) },
+      uniquingKeysWith: { $1 })
   }
 
   /// One past the highest id that has a token.
@@ -42,42 +56,76 @@ public final class Tokenizer: Sendable {
   /// The ids of a text.
   public func encode(_ text: String) -> [Int32] {
     var ids: [Int32] = []
-    var rest = text[...]
-    while let (token, range) = firstAddedToken(in: rest) {
-      encodeWords(rest[..<range.lowerBound], into: &ids)
-      ids.append(token)
-      rest = rest[range.upperBound...]
+    Self.visit(text, verbatimTokens, into: &ids) { text, ids in
+      let normalized = normalizer.steps.isEmpty ? text : normalizer.normalized(text)
+      Self.visit(normalized, normalizedTokens, into: &ids, encodeWords)
     }
-    encodeWords(rest, into: &ids)
-    return ids
+    return ends.applied(to: ids)
   }
 
   /// The text of ids; bytes that are no valid UTF-8 become U+FFFD, ids without a token nothing.
   public func decode(_ ids: [Int32]) -> String {
-    var bytes: [UInt8] = []
-    for id in ids { bytes.append(contentsOf: self.bytes(id)) }
-    return String(decoding: bytes, as: UTF8.self)
+    var stream = TextStream(self)
+    return ids.reduce(into: "") { $0 += stream.append($1) } + stream.finish()
   }
 
   /// The bytes a token stands for; empty for an id that has none.
-  public func bytes(_ id: Int32) -> ArraySlice<UInt8> {
+  public func bytes(_ id: Int32) -> ArraySlice<UInt8> { knownBytes(id) ?? [] }
+
+  /// The bytes a token stands for; nil for an id without a token.
+  func knownBytes(_ id: Int32) -> ArraySlice<UInt8>? {
     if let content = addedContents[id] { return content[...] }
-    return vocabulary.bytes(id)
+    return vocabulary.spelling(id).map { Self.bytes(of: $0, decoder)[...] }
   }
 
-  private func encodeWords(_ text: Substring, into ids: inout [Int32]) {
-    for word in preTokenizer.words(text) { encoder.encode(word.utf8, into: &ids) }
-  }
+  /// What stands between two tokens' bytes in a text.
+  var separator: [UInt8] { decoder == .joined ? [UInt8(ascii: " ")] : [] }
 
-  private func firstAddedToken(in text: Substring) -> (id: Int32, range: Range<Substring.Index>)? {
-    guard !text.isEmpty, !addedTokens.isEmpty else { return nil }
-    let bytes = text.utf8
-    for start in bytes.indices where addedStarts.contains(bytes[start]) {
-      for token in addedTokens where bytes[start...].starts(with: token.content.utf8) {
-        let end = bytes.index(start, offsetBy: token.content.utf8.count)
-        return (token.id, start..<end)
+  private func encodeWords(_ text: String, into ids: inout [Int32]) {
+    for word in preTokenizer.words(text[...]) {
+      if ignoresMerges, let id = vocabulary.id(of: Self.spelling(of: word)) {
+        ids.append(id)
+      } else {
+        encoder.encode(word.utf8, into: &ids)
       }
     }
-    return nil
+  }
+
+  /// Appends the added tokens of a text, and what `rest` makes of what lies between them.
+  private static func visit(
+    _ text: String, _ finder: AddedTokenFinder, into ids: inout [Int32],
+    _ rest: (String, inout [Int32]) -> Void
+  ) {
+    guard !finder.isEmpty else { return rest(text, &ids) }
+    let bytes = Array(text.utf8)
+    for part in finder.parts(of: bytes) {
+      if let id = part.id {
+        ids.append(id)
+      } else {
+        rest(String(decoding: bytes[part.range], as: UTF8.self), &ids)
+      }
+    }
+  }
+
+  private static func spelling(of word: Substring) -> ArraySlice<UInt8> {
+    word.utf8.flatMap { ByteAlphabet.spellings[Int($0)] }[...]
+  }
+
+  private static func bytes(
+    of spelling: ArraySlice<UInt8>, _ decoder: TokenizerFile.Decoder
+  ) -> [UInt8] {
+    decoder == .joined ? Array(spelling) : ByteAlphabet.decoded(spelling)
+  }
+
+  private static func checkDistinct(
+    _ found: [(token: AddedToken, text: String)], _ file: TokenizerFile
+  ) throws {
+    var seen: [Set<TextKey>] = [[], []]
+    for (token, text) in found {
+      guard !text.isEmpty, seen[token.isNormalized ? 1 : 0].insert(TextKey(text)).inserted else {
+        throw file.malformed(
+          "added token \(token.content): once normalised it is empty, or another added token")
+      }
+    }
   }
 }

@@ -1,4 +1,4 @@
-/// Why a `tokenizer.json` cannot be used.
+/// Why a `tokenizer.json` or the `tokenizer_config.json` beside it cannot be used.
 public enum TokenizerError: Error, Hashable, Sendable, CustomStringConvertible {
   case missingFile(path: String)
   case malformed(path: String, reason: String)

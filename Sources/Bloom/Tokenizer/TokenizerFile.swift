@@ -1,18 +1,36 @@
 import Foundation
+import TextKeys
 
 /// `tokenizer.json` of a byte-level BPE tokenizer, read in one pass.
+///
+/// Every part that the file names is read: what it asks for is done as tokenizers does it, or refused
+/// by name.
 struct TokenizerFile {
-  struct AddedToken: Hashable, Sendable {
-    let id: Int32
-    let content: String
+  var vocabulary = Vocabulary(capacity: 0)
+  var merges = MergeTable(capacity: 0)
+  var model = ModelOptions()
+  var normalizer = Normalizer(steps: [])
+  var preTokenizer = PreTokenizer(steps: [])
+  var decoder = Decoder.joined
+  var ends = TokenEnds()
+  var addedTokens: [AddedToken] = []
+  let path: String
+
+  /// How the model turns what it does not know into tokens.
+  struct ModelOptions {
+    var unknown: String?
+    var fusesUnknown = false
+    var hasByteFallback = false
+    var ignoresMerges = false
   }
 
-  private(set) var vocabulary = Vocabulary(capacity: 0)
-  private(set) var merges = MergeTable(capacity: 0)
-  private(set) var patterns: [String] = []
-  private(set) var addsPrefixSpace = false
-  private(set) var addedTokens: [AddedToken] = []
-  private let path: String
+  /// How tokens become a text.
+  enum Decoder: Hashable, Sendable {
+    /// Each character of a token is a byte.
+    case byteLevel
+    /// The file names no decoder: the tokens' spellings, with spaces between them.
+    case joined
+  }
 
   init(_ url: URL) throws {
     path = url.path(percentEncoded: false)
@@ -33,191 +51,58 @@ struct TokenizerFile {
   }
 
   private mutating func read(_ scanner: inout JSONScanner) throws {
+    var parts: TextDictionary<JSONNode> = [:]
     var hasModel = false
     try scanner.object { scanner, key in
-      switch key {
-      case "model":
+      if key == "model" {
+        guard !hasModel else { throw malformed("model is there twice") }
         try readModel(&scanner)
         hasModel = true
-      case "added_tokens":
-        try readAddedTokens(try JSONNode(&scanner))
-      case "pre_tokenizer":
-        try readPreTokenizer(try JSONNode(&scanner))
-      case "normalizer":
-        let node = try JSONNode(&scanner)
-        if node != .null { throw unsupported("normalizer", "null", node) }
-      case "decoder":
-        let node = try JSONNode(&scanner)
-        if node["type"]?.stringValue != "ByteLevel" {
-          throw unsupported("decoder", "ByteLevel", node["type"] ?? node)
-        }
-      default:
-        _ = try JSONNode(&scanner)
-      }
-    }
-    guard hasModel else { throw TokenizerError.malformed(path: path, reason: "expected model") }
-  }
-
-  private mutating func readModel(_ scanner: inout JSONScanner) throws {
-    var pairs: [UInt8] = []
-    var pairEnds: [Int] = []
-    try scanner.object { scanner, key in
-      switch key {
-      case "type":
-        let type = try scanner.string()
-        if type != "BPE" { throw unsupported("model.type", "BPE", .string(type)) }
-      case "vocab":
-        try readVocabulary(&scanner)
-      case "merges":
-        // Kept until the vocabulary is known: the order of the two is the file's.
-        try Self.readMerges(&scanner, &pairs, &pairEnds)
-      case "byte_fallback", "ignore_merges", "fuse_unk":
-        let node = try JSONNode(&scanner)
-        if node == .bool(true) { throw unsupported("model.\(key)", "false", node) }
-      case "continuing_subword_prefix", "end_of_word_suffix", "dropout":
-        let node = try JSONNode(&scanner)
-        if node != .null, node != .string(""), node.doubleValue != 0 {
-          throw unsupported("model.\(key)", "null", node)
-        }
-      default:
-        _ = try JSONNode(&scanner)
-      }
-    }
-    try resolveMerges(pairs, pairEnds)
-  }
-
-  private mutating func readVocabulary(_ scanner: inout JSONScanner) throws {
-    vocabulary = Vocabulary(capacity: 1 << 12)
-    var bytes: [UInt8] = []
-    try scanner.entries { scanner, spelling in
-      let value = try scanner.integer()
-      guard let id = Int32(exactly: value), id >= 0, id < 1 << 24 else {
-        throw scanner.failure("a token id")
-      }
-      bytes.removeAll(keepingCapacity: true)
-      // A token that is no byte string is an added one, spelled as it is.
-      if !ByteAlphabet.append(spelling, to: &bytes) { bytes.append(contentsOf: spelling) }
-      guard vocabulary.insert(bytes[...], id: id) else {
-        throw TokenizerError.duplicateToken(
-          path: path, token: String(decoding: spelling, as: UTF8.self))
-      }
-    }
-  }
-
-  /// Merges are `"a b"` or `["a", "b"]`; either way two spellings after each other in `pairs`.
-  private static func readMerges(
-    _ scanner: inout JSONScanner, _ pairs: inout [UInt8], _ ends: inout [Int]
-  ) throws {
-    try scanner.array { scanner in
-      if scanner.peek() == UInt8(ascii: "[") {
-        let before = ends.count
-        try scanner.array { scanner in
-          try scanner.string(into: &pairs)
-          ends.append(pairs.count)
-        }
-        if ends.count != before + 2 { throw scanner.failure("a pair") }
       } else {
-        let start = pairs.count
-        try scanner.string(into: &pairs)
-        guard let space = pairs[start...].firstIndex(of: UInt8(ascii: " ")) else {
-          throw scanner.failure("two tokens with a space between them")
+        let part = try JSONNode(&scanner)
+        guard parts.updateValue(part, forKey: key) == nil else {
+          throw malformed("\(key) is there twice")
         }
-        pairs.remove(at: space)
-        ends.append(space)
-        ends.append(pairs.count)
       }
     }
+    guard hasModel else { throw malformed("expected model") }
+    if let version = parts["version"], version.stringValue != "1.0" {
+      throw unsupported("version", "\"1.0\"", version)
+    }
+    try readAddedTokens(parts["added_tokens"] ?? .null)
+    try readNormalizer(parts["normalizer"] ?? .null)
+    try readPreTokenizer(parts["pre_tokenizer"] ?? .null)
+    try readDecoder(parts["decoder"] ?? .null)
+    try readPostProcessor(parts["post_processor"] ?? .null)
+    try readTruncation(parts["truncation"] ?? .null)
+    try readPadding(parts["padding"] ?? .null)
   }
 
-  private mutating func resolveMerges(_ pairs: [UInt8], _ ends: [Int]) throws {
-    merges = MergeTable(capacity: ends.count / 2)
-    var start = 0
-    var bytes: [UInt8] = []
-    for index in stride(from: 0, to: ends.count, by: 2) {
-      bytes.removeAll(keepingCapacity: true)
-      func id(_ part: ArraySlice<UInt8>, _ spelling: ArraySlice<UInt8>) throws -> Int32 {
-        guard let id = vocabulary.id(of: part) else {
-          throw TokenizerError.unknownMerge(
-            path: path, index: index / 2, token: String(decoding: spelling, as: UTF8.self))
-        }
-        return id
-      }
-      let whole = pairs[start..<ends[index + 1]]
-      let left = pairs[start..<ends[index]]
-      let right = pairs[ends[index]..<ends[index + 1]]
-      guard ByteAlphabet.append(left, to: &bytes) else {
-        throw TokenizerError.unknownMerge(
-          path: path, index: index / 2, token: String(decoding: left, as: UTF8.self))
-      }
-      let cut = bytes.count
-      guard ByteAlphabet.append(right, to: &bytes) else {
-        throw TokenizerError.unknownMerge(
-          path: path, index: index / 2, token: String(decoding: right, as: UTF8.self))
-      }
-      merges.append(
-        try id(bytes[..<cut], left), try id(bytes[cut...], right),
-        result: try id(bytes[...], whole))
-      start = ends[index + 1]
-    }
+  func unsupported(_ field: String, _ expected: String, _ found: JSONNode?) -> TokenizerError {
+    .unsupported(
+      path: path, field: field, expected: expected, found: found?.summary ?? "nothing")
   }
 
-  private func unsupported(
-    _ field: String, _ expected: String, _ found: JSONNode
-  ) -> TokenizerError {
-    .unsupported(path: path, field: field, expected: expected, found: found.summary)
-  }
-}
+  func malformed(_ reason: String) -> TokenizerError { .malformed(path: path, reason: reason) }
 
-extension TokenizerFile {
-  private mutating func readAddedTokens(_ node: JSONNode) throws {
-    for token in node.arrayValue ?? [] {
-      guard let value = token["id"]?.integerValue, let id = Int32(exactly: value), id >= 0,
-        let content = token["content"]?.stringValue, !content.isEmpty
-      else {
-        throw TokenizerError.malformed(
-          path: path, reason: "added_tokens: expected an id and a content")
-      }
-      for flag in ["single_word", "lstrip", "rstrip"] where token[flag]?.boolValue == true {
-        throw unsupported("added token \(content): \(flag)", "false", .bool(true))
-      }
-      addedTokens.append(AddedToken(id: id, content: content))
+  /// A flag; null and absent are `usual`.
+  func flag(
+    _ node: JSONNode, _ name: String, in part: String, usual: Bool = false
+  ) throws -> Bool {
+    guard let value = node[name], value != .null else { return usual }
+    guard let flag = value.boolValue else {
+      throw unsupported("\(part).\(name)", "true or false", value)
     }
+    return flag
   }
 
-  private mutating func readPreTokenizer(_ node: JSONNode) throws {
-    let parts = node["pretokenizers"]?.arrayValue ?? [node]
-    var hasByteLevel = false
-    for part in parts {
-      switch part["type"]?.stringValue {
-      case "Split":
-        try readSplit(part)
-      case "ByteLevel":
-        hasByteLevel = true
-        addsPrefixSpace = part["add_prefix_space"]?.boolValue ?? true
-        if addsPrefixSpace, !patterns.isEmpty {
-          // It would go before each word of the split, which no known tokenizer means.
-          throw unsupported("pre_tokenizer.add_prefix_space", "false after Split", .bool(true))
-        }
-        if part["use_regex"]?.boolValue ?? true {
-          // GPT-2's pattern, which the type has built in.
-          patterns.append(
-            #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
-        }
-      default:
-        throw unsupported("pre_tokenizer.type", "Split or ByteLevel", part["type"] ?? part)
-      }
+  /// A part's type and the parts of a `Sequence`, flat and in their order.
+  func flattened(_ node: JSONNode, _ part: String, members: String) throws -> [JSONNode] {
+    // A sequence without its type is how old files spell one.
+    guard let list = node[members]?.arrayValue else { return [node] }
+    if let type = node["type"], type.stringValue != "Sequence" {
+      throw unsupported("\(part).type", "Sequence with \(members)", type)
     }
-    if !hasByteLevel { throw unsupported("pre_tokenizer", "a ByteLevel part", node) }
-  }
-
-  private mutating func readSplit(_ node: JSONNode) throws {
-    guard node["behavior"]?.stringValue == "Isolated", node["invert"]?.boolValue != true else {
-      throw unsupported(
-        "pre_tokenizer.behavior", "Isolated, not inverted", node["behavior"] ?? node)
-    }
-    guard let pattern = node["pattern"]?["Regex"]?.stringValue else {
-      throw unsupported("pre_tokenizer.pattern", "a Regex", node["pattern"] ?? node)
-    }
-    patterns.append(pattern)
+    return try list.flatMap { try flattened($0, part, members: members) }
   }
 }

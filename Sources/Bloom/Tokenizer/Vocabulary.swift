@@ -1,16 +1,21 @@
 import Foundation
 
-/// Tokens as byte strings, found by id or by bytes.
+/// Tokens by their spelling in the file, found by id or by spelling.
 ///
-/// One arena and one open-addressed table instead of a quarter of a million strings: a tokenizer of
-/// BLOOM's size loads in a fraction of a second.
+/// A spelling is the file's UTF-8, not what it stands for: in byte-level BPE "Ċ" and a raw line feed
+/// are two tokens. One arena and one open-addressed table instead of a quarter of a million strings:
+/// a tokenizer of BLOOM's size loads in a fraction of a second.
 struct Vocabulary: Sendable {
   private var arena: [UInt8] = []
-  /// Where each id's bytes lie; an empty range for ids that have no token.
+  /// Where each id's spelling lies; below zero for ids that have no token.
   private var ranges: [Range<Int32>] = []
   /// The hash in the upper half and id + 1 in the lower, or 0 for a free slot: most slots that hold
   /// another token are passed over without a look at its bytes.
   private var slots: [UInt64]
+  /// How many tokens there are.
+  private(set) var tokenCount = 0
+
+  private static let none = Int32(-1)..<Int32(-1)
 
   /// Room for `capacity` tokens; it grows.
   init(capacity: Int) {
@@ -24,51 +29,53 @@ struct Vocabulary: Sendable {
   /// One past the highest id.
   var count: Int { ranges.count }
 
-  /// Adds a token; false when the id is taken, or the bytes are.
-  mutating func insert(_ bytes: ArraySlice<UInt8>, id: Int32) -> Bool {
-    while ranges.count <= Int(id) { ranges.append(0..<0) }
-    guard ranges[Int(id)].isEmpty, !bytes.isEmpty else { return false }
-    if ranges.count * 2 > slots.count { grow() }
-    let hash = Self.hash(bytes)
-    let slot = slot(of: bytes, hash)
+  /// Adds a token; false when the id is taken, or the spelling is.
+  mutating func insert(_ spelling: ArraySlice<UInt8>, id: Int32) -> Bool {
+    while ranges.count <= Int(id) { ranges.append(Self.none) }
+    guard ranges[Int(id)] == Self.none else { return false }
+    if (tokenCount + 1) * 2 > slots.count { grow() }
+    let hash = Self.hash(spelling)
+    let slot = slot(of: spelling, hash)
     guard slots[slot] == 0 else { return false }
     let start = Int32(arena.count)
-    arena.append(contentsOf: bytes)
+    arena.append(contentsOf: spelling)
     ranges[Int(id)] = start..<Int32(arena.count)
     slots[slot] = hash << 32 | UInt64(id + 1)
+    tokenCount += 1
     return true
   }
 
-  /// The token with exactly these bytes.
-  func id(of bytes: ArraySlice<UInt8>) -> Int32? {
-    let found = slots[slot(of: bytes, Self.hash(bytes))]
+  /// The token with exactly this spelling.
+  func id(of spelling: ArraySlice<UInt8>) -> Int32? {
+    let found = slots[slot(of: spelling, Self.hash(spelling))] & 0xffff_ffff
     return found == 0 ? nil : Int32(truncatingIfNeeded: found) - 1
   }
 
-  /// A token's bytes; empty for an id that has none.
-  func bytes(_ id: Int32) -> ArraySlice<UInt8> {
-    guard id >= 0, Int(id) < ranges.count else { return [] }
+  /// A token's spelling; nil for an id that has none.
+  func spelling(_ id: Int32) -> ArraySlice<UInt8>? {
+    guard id >= 0, Int(id) < ranges.count, ranges[Int(id)] != Self.none else { return nil }
     let range = ranges[Int(id)]
     return arena[Int(range.lowerBound)..<Int(range.upperBound)]
   }
 
-  private func slot(of bytes: ArraySlice<UInt8>, _ hash: UInt64) -> Int {
+  private func slot(of spelling: ArraySlice<UInt8>, _ hash: UInt64) -> Int {
     let mask = slots.count - 1
     var slot = Int(hash) & mask
     while slots[slot] != 0 {
-      if slots[slot] >> 32 == hash, holds(bytes, slots[slot]) { return slot }
+      if slots[slot] >> 32 == hash, holds(spelling, slots[slot]) { return slot }
       slot = (slot + 1) & mask
     }
     return slot
   }
 
-  private func holds(_ bytes: ArraySlice<UInt8>, _ entry: UInt64) -> Bool {
+  private func holds(_ spelling: ArraySlice<UInt8>, _ entry: UInt64) -> Bool {
     let range = ranges[Int(entry & 0xffff_ffff) - 1]
-    guard range.count == bytes.count else { return false }
-    return bytes.withUnsafeBytes { bytes in
+    guard range.count == spelling.count else { return false }
+    guard !range.isEmpty else { return true }
+    return spelling.withUnsafeBytes { spelling in
       arena.withUnsafeBytes { arena in
-        guard let wanted = bytes.baseAddress, let start = arena.baseAddress else { return false }
-        return memcmp(wanted, start + Int(range.lowerBound), bytes.count) == 0
+        guard let wanted = spelling.baseAddress, let start = arena.baseAddress else { return false }
+        return memcmp(wanted, start + Int(range.lowerBound), spelling.count) == 0
       }
     }
   }
