@@ -4,16 +4,19 @@
 /// `http://localhost:3000` is none.
 enum DeployedURL {
   static func isURL(_ text: String) -> Bool {
-    guard text.utf8.count < 2083, !text.contains(where: { $0.isWhitespace || "<>".contains($0) })
-    else { return false }
+    let hasRefused = text.unicodeScalars.contains {
+      $0.properties.isWhitespace || $0 == "<" || $0 == ">"
+    }
+    guard text.utf8.count < 2083, !hasRefused else { return false }
     guard let scheme = ["http://", "https://", "ftp://"].first(where: text.lowercased().hasPrefix)
     else { return false }
-    let authority = text.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
-    var parts = authority.split(separator: "@", omittingEmptySubsequences: false)
+    let authority = Substring(
+      text.unicodeScalars.dropFirst(scheme.count).prefix { $0 != "/" && $0 != "?" && $0 != "#" })
+    var parts = authority.parts(at: "@")
     guard let hostAndPort = parts.popLast(), parts.count <= 1 else { return false }
     if let user = parts.first {
       // A user and perhaps a password; neither both empty nor more of them.
-      let names = user.split(separator: ":", omittingEmptySubsequences: false)
+      let names = user.parts(at: ":")
       guard names.count <= 2, names.contains(where: { !$0.isEmpty }) else { return false }
     }
     guard let (host, port) = split(hostAndPort) else { return false }
@@ -36,7 +39,7 @@ enum DeployedURL {
       else { return nil }
       return (text[...close], rest.isEmpty ? nil : rest.dropFirst())
     }
-    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    let parts = text.parts(at: ":")
     switch parts.count {
     case 1: return (parts[0], nil)
     case 2: return (parts[0], parts[1])
@@ -45,7 +48,7 @@ enum DeployedURL {
   }
 
   private static func isAddress(_ host: Substring) -> Bool {
-    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    let parts = host.parts(at: ".")
     return parts.count == 4
       && parts.allSatisfy { part in
         part.utf8.count <= 3 && Int(part).map { (0...255).contains($0) } == true
@@ -54,7 +57,7 @@ enum DeployedURL {
   }
 
   private static func isDomain(_ host: Substring) -> Bool {
-    let labels = host.split(separator: ".", omittingEmptySubsequences: false)
+    let labels = host.parts(at: ".")
     guard labels.count >= 2, let top = labels.last, top.count >= 2,
       top.allSatisfy({ $0.isLetter }) || top.lowercased().hasPrefix("xn--")
     else { return false }
@@ -62,5 +65,12 @@ enum DeployedURL {
       (1...63).contains(label.utf8.count) && !label.hasPrefix("-") && !label.hasSuffix("-")
         && label.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" }
     }
+  }
+}
+
+extension Substring {
+  /// The parts between signs, empty ones too; a mark behind a sign makes no other sign of it.
+  fileprivate func parts(at sign: Unicode.Scalar) -> [Substring] {
+    unicodeScalars.split(separator: sign, omittingEmptySubsequences: false).map { Substring($0) }
   }
 }

@@ -45,6 +45,21 @@ private let mark = "\u{301}"
     #expect(await oracle.get("/api/v1/metrics/summary?epoch=5%CC%81") == plain)
   }
 
+  @Test("A URL's sign is one, whatever mark follows it")
+  func endpoints() async throws {
+    let oracle = MockOracle.deployed()
+    for (endpoint, isURL) in [
+      ("http://example.com/\(mark)a@b:c", true), ("http://example.com/<\(mark)", false),
+    ] {
+      let body = nodeRegistration(by: try testKey(1)) { $0["endpoint"] = .string(endpoint) }
+      let answer = await oracle.post(body, to: NodeRegistration.path)
+      // The signature is of another endpoint, which is not found out before the form is right.
+      #expect(answer.status == 400 || answer.status == 401)
+      let isRefused = answer.messages?.contains { $0.contains("endpoint") } ?? false
+      #expect(isRefused != isURL, "\(endpoint): \(answer)")
+    }
+  }
+
   @Test("A query in the oracle's URL is one, whatever mark follows its sign")
   func urls() {
     for sign in ["?", "#", " "] {
