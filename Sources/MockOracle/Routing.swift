@@ -51,8 +51,8 @@ extension MockOracle {
     guard !known.isEmpty, !known.contains(where: { $0.method == request.method }) else {
       return nil
     }
-    let allowed = known.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] }
-      .joined(separator: ", ")
+    // HEAD is part of GET, and not named beside it.
+    let allowed = known.map(\.method.rawValue).joined(separator: ", ")
     return Reply(
       response: DocumentedDialect.methodNotAllowed(request, allowed: allowed),
       outcome: .unknownRoute, dialect: .documented)

@@ -42,7 +42,10 @@ struct EpochBooks: Sendable {
 
   /// Takes over what a log kept, oldest epoch first.
   mutating func restore(_ kept: KeptBooks) {
-    for record in kept.epochs { keep(record) }
+    for epoch in kept.epochs {
+      keep(epoch.record)
+      if epoch.isSettled { settle(epoch.record.epoch, of: epoch.record.address) }
+    }
     for agent in kept.agents {
       latest[agent.record.address] = agent.latestEpoch
       closed[agent.record.address] = agent.closedEpoch

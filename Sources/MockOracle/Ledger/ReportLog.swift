@@ -68,8 +68,14 @@ struct KeptBooks: Sendable {
   }
 
   var agents: [Agent] = []
+  struct Epoch: Sendable {
+    let record: EpochRecord
+    /// Whether its contribution needs nothing more.
+    let isSettled: Bool
+  }
+
   /// The latest epochs of all agents and the latest of each, oldest first.
-  var epochs: [EpochRecord] = []
+  var epochs: [Epoch] = []
   /// The latest reports, oldest first.
   var reports: [StoredReport] = []
 }

@@ -129,7 +129,7 @@ enum TotalTables {
   /// Every agent, and the epochs that the ledger keeps, oldest first.
   static func read(
     in database: Database
-  ) throws -> (agents: [KeptBooks.Agent], epochs: [EpochRecord]) {
+  ) throws -> (agents: [KeptBooks.Agent], epochs: [KeptBooks.Epoch]) {
     let agents = try Row.fetchAll(database, sql: "SELECT * FROM agent_total").map(agent)
     // The latest of all agents, and of each its own latest.
     let rows = try Row.fetchAll(
@@ -141,7 +141,10 @@ enum TotalTables {
         ON epoch_total.agent = agent_total.agent AND epoch_total.epoch = agent_total.latest_epoch
         ORDER BY first_report
         """, arguments: [EpochBooks.limit])
-    return (agents, try rows.map(epoch))
+    let epochs = try rows.map {
+      KeptBooks.Epoch(record: try epoch($0), isSettled: try $0.read("settled"))
+    }
+    return (agents, epochs)
   }
 
   /// The epochs whose contribution is not settled, oldest first.

@@ -97,11 +97,11 @@ import Testing
 
   @Test("An answer longer than the client reads at once comes whole after the client's end")
   func longAnswer() async throws {
-    try await withWebServer(respond: { _ in .text(String(repeating: "x", count: 4 << 20)) }) {
+    try await withWebServer(respond: { _ in .text(String(repeating: "z", count: 3 << 20)) }) {
       address async throws in
       try await RawClient.connected(to: address) { client async throws in
         try await client.sendLast(request("/0"))
-        #expect(try await client.waitForEnd().utf8.count { $0 == UInt8(ascii: "x") } == 4 << 20)
+        #expect(try await client.waitForEnd().utf8.count { $0 == UInt8(ascii: "z") } == 3 << 20)
       }
     }
   }
@@ -136,19 +136,16 @@ import Testing
   @Test("A server that stops does not wait for clients that keep their side open")
   func stops() async throws {
     var client: RawClient?
-    let clock = ContinuousClock()
-    let took = try await clock.measure {
-      try await withWebServer(
-        ServerConfiguration(gracePeriod: .seconds(200)), respond: { _ in .text("ok") }
-      ) { address async throws in
-        let silent = try await RawClient(address, reads: false)
-        try await silent.send(request("/0", "Connection: close\r\n"))
-        // Its answer is out when the next one's is.
-        _ = try await fetchOnce(address.url)
-        client = silent
-      }
+    // A server that waited would wait for a day.
+    try await withWebServer(
+      ServerConfiguration(gracePeriod: .seconds(86_400)), respond: { _ in .text("ok") }
+    ) { address async throws in
+      let silent = try await RawClient(address, reads: false)
+      try await silent.send(request("/0", "Connection: close\r\n"))
+      // Its answer is out when the next one's is.
+      _ = try await fetchOnce(address.url)
+      client = silent
     }
-    #expect(took < .seconds(100))
     await client?.close()
   }
 }
