@@ -68,7 +68,7 @@ def start(program, path, dialect):
     seconds = time.monotonic() - began
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     memory = {
-        line.split(":")[0]: int(line.split()[1]) / 1000 for line in status.splitlines()
+        line.split(":")[0]: int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines()
         if line.startswith(("VmRSS", "VmHWM"))
     }
     process.terminate()

@@ -44,6 +44,8 @@ struct StoreOpening {
     configuration.busyMode = .timeout(5)
     let trace = trace
     configuration.prepareDatabase { database in
+      // What is read again and again is small: half a mebibyte of pages, and not two.
+      try database.execute(sql: "PRAGMA cache_size = -512")
       if !readOnly { try database.execute(sql: "PRAGMA synchronous = FULL") }
       if let trace { database.trace { trace("\($0)") } }
     }

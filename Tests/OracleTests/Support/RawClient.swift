@@ -46,11 +46,13 @@ final class RawClient: Sendable {
 
   /// Sends bytes and ends the client's side: it sends nothing more, and reads on.
   func sendLast(_ text: String) async throws {
-    try await send(text)
     do {
+      try await send(text)
       try await channel.close(mode: .output)
     } catch is ChannelError {
-      // The server was first.
+      // The server was first, with its answer.
+    } catch is IOError {
+      // Likewise.
     }
   }
 
