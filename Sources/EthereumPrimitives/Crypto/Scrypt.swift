@@ -29,81 +29,97 @@ package enum Scrypt {
     _ blocks: SecretBytes, n: Int, r: Int
   ) throws(LibcryptoError) -> SecretBytes {
     let words = 32 * r
-    // The table, the block that is mixed, and where the next one is put together.
-    return try Libcrypto.withSecretMemory(byteCount: 4 * words * (n + 2)) {
+    // The table, the block that is mixed, where the next one is put together, and what is mixed.
+    return try Libcrypto.withSecretMemory(byteCount: 4 * (words * (n + 2) + 16)) {
       (memory) throws(LibcryptoError) in
-      let table = memory.assumingMemoryBound(to: UInt32.self)
-      let mixer = BlockMixer(
-        block: .init(rebasing: table[(n * words)..<((n + 1) * words)]),
-        scratch: .init(rebasing: table[((n + 1) * words)...]), r: r)
+      guard let table = memory.assumingMemoryBound(to: UInt32.self).baseAddress else {
+        preconditionFailure("memory that was asked for has an address")
+      }
+      let mixer = BlockMixer(table: table, n: n, r: r)
       return SecretBytes(count: blocks.count) { output in
         blocks.withUnsafeBytes { input in
           for start in stride(from: 0, to: input.count, by: 4 * words) {
             let range = start..<(start + 4 * words)
             mixer.load(UnsafeRawBufferPointer(rebasing: input[range]))
-            fill(table, from: mixer, n: n)
-            look(into: table, with: mixer, n: n)
+            mixer.fill()
+            mixer.look()
             mixer.store(in: UnsafeMutableRawBufferPointer(rebasing: output[range]))
           }
         }
       }
     }
   }
-
-  /// Steps 2 and before: the table holds what each round begins with.
-  private static func fill(
-    _ table: UnsafeMutableBufferPointer<UInt32>, from mixer: BlockMixer, n: Int
-  ) {
-    let words = mixer.block.count
-    for row in 0..<n {
-      for word in 0..<words { table[row * words + word] = mixer.block[word] }
-      mixer.mix()
-    }
-  }
-
-  /// Step 3: each round adds the row that the block names.
-  private static func look(
-    into table: UnsafeMutableBufferPointer<UInt32>, with mixer: BlockMixer, n: Int
-  ) {
-    let words = mixer.block.count
-    for _ in 0..<n {
-      // n is at most 2³²: the low half of Integerify is enough.
-      let row = Int(mixer.block[words - 16]) & (n - 1)
-      for word in 0..<words { mixer.block[word] ^= table[row * words + word] }
-      mixer.mix()
-    }
-  }
 }
 
-/// scryptBlockMix (section 4) of one block, in memory that belongs to somebody else.
+/// One block and the table that it is mixed with, in memory that belongs to somebody else.
+///
+/// Why that is safe: every offset is below words · (n + 2) + 16, which is what the memory holds.
 private struct BlockMixer {
-  /// 32·r words.
-  let block: UnsafeMutableBufferPointer<UInt32>
-  /// As many.
-  let scratch: UnsafeMutableBufferPointer<UInt32>
-  let r: Int
+  private let table, block, scratch, state: UnsafeMutablePointer<UInt32>
+  private let n, r, words: Int
+
+  init(table: UnsafeMutablePointer<UInt32>, n: Int, r: Int) {
+    words = 32 * r
+    self.table = table
+    block = table + n * words
+    scratch = block + words
+    state = scratch + words
+    self.n = n
+    self.r = r
+  }
 
   func load(_ bytes: UnsafeRawBufferPointer) {
-    for word in 0..<block.count {
+    for word in 0..<words {
       block[word] = UInt32(
         littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * word, as: UInt32.self))
     }
   }
 
   func store(in bytes: UnsafeMutableRawBufferPointer) {
-    for word in 0..<block.count {
-      bytes.storeBytes(
-        of: block[word].littleEndian, toByteOffset: 4 * word, as: UInt32.self)
+    for word in 0..<words {
+      bytes.storeBytes(of: block[word].littleEndian, toByteOffset: 4 * word, as: UInt32.self)
     }
   }
 
-  func mix() {
-    var state = Salsa(block, at: block.count - 16)
-    for part in 0..<(2 * r) {
-      state.mix(with: block, at: 16 * part)
-      // The even parts come first, then the odd ones.
-      state.store(in: scratch, at: 16 * (part / 2 + (part.isMultiple(of: 2) ? 0 : r)))
+  /// Step 2: the table holds what each round begins with.
+  func fill() {
+    for row in 0..<n {
+      (table + row * words).update(from: block, count: words)
+      mix()
     }
-    for word in 0..<block.count { block[word] = scratch[word] }
+  }
+
+  /// Step 3: each round adds the row that the block names.
+  func look() {
+    for _ in 0..<n {
+      // n is at most 2³²: the low half of Integerify is enough.
+      let row = table + (Int(block[words - 16]) & (n - 1)) * words
+      add(row, to: block, count: words)
+      mix()
+    }
+  }
+
+  /// scryptBlockMix (section 4).
+  private func mix() {
+    state.update(from: block + words - 16, count: 16)
+    for part in 0..<(2 * r) {
+      add(block + 16 * part, to: state, count: 16)
+      Salsa.mix(state)
+      // The even parts come first, then the odd ones.
+      let place = part / 2 + (part.isMultiple(of: 2) ? 0 : r)
+      (scratch + 16 * place).update(from: state, count: 16)
+    }
+    block.update(from: scratch, count: words)
+  }
+
+  /// Adds words without carry.
+  private func add(
+    _ words: UnsafeMutablePointer<UInt32>, to sum: UnsafeMutablePointer<UInt32>, count: Int
+  ) {
+    var word = 0
+    while word < count {
+      sum[word] ^= words[word]
+      word &+= 1
+    }
   }
 }

@@ -29,10 +29,10 @@ extension Keystore: Codable {
   /// Reads the layout of the format, version 3.
   public init(from decoder: any Decoder) throws {
     let file = try KeystoreMembers(decoder)
-    let version = try file.number("version", accepted: "3")
-    guard version == 3 else {
-      throw KeystoreError.unsupported("version", version.map { "\($0)" } ?? "missing")
+    guard let version = try file.number("version", accepted: "3") else {
+      throw KeystoreError.malformed("version is missing")
     }
+    guard version == 3 else { throw KeystoreError.unsupported("version", "\(version)") }
     let crypto = try file.members("crypto")
     let cipher = try crypto.text("cipher")
     guard cipher.lowercased() == "aes-128-ctr" else {

@@ -43,9 +43,16 @@ public final class OracleAccount: Sendable {
   }
 
   /// Sends a transaction that may have been sent before, and waits for its receipt.
-  /// - Returns: nil when another transaction took its nonce: it can never go through.
+  /// - Returns: nil when another transaction took its nonce, or the chain has forgotten those before
+  ///   it, after a reset or a restart without its state: it can never go through.
   func deliver(_ raw: [UInt8], hash: Hash32) async throws -> Receipt? {
     if let receipt = try await client.receipt(of: hash) { return receipt }
+    let nonce = try SignedTransaction(raw: raw).transaction.nonce
+    if try await client.transactionCount(of: address, at: .pending) < nonce,
+      try await !client.knows(hash)
+    {
+      return nil
+    }
     do {
       try await client.sendRawTransaction(raw)
     } catch EthereumClientError.refused(_, let failure) where failure.message == "already known" {

@@ -22,8 +22,12 @@ struct ChainAccess: Sendable {
     let chainID = try await client.chainID()
     let price = try await client.gasPrice()
     for (index, account) in accounts.enumerated() {
+      let (nonce, overflows) = first.addingReportingOverflow(UInt64(index))
+      guard !overflows else {
+        throw CommandFailure.failed("the chain counts \(first) transactions of \(source.address)")
+      }
       let transaction = Transaction(
-        chainID: chainID, nonce: first + UInt64(index), fee: .legacy(gasPrice: price),
+        chainID: chainID, nonce: nonce, fee: .legacy(gasPrice: price),
         gasLimit: 21_000, to: account, value: 100 * Self.plm)
       let hash = try await client.send(transaction.signed(with: source.key))
       try await requireSuccess(client.waitForReceipt(of: hash), hash)

@@ -216,6 +216,33 @@ private final class GatedLog: ReportLog {
         == ["reverted: closed for today", "reverted: the chain tells no reason"])
   }
 
+  @Test("A chain that was reset gets the contribution anew that was signed for a later nonce")
+  func reset() async throws {
+    let oracle = try oracle()
+    let key = try testKey()
+    try await shaky.activate(key)
+    #expect(await oracle.post(try signedReport(by: key)).status == 200)
+    epoch.seconds = 2
+    await oracle.reportContributions()
+    #expect(
+      await oracle.post(try signedReport(by: key, timestamp: 1_770_000_001)).status == 200)
+    epoch.seconds = 3
+    // The second one is signed with nonce 1, and not taken.
+    shaky.chain.inject(
+      ChainFaultRule(.refuse(.refused("busy")), method: "eth_sendRawTransaction"))
+    await oracle.reportContributions()
+    _ = try await shaky.client.request("hardhat_reset")
+    try await shaky.activate(key)
+    await oracle.reportContributions()
+    let results = try #require(oracle.contributions?.entries.map(\.result))
+    #expect(results.count == 3)
+    guard case .postponed = results[1], case .reported = results[2] else {
+      Issue.record("\(results)")
+      return
+    }
+    #expect(shaky.chain.waitingTransactionCount == 0)
+  }
+
   @Test("A chain that is away, or whose answer is lost, gets the contribution once")
   func outage() async throws {
     let oracle = try oracle()
