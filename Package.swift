@@ -209,8 +209,8 @@ let package = Package(
     tests(
       "CommandTests",
       of: [
-        "petals-e2e", "Bloom", "EthereumClient", "EthereumPrimitives", "InferenceMetrics",
-        "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire", "TestVectors",
+        "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",
+        "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire", "TestVectors",
         .asyncHTTPClient, .crypto, .httpTypes, .nioCore, .subprocess,
       ]),
   ]

@@ -20,6 +20,18 @@ struct BenchTests {
     }
   }
 
+  @Test("Bytecode is measured without anything around it")
+  func bytecode() async throws {
+    let result = try await Command.run(["bench", "--only", "evm", "--runs", "1", "--json"])
+    #expect(result.status == .exited(0), "\(result.errors)")
+    let rows = try #require(try result.json()["rows"]?.arrayValue)
+    #expect(rows.count == 6)
+    for row in rows {
+      let median = try #require(row["median"]?.doubleValue)
+      #expect(median > 0 && row["unit"]?.stringValue?.hasSuffix("a second") == true, "\(row.text)")
+    }
+  }
+
   @Test("A model is measured in each type that was asked for, and compared with the first")
   func types() async throws {
     let result = try await Command.run([

@@ -3,8 +3,6 @@ import EVM
 import EthereumPrimitives
 import PlumiseWire
 
-extension Hardfork: ExpressibleByArgument {}
-
 /// `evm run`: one call of bytecode on an empty state.
 struct EVMRunCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
