@@ -15,32 +15,43 @@ struct ProofSpool: Sendable {
   /// How many lines of the past a file may hold before it is written anew.
   private static let tolerated = 1000
 
-  private let file: URL
-  private var handle: FileHandle
-  private var pastLines: Int
+  private var file: OwnedFile
+  private var pastLines = 0
   private var lastTimestamp: Int64
 
-  static func open(_ file: URL) throws(ProofSpoolError) -> (ProofSpool, Held) {
+  /// Takes a file for this spool alone, and reads what waits in it.
+  static func open(_ url: URL) throws(ProofSpoolError) -> (ProofSpool, Held) {
     do {
-      let bytes =
-        FileManager.default.fileExists(atPath: file.path) ? try Data(contentsOf: file) : Data()
-      let held: Held
-      do { held = try read(bytes) } catch let error as SpoolLineError {
-        throw ProofSpoolError(path: file.path, reason: error.description)
+      let file = try OwnedFile(path: url.path)
+      do {
+        let held = try read(file.contents())
+        var spool = ProofSpool(file: file, lastTimestamp: held.lastTimestamp)
+        try spool.write(held)
+        return (spool, held)
+      } catch {
+        file.removeIfNew()
+        throw error
       }
-      try write(held, to: file)
-      let spool = ProofSpool(
-        file: file, handle: try handle(of: file), pastLines: 0, lastTimestamp: held.lastTimestamp)
-      return (spool, held)
-    } catch let error as ProofSpoolError {
-      throw error
+    } catch let error as FileLockError {
+      switch error {
+      case .held(_, let holder):
+        throw ProofSpoolError(
+          path: url.path, reason: "in use by \(holder?.description ?? "another process")",
+          advice: "stop it, or give another file")
+      case .unusable(_, let reason): throw ProofSpoolError(path: url.path, reason: reason)
+      }
     } catch {
-      throw ProofSpoolError(path: file.path, reason: error.systemReason)
+      throw ProofSpoolError(path: url.path, reason: "\(error)")
     }
   }
 
+  private init(file: OwnedFile, lastTimestamp: Int64) {
+    self.file = file
+    self.lastTimestamp = lastTimestamp
+  }
+
   mutating func append(_ proof: InferenceProof) throws {
-    try handle.write(contentsOf: Self.line(["proof": proof.json]))
+    try file.append(Self.line(["proof": proof.json]))
   }
 
   /// - Parameter rest: the proofs that wait on.
@@ -60,32 +71,31 @@ struct ProofSpool: Sendable {
   ) throws {
     pastLines += count
     guard pastLines > max(Self.tolerated, rest.count) else {
-      try handle.write(contentsOf: Self.line(json))
+      try file.append(Self.line(json))
       return
     }
-    try Self.write(Held(proofs: rest, lastTimestamp: lastTimestamp), to: file)
-    try handle.close()
-    handle = try Self.handle(of: file)
+    try write(Held(proofs: rest, lastTimestamp: lastTimestamp))
     pastLines = 0
   }
 
-  private static func handle(of file: URL) throws -> FileHandle {
-    let handle = try FileHandle(forWritingTo: file)
-    try handle.seekToEnd()
-    return handle
-  }
-
   /// Replaces the file in one step.
-  private static func write(_ held: Held, to file: URL) throws {
-    var bytes = line(["timestamp": .integer(held.lastTimestamp)])
-    for proof in held.proofs { bytes += line(["proof": proof.json]) }
-    try bytes.write(to: file, options: .atomic)
+  private mutating func write(_ held: Held) throws {
+    var bytes = Self.line(["timestamp": .integer(held.lastTimestamp)])
+    for proof in held.proofs { bytes += Self.line(["proof": proof.json]) }
+    try file.replace(with: bytes)
   }
 
-  private static func line(_ json: JSON) -> Data { Data(json.serialized() + [0x0a]) }
+  private static func line(_ json: JSON) -> [UInt8] { json.serialized() + [0x0a] }
 
-  private static func read(_ bytes: Data) throws -> Held {
+  /// How every spool begins: what begins otherwise is somebody else's file.
+  private static let opening = Array(#"{"timestamp":"#.utf8)
+
+  private static func read(_ bytes: [UInt8]) throws -> Held {
     var held = Held()
+    guard bytes.starts(with: opening) || opening.starts(with: bytes) else {
+      throw SpoolLineError(
+        line: 1, reason: "this is no file of proofs, which begins with a timestamp")
+    }
     let lines = bytes.split(separator: 0x0a, omittingEmptySubsequences: false)
     // Behind the last line feed there is nothing, or a line that was cut off.
     for (index, line) in lines.dropLast().enumerated() {
@@ -97,7 +107,12 @@ struct ProofSpool: Sendable {
           held.proofs.removeFirst(min(Int(clamping: max(0, count)), held.proofs.count))
         } else if let timestamp = json["timestamp"]?.integerValue {
           held.lastTimestamp = max(held.lastTimestamp, timestamp)
+        } else {
+          throw SpoolLineError(
+            line: index + 1, reason: "neither a proof, a count of accepted ones nor a timestamp")
         }
+      } catch let error as SpoolLineError {
+        throw error
       } catch {
         throw SpoolLineError(line: index + 1, reason: "\(error)")
       }
@@ -119,9 +134,19 @@ public struct ProofSpoolError: Error, Sendable, Hashable, CustomStringConvertibl
   public let path: String
   /// What is wrong with it.
   public let reason: String
+  /// What to do.
+  let advice: String
+
+  init(
+    path: String, reason: String, advice: String = "give another file, or remove this one"
+  ) {
+    self.path = path
+    self.reason = reason
+    self.advice = advice
+  }
 
   /// One line: what is wrong, and what to do.
   public var description: String {
-    "the proofs in \(path) cannot be used: \(reason); give another file, or remove this one"
+    "the proofs in \(path) cannot be used: \(reason); \(advice)"
   }
 }

@@ -7,18 +7,20 @@ import Foundation
 /// owner dies, however that happens, so nothing is left behind that somebody would have to clean up.
 /// It does not read or change the file. SQLite's own locks are of another kind, and go on working.
 package final class FileLock: Sendable {
-  private let descriptor: Int32
+  /// The open file, for reading and writing; it is closed with the lock.
+  package let descriptor: Int32
+  /// Whether there was no file before.
+  package let isNew: Bool
 
   /// Locks a file, and makes an empty one first where there is none.
   ///
+  /// What is no regular file is refused, and so is one that nobody may write, whoever asks: a
+  /// superuser, whom the system would let, means it as well as everybody else.
   /// - Throws: ``FileLockError/held(path:holder:)`` when somebody else holds it,
   ///   ``FileLockError/unusable(path:reason:)`` when it cannot be opened for writing or locked.
   package init(path: String) throws(FileLockError) {
     while true {
-      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-      guard descriptor >= 0 else {
-        throw .unusable(path: path, reason: Self.reason(errno))
-      }
+      let (descriptor, isNew) = try Self.open(path)
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
         let holder = FileLockHolder(ofFileAt: descriptor)
@@ -31,9 +33,44 @@ package final class FileLock: Sendable {
       // Its owner may have put another file in its place between the two calls.
       if Self.isFile(descriptor, at: path) {
         self.descriptor = descriptor
+        self.isNew = isNew
         return
       }
       close(descriptor)
+    }
+  }
+
+  /// Takes over a file that is open and locked already.
+  init(adopting descriptor: Int32) {
+    self.descriptor = descriptor
+    isNew = false
+  }
+
+  /// Opens a file for reading and writing, and makes it where there is none.
+  private static func open(_ path: String) throws(FileLockError) -> (Int32, isNew: Bool) {
+    let flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
+    while true {
+      let descriptor = Foundation.open(path, flags)
+      guard descriptor >= 0 else {
+        guard errno == ENOENT else { throw .unusable(path: path, reason: reason(errno)) }
+        let made = Foundation.open(path, flags | O_CREAT | O_EXCL, 0o644)
+        if made >= 0 { return (made, true) }
+        // Somebody was faster, or a link leads to nowhere.
+        guard errno == EEXIST, Foundation.access(path, F_OK) == 0 else {
+          throw .unusable(path: path, reason: reason(errno))
+        }
+        continue
+      }
+      var file = stat()
+      guard fstat(descriptor, &file) == 0, file.st_mode & S_IFMT == S_IFREG else {
+        close(descriptor)
+        throw .unusable(path: path, reason: "Not a regular file")
+      }
+      guard file.st_mode & 0o222 != 0 else {
+        close(descriptor)
+        throw .unusable(path: path, reason: reason(EACCES))
+      }
+      return (descriptor, false)
     }
   }
 

@@ -13,18 +13,31 @@ import Testing
       model: "m", input: "in \(number)", output: "out", agent: .zero, tokenCount: Int64(number))
   }
 
+  /// What waits in a copy of the file: the file itself belongs to the buffer that writes it.
+  private func pending(_ file: URL) throws -> ProofBuffer {
+    let copy = file.appendingPathExtension(UUID().uuidString)
+    try FileManager.default.copyItem(at: file, to: copy)
+    return try ProofBuffer(spool: copy)
+  }
+
   @Test("A process that starts again has every proof that was not accepted, and no other")
   func restarts() async throws {
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "proofs")
-      let first = try ProofBuffer(spool: file)
-      (1...5).map(proof).forEach(first.append)
-      first.acknowledge(first.batch(limit: 2))
-      first.note(timestamp: 77)
-      let second = try ProofBuffer(spool: file)
-      #expect(second.pending == (3...5).map(proof))
-      #expect(second.lastTimestamp == 77 && second.isSpooled)
-      second.acknowledge(second.batch())
+      func firstLife() throws {
+        let first = try ProofBuffer(spool: file)
+        (1...5).map(proof).forEach(first.append)
+        first.acknowledge(first.batch(limit: 2))
+        first.note(timestamp: 77)
+      }
+      func secondLife() throws {
+        let second = try ProofBuffer(spool: file)
+        #expect(second.pending == (3...5).map(proof))
+        #expect(second.lastTimestamp == 77 && second.isSpooled)
+        second.acknowledge(second.batch())
+      }
+      try firstLife()
+      try secondLife()
       #expect(try ProofBuffer(spool: file).pending.isEmpty)
     }
   }
@@ -42,7 +55,7 @@ import Testing
       let size = try #require(
         FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int)
       #expect(size < 600_000, "\(size) bytes")
-      #expect(try ProofBuffer(spool: file).pending == [proof(1)])
+      #expect(try pending(file).pending == [proof(1)])
     }
   }
 
@@ -56,7 +69,7 @@ import Testing
       let size = try #require(
         FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int)
       #expect(size < 30_000, "\(size) bytes")
-      let again = try ProofBuffer(spool: file)
+      let again = try pending(file)
       #expect(again.pending == [proof(1)] && again.lastTimestamp == 5000)
     }
   }
@@ -86,8 +99,11 @@ import Testing
   func tornLine() async throws {
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "proofs")
-      let buffer = try ProofBuffer(spool: file)
-      (1...2).map(proof).forEach(buffer.append)
+      func write() throws {
+        let buffer = try ProofBuffer(spool: file)
+        (1...2).map(proof).forEach(buffer.append)
+      }
+      try write()
       var bytes = try Data(contentsOf: file)
       bytes.removeLast(20)
       try bytes.write(to: file)
@@ -95,6 +111,62 @@ import Testing
       try Data("{\"proof\":{}}\n".utf8).write(to: file)
       let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
       #expect(error?.path == file.path && error?.reason.contains("line 1") == true)
+    }
+  }
+
+  @Test("A second buffer on the same file is refused, until the first one is gone")
+  func oneOwner() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "proofs")
+      func life() throws {
+        let buffer = try ProofBuffer(spool: file)
+        // More than a thousand lines of the past: the file is written anew.
+        for timestamp in 1...1500 as ClosedRange<Int64> { buffer.note(timestamp: timestamp) }
+        buffer.append(proof(1))
+        let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+        #expect(error?.reason == "in use by this process")
+        #expect(error?.description.hasSuffix("stop it, or give another file") == true)
+      }
+      try life()
+      #expect(try ProofBuffer(spool: file).pending == [proof(1)])
+    }
+  }
+
+  @Test(
+    "A file of somebody else is refused, and stays as it is",
+    arguments: [
+      "SQLite format 3\0\u{1}", "hello", "hello\n", "{\"plumiseChain\":4}\n", "\n", "{}\n",
+      "{\"timestamp\":1}\n{\"other\":1}\n", "{\"timestamp\":1}\n{\"accepted\":\"1\"}\n",
+    ])
+  func strangers(content: String) async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "proofs")
+      try Data(content.utf8).write(to: file)
+      let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+      #expect(error?.reason.hasPrefix("line ") == true)
+      #expect(try Data(contentsOf: file) == Data(content.utf8))
+      try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: file.path)
+      let other = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+      #expect(other?.reason == "Permission denied")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["proofs"])
+    }
+  }
+
+  @Test("A file that is cut anywhere has the proofs whose lines are whole")
+  func cut() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "proofs")
+      func write() throws -> [UInt8] {
+        let buffer = try ProofBuffer(spool: file)
+        (1...3).map(proof).forEach(buffer.append)
+        return Array(try Data(contentsOf: file))
+      }
+      let whole = try write()
+      for length in 0...whole.count {
+        try Data(whole[..<length]).write(to: file)
+        let lines = whole[..<length].count { $0 == 0x0a }
+        #expect(try ProofBuffer(spool: file).count == max(0, lines - 1))
+      }
     }
   }
 
