@@ -32,7 +32,7 @@ final class BlockProducer: Sendable {
       let (interval, generation) = state.withLock { ($0.interval, $0.generation) }
       let pause = Task { [clock] in
         guard let interval else { return try await Self.waitForCancellation() }
-        try await clock.sleep(for: interval)
+        try await clock.sleep(for: min(interval, MiningMode.longestInterval))
       }
       let isCurrent = state.withLock { state in
         state.pause = pause

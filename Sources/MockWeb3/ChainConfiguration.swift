@@ -24,6 +24,10 @@ public struct ChainConfiguration: Sendable {
     set { poolRules.minimumTip = newValue }
   }
   package var poolRules = PoolRules()
+  /// How many blocks one request may ask for, at most ``mostBlocksAtOnce``.
+  package var blocksAtOnce = ChainConfiguration.mostBlocksAtOnce
+  /// A slip of the hand must not stop the chain for hours.
+  package static let mostBlocksAtOnce: UInt64 = 1_000_000
 
   /// A chain with the ten well-known accounts, a block for each transaction and a block gas limit
   /// of 30 million.

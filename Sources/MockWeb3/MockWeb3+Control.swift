@@ -20,9 +20,8 @@ extension MockWeb3 {
   public func endEpoch() -> UInt64 {
     let now = now
     return change { chain in
-      let length = chain.rules.blocksPerEpoch
-      let epoch = chain.latest.number / length
-      while chain.latest.number / length == epoch { chain.mine(now: now) }
+      let epoch = chain.rules.epoch(at: chain.latest.number)
+      while chain.rules.epoch(at: chain.latest.number) == epoch { chain.mine(now: now) }
       return epoch
     }
   }

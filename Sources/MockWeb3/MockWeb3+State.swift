@@ -56,7 +56,7 @@ extension MockWeb3 {
 
   /// The reward pool's epoch at the latest block.
   public var epoch: UInt64 {
-    read { $0.latest.number / $0.rules.blocksPerEpoch }
+    read { $0.rules.epoch(at: $0.latest.number) }
   }
 
   /// How many transactions wait for a block.

@@ -49,7 +49,11 @@ public final class MockWeb3: Sendable {
   ///   - stateFile: where the chain is kept.
   ///   - clock: what block times and delays are measured on.
   ///   - wallClock: what the timestamps of blocks come from.
-  /// - Throws: ``StateFileError`` when the file is of another chain, damaged or not usable.
+  ///
+  /// The file is this chain's alone until the chain is let go of, or the program ends in whatever
+  /// way.
+  /// - Throws: ``StateFileError`` when the file is in use, of another chain, damaged or not usable;
+  ///   then nothing is written.
   public init(
     _ configuration: ChainConfiguration = ChainConfiguration(), stateFile: URL,
     clock: any Clock<Duration> = ContinuousClock(), wallClock: UnixClock = .system
@@ -58,13 +62,7 @@ public final class MockWeb3: Sendable {
     self.clock = clock
     self.wallClock = wallClock
     let now = wallClock.unsignedSeconds
-    let text = try StateFile.read(stateFile)
-    let chain =
-      text.isEmpty
-      ? Chain(configuration, now: now)
-      : try ChainReplay.chain(from: text, configuration: configuration, now: now)
-    let file = try StateFile(url: stateFile, chain: chain)
-    cell = Mutex(ChainCell(chain: chain, file: file))
+    cell = Mutex(try ChainCell(keptIn: stateFile, configuration, now: now))
     producer = BlockProducer(clock: clock)
     connectionFaults = FaultScript(clock: clock)
   }
@@ -84,11 +82,13 @@ public final class MockWeb3: Sendable {
     case nil: return await answer(body)
     case .delay(let duration):
       // Without a connection there is nobody to tell of a delay that was cancelled.
-      try? await clock.sleep(for: duration)
+      try? await clock.sleep(for: min(duration, MiningMode.longestInterval))
       return await answer(body)
     case .answer(let response): return response.body
     case .alter(let change):
-      return change(await respond(to: WebRequest(.post, "/", body: body))).body
+      let request = WebRequest(
+        .post, "/", headers: [.contentType: "application/json"], body: body)
+      return change(await respond(to: request)).body
     case .neverAnswer, .drop(.beforeHandling, _): return nil
     case .drop(.beforeAnswer, _), .drop(.midBody, _):
       _ = await answer(body)
@@ -186,7 +186,8 @@ public final class MockWeb3: Sendable {
     let fault = change { $0.faults.takeRequestFault(method: request.method, sender: sender) }
     switch fault {
     case .refuse(let failure): throw failure
-    case .delay(let duration): try await clock.sleep(for: duration)
+    case .delay(let duration):
+      try await clock.sleep(for: min(duration, MiningMode.longestInterval))
     default: break
     }
   }

@@ -26,6 +26,26 @@ struct PersistenceTests {
       try MockWeb3(configuration, stateFile: url, wallClock: Self.wallClock))
   }
 
+  /// What a chain goes on from that starts with the file as it is now: a copy, since the file itself
+  /// belongs to the chain that runs.
+  private func reopen<R>(_ url: URL, _ body: (TestChain) async throws -> R) async throws -> R {
+    let copy = url.appendingPathExtension("\(UInt64.random(in: 0 ... .max))")
+    try FileManager.default.copyItem(at: url, to: copy)
+    let result = Result { try open(copy) }
+    defer {
+      // A chain that could not start may have left nothing.
+      try? FileManager.default.removeItem(at: copy)
+    }
+    return try await body(result.get())
+  }
+
+  /// What a chain does that lets go of its file afterwards.
+  @discardableResult
+  private func writing<R>(_ url: URL, _ body: (TestChain) async throws -> R) async throws -> R {
+    let network = try open(url)
+    return try await body(network)
+  }
+
   /// A life with everything that a file has to keep.
   private func live(on network: TestChain) async throws {
     let chain = network.chain
@@ -66,19 +86,21 @@ struct PersistenceTests {
     try await withFile { url in
       let first = try open(url)
       try await live(on: first)
-      let second = try open(url)
-      #expect(summary(second) == summary(first))
-      let (next, other) = (first.chain.mine(), second.chain.mine())
-      #expect(next.hash == other.hash)
+      try await reopen(url) { second in
+        #expect(summary(second) == summary(first))
+        let (next, other) = (first.chain.mine(), second.chain.mine())
+        #expect(next.hash == other.hash)
+      }
     }
   }
 
   @Test("A line that was being written when the program died is left out")
   func tornLine() async throws {
     try await withFile { url in
-      let first = try open(url)
-      try await first.registerActive(first.account(0))
-      let height = first.chain.blockNumber
+      let height = try await writing(url) { first in
+        try await first.registerActive(first.account(0))
+        return first.chain.blockNumber
+      }
       let whole = try Data(contentsOf: url)
       let last = try #require(whole.split(separator: 0x0a).last)
       for length in [1, last.count / 2, last.count] {
@@ -92,8 +114,9 @@ struct PersistenceTests {
   @Test("A file of another chain, or one that was changed, is refused")
   func refusals() async throws {
     try await withFile { url in
-      let first = try open(url)
-      try await first.send(to: .zero, from: first.account(0), value: 1)
+      try await writing(url) { first in
+        try await first.send(to: .zero, from: first.account(0), value: 1)
+      }
       #expect {
         try open(url, ChainConfiguration(accounts: Array(DevelopmentAccount.standard.prefix(2))))
       } throws: { error in
@@ -119,7 +142,7 @@ struct PersistenceTests {
     ]
     for (other, name, expected, actual) in others {
       try await withFile { url in
-        _ = try open(url)
+        try await writing(url) { _ in }
         let error = #expect(throws: StateFileError.self) { try open(url, other) }
         #expect(error == .otherNetwork(name, expected: expected, actual: actual))
         #expect(error?.description.contains("\(name) is \(actual), not \(expected)") == true)
@@ -134,11 +157,14 @@ struct PersistenceTests {
       let time = TestChain.time + 5000
       _ = try await first.client.request("evm_setNextBlockTimestamp", [.integer(Int(time))])
       let dump = try await first.client.request("anvil_dumpState")
-      let second = try open(url)
-      #expect(second.chain.mine().header.timestamp == time)
+      try await reopen(url) { second in
+        #expect(second.chain.mine().header.timestamp == time)
+      }
       // It is used up, and the clock goes on from it.
-      let third = try open(url)
-      #expect(third.chain.mine().header.timestamp == time + 1)
+      first.chain.mine()
+      try await reopen(url) { third in
+        #expect(third.chain.mine().header.timestamp == time + 1)
+      }
       let other = TestChain()
       _ = try await other.client.request("anvil_loadState", [dump])
       #expect(other.chain.mine().header.timestamp == time)
@@ -156,9 +182,10 @@ struct PersistenceTests {
       first.chain.mine()
       #expect(first.chain.waitingTransactionCount == 0)
       first.chain.fund(sender.address)
-      let second = try open(url)
-      #expect(second.chain.waitingTransactionCount == 0)
-      #expect(second.chain.mine().transactions.isEmpty)
+      try await reopen(url) { second in
+        #expect(second.chain.waitingTransactionCount == 0)
+        #expect(second.chain.mine().transactions.isEmpty)
+      }
     }
   }
 

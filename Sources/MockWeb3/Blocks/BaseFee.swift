@@ -12,7 +12,18 @@ package enum BaseFee {
     let target = gasLimit / elasticity
     guard gasUsed != target, target > 0 else { return baseFee }
     let distance = Word(gasUsed > target ? gasUsed - target : target - gasUsed)
-    let change = baseFee * distance / Word(target) / Word(maxChangeDenominator)
-    return gasUsed > target ? baseFee + max(change, 1) : baseFee - change
+    let (product, overflow) = baseFee.multipliedReportingOverflow(by: distance)
+    // Beyond 256 bits it is divided first: nobody pays so much that the last digits count.
+    let change =
+      overflow
+      ? (baseFee / Word(target) / Word(maxChangeDenominator))
+        .multipliedReportingOverflow(by: distance).partialValue
+      : product / Word(target) / Word(maxChangeDenominator)
+    return gasUsed > target ? baseFee.adding(max(change, 1), upTo: .max) : baseFee - change
+  }
+
+  /// The base fee of the block after another one.
+  static func next(after header: BlockHeader) -> Word {
+    next(after: header.baseFeePerGas, gasUsed: header.gasUsed, gasLimit: header.gasLimit)
   }
 }

@@ -6,6 +6,8 @@ import EthereumPrimitives
 struct BlockHistory {
   /// How many blocks keep the state they left behind, as geth does without an archive.
   static let retainedStates = 128
+  /// No more blocks than this can be taken off, whenever that is.
+  static let mostRemovable = UInt64(2 * retainedStates)
 
   private var packed: [PackedBlock] = []
   private var recent: [Block]

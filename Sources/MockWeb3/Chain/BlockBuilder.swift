@@ -5,6 +5,8 @@ struct BlockBuilder {
   let rules: ChainRules
   let parent: Block
   let timestamp: UInt64
+  /// The base fee that was set for the block, in wei a unit of gas; nil for the rule's.
+  let baseFee: Word?
   let sealer: SecretKey?
 
   /// A block, the state it leaves behind, and what the pool must let go of.
@@ -18,9 +20,7 @@ struct BlockBuilder {
   var environment: BlockEnvironment {
     BlockEnvironment(
       number: parent.number + 1, timestamp: timestamp,
-      baseFee: BaseFee.next(
-        after: parent.header.baseFeePerGas, gasUsed: parent.header.gasUsed,
-        gasLimit: parent.header.gasLimit),
+      baseFee: baseFee ?? BaseFee.next(after: parent.header),
       gasLimit: rules.blockGasLimit, coinbase: rules.coinbase)
   }
 

@@ -22,16 +22,20 @@ extension Chain {
     return sent
   }
 
-  /// Becomes another chain; a file that kept this one is written anew.
-  mutating func replace(with other: Chain) {
+  /// Becomes what it was before; a file that keeps the chain gets a step that says so.
+  mutating func comeBack(as earlier: Chain) {
     let old = record
-    self = other
-    record.takeThePlace(of: old)
+    self = earlier
+    record.comeBack(after: old)
   }
 
   /// Begins anew as another chain: nothing goes wrong on it any more, connections included.
+  ///
+  /// A file that kept this chain is written anew.
   mutating func restart(as other: Chain) {
-    replace(with: other)
+    let old = record
+    self = other
+    record.takeThePlace(of: old)
     faults.clear()
   }
 
@@ -39,16 +43,17 @@ extension Chain {
   var settings: ChainSettings {
     get {
       let milliseconds = mining.interval.map { interval in
-        let (seconds, attoseconds) = interval.components
-        return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+        let (seconds, attoseconds) = min(interval, MiningMode.longestInterval).components
+        return max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
       }
       return ChainSettings(
-        clockOffset: clock.offset, nextTimestamp: clock.nextTimestamp,
+        clockOffset: clock.offset, nextTimestamp: clock.nextTimestamp, nextBaseFee: nextBaseFee,
         isAutomatic: mining.isAutomatic, intervalMilliseconds: milliseconds)
     }
     set {
       clock.offset = newValue.clockOffset
       clock.nextTimestamp = newValue.nextTimestamp
+      nextBaseFee = newValue.nextBaseFee
       mining.isAutomatic = newValue.isAutomatic
       mining.interval = newValue.intervalMilliseconds.map { .milliseconds($0) }
       record.note(newValue)

@@ -12,6 +12,8 @@ package struct Chain {
   var pool: TransactionPool
   var clock = ChainClock()
   var mining: MiningMode
+  /// The base fee that was set for the next block, in wei a unit of gas.
+  var nextBaseFee: Word?
   var filters = FilterTable()
   var faults = ChainFaults()
   var snapshots = SnapshotStore()
@@ -95,19 +97,23 @@ package struct Chain {
 
   private func build(now: UInt64) -> BlockBuilder.Result {
     let timestamp = clock.nextBlockTimestamp(now: now, parent: latest.header.timestamp)
-    return builder(timestamp: timestamp).build(on: state, from: pool, faults: faults)
+    return builder(timestamp: timestamp, baseFee: nextBaseFee)
+      .build(on: state, from: pool, faults: faults)
   }
 
   private mutating func commit(_ result: BlockBuilder.Result, now: UInt64) {
     clock.blockWasMade(at: result.block.header.timestamp, now: now)
+    nextBaseFee = nil
     append(result)
   }
 
   private mutating func append(_ result: BlockBuilder.Result) {
     let block = result.block
     state = result.state
+    let parent = latest
+    record.append(ChainEvent(block, after: parent))
     history.append(block, state: result.state)
-    record.append(ChainEvent(block))
+    record.note(blockAt: block.number)
     for transaction in block.transactions {
       pool.remove(transaction.hash)
       faults.transactionWasMined(transaction, in: block.number)
@@ -133,7 +139,7 @@ package struct Chain {
     self.state = state
     let waiting = removed.reversed().flatMap(\.transactions) + pool.transactions
     pool = TransactionPool(rules: configuration.poolRules)
-    for edit in record.removeEdits(since: latest.number) { self.edit(edit.change) }
+    for edit in record.takeBack(to: latest.number) { self.edit(edit.change) }
     // A block of the same time and content would be the same block.
     var timestamp = first.header.timestamp.addingUpTo(1)
     for _ in 0..<depth {
@@ -141,8 +147,9 @@ package struct Chain {
       append(empty)
       timestamp = max(clock.time(now: now), timestamp.addingUpTo(1))
     }
-    wait(for: waiting)
-    pool.dropStale(state: self.state)
+    wait(for: waiting.filter { $0.transaction.nonce >= self.state[$0.sender].nonce })
+    let settings = settings
+    record.append(.settings(settings))
     return true
   }
 
@@ -154,17 +161,19 @@ package struct Chain {
   }
 
   /// Makes a block that was made before.
+  /// - Parameter baseFee: what was set for it, in wei a unit of gas; nil when nothing was.
   mutating func mineAgain(
-    _ transactions: [SentTransaction], forced: [Int: Revert], at timestamp: UInt64
+    _ transactions: [SentTransaction], forced: [Int: Revert], at timestamp: UInt64, baseFee: Word?
   ) throws -> Block {
-    let result = try builder(timestamp: timestamp).rebuild(
+    let result = try builder(timestamp: timestamp, baseFee: baseFee).rebuild(
       on: state, with: transactions, forced: forced)
     commit(result, now: timestamp)
     return result.block
   }
 
-  private func builder(timestamp: UInt64) -> BlockBuilder {
+  private func builder(timestamp: UInt64, baseFee: Word? = nil) -> BlockBuilder {
     BlockBuilder(
-      rules: rules, parent: latest, timestamp: timestamp, sealer: configuration.sealer)
+      rules: rules, parent: latest, timestamp: timestamp, baseFee: baseFee,
+      sealer: configuration.sealer)
   }
 }

@@ -41,6 +41,6 @@ extension Chain {
   func gasNeeded(by call: TracelessCall) -> UInt64 {
     let program = NativeProgram(at: call.to, rules: rules)
     return IntrinsicGas.of(data: call.input, accessList: call.accessList)
-      + (program.map(rules.gasCost) ?? 0)
+      .addingUpTo(program.map(rules.gasCost) ?? 0)
   }
 }

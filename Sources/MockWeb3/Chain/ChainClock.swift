@@ -1,5 +1,8 @@
 /// The chain's time: the real one, moved by tests.
 struct ChainClock {
+  /// The last second that a time can be set to, in seconds since 1970: clients count in 63 bits.
+  static let latest = UInt64(Int64.max)
+
   /// Seconds that the chain is ahead of the time it is given; negative when it is behind, as after
   /// going back to a snapshot.
   var offset: Int64 = 0
@@ -38,6 +41,9 @@ struct ChainClock {
 }
 
 extension UInt64 {
+  /// The difference, or 0 where it would be negative.
+  func subtractingDownTo(_ other: UInt64) -> UInt64 { self - Swift.min(self, other) }
+
   /// The sum, or the largest number where it does not fit.
   func addingUpTo(_ other: UInt64) -> UInt64 {
     let (sum, overflow) = addingReportingOverflow(other)

@@ -48,7 +48,7 @@ extension Chain {
     // Faults are the test's, not the chain's.
     chain.faults = faults
     chain.clock.set(to: time, now: now)
-    replace(with: chain)
+    comeBack(as: chain)
     return true
   }
 }

@@ -50,7 +50,7 @@ enum RewardPoolContract {
 
   /// The epoch of a block; the pool is there from the first block on.
   static func epoch(_ execution: Execution) -> UInt64 {
-    execution.block.number / execution.rules.blocksPerEpoch
+    execution.rules.epoch(at: execution.block.number)
   }
 
   private static func claim(

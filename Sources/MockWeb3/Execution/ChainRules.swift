@@ -22,7 +22,7 @@ public struct ChainRules: Hashable, Sendable {
   public var blockGasLimit: UInt64
   /// Wei that each block pays into the reward pool.
   public var blockReward: Word
-  /// How many blocks make an epoch of the reward pool.
+  /// How many blocks make an epoch of the reward pool; 0 counts as 1.
   public var blocksPerEpoch: UInt64
   /// Who gets the tips.
   public var coinbase: Address
@@ -36,4 +36,7 @@ public struct ChainRules: Hashable, Sendable {
   public var poolAddress: Address
 
   func gasCost(of program: NativeProgram) -> UInt64 { gasCosts[program.address(rules: self)] ?? 0 }
+
+  /// The reward pool's epoch at a height.
+  func epoch(at height: UInt64) -> UInt64 { height / max(1, blocksPerEpoch) }
 }

@@ -29,7 +29,8 @@ struct TransactionExecutor {
     let transaction = sent.transaction
     let account = state[sent.sender]
     if transaction.nonce < account.nonce { throw .nonceTooLow }
-    if transaction.nonce > account.nonce { throw .nonceTooHigh }
+    // No nonce would follow the last one (EIP-2681).
+    if transaction.nonce > account.nonce || account.nonce == .max { throw .nonceTooHigh }
     guard let price = transaction.fee.effectiveGasPrice(baseFee: block.baseFee) else {
       throw .feeCapBelowBaseFee
     }

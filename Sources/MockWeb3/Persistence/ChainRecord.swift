@@ -1,5 +1,5 @@
-/// What a chain's file needs to know beyond the blocks and the pool: the changes by tests, and
-/// which steps the file does not have yet.
+/// What a chain's file needs to know beyond the blocks and the pool: the changes by tests, which
+/// steps the file does not have yet, and after which of its steps the chain is where it is.
 ///
 /// It is part of the chain, so that a snapshot brings it back with everything else.
 struct ChainRecord {
@@ -9,9 +9,15 @@ struct ChainRecord {
   private var isKept = false
   /// Steps that the file does not have yet.
   private(set) var unsaved: [ChainEvent] = []
-  /// Whether the file holds steps that were taken back, and has to be written anew.
+  /// Whether another chain took this one's place, and the file has to be written anew.
   private(set) var needsRewrite = false
   private var settings: ChainSettings?
+  /// The step of the file that the chain is after; 0 is the file's beginning.
+  private var step = 0
+  /// How many steps the file has, with those that are unsaved and those that were taken back.
+  private var stepCount = 0
+  /// After which step of the file the latest blocks were the latest, by their heights.
+  private var blockSteps: [UInt64: Int] = [:]
 
   mutating func append(_ edit: StateEdit) {
     edits.append(edit)
@@ -19,7 +25,10 @@ struct ChainRecord {
   }
 
   mutating func append(_ event: @autoclosure () -> ChainEvent) {
-    if isKept { unsaved.append(event()) }
+    guard isKept else { return }
+    unsaved.append(event())
+    stepCount += 1
+    step = stepCount
   }
 
   /// Notes the settings when they are others than before.
@@ -30,22 +39,54 @@ struct ChainRecord {
     self.settings = settings
   }
 
-  /// Takes back the changes that were made on top of a block or of later ones.
-  /// - Returns: the changes, the oldest first.
-  mutating func removeEdits(since height: UInt64) -> [StateEdit] {
-    needsRewrite = true
+  /// Notes that the latest step made a block; only blocks that can be undone are remembered.
+  mutating func note(blockAt height: UInt64) {
+    guard isKept else { return }
+    blockSteps[height] = step
+    if height >= BlockHistory.mostRemovable {
+      blockSteps[height - BlockHistory.mostRemovable] = nil
+    }
+  }
+
+  /// Takes back everything since a block was the latest one, all that waits included.
+  /// - Returns: the changes by tests among it, the oldest first.
+  mutating func takeBack(to height: UInt64) -> [StateEdit] {
+    if isKept {
+      if let step = blockSteps[height] {
+        unsaved.append(.takenBack(to: step))
+        append(.emptied)
+      } else {
+        needsRewrite = true
+      }
+    }
     let first = edits.firstIndex { $0.height >= height } ?? edits.endIndex
     defer { edits.removeSubrange(first...) }
     return Array(edits[first...])
   }
 
-  /// A file keeps the chain from here on, and has everything so far.
-  mutating func beginKeeping() { isKept = true }
+  /// A file keeps the chain from here on, and has these steps.
+  mutating func beginKeeping(_ log: ChainReplay.Log) {
+    isKept = true
+    wasRewritten(log)
+  }
 
   /// The file has everything.
-  mutating func wasSaved() {
+  mutating func wasSaved() { unsaved = [] }
+
+  /// The file was written anew, with these steps.
+  mutating func wasRewritten(_ log: ChainReplay.Log) {
     unsaved = []
     needsRewrite = false
+    (step, stepCount, blockSteps) = (log.stepCount, log.stepCount, log.blockSteps)
+  }
+
+  /// The chain that this record is of, an earlier state of the other one, is the chain again.
+  mutating func comeBack(after other: ChainRecord) {
+    isKept = other.isKept
+    unsaved = other.unsaved
+    needsRewrite = other.needsRewrite
+    stepCount = other.stepCount
+    if isKept { unsaved.append(.takenBack(to: step)) }
   }
 
   /// The chain that this record is of took the place of another one, whose file it gets.

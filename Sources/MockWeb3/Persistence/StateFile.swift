@@ -1,55 +1,63 @@
 import Foundation
 import SystemErrors
 
-/// Keeps a chain in a file: every step is on the disk before the request that took it is answered.
+/// Keeps a chain in a file that nobody else uses meanwhile: every step is on the disk before the
+/// request that took it is answered.
 ///
-/// Steps are appended. When steps were taken back (a snapshot, a reorganisation, a reset) the file
-/// is written anew beside the old one and takes its place, so that a crash leaves one or the other.
+/// Steps are appended, those that take others back included. When another chain takes the place of
+/// the one in the file (a reset, a state that is loaded), and at every start, the file is written
+/// anew beside the old one and takes its place, so that a crash leaves one or the other.
 final class StateFile {
-  private let url: URL
-  private var handle: FileHandle
+  private var file: OwnedFile
 
-  /// Opens the file of a chain, and writes it anew: what a crash left behind is gone then.
-  init(url: URL, chain: Chain) throws {
-    self.url = url
-    handle = try Self.write(chain, to: url)
-  }
-
-  /// The file's content; nothing when there is no file yet.
-  static func read(_ url: URL) throws -> [UInt8] {
-    guard FileManager.default.fileExists(atPath: url.path) else { return [] }
-    do {
-      return Array(try Data(contentsOf: url))
-    } catch {
-      throw StateFileError.unusable(path: url.path, reason: error.systemReason)
+  /// Takes the file for this chain alone; there is an empty one where there was none.
+  init(_ url: URL) throws {
+    do throws(FileLockError) { file = try OwnedFile(path: url.path) } catch {
+      throw StateFileError(error)
     }
   }
 
-  /// Brings the file up to the chain.
-  func save(_ chain: Chain) throws {
-    let record = chain.record
-    if record.needsRewrite {
-      try handle.close()
-      handle = try Self.write(chain, to: url)
-    } else if !record.unsaved.isEmpty {
-      do {
-        try handle.write(contentsOf: ChainReplay.lines(record.unsaved))
-        try handle.synchronize()
-      } catch {
-        throw StateFileError.unusable(path: url.path, reason: error.systemReason)
-      }
+  /// The file's content; nothing in a new file.
+  func contents() throws -> [UInt8] {
+    try Self.naming { () throws(FileLockError) in try file.contents() }
+  }
+
+  /// Writes the whole chain, in place of what the file holds.
+  func write(_ chain: Chain) throws -> ChainReplay.Log {
+    let log = ChainReplay.log(of: chain)
+    try write(log.text)
+    return log
+  }
+
+  /// Writes a whole text, in place of what the file holds.
+  func write(_ text: [UInt8]) throws {
+    try Self.naming { () throws(FileLockError) in try file.replace(with: text) }
+  }
+
+  /// Appends steps that were taken together.
+  func append(_ events: [ChainEvent]) throws {
+    guard !events.isEmpty else { return }
+    try Self.naming { () throws(FileLockError) in
+      try file.append(ChainReplay.lines(events))
+      try file.synchronize()
     }
   }
 
-  private static func write(_ chain: Chain, to url: URL) throws -> FileHandle {
-    do {
-      try Data(ChainReplay.text(of: chain)).write(to: url, options: .atomic)
-      let handle = try FileHandle(forWritingTo: url)
-      try handle.synchronize()
-      try handle.seekToEnd()
-      return handle
-    } catch {
-      throw StateFileError.unusable(path: url.path, reason: error.systemReason)
+  /// Takes the file away again when it is new: a refusal leaves nothing behind.
+  func removeIfNew() { file.removeIfNew() }
+
+  private static func naming<R>(_ body: () throws(FileLockError) -> R) throws -> R {
+    do throws(FileLockError) { return try body() } catch { throw StateFileError(error) }
+  }
+}
+
+extension StateFileError {
+  /// Why a file could not be had or used.
+  init(_ error: FileLockError) {
+    switch error {
+    case .held(let path, let holder):
+      self = .inUse(path: path, holder: holder?.description ?? "another process")
+    case .unusable(let path, let reason): self = .unusable(path: path, reason: reason)
     }
   }
 }

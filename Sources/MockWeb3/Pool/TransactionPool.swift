@@ -111,7 +111,10 @@ struct TransactionPool {
   private func ready(of sender: Address, from nonce: UInt64) -> [Entry] {
     guard let own = entries[sender] else { return [] }
     var run: [Entry] = []
-    while let entry = own[nonce + UInt64(run.count)] { run.append(entry) }
+    // Behind the last nonce there is none (EIP-2681).
+    while run.count <= UInt64.max - nonce, let entry = own[nonce + UInt64(run.count)] {
+      run.append(entry)
+    }
     return run
   }
 
@@ -132,7 +135,7 @@ struct TransactionPool {
   /// The nonce of the next transaction of a sender, those that are ready counted in.
   func nextNonce(of sender: Address, state: WorldState) -> UInt64 {
     let nonce = state[sender].nonce
-    return nonce + UInt64(ready(of: sender, from: nonce).count)
+    return nonce.addingUpTo(UInt64(ready(of: sender, from: nonce).count))
   }
 
   /// Every sender's run that could be mined now.
