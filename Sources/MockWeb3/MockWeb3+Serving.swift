@@ -44,15 +44,19 @@ extension MockWeb3 {
     }
   }
 
-  /// Answers one HTTP request: JSON-RPC by POST, to any path, from any origin.
+  /// Answers one HTTP request: JSON-RPC, to any path, from any origin, by the rules of go-ethereum
+  /// 1.13.15 (`rpc/http.go`).
+  ///
+  /// A request without a body that only looks whether anybody is there is answered with 200.
   public func respond(to request: WebRequest) async -> WebResponse {
     switch request.method {
     case .options: return WebResponse(status: .noContent, headers: Self.crossOrigin)
-    case .get where request.body.isEmpty: return WebResponse(headers: Self.crossOrigin)
-    case .post: break
-    default: return .text("method not allowed\n", status: .methodNotAllowed)
+    case .put, .delete: return .text("method not allowed\n", status: .methodNotAllowed)
+    case .get, .head:
+      if request.body.isEmpty { return WebResponse(headers: Self.crossOrigin) }
+    default: break
     }
-    if let type = request.headers[.contentType], !Self.isJSON(type) {
+    guard let type = request.headers[.contentType], MediaType(type).isJSONRPC else {
       return .text(
         "invalid content type, only application/json is supported\n",
         status: .unsupportedMediaType)
@@ -61,13 +65,6 @@ extension MockWeb3 {
       return WebResponse(headers: Self.crossOrigin)
     }
     return .json(answer, headers: Self.crossOrigin)
-  }
-
-  /// Whether a media type is that of JSON, with parameters or without.
-  private static func isJSON(_ type: String) -> Bool {
-    if type == "application/json" { return true }
-    let essence = type.split(separator: ";", maxSplits: 1).first ?? ""
-    return essence.split(separator: " ") == ["application/json"]
   }
 
   private static let crossOrigin: HTTPFields = [

@@ -98,6 +98,30 @@ struct FaultAdminTests {
     #expect(try await client.receipt(of: next.hash)?.succeeded == true)
   }
 
+  @Test(
+    "A rule that lacks a field, or has one too many, is refused by the field",
+    arguments: [
+      ([:], "a fault needs the field fault"),
+      (["fault": "status"], "unknown fault \"status\""),
+      (["fault": "error", "code": 1], "a fault needs the field message"),
+      (["fault": "error", "message": "m"], "a fault needs the field code"),
+      (["fault": "delay"], "a fault needs the field milliseconds"),
+      (["fault": "withholdReceipt"], "a fault needs the field blocks"),
+      (["fault": "reorganise"], "a fault needs the field depth"),
+      (["fault": "drop", "sendr": "0x"], "a fault has no field sendr"),
+      (
+        ["fault": "reorganise", "depth": 0],
+        "depth is a whole number from 1 to 18446744073709551615, not 0"
+      ),
+      (
+        ["fault": "delay", "milliseconds": "0x7fffffffffffffff"],
+        "milliseconds is a whole number from 0 to 3153600000000, not \"0x7fffffffffffffff\""
+      ),
+    ] as [(JSON, String)])
+  func incomplete(rule: JSON, reason: String) async throws {
+    #expect(try await network.failure("plumise_setFaults", [rule]) == .invalidArgument(0, reason))
+  }
+
   @Test("Block production is stalled, and goes on")
   func stallBlocks() async throws {
     #expect(try await client.request("plumise_stallBlocks", [true]) == true)

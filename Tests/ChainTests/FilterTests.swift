@@ -57,6 +57,9 @@ struct FilterTests {
     #expect(
       try await network.failure("eth_getLogs", ["fromBlock": "0x2", "toBlock": "0x1"])
         == .refused("invalid block range params"))
+    #expect(
+      try await network.failure("eth_getLogs", ["fromBlock": "pending", "toBlock": "latest"])
+        == .refused("invalid block range params"))
     let hash = JSON.string(Hash32.zero.hex)
     #expect(
       try await network.failure("eth_getLogs", ["blockHash": hash]) == .refused("unknown block"))
@@ -66,6 +69,80 @@ struct FilterTests {
         + "or the other")
     #expect(
       try await network.failure("eth_getFilterChanges", "0x9") == .refused("filter not found"))
+  }
+
+  /// Ends of ranges, on a chain of three blocks.
+  private static let ends: [JSON] = [
+    nil, "earliest", "0x0", "0x1", "0x3", "0x6", "latest", "pending", "safe", "finalized",
+  ]
+
+  private func range(_ from: JSON, _ to: JSON) -> JSON { ["fromBlock": from, "toBlock": to] }
+
+  @Test("Every range of logs gives what geth gives", arguments: ends, ends)
+  func ranges(from: JSON, to: JSON) async throws {
+    try await makeLogs()
+    network.chain.setMining(.manual)
+    try await network.client.send(
+      network.transaction(from: agent, to: registry, data: AgentRegistryCall.heartbeat.input))
+    func height(_ end: JSON) -> Int {
+      switch end.stringValue {
+      case "earliest", "0x0": 0
+      case "0x1": 1
+      case "0x6": 6
+      default: 3
+      }
+    }
+    let isNumber = { (end: JSON) in height(end) > 0 && end.stringValue?.hasPrefix("0x") == true }
+    let isContradiction = isNumber(from) && isNumber(to) && height(from) > height(to)
+    guard !isContradiction, from != "pending" || to == "pending" else {
+      #expect(
+        try await network.failure("eth_getLogs", range(from, to))
+          == .refused("invalid block range params"))
+      return
+    }
+    // Each block but the first has one log, and so has the one that is pending.
+    let mined = from == "pending" ? 0 : max(0, min(height(to), 3) - max(height(from), 1) + 1)
+    let logs = try #require(try await ask("eth_getLogs", range(from, to)).arrayValue)
+    #expect(logs.count == mined + (to == "pending" ? 1 : 0))
+    #expect(to != "pending" || logs.last?["blockNumber"] == "0x4")
+  }
+
+  @Test(
+    "A filter follows the ranges that geth lets it follow, and no others", arguments: ends, ends)
+  func followedRanges(from: JSON, to: JSON) async throws {
+    // What geth's SubscribeLogs says, with its numbers for the names.
+    func number(_ end: JSON) -> Int {
+      switch end.stringValue {
+      case "earliest", "0x0": 0
+      case "0x1": 1
+      case "0x3": 3
+      case "0x6": 6
+      case "pending": -1
+      case "finalized": -3
+      case "safe": -4
+      default: -2
+      }
+    }
+    let (first, last) = (number(from), number(to))
+    let isFollowed =
+      (first == -1 && last == -1) || (first == -2 && last == -2)
+      || (first >= 0 && last >= 0 && last >= first) || (first >= -2 && last == -1)
+      || (first >= 0 && last == -2)
+    guard isFollowed else {
+      #expect(
+        try await network.failure("eth_newFilter", range(from, to))
+          == .refused("invalid block range params"))
+      return
+    }
+    let filter = try await ask("eth_newFilter", range(from, to))
+    try await makeLogs()
+    let expected = (1...3).count { height in
+      (first < 0 || height >= first) && (last < 0 || height <= last) && first != -1
+    }
+    let changes = try await ask("eth_getFilterChanges", filter)
+    #expect(changes.arrayValue?.count == expected)
+    let again = try await ask("eth_getFilterLogs", filter)
+    #expect(try await again == ask("eth_getLogs", range(from, to)))
   }
 
   @Test("Filters give what is new, once")

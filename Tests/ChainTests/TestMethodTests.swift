@@ -1,6 +1,7 @@
 import EthereumClient
 import EthereumPrimitives
 import MockWeb3
+import PlumiseTesting
 import PlumiseWire
 import Testing
 
@@ -45,6 +46,122 @@ struct TestMethodTests {
     #expect(try await network.failure("evm_setNextBlockTimestamp", .integer(time))?.code == -32000)
     _ = try await ask("evm_mine", .integer(time + 900))
     #expect(network.chain.latestBlock.header.timestamp == TestChain.time + 900)
+  }
+
+  @Test("evm_mine takes a block's time, and none that is past")
+  func mineInThePast() async throws {
+    network.chain.mine(3)
+    let latest = network.chain.latestBlock.header.timestamp
+    for past in [1, latest - 1, latest] {
+      for parameter in [JSON.integer(past), ["timestamp": .integer(past)]] {
+        #expect(
+          try await network.failure("evm_mine", parameter)
+            == .refused("Timestamp \(past) is lower than previous block's timestamp \(latest)"))
+      }
+    }
+    #expect(network.chain.blockNumber == 3)
+    _ = try await ask("evm_mine", 0)
+    #expect(network.chain.latestBlock.header.timestamp == latest + 1)
+    _ = try await ask("evm_mine", ["timestamp": .integer(latest + 50), "blocks": 2])
+    #expect(network.chain.blockNumber == 6)
+    #expect(network.chain.latestBlock.header.timestamp == latest + 51)
+    #expect(
+      try await network.failure("evm_setNextBlockTimestamp", .integer(latest + 51))
+        == .refused("Timestamp \(latest + 51) is equal to the previous block's timestamp"))
+    #expect(
+      try await network.failure("evm_setNextBlockTimestamp", .integer(latest))
+        == .refused(
+          "Timestamp \(latest) is lower than the previous block's timestamp \(latest + 51)"))
+  }
+
+  @Test("The chain's time is set, in seconds or milliseconds")
+  func setTime() async throws {
+    let time = TestChain.time + 5000
+    #expect(try await ask("evm_setTime", .integer(time)) == 5000)
+    #expect(network.chain.mine().header.timestamp == time)
+    #expect(try await ask("anvil_setTime", .integer((time + 100) * 1000)) == 100)
+    #expect(network.chain.mine().header.timestamp == time + 100)
+    // A time that is past sets the clock, and blocks stay above their parents.
+    #expect(try await ask("evm_setTime", "0x1") == 0)
+    #expect(network.chain.mine().header.timestamp == time + 101)
+  }
+
+  @Test("Whether blocks are automatic is told as it was set")
+  func getAutomine() async throws {
+    for isAutomatic in [true, false, true] {
+      _ = try await ask("evm_setAutomine", .bool(isAutomatic))
+      #expect(try await ask("hardhat_getAutomine") == .bool(isAutomatic))
+      #expect(try await ask("anvil_getAutomine") == .bool(isAutomatic))
+    }
+  }
+
+  @Test("The next block's base fee is set, and the fees after it follow from it")
+  func setBaseFee() async throws {
+    for name in ["anvil", "hardhat"] {
+      _ = try await ask("\(name)_setNextBlockBaseFeePerGas", "0x3b9aca01")
+      let pending = try await ask("eth_getBlockByNumber", "pending", false)
+      #expect(pending["baseFeePerGas"] == "0x3b9aca01")
+      #expect(network.chain.mine().header.baseFeePerGas == 1_000_000_001)
+      #expect(network.chain.mine().header.baseFeePerGas == 875_000_001)
+    }
+    _ = try await ask("anvil_setNextBlockBaseFeePerGas", 9_000_000_000)
+    try await network.client.send(network.transaction(from: sender, to: .zero))
+    #expect(network.chain.waitingTransactionCount == 1)
+    let call: JSON = [
+      "from": .string(network.account(1).address.lowercaseHex),
+      "to": .string(Address.zero.lowercaseHex),
+    ]
+    _ = try await ask("eth_sendTransaction", call)
+    #expect(network.chain.latestBlock.transactions.map(\.sender) == [network.account(1).address])
+    #expect(network.chain.latestBlock.header.baseFeePerGas == 9_000_000_000)
+  }
+
+  @Test(
+    "Numbers come as JSON numbers, decimal text, and hexadecimal text with zeros in front or without",
+    arguments: [
+      7, "7", "0x7", "0x07", "0X7", "0x0000000000000007", .number(JSONNumber(python: 7)),
+      .string("0x" + String(repeating: "0", count: 90) + "7"),
+    ] as [JSON])
+  func spellings(seven: JSON) async throws {
+    let address = JSON.string(sender.address.lowercaseHex)
+    for prefix in ["evm", "anvil", "hardhat"] {
+      let network = TestChain()
+      func ask(_ method: String, _ parameters: JSON...) async throws -> JSON {
+        try await network.client.request("\(prefix)_\(method)", parameters)
+      }
+      _ = try await ask("setBalance", address, seven)
+      #expect(network.chain.balance(of: sender.address) == 7)
+      _ = try await ask("setNonce", address, seven)
+      #expect(network.chain.nonce(of: sender.address) == 7)
+      _ = try await ask("setNextBlockBaseFeePerGas", seven)
+      _ = try await ask("increaseTime", seven)
+      let block = network.chain.mine()
+      #expect(block.header.baseFeePerGas == 7)
+      #expect(block.header.timestamp == TestChain.time + 7)
+      #expect(try await ask("revert", seven) == false)
+      for _ in 0..<7 { _ = try await ask("snapshot") }
+      #expect(try await ask("revert", seven) == true)
+      if prefix != "evm" {
+        _ = try await ask("mine", seven, seven)
+        #expect(network.chain.blockNumber == 8)
+        _ = try await ask("reorg", seven)
+        #expect(network.chain.blockNumber == 8)
+      }
+    }
+  }
+
+  @Test(
+    "A block time is in seconds, under Hardhat's name in milliseconds",
+    arguments: [("evm", 7000), ("anvil", 7000), ("hardhat", 7)])
+  func blockTime(prefix: String, milliseconds: Int) async throws {
+    let clock = ManualClock()
+    let chain = MockWeb3(clock: clock)
+    let network = TestChain(chain)
+    _ = try await network.client.request("\(prefix)_setIntervalMining", ["0x07"])
+    try await chain.withBlockProduction {
+      try await clock.waitForSleeper(until: .milliseconds(milliseconds))
+      #expect(clock.deadlines.map(\.offset) == [.milliseconds(milliseconds)])
+    }
   }
 
   @Test("Many blocks are made at once, some seconds apart")

@@ -29,12 +29,15 @@ public enum Hex {
 
   /// Reads `0x` and an even number of digits of either case.
   ///
+  /// - Parameters:
+  ///   - text: the prefix and the digits.
+  ///   - prefix: how the prefix may be spelled.
   /// - Throws: `HexError` when the prefix is missing, the count is odd or a character is no digit.
-  public static func decode(_ text: some StringProtocol) throws(HexError) -> [UInt8] {
+  public static func decode(
+    _ text: some StringProtocol, prefix: HexPrefix = .lowercase
+  ) throws(HexError) -> [UInt8] {
     let characters = Array(text.utf8)
-    guard characters.count >= 2, characters[0] == 0x30, characters[1] == 0x78 else {
-      throw .missingPrefix
-    }
+    guard prefix.begins(characters) else { throw .missingPrefix }
     return try decode(characters[2...])
   }
 
@@ -92,6 +95,20 @@ public enum Hex {
       index += 2
     }
     return bytes
+  }
+}
+
+/// How the prefix of hexadecimal text may be spelled.
+public enum HexPrefix: Hashable, Sendable {
+  /// `0x` only, as ethers takes it (`isHexString`).
+  case lowercase
+  /// `0x` or `0X`, as go-ethereum takes it in JSON-RPC (`hexutil`, `has0xPrefix`).
+  case anyCase
+
+  /// Whether a text begins with the prefix.
+  func begins(_ characters: some Collection<UInt8>) -> Bool {
+    characters.starts(with: [0x30, 0x78])
+      || (self == .anyCase && characters.starts(with: [0x30, 0x58]))
   }
 }
 

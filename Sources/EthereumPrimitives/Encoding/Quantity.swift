@@ -15,11 +15,16 @@ public enum Quantity {
 
   /// Reads an integer of up to 256 bits.
   ///
+  /// - Parameters:
+  ///   - text: the prefix and the digits.
+  ///   - prefix: how the prefix may be spelled.
   /// - Throws: `QuantityError` when the prefix or the digits are missing, the first of several
   ///   digits is zero, a character is no digit or there are more than 64 digits.
-  public static func decode(_ text: String) throws(QuantityError) -> Word {
+  public static func decode(
+    _ text: String, prefix: HexPrefix = .lowercase
+  ) throws(QuantityError) -> Word {
     let characters = Array(text.utf8)
-    guard characters.starts(with: [0x30, 0x78]) else { throw .missingPrefix }
+    guard prefix.begins(characters) else { throw .missingPrefix }
     guard characters.count > 2 else { throw .noDigits }
     guard characters.count == 3 || characters[2] != 0x30 else { throw .leadingZero }
     guard characters.count <= 66 else { throw .tooLong(digits: characters.count - 2) }

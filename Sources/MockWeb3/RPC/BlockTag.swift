@@ -4,11 +4,15 @@ import EthereumPrimitives
 enum BlockTag: Hashable, Sendable {
   case number(UInt64)
   case latest, pending, earliest
+  /// What is safe or final on a chain of one sealer is the latest block.
+  case safe, finalized
 
-  /// A name; what is safe or final on a chain of one sealer is the latest block.
+  /// The height or tag of a name.
   init?(name: String) {
     switch name {
-    case "latest", "safe", "finalized": self = .latest
+    case "latest": self = .latest
+    case "safe": self = .safe
+    case "finalized": self = .finalized
     case "pending": self = .pending
     case "earliest": self = .earliest
     default: return nil

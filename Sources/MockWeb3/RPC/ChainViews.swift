@@ -6,7 +6,7 @@ extension Chain {
   func block(_ reference: BlockReference, now: UInt64) -> Block? {
     switch reference {
     case .hash(let hash): history[hash]
-    case .tag(.latest): latest
+    case .tag(.latest), .tag(.safe), .tag(.finalized): latest
     case .tag(.earliest): history[0 as UInt64]
     case .tag(.number(let number)): history[number]
     case .tag(.pending): pendingBlock(now: now).block

@@ -32,11 +32,11 @@ enum EthBlockMethods {
     },
     "eth_getTransactionByBlockNumberAndIndex": RPCMethod(arguments: 2) { arguments in
       let tag = try arguments.required(0).blockTag()
-      return transaction(in: .tag(tag), at: try arguments.required(1).uint64())
+      return transaction(in: .tag(tag), at: try arguments.required(1).uint64("hexutil.Uint"))
     },
     "eth_getTransactionByBlockHashAndIndex": RPCMethod(arguments: 2) { arguments in
       let hash = try arguments.hash(0)
-      return transaction(in: .hash(hash), at: try arguments.required(1).uint64())
+      return transaction(in: .hash(hash), at: try arguments.required(1).uint64("hexutil.Uint"))
     },
     "eth_getUncleCountByBlockNumber": RPCMethod(arguments: 1) { arguments in
       uncleCount(.tag(try arguments.required(0).blockTag()))

@@ -28,7 +28,7 @@ enum EthChainMethods {
   private static let maximumHistory: UInt64 = 1024
 
   @Sendable private static func feeHistory(_ arguments: RPCArguments) throws -> ChainOperation {
-    let count = min(try arguments.required(0).looseUInt64(), maximumHistory)
+    let count = min(try arguments.required(0).hexOrDecimal64(), maximumHistory)
     let newest = try arguments.required(1).blockTag()
     let percentiles = try arguments.optional(2)?.array().map { value in
       guard let percentile = value.json.doubleValue else {
@@ -92,7 +92,9 @@ private struct FeeHistory {
         "gasUsedRatio",
         .array(
           blocks.map {
-            .number(JSONNumber(python: Double($0.header.gasUsed) / Double($0.header.gasLimit)))
+            // A block that has room for nothing is as full as an empty one.
+            .number(
+              JSONNumber(python: Double($0.header.gasUsed) / Double(max(1, $0.header.gasLimit))))
           })
       ),
     ]

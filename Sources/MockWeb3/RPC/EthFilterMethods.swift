@@ -6,10 +6,18 @@ enum EthFilterMethods {
   static let table: [String: RPCMethod] = [
     "eth_getLogs": RPCMethod(arguments: 1) { arguments in
       let filter = try FilterArguments(arguments.required(0))
-      return { chain, _ in .array(try filter.logs(on: chain).map(\.json)) }
+      return { chain, now in
+        if case .number(let first) = filter.from, case .number(let last) = filter.to,
+          first > last, last > 0
+        {
+          throw FilterArguments.invalidRange
+        }
+        return .array(try filter.logs(on: chain, now: now).map(\.json))
+      }
     },
     "eth_newFilter": RPCMethod(arguments: 1) { arguments in
       let filter = try FilterArguments(arguments.required(0))
+      guard filter.canBeFollowed else { throw FilterArguments.invalidRange }
       return { chain, _ in .quantity(chain.addFilter(.logs(filter))) }
     },
     "eth_newBlockFilter": .plain { chain, _ in .quantity(chain.addFilter(.blocks)) },
@@ -32,11 +40,11 @@ enum EthFilterMethods {
     },
     "eth_getFilterLogs": RPCMethod(arguments: 1) { arguments in
       let id = try filterID(arguments)
-      return { chain, _ in
+      return { chain, now in
         guard case .logs(let arguments) = chain.filters[id]?.kind else {
           throw RPCFailure.refused("filter not found")
         }
-        return .array(try arguments.logs(on: chain).map(\.json))
+        return .array(try arguments.logs(on: chain, now: now).map(\.json))
       }
     },
   ]
@@ -44,8 +52,8 @@ enum EthFilterMethods {
   /// A filter's number; ids are text to geth, so one that is no number is merely unknown.
   private static func filterID(_ arguments: RPCArguments) throws -> UInt64 {
     let text = try arguments.required(0).string()
-    guard text.hasPrefix("0x"), let id = UInt64(text.dropFirst(2), radix: 16) else { return 0 }
-    return id
+    let id = UInt64(text.dropFirst(2), radix: 16) ?? 0
+    return Quantity.encode(id) == text ? id : 0
   }
 }
 
@@ -74,8 +82,13 @@ extension Chain {
 extension FilterArguments {
   /// Whether a new block lies in the range.
   fileprivate func covers(_ height: UInt64) -> Bool {
+    // Without a new block nothing is pending that a sealing node would announce.
+    if from == .pending { return false }
     if case .number(let first) = from, height < first { return false }
-    if case .number(let last) = to, height > last { return false }
-    return true
+    switch to {
+    case .number(let last): return height <= last
+    case .earliest: return height == 0
+    default: return true
+    }
   }
 }

@@ -64,7 +64,8 @@ extension CallArguments {
         accessList.map { .accessList(gasPrice: gasPrice, $0) } ?? .legacy(gasPrice: gasPrice)
     } else {
       let tip = maxPriorityFeePerGas ?? min(suggestedTip, maxFeePerGas ?? suggestedTip)
-      let doubled = chain.latest.header.baseFeePerGas * 2
+      let baseFee = max(chain.latest.header.baseFeePerGas, chain.nextBaseFee ?? .zero)
+      let doubled = baseFee.adding(baseFee, upTo: .max)
       fee = .feeMarket(
         maxPriorityFeePerGas: tip,
         maxFeePerGas: maxFeePerGas ?? doubled.adding(tip, upTo: .max), accessList ?? [])

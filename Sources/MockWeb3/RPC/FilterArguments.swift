@@ -45,32 +45,47 @@ struct FilterArguments: Sendable {
     }
   }
 
-  /// The logs of the chain as it is.
-  func logs(on chain: Chain) throws -> [MinedLog] {
+  /// What geth says of a range that it does not take.
+  static let invalidRange = RPCFailure.refused("invalid block range params")
+
+  /// Whether a filter can follow the chain in this range (geth's `SubscribeLogs`): to what comes
+  /// from now on, or between two heights.
+  var canBeFollowed: Bool {
+    switch (from ?? .latest, to ?? .latest) {
+    case (.pending, .pending), (.latest, .latest), (.latest, .pending): true
+    case (.number, .latest), (.number, .pending), (.earliest, .latest), (.earliest, .pending): true
+    case (.number(let first), .number(let last)): first <= last
+    case (.number(let first), .earliest): first == 0
+    case (.earliest, .number), (.earliest, .earliest): true
+    default: false
+    }
+  }
+
+  /// The logs of the chain as it is, and where the range ends with what is pending, those that the
+  /// next block would have (geth's `Filter.Logs`).
+  func logs(on chain: Chain, now: UInt64) throws -> [MinedLog] {
     if let blockHash {
       guard let block = chain.history[blockHash] else { throw RPCFailure.refused("unknown block") }
       return query.matches(in: block)
     }
-    let (first, last) = (height(from, on: chain), height(to, on: chain))
-    guard first <= last else {
-      // Only two numbers can contradict each other; a name always follows the chain.
-      if case .number = from, case .number = to {
-        throw RPCFailure.refused("invalid block range params")
-      }
-      return []
-    }
-    guard first <= chain.latest.number else { return [] }
-    return (first...min(last, chain.latest.number)).flatMap { number in
+    guard from != .pending || to == .pending else { throw Self.invalidRange }
+    let pending =
+      to == .pending ? query.matches(in: chain.pendingBlock(now: now).block) : [MinedLog]()
+    if from == .pending { return pending }
+    let first = height(from, on: chain)
+    let last = min(height(to, on: chain), chain.latest.number)
+    guard first <= last else { return pending }
+    return (first...last).flatMap { number in
       guard chain.history.mayMatch(query, at: number) else { return [MinedLog]() }
       return chain.history[number].map { query.matches(in: $0) } ?? []
-    }
+    } + pending
   }
 
   private func height(_ tag: BlockTag?, on chain: Chain) -> UInt64 {
     switch tag {
     case .number(let number): number
     case .earliest: 0
-    case .latest, .pending, nil: chain.latest.number
+    case .latest, .pending, .safe, .finalized, nil: chain.latest.number
     }
   }
 }

@@ -6,7 +6,7 @@ enum PlumiseMethods {
   static let table: [String: RPCMethod] = [
     "plumise_setFaults": RPCMethod(arguments: 2) { arguments in
       let rules = try arguments.required(0).array().map { try ChainFaultRule($0) }
-      let seed = try arguments.optional(1)?.looseUInt64()
+      let seed = try arguments.optional(1)?.number("seed")
       return { chain, _ in
         chain.faults.clear()
         if let seed { chain.faults.seed = seed }
@@ -22,7 +22,7 @@ enum PlumiseMethods {
       }
     },
     "plumise_fund": RPCMethod(arguments: 2) { arguments in
-      let (address, amount) = (try arguments.address(0), try arguments.required(1).word())
+      let (address, amount) = (try arguments.address(0), try arguments.required(1).amount("wei"))
       return { chain, _ in
         chain.edit(.credit(address, amount))
         return .quantity(chain.state[address].balance)
@@ -32,10 +32,19 @@ enum PlumiseMethods {
 }
 
 extension ChainFaultRule {
+  /// Every field that some rule has: one that is misspelt would be ignored without a word.
+  private static let fieldNames: Set = [
+    "fault", "reason", "blocks", "depth", "afterHandling", "code", "message", "milliseconds",
+    "method", "sender", "count", "probability",
+  ]
+
   /// A rule as JSON: `fault`, its own fields, and optionally `method`, `sender`, `count` (0 for
   /// always) and `probability`.
   init(_ value: RPCValue) throws {
     let fields = try value.fields(of: "Fault")
+    for name in fields.keys.sorted() where !Self.fieldNames.contains(name) {
+      throw RPCFailure.invalidArgument(value.position, "a fault has no field \(name)")
+    }
     func needed(_ name: String) throws -> RPCValue {
       guard let field = fields[name] else {
         throw RPCFailure.invalidArgument(value.position, "a fault needs the field \(name)")
@@ -46,15 +55,12 @@ extension ChainFaultRule {
     switch name {
     case "revert": fault = .revert(reason: try fields["reason"]?.string() ?? "forced")
     case "drop": fault = .drop
-    case "withholdReceipt": fault = .withholdReceipt(blocks: try needed("blocks").looseUInt64())
+    case "withholdReceipt": fault = .withholdReceipt(blocks: try needed("blocks").number("blocks"))
     case "loseReceipt": fault = .loseReceipt
     case "stall": fault = .stall
     case "reorganise":
-      let depth = Int(clamping: try needed("depth").looseUInt64())
-      guard depth > 0 else {
-        throw RPCFailure.invalidArgument(value.position, "a reorganisation is 1 deep at least")
-      }
-      fault = .reorganise(depth: depth)
+      let depth = try needed("depth").number("depth", in: 1...UInt64.max)
+      fault = .reorganise(depth: Int(clamping: depth))
     case "reset": fault = .reset(afterHandling: try fields["afterHandling"]?.bool() ?? false)
     case "error":
       guard case .number(let number) = try needed("code").json, let code = number.integer else {
@@ -62,12 +68,14 @@ extension ChainFaultRule {
       }
       fault = .refuse(RPCFailure(code: Int(code), message: try needed("message").string()))
     case "delay":
-      fault = .delay(.milliseconds(Int64(clamping: try needed("milliseconds").looseUInt64())))
+      let most = UInt64(MiningMode.longestInterval / .milliseconds(1))
+      let count = try needed("milliseconds").number("milliseconds", in: 0...most)
+      fault = .delay(.milliseconds(count))
     default: throw RPCFailure.invalidArgument(value.position, "unknown fault \"\(name)\"")
     }
     method = try fields["method"]?.string()
     sender = try fields["sender"]?.address()
-    let times = try fields["count"]?.looseUInt64() ?? 1
+    let times = try fields["count"]?.number("count") ?? 1
     count = times == 0 ? nil : Int(clamping: times)
     probability = 1
     if let odds = fields["probability"] {

@@ -26,7 +26,7 @@ struct RPCMethod: Sendable {
       ? RPCFailure.noNotifications : RPCFailure.methodNotFound(name)
   }
 
-  private static let table: [String: RPCMethod] = {
+  static let table: [String: RPCMethod] = {
     var table: [String: RPCMethod] = [:]
     let namespaces = [
       NetMethods.table, EthChainMethods.table, EthStateMethods.table, EthCallMethods.table,
@@ -43,4 +43,9 @@ struct RPCMethod: Sendable {
   /// The namespaces, for rpc_modules.
   static let namespaces = Set(
     table.keys.compactMap { $0.split(separator: "_").first }.map(String.init))
+}
+
+extension MockWeb3 {
+  /// Every JSON-RPC method that the chain has, with the most arguments that it takes.
+  package static var methods: [String: Int] { RPCMethod.table.mapValues(\.maximumArguments) }
 }

@@ -9,7 +9,7 @@ struct RPCValue {
   /// The field of the argument, as `TransactionArgs.data`, when the value is part of an object.
   var field: String?
 
-  private func failure(_ reason: String) -> RPCFailure { .invalidArgument(position, reason) }
+  func failure(_ reason: String) -> RPCFailure { .invalidArgument(position, reason) }
 
   private func mismatch(_ what: String, _ type: String) -> RPCFailure {
     let place = field.map { "struct field \($0)" } ?? "value"
@@ -57,7 +57,7 @@ struct RPCValue {
   func bytes(_ type: String = "hexutil.Bytes") throws -> [UInt8] {
     guard case .string(let text) = json else { throw mismatch("non-string", type) }
     do {
-      return text.isEmpty ? [] : try Hex.decode(text)
+      return text.isEmpty ? [] : try Hex.decode(text, prefix: .anyCase)
     } catch HexError.missingPrefix {
       throw mismatch("hex string without 0x prefix", type)
     } catch HexError.oddLength {
@@ -67,43 +67,57 @@ struct RPCValue {
     }
   }
 
-  func address() throws -> Address {
-    let bytes = try bytes("common.Address")
-    do { return try Address(bytes: bytes) } catch {
-      throw failure("hex string has length \(bytes.count * 2), want 40 for common.Address")
+  /// Bytes of a fixed count; geth looks at the length before it looks at the digits.
+  private func fixed(_ count: Int, _ type: String) throws -> [UInt8] {
+    if case .string(let text) = json, text.isEmpty || Self.hasPrefix(text) {
+      let digits = max(0, text.utf8.count - 2)
+      guard !digits.isMultiple(of: 2) || digits == count * 2 else {
+        throw failure("hex string has length \(digits), want \(count * 2) for \(type)")
+      }
     }
+    return try bytes(type)
   }
 
-  func hash() throws -> Hash32 {
-    let bytes = try bytes("common.Hash")
-    do { return try Hash32(bytes: bytes) } catch {
-      throw failure("hex string has length \(bytes.count * 2), want 64 for common.Hash")
-    }
+  private static func hasPrefix(_ text: String) -> Bool {
+    text.hasPrefix("0x") || text.hasPrefix("0X")
   }
+
+  func address() throws -> Address { try Address(bytes: fixed(20, "common.Address")) }
+
+  func hash() throws -> Hash32 { try Hash32(bytes: fixed(32, "common.Hash")) }
 
   func word(_ type: String = "*hexutil.Big") throws -> Word {
     guard case .string(let text) = json else { throw mismatch("non-string", type) }
-    do { return try Quantity.decode(text) } catch { throw mismatch("\(error)", type) }
+    // Without any text it is zero, as in geth.
+    if text.isEmpty { return .zero }
+    do { return try Quantity.decode(text, prefix: .anyCase) } catch {
+      throw mismatch("\(error)", type)
+    }
   }
 
-  func uint64() throws -> UInt64 {
-    guard let value = try word("hexutil.Uint64").exactUInt64() else {
-      throw mismatch("hex number > 64 bits", "hexutil.Uint64")
+  func uint64(_ type: String = "hexutil.Uint64") throws -> UInt64 {
+    do {
+      if let value = try word(type).exactUInt64() { return value }
+    } catch let failure as RPCFailure {
+      guard failure.message.contains("\(QuantityError.tooLong(digits: 0))") else { throw failure }
+    }
+    throw mismatch("hex number > 64 bits", type)
+  }
+
+  /// A number as geth reads one that may be decimal: eth_feeHistory's count of blocks.
+  func hexOrDecimal64() throws -> UInt64 {
+    let text: String
+    switch json {
+    case .string(let content): text = content
+    case let other: text = other.text
+    }
+    if text.isEmpty { return 0 }
+    let digits = Self.hasPrefix(text) ? text.dropFirst(2) : text[...]
+    let radix = Self.hasPrefix(text) ? 16 : 10
+    guard !digits.hasPrefix("+"), let value = UInt64(digits, radix: radix) else {
+      throw failure("invalid hex or decimal integer \"\(text)\"")
     }
     return value
-  }
-
-  /// A number that test tools send in any form: a JSON integer, hexadecimal or decimal text.
-  func looseUInt64() throws -> UInt64 {
-    switch json {
-    case .number(let number):
-      if let value = number.integer, value >= 0 { return UInt64(value) }
-    case .string(let text):
-      if let value = UInt64(text) { return value }
-      return try uint64()
-    default: break
-    }
-    throw mismatch(kind, "math.HexOrDecimal64")
   }
 
   /// An access list (EIP-2930).
@@ -122,26 +136,49 @@ struct RPCValue {
     }
   }
 
+  /// A height or a name; geth's own reader, which takes no value but text.
   func blockTag() throws -> BlockTag {
-    let text = try string()
+    guard case .string(let text) = json else { throw failure("hex string without 0x prefix") }
+    return try blockTag(text, tooHigh: "block number larger than int64")
+  }
+
+  private func blockTag(_ text: String, tooHigh: String) throws -> BlockTag {
     if let tag = BlockTag(name: text) { return tag }
-    do {
-      guard let number = try Quantity.decode(text).exactUInt64(), number <= UInt64(Int64.max) else {
-        throw failure("block number larger than int64")
-      }
-      return .number(number)
-    } catch let error as QuantityError {
+    guard !text.isEmpty else { throw failure("empty hex string") }
+    let number: Word
+    do { number = try Quantity.decode(text, prefix: .anyCase) } catch {
+      if case .tooLong = error { throw failure("hex number > 64 bits") }
       throw failure("\(error)")
     }
+    guard let number = number.exactUInt64() else { throw failure("hex number > 64 bits") }
+    guard number <= UInt64(Int64.max) else { throw failure(tooHigh) }
+    return .number(number)
   }
 
   func blockReference() throws -> BlockReference {
-    if case .string(let text) = json, text.utf8.count == 66 { return .hash(try hash()) }
-    guard case .object = json else { return .tag(try blockTag()) }
-    let fields = try fields(of: "rpc.BlockNumberOrHash")
-    switch (fields["blockHash"], fields["blockNumber"]) {
-    case (let hash?, nil): return .hash(try hash.hash())
-    case (nil, let number?): return .tag(try number.blockTag())
+    if case .string(let text) = json {
+      guard text.utf8.count == 66 else {
+        return .tag(try blockTag(text, tooHigh: "blocknumber too high"))
+      }
+      guard Self.hasPrefix(text) else { throw failure("hex string without 0x prefix") }
+      do { return .hash(try Hash32(bytes: Hex.decode(text, prefix: .anyCase))) } catch {
+        throw failure("invalid hex string")
+      }
+    }
+    guard case .object = json else { throw mismatch(kind, "string") }
+    let (hash, tag): (Hash32?, BlockTag?)
+    do {
+      let fields = try fields(of: "rpc.BlockNumberOrHash")
+      hash = try fields["blockHash"]?.hash()
+      tag = try fields["blockNumber"]?.blockTag()
+      _ = try fields["requireCanonical"]?.bool()
+    } catch {
+      // geth then tries to read a text, and tells how that failed.
+      throw mismatch("object", "string")
+    }
+    switch (hash, tag) {
+    case (let hash?, nil): return .hash(hash)
+    case (nil, let tag?): return .tag(tag)
     case (.some, .some):
       throw failure("cannot specify both BlockHash and BlockNumber, choose one or the other")
     case (nil, nil): throw failure("missing blockHash or blockNumber")

@@ -3,69 +3,48 @@ import PlumiseWire
 
 /// The helpers of development chains, each under `evm_`, `anvil_` and `hardhat_`.
 enum TestMethods {
+  /// Whose name a helper is called by; a few mean something else under another name.
+  enum Prefix: String, CaseIterable {
+    case evm, anvil, hardhat
+  }
+
   static let table: [String: RPCMethod] = {
     var table: [String: RPCMethod] = [:]
-    for (name, method) in helpers {
-      for prefix in ["evm", "anvil", "hardhat"] { table["\(prefix)_\(name)"] = method }
+    for prefix in Prefix.allCases {
+      for (name, method) in stateHelpers.merging(timeHelpers(prefix), uniquingKeysWith: { $1 }) {
+        table["\(prefix.rawValue)_\(name)"] = method
+      }
     }
     return table
   }()
 
-  /// The most blocks that one request makes: a slip of the hand must not stop the chain for hours.
-  private static let maximumBlocks: UInt64 = 1_000_000
-
-  private static let helpers: [String: RPCMethod] = [
+  private static let stateHelpers: [String: RPCMethod] = [
     "snapshot": .plain { chain, now in .quantity(chain.snapshot(now: now)) },
     "revert": RPCMethod(arguments: 1) { arguments in
-      let id = try arguments.required(0).looseUInt64()
-      return { chain, now in .bool(chain.revert(to: id, now: now)) }
-    },
-    "increaseTime": RPCMethod(arguments: 1) { arguments in
-      let seconds = try arguments.required(0).looseUInt64()
-      return { chain, now in
-        chain.clock.advance(by: seconds, now: now, latest: chain.latest.header.timestamp)
-        return .quantity(UInt64(max(0, chain.clock.offset)))
-      }
-    },
-    "setNextBlockTimestamp": RPCMethod(arguments: 1) { arguments in
-      let timestamp = try arguments.required(0).looseUInt64()
-      return { chain, _ in
-        let latest = chain.latest.header.timestamp
-        guard timestamp > latest else {
-          throw RPCFailure.refused(
-            "timestamp \(timestamp) is not above the latest block's, \(latest)")
-        }
-        chain.clock.nextTimestamp = timestamp
-        return nil
-      }
-    },
-    "mine": RPCMethod(arguments: 2, mine),
-    "setAutomine": RPCMethod(arguments: 1) { arguments in
-      let isAutomatic = try arguments.required(0).bool()
-      return { chain, _ in
-        chain.mining.isAutomatic = isAutomatic
-        return true
-      }
-    },
-    "setIntervalMining": RPCMethod(arguments: 1) { arguments in
-      let seconds = try arguments.required(0).looseUInt64()
-      return { chain, _ in
-        let clamped = Int64(clamping: seconds)
-        chain.mining.interval = seconds == 0 ? nil : .seconds(clamped)
-        return true
+      let id = try arguments.required(0).amount("snapshot")
+      return { chain, now in .bool(id.exactUInt64().map { chain.revert(to: $0, now: now) } ?? false)
       }
     },
     "setBalance": RPCMethod(arguments: 2) { arguments in
-      let (address, balance) = (try arguments.address(0), try arguments.required(1).word())
+      let (address, balance) = (
+        try arguments.address(0), try arguments.required(1).amount("balance")
+      )
       return { chain, _ in
         chain.edit(.balance(address, balance))
         return true
       }
     },
     "setNonce": RPCMethod(arguments: 2) { arguments in
-      let (address, nonce) = (try arguments.address(0), try arguments.required(1).uint64())
+      let (address, nonce) = (try arguments.address(0), try arguments.required(1).number("nonce"))
       return { chain, _ in
         chain.edit(.nonce(address, nonce))
+        return true
+      }
+    },
+    "setNextBlockBaseFeePerGas": RPCMethod(arguments: 1) { arguments in
+      let fee = try arguments.required(0).number("base fee")
+      return { chain, _ in
+        chain.nextBaseFee = Word(fee)
         return true
       }
     },
@@ -94,7 +73,7 @@ enum TestMethods {
       }
     },
     "reorg": RPCMethod(arguments: 1) { arguments in
-      let depth = try arguments.required(0).looseUInt64()
+      let depth = try arguments.required(0).number("depth")
       return { chain, now in
         guard chain.reorganise(depth: Int(clamping: depth), now: now) else {
           throw RPCFailure.refused("the chain cannot be reorganised \(depth) blocks deep")
@@ -103,39 +82,4 @@ enum TestMethods {
       }
     },
   ]
-
-  /// One block, or so many, a number of seconds apart.
-  ///
-  /// `evm_mine` takes a timestamp instead, as a number or in an object.
-  @Sendable private static func mine(_ arguments: RPCArguments) throws -> ChainOperation {
-    if let first = arguments.optional(0), case .object = first.json {
-      let timestamp = try first.fields(of: "MineOptions")["timestamp"]?.looseUInt64()
-      let blocks = try first.fields(of: "MineOptions")["blocks"]?.looseUInt64() ?? 1
-      return mine(blocks, apart: nil, timestamp: timestamp)
-    }
-    let first = try arguments.optional(0)?.looseUInt64()
-    // Nobody makes blocks by the hundred million: such a number is a time.
-    if let first, first >= 100_000_000 { return mine(1, apart: nil, timestamp: first) }
-    return mine(first ?? 1, apart: try arguments.optional(1)?.looseUInt64(), timestamp: nil)
-  }
-
-  private static func mine(
-    _ count: UInt64, apart seconds: UInt64?, timestamp: UInt64?
-  ) -> ChainOperation {
-    { chain, now in
-      guard count <= maximumBlocks else {
-        throw RPCFailure.refused("at most \(maximumBlocks) blocks at a time, not \(count)")
-      }
-      if let timestamp, timestamp > chain.latest.header.timestamp {
-        chain.clock.nextTimestamp = timestamp
-      }
-      for index in 0..<count {
-        if let seconds, index > 0 {
-          chain.clock.nextTimestamp = chain.latest.header.timestamp.addingUpTo(max(seconds, 1))
-        }
-        chain.mine(now: now)
-      }
-      return "0x0"
-    }
-  }
 }
