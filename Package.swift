@@ -210,8 +210,8 @@ let package = Package(
       "CommandTests",
       of: [
         "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",
-        "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire", "TestVectors",
-        .asyncHTTPClient, .crypto, .httpTypes, .nioCore, .subprocess,
+        "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire",
+        "TestVectors", .asyncHTTPClient, .crypto, .httpTypes, .nioCore, .subprocess,
       ]),
   ]
 )
