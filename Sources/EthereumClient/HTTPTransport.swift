@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOPosix
+import PlumiseWire
 
 #if canImport(Glibc)
   import Glibc
@@ -36,6 +37,9 @@ public struct HTTPTransport: RPCTransport {
 
   /// Posts a request and collects the answer.
   public func send(_ body: [UInt8]) async throws -> [UInt8] {
+    guard URLPort.isPossible(in: url) else {
+      throw TransportError.other(url: url, reason: "a port is a whole number from 1 to 65535")
+    }
     var request = HTTPClientRequest(url: url)
     request.method = .POST
     request.headers.add(name: "Content-Type", value: "application/json")

@@ -26,6 +26,17 @@ struct EthereumClientTests {
     }
   }
 
+  @Test("A port that no socket takes is an error, not the end of the process")
+  func impossiblePort() async throws {
+    for port in ["0", "65536", "99999", "18446744073709551696", "-1"] {
+      let url = "http://127.0.0.1:\(port)"
+      let error = await #expect(throws: EthereumClientError.self) {
+        try await EthereumClient(url: url).chainID()
+      }
+      #expect(error.map { "\($0)".contains("from 1 to 65535") } == true, "\(port)")
+    }
+  }
+
   @Test("A batch gives each request its own outcome, whatever their order")
   func batch() async throws {
     let client = EthereumClient(
