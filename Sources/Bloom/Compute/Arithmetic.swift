@@ -10,4 +10,12 @@ public enum Arithmetic {
 
   /// Threads that share the arithmetic of all models in the process.
   public static var threads: Int { ComputePool.shared.threads }
+
+  /// Requires that the environment says of the arithmetic what can be used (`BLOOM_THREADS`).
+  ///
+  /// Without it the first arithmetic throws the same error.
+  /// - Throws: ``EnvironmentError``.
+  public static func checkEnvironment() throws(EnvironmentError) {
+    if let refusal = ComputePool.shared.refusal { throw refusal }
+  }
 }

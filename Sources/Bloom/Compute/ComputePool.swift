@@ -9,7 +9,8 @@ import Synchronization
 /// sized to the cores. A job runs on one thread; a product that is large enough is cut into parts
 /// which idle threads help with. With as many jobs as cores, each keeps to its own thread.
 /// `BLOOM_THREADS` in the environment sets another number of threads, for processes that are to share
-/// a machine by a fixed plan.
+/// a machine by a fixed plan. Where it holds no such number, the process's pool computes nothing that
+/// can be refused.
 package final class ComputePool: @unchecked Sendable {
   // Sendable: `jobs` and `teams` are touched under `condition` alone; the rest is atomic or constant.
 
@@ -21,18 +22,37 @@ package final class ComputePool: @unchecked Sendable {
   }
 
   /// The process's pool.
-  package static let shared = ComputePool(
-    threads: threadCount(
-      ProcessInfo.processInfo.environment["BLOOM_THREADS"],
-      cores: ProcessInfo.processInfo.activeProcessorCount))
+  package static let shared: ComputePool = {
+    let information = ProcessInfo.processInfo
+    let cores = information.activeProcessorCount
+    do throws(EnvironmentError) {
+      return ComputePool(
+        threads: try threadCount(information.environment["BLOOM_THREADS"], cores: cores))
+    } catch {
+      return ComputePool(threads: max(1, cores), refusal: error)
+    }
+  }()
 
-  /// The threads of a pool: as many as asked for, up to 1024, otherwise as many as cores.
-  package static func threadCount(_ setting: String?, cores: Int) -> Int {
-    if let asked = setting.flatMap(Int.init), (1...1024).contains(asked) { return asked }
-    return max(1, cores)
+  /// The most threads that can be asked for.
+  private static let mostThreads = 1024
+
+  /// The threads of a pool: as many as asked for, otherwise (also where the setting is empty) as many
+  /// as cores.
+  package static func threadCount(
+    _ setting: String?, cores: Int
+  ) throws(EnvironmentError) -> Int {
+    guard let setting, !setting.isEmpty else { return max(1, cores) }
+    guard let asked = Int(setting), (1...mostThreads).contains(asked) else {
+      throw EnvironmentError(
+        variable: "BLOOM_THREADS", expected: "a whole number from 1 to \(mostThreads)",
+        found: setting)
+    }
+    return asked
   }
 
   package let threads: Int
+  /// Why this pool computes nothing that can be refused.
+  package let refusal: EnvironmentError?
   private let condition = NSCondition()
   private var jobs: [() -> Continuation] = []
   private var teams: [ComputeTeam] = []
@@ -48,8 +68,9 @@ package final class ComputePool: @unchecked Sendable {
   /// nobody has a job, whoever brings the next one needs the core.
   private static let patience = Duration.microseconds(30)
 
-  package init(threads: Int) {
+  package init(threads: Int, refusal: EnvironmentError? = nil) {
     self.threads = threads
+    self.refusal = refusal
     BLAS.useOneThread()
     for index in 0..<threads {
       let thread = Thread { [unowned self] in serve() }
@@ -63,6 +84,7 @@ package final class ComputePool: @unchecked Sendable {
   package func run<Result: Sendable>(
     _ body: @escaping @Sendable (Cancellation) throws -> Result
   ) async throws -> Result {
+    if let refusal { throw refusal }
     let cancellation = Cancellation()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
@@ -80,6 +102,7 @@ package final class ComputePool: @unchecked Sendable {
   package func runSteps<Result: Sendable>(
     _ step: @escaping @Sendable (Cancellation) throws -> Result?
   ) async throws -> Result {
+    if let refusal { throw refusal }
     let cancellation = Cancellation()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
