@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bloom
 import Foundation
 import Logging
 import MockServing
@@ -8,6 +9,9 @@ import MockServing
 enum Main {
   /// Subcommands whose arithmetic runs in this process.
   private static let computing: Set<String> = ["run", "generate", "forward", "node", "bench"]
+
+  /// Subcommands that compute a little, or whose children do.
+  private static let alsoComputing: Set<String> = ["up", "model"]
 
   static func main() async {
     if let name = CommandLine.arguments.dropFirst().first, computing.contains(name) {
@@ -27,36 +31,19 @@ enum Main {
   private static func run(_ arguments: [String]) async -> ExitStatus {
     do {
       var command = try PetalsE2E.parseAsRoot(arguments)
+      if let name = arguments.first, computing.union(alsoComputing).contains(name) {
+        try CommandFailure.checkingInput { try Arithmetic.checkEnvironment() }
+      }
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()
       }
       return .done
-    } catch let failure as CommandFailure {
-      StandardStream.error.write(line: "petals-e2e: \(failure.description)")
-      return failure.status
     } catch {
-      return report(error, arguments)
-    }
-  }
-
-  /// Help and version are no failure; ArgumentParser calls wrong usage 64, the contract 2.
-  private static func report(_ error: any Error, _ arguments: [String]) -> ExitStatus {
-    switch PetalsE2E.exitCode(for: error) {
-    case .success:
-      StandardStream.output.write(line: PetalsE2E.fullMessage(for: error))
-      return .done
-    case .validationFailure:
-      let message = PetalsE2E.message(for: error).onOneLine
-      let names = PetalsE2E.subcommandNames
-      let subcommand = arguments.first.map { names.contains($0) ? " \($0)" : "" } ?? ""
-      StandardStream.error.write(
-        line: "petals-e2e: \(message) (see petals-e2e\(subcommand) --help)")
-      return .wrongInput
-    default:
-      StandardStream.error.write(line: "petals-e2e: \(String(describing: error).onOneLine)")
-      return .failed
+      let ending = CommandEnding(error, arguments)
+      (ending.status == .done ? StandardStream.output : .error).write(line: ending.text)
+      return ending.status
     }
   }
 }

@@ -156,6 +156,57 @@ struct FetchTests {
     }
   }
 
+  @Test(
+    "A hub that points to no address is refused, and one that points in circles is left",
+    arguments: ["http://127.0.0.1:99999", "http://127.0.0.1:18446744073709551696", "file:///etc"])
+  func impossibleRedirects(_ place: String) async throws {
+    let hub = try TestHub(Self.model, storage: place)
+    try await withTemporaryFolder { folder in
+      try await withWebServer(respond: hub.respond) { address in
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(1))
+        #expect(result.errors.contains("points to '\(place)"), "\(result.errors)")
+        #expect(result.errors.contains("a port from 1 to 65535"), "\(result.errors)")
+      }
+      try await withWebServer(
+        respond: { WebResponse(status: .found, headers: [.location: $0.path]) }
+      ) { address in
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(1))
+        #expect(result.errors.contains("more than 5 times"), "\(result.errors)")
+      }
+    }
+  }
+
+  @Test(
+    "A size that no file has is refused with its limits",
+    arguments: [
+      "-1", "17592186044417", "9223372036854775807", "9223372036854775808", "1.5", "1e400",
+    ])
+  func sizes(_ size: String) async throws {
+    let hub = try TestHub(Self.model, size: try JSON.parse(size))
+    try await withTemporaryFolder { folder in
+      try await withWebServer(respond: hub.respond) { address in
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(1))
+        #expect(result.errors.contains("the size \(size)"), "\(result.errors)")
+        #expect(result.errors.contains("from 0 to 17592186044416"), "\(result.errors)")
+      }
+    }
+  }
+
+  @Test("Sizes that are possible are believed, and what does not come is said")
+  func greatSizes() async throws {
+    let hub = try TestHub(Self.model, size: 17_592_186_044_416)
+    try await withTemporaryFolder { folder in
+      try await withWebServer(respond: hub.respond) { address in
+        let result = try await Self.fetch(address, folder)
+        #expect(result.status == .exited(1))
+        #expect(result.errors.contains("config.json"), "\(result.errors)")
+      }
+    }
+  }
+
   @Test("A model that is not there, and an address that is no hub, are told apart")
   func nothingThere() async throws {
     let hub = try TestHub(Self.model)

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @Suite("Help", .timeLimit(.minutes(5)))
@@ -25,6 +26,21 @@ struct HelpTests {
       #expect(line.hasPrefix("  petals-e2e ") || line.hasPrefix("    "), "\(line)")
     }
     #expect(result.errors.isEmpty)
+  }
+
+  @Test("The manual names every subcommand and every option")
+  func manual() throws {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let manual = try String(
+      contentsOf: root.appending(path: "Documentation/Command.md"), encoding: .utf8)
+    let table = try OptionTable.ofTheCommand.get()
+    let tried = Set(Self.subcommands.map { $0.joined(separator: " ") })
+    #expect(tried.isSuperset(of: table.subcommands))
+    for subcommand in table.subcommands { #expect(manual.contains(subcommand), "\(subcommand)") }
+    for entry in table.options {
+      #expect(manual.contains(entry.option), "\(entry.testDescription)")
+    }
   }
 
   @Test("The version is printed alone")

@@ -66,6 +66,22 @@ struct LoadTests {
     }
   }
 
+  @Test("A chain whose accounts have sent more than can be counted on is no chain to load")
+  func impossibleNonce() async throws {
+    try await withWebServer(
+      respond: { request in
+        let method = (try? JSON.parse(request.body))?["method"]?.stringValue
+        let result: JSON = method == "eth_chainId" ? "0xa3e4" : "0xffffffffffffffff"
+        let answer: JSON = ["jsonrpc": "2.0", "id": 1, "result": result]
+        return .json(answer.serialized())
+      }
+    ) { address in
+      let result = try await Self.load(address.url)
+      #expect(result.status == .exited(1))
+      #expect(result.errors.contains("at most 9223372036854775807"), "\(result.errors)")
+    }
+  }
+
   @Test("What is no service of ours is refused, and nobody there is a failure")
   func noService() async throws {
     try await withWebServer(respond: { _ in WebResponse(status: .notFound) }) { address in

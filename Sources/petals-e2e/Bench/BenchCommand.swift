@@ -33,16 +33,19 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(help: "How a made model's weights are stored: f32, f16, bf16 or q8; may be repeated.")
   var dtype: [WeightType] = []
 
-  @Option(help: "How often each figure is taken; the table shows the median.")
+  @Option(
+    within: WholeNumbers("a number of runs", 1...1000),
+    help: "How often each figure is taken; the table shows the median.")
   var runs = 5
 
-  @Option(help: "Another oracle of the documented dialect to measure beside ours: its URL.")
+  @Option(
+    within: .serviceURL,
+    help: "Another oracle of the documented dialect to measure beside ours: its URL.")
   var oraclePeer: String?
 
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard runs >= 1 else { throw ValidationError("--runs must be at least 1") }
     guard dtype.count <= 1 || ModelSource(model).isMade else {
       throw ValidationError("--dtype is for tiny and bloom-560m; a folder has its own")
     }
@@ -76,6 +79,7 @@ struct BenchCommand: AsyncParsableCommand {
     for dtype in dtype.isEmpty ? [.f16] : dtype {
       let path = try ModelSource(model).folder(dtype: dtype.elementType, quiet: output.quiet).path
       let checkpoint = try ModelFolder.checkpoint(path)
+      try Self.requireRoom(checkpoint.configuration)
       for var row in try await rows(path, checkpoint) {
         row.model = checkpoint.name
         row.dtype = checkpoint.elementType.rawValue
@@ -83,6 +87,15 @@ struct BenchCommand: AsyncParsableCommand {
       }
     }
     return result
+  }
+
+  /// - Throws: `CommandFailure` (wrong input) for a model that the prompts do not fit.
+  private static func requireRoom(_ configuration: BloomConfiguration) throws {
+    guard configuration.vocabularySize >= 32, configuration.sequenceLength >= 256 else {
+      throw CommandFailure.wrongInput(
+        "the model has \(configuration.vocabularySize) token ids and \(configuration.sequenceLength)"
+          + " positions; what is measured needs 32 and 256")
+    }
   }
 
   /// With several types, the first is what the others' logits are compared with.

@@ -2,20 +2,28 @@
 ///
 /// A client that shares its cores with the service must not cost what the service does, so the bytes
 /// are looked at in place.
-struct HTTPAnswer {
+package struct HTTPAnswer {
   private static let field = Array("content-length:".utf8)
+  /// Bytes; the services that are measured answer with a few hundred.
+  private static let longestBody = 16 << 20
   private static let statusOffset = 9
 
-  let status: Int
-  let body: [UInt8]
+  package let status: Int
+  package let body: [UInt8]
 
   /// Reads an answer; nil when it is not there as a whole.
-  init?(_ bytes: UnsafeRawBufferPointer) {
+  /// - Throws: `CommandFailure` (failed) for one that says that it is longer than any can be.
+  package init?(_ bytes: UnsafeRawBufferPointer) throws {
     var line = 0
     var length: Int?
     for (index, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") {
       if index - line <= 1 {
-        guard let length, bytes.count >= index + 1 + length else { return nil }
+        guard let length else { return nil }
+        guard length <= Self.longestBody else {
+          throw CommandFailure.failed(
+            "an answer's Content-Length is a whole number from 0 to \(Self.longestBody)")
+        }
+        guard bytes.count - index - 1 >= length else { return nil }
         status = Self.number(bytes.dropFirst(Self.statusOffset))
         body = Array(bytes[(index + 1)..<(index + 1 + length)])
         return
@@ -31,10 +39,18 @@ struct HTTPAnswer {
     return nil
   }
 
-  /// The decimal number that stands first, after spaces.
+  /// The decimal number that stands first, after spaces; one that is longer than any answer is
+  /// the greatest there is.
   private static func number(_ bytes: Slice<UnsafeRawBufferPointer>) -> Int {
-    bytes.drop { $0 == UInt8(ascii: " ") }
+    var number = 0
+    let digits = bytes.drop { $0 == UInt8(ascii: " ") }
       .prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-      .reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
+    for digit in digits {
+      let (tens, isTooLong) = number.multipliedReportingOverflow(by: 10)
+      let (sum, isTooGreat) = tens.addingReportingOverflow(Int(digit - UInt8(ascii: "0")))
+      if isTooLong || isTooGreat { return .max }
+      number = sum
+    }
+    return number
   }
 }

@@ -119,7 +119,16 @@ private final class Caller: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     var bytes = unwrapInboundIn(data)
     answer.writeBuffer(&bytes)
-    guard let whole = answer.readableBytesView.withUnsafeBytes({ HTTPAnswer($0) }) else { return }
+    let whole: HTTPAnswer
+    do {
+      let read = try answer.readableBytesView.withUnsafeBytes { try HTTPAnswer($0) }
+      guard let read else { return }
+      whole = read
+    } catch {
+      promise.fail(error)
+      context.close(promise: nil)
+      return
+    }
     guard isExpected(whole) else {
       promise.fail(
         CommandFailure.failed("a request was refused: \(String(buffer: answer))"))

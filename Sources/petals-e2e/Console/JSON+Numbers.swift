@@ -3,9 +3,12 @@ import PlumiseWire
 
 extension JSON {
   /// A number with so many places at most; what is beyond them is noise in a measurement.
+  ///
+  /// What JSON cannot spell, a rate in no time or a share of nothing, is null.
   static func decimal(_ value: Double, places: Int) -> JSON {
     let scale = pow(10, Double(places))
-    return .number(JSONNumber(python: (value * scale).rounded() / scale))
+    let rounded = (value * scale).rounded() / scale
+    return rounded.isFinite ? .number(JSONNumber(python: rounded)) : .null
   }
 
   /// Seconds, to the tenth of a millisecond.

@@ -17,7 +17,7 @@ final class ProgressBar: Sendable {
   /// Shows how far the work is.
   /// - Parameter fraction: 0 (nothing done) to 1 (all done).
   func update(_ fraction: Double) {
-    guard isDrawn else { return }
+    guard isDrawn, fraction.isFinite else { return }
     let percent = Int(100 * min(1, max(0, fraction)))
     let isNew = lastPercent.withLock { last in
       defer { last = percent }

@@ -5,13 +5,9 @@ struct FlowOptions: ParsableArguments {
   @Option(help: "The text to continue (up continues none).")
   var prompt = "Explain quantum computing"
 
-  @Option(help: "Generate at most so many tokens (up generates none).")
+  @Option(within: .newTokens, help: "Generate at most so many tokens; up generates none.")
   var maxNewTokens = 32
 
   @Option(help: "The folder for report.html and report.json (up writes none).")
   var report = "report"
-
-  func validate() throws {
-    guard maxNewTokens >= 1 else { throw ValidationError("--max-new-tokens must be at least 1") }
-  }
 }

@@ -22,11 +22,11 @@ struct ForwardCommand: AsyncParsableCommand {
   @Option(help: "The model's folder.")
   var model: String
 
-  @Option(help: "The blocks to go through, first-last; all when not given.")
-  var blocks: String?
+  @Option(within: .blocks, help: "The blocks to go through, first-last; all when not given.")
+  var blocks: BlockRange?
 
   @Option(
-    name: .customLong("token-ids"),
+    within: .tokenIDs, name: .customLong("token-ids"),
     help: "The token ids to begin with, with commas between them.")
   var tokenIDs: TokenIDs?
 
@@ -51,16 +51,14 @@ struct ForwardCommand: AsyncParsableCommand {
   func run() async throws {
     let checkpoint = try ModelFolder.checkpoint(model)
     let layerCount = checkpoint.configuration.layerCount
-    let range = try CommandFailure.checkingInput {
-      try blocks.map { try LayerRange(parsing: $0, of: layerCount) } ?? LayerRange(all: layerCount)
-    }
+    let range = try blocks?.layers(of: layerCount) ?? LayerRange(all: layerCount)
     let states = try firstStates(checkpoint, range)
     let gradient = try gradOutput.map { try Self.read("grad_output", from: $0) }
     try requireShapes(checkpoint, states, gradient)
 
     var results = TensorFile()
     if tokenIDs != nil { results.add("embeddings", states) }
-    if let addresses = try peers.addresses() {
+    if let addresses = peers.addresses {
       try await CommandFailure.throughPeers {
         try await withGRPCTransports(addresses, limits: peers.limits) { transports in
           let route = try await BlockRoute(transports, for: checkpoint, range)

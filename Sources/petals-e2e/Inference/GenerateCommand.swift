@@ -17,17 +17,13 @@ struct GenerateCommand: AsyncParsableCommand {
   @Option(help: "The model's folder; nodes and this process need the same.")
   var model: String
 
-  @Option(help: "Generate at most so many tokens.")
+  @Option(within: .newTokens, help: "Generate at most so many tokens.")
   var maxNewTokens = 20
 
   @OptionGroup var prompt: PromptOptions
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var peers: PeerOptions
   @OptionGroup var output: OutputOptions
-
-  func validate() throws {
-    guard maxNewTokens >= 1 else { throw ValidationError("--max-new-tokens must be at least 1") }
-  }
 
   func run() async throws {
     let checkpoint = try ModelFolder.checkpoint(model)
@@ -39,7 +35,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
     let printer = TokenPrinter(tokenizer, isSilent: output.json)
     let generated =
-      if let addresses = try peers.addresses() {
+      if let addresses = peers.addresses {
         try await RemoteGeneration.run(
           request, text: prompt.prompt, checkpoint, tokenizer, peers: addresses,
           limits: peers.limits, onToken: printer.print)

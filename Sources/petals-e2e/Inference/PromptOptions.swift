@@ -7,7 +7,7 @@ struct PromptOptions: ParsableArguments {
   var prompt: String?
 
   @Option(
-    name: .customLong("token-ids"),
+    within: .tokenIDs, name: .customLong("token-ids"),
     help: "The token ids to continue, with commas between them.")
   var tokenIDs: TokenIDs?
 

@@ -3,16 +3,23 @@ import Bloom
 
 /// How tokens are chosen; the defaults take the likeliest one.
 struct SamplingOptions: ParsableArguments {
-  @Option(help: "0 takes the likeliest token; above, tokens are drawn.")
+  // The limits are those of `SamplingParameters`.
+  @Option(
+    within: RealNumbers("a temperature", 0...100),
+    help: "0 takes the likeliest token; above, tokens are drawn.")
   var temperature: Float = 0
 
-  @Option(help: "Draw among the likeliest tokens that together have this probability.")
+  @Option(
+    within: RealNumbers("a probability", above: 0, upTo: 1),
+    help: "Draw among the likeliest tokens that together have this probability.")
   var topP: Float = 1
 
-  @Option(help: "Above 1 makes tokens that occurred less likely.")
+  @Option(
+    within: RealNumbers("a repetition penalty", above: 0, upTo: 100),
+    help: "Above 1 makes tokens that occurred less likely.")
   var repetitionPenalty: Float = 1
 
-  @Option(help: "Where chance begins; the same seed gives the same tokens.")
+  @Option(within: .seed, help: "Where chance begins; the same seed gives the same tokens.")
   var seed: UInt64 = 0
 
   func parameters() throws -> SamplingParameters {

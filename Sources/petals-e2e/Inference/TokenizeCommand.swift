@@ -18,7 +18,7 @@ struct TokenizeCommand: AsyncParsableCommand {
   @Option(help: "The text to encode.")
   var text: String?
 
-  @Option(help: "The token ids to decode, with commas between them.")
+  @Option(within: .tokenIDs, help: "The token ids to decode, with commas between them.")
   var ids: TokenIDs?
 
   @OptionGroup var output: OutputOptions

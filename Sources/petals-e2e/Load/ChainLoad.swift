@@ -16,7 +16,8 @@ struct ChainLoad: LoadWork {
   init(client: EthereumClient) async throws {
     chainID = try await client.chainID()
     let price = try await client.gasPrice()
-    gasPrice = price.addingReportingOverflow(price).partialValue
+    let doubled = price.addingReportingOverflow(price)
+    gasPrice = doubled.overflow ? .max : doubled.partialValue
     var nonces: [UInt64] = []
     for account in DevelopmentAccount.standard {
       guard try await client.balance(of: account.address) > 0 else {
@@ -24,7 +25,14 @@ struct ChainLoad: LoadWork {
           "\(account.address.checksummed) has no coins on that chain; load is for development "
             + "chains, where the ten accounts of the well-known mnemonic are funded")
       }
-      nonces.append(try await client.transactionCount(of: account.address, at: .pending))
+      let nonce = try await client.transactionCount(of: account.address, at: .pending)
+      // Source: EIP-2681; half of it leaves room for whatever a load sends.
+      guard nonce <= .max / 2 else {
+        throw CommandFailure.failed(
+          "the chain says that \(account.address.checksummed) has sent \(nonce) transactions; "
+            + "at most \(UInt64.max / 2) can be gone on from")
+      }
+      nonces.append(nonce)
     }
     firstNonces = nonces
   }

@@ -15,29 +15,29 @@ struct LoadCommand: AsyncParsableCommand {
         petals-e2e load --target http://127.0.0.1:3100 --rate 500 --duration 10
       """)
 
-  @Option(help: "The service's URL.")
+  @Option(within: .serviceURL, help: "The service's URL.")
   var target: String
 
-  @Option(help: "Requests a second.")
+  @Option(
+    within: RealNumbers("a rate", above: 0, upTo: 100_000), help: "Requests a second.")
   var rate = 100.0
 
-  @Option(help: "Seconds.", transform: secondsArgument)
-  var duration = 10.0
+  @Option(within: .someTime, help: "Seconds.")
+  var duration = Seconds(whole: 10)
 
-  @Option(help: "The most connections at a time.")
+  @Option(
+    within: WholeNumbers("a number of connections", 1...10_000),
+    help: "The most connections at a time.")
   var connections = 64
+
+  private static let mostRequests = 10_000_000.0
 
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard rate > 0, rate <= 100_000 else {
-      throw ValidationError("--rate must be above 0 and at most 100000, not \(rate)")
-    }
-    guard duration > 0, rate * duration <= 10_000_000 else {
-      throw ValidationError("--duration must be above 0, and at most 10000000 requests are sent")
-    }
-    guard (1...10_000).contains(connections) else {
-      throw ValidationError("--connections must be 1 to 10000, not \(connections)")
+    guard rate * duration.value <= Self.mostRequests else {
+      throw ValidationError(
+        "--rate times --duration is the number of requests, which goes up to 10000000")
     }
   }
 
@@ -45,7 +45,7 @@ struct LoadCommand: AsyncParsableCommand {
     let stops = StopRequests()
     let report = try await LoadTarget.with(target, connections: connections) { target in
       let work = try await target.work(rate: rate)
-      let count = max(1, Int((rate * duration).rounded()))
+      let count = max(1, Int((rate * duration.value).rounded()))
       output.note("\(work.name) to \(target.url), \(rate) a second")
       let bar = ProgressBar("sending", quiet: output.quiet)
       defer { bar.finish() }

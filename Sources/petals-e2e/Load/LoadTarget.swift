@@ -13,16 +13,13 @@ struct LoadTarget: Sendable {
   static func with<R: Sendable>(
     _ url: String, connections: Int, _ body: (LoadTarget) async throws -> R
   ) async throws -> R {
-    guard let trimmed = serviceURL(url) else {
-      throw CommandFailure.wrongInput("--target '\(url)' is no http or https URL")
-    }
     var configuration = HTTPClient.Configuration(
       redirectConfiguration: .disallow, timeout: .init(connect: .seconds(10)))
     configuration.httpVersion = .http1Only
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
     configuration.connectionPool.retryConnectionEstablishment = false
     let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    let target = LoadTarget(url: trimmed, client: client)
+    let target = LoadTarget(url: url, client: client)
     let outcome: Result<R, any Error>
     do {
       outcome = .success(try await body(target))

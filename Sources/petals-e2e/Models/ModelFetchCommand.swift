@@ -22,7 +22,8 @@ struct ModelFetchCommand: AsyncParsableCommand {
   @Option(help: "The folder to write.")
   var out: String
 
-  @Option(help: "The hub's address (HF_ENDPOINT, else \(Hub.defaultEndpoint)).")
+  @Option(
+    within: .serviceURL, help: "The hub's address (HF_ENDPOINT, else \(Hub.defaultEndpoint)).")
   var endpoint: String?
 
   @Option(help: "A branch, a tag or a commit.")
@@ -36,8 +37,8 @@ struct ModelFetchCommand: AsyncParsableCommand {
       throw CommandFailure.wrongInput("--revision '\(revision)' is no branch, tag or commit")
     }
     let environment = ProcessInfo.processInfo.environment
-    let hub = try Hub(
-      endpoint: endpoint ?? environment["HF_ENDPOINT"] ?? Hub.defaultEndpoint,
+    let hub = Hub(
+      endpoint: try endpoint ?? Hub.endpoint(environment["HF_ENDPOINT"]),
       token: environment["HF_TOKEN"])
     let folder = URL(filePath: out, directoryHint: .isDirectory)
     try CommandFailure.checkingInput {
@@ -69,14 +70,15 @@ struct ModelFetchCommand: AsyncParsableCommand {
   private func bring(
     _ files: [HubFile], _ download: HubDownload
   ) async throws -> [HubDownload.Outcome] {
-    let total = Double(max(1, files.reduce(0) { $0 + $1.size }))
+    // As doubles: what a foreign hub says may be more than 64 bits hold in all.
+    let total = max(1, files.reduce(0.0) { $0 + Double($1.size) })
     let bar = ProgressBar("fetching \(download.name)", quiet: output.quiet)
     defer { bar.finish() }
-    var before: Int64 = 0
+    var before = 0.0
     var outcomes: [HubDownload.Outcome] = []
     for file in files {
-      let outcome = try await download.bring(file) { bar.update(Double(before + $0) / total) }
-      before += file.size
+      let outcome = try await download.bring(file) { bar.update((before + Double($0)) / total) }
+      before += Double(file.size)
       outcomes.append(outcome)
       bar.finish()
       output.note("\(file.name)  \(file.size) bytes\(outcome.words)")

@@ -18,7 +18,7 @@ struct ModelSynthesizeCommand: AsyncParsableCommand {
   @Option(help: "How weights are stored: f32, f16, bf16 or q8 (8-bit integers with scales).")
   var dtype: WeightType = .f16
 
-  @Option(help: "Where chance begins; the same seed gives the same bytes.")
+  @Option(within: .seed, help: "Where chance begins; the same seed gives the same bytes.")
   var seed: UInt64 = 0
 
   @Option(help: "The folder to write; it must be empty or not exist.")

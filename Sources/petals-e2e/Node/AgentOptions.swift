@@ -15,7 +15,7 @@ struct AgentOptions: ParsableArguments {
   @Option(help: "A file whose first line is the keystore's password.")
   var passwordFile: String?
 
-  @Option(help: "The oracle to report to.", transform: urlArgument)
+  @Option(within: .serviceURL, help: "The oracle to report to.")
   var oracle: String?
 
   @Option(help: "The dialect that the oracle takes: documented or deployed.")
@@ -28,25 +28,19 @@ struct AgentOptions: ParsableArguments {
   @Option(help: "Keep the proofs that the oracle has not accepted in this file as well.")
   var proofSpool: String?
 
-  @Option(help: "Seconds between two reports (60 when not said).", transform: secondsArgument)
-  var reportInterval = 60.0
+  @Option(within: .reportInterval, help: "Seconds between two reports.")
+  var reportInterval = Seconds(whole: 60)
 
-  @Option(
-    help: "The chain to register on and to prove inferences to.", transform: urlArgument)
+  @Option(within: .serviceURL, help: "The chain to register on and to prove inferences to.")
   var chainRpc: String?
 
-  @Option(help: "Seconds between two heartbeats (120 when not said).", transform: secondsArgument)
-  var heartbeatInterval = 120.0
+  @Option(within: .heartbeatInterval, help: "Seconds between two heartbeats.")
+  var heartbeatInterval = Seconds(whole: 120)
 
-  @Option(help: "The id of that chain.")
+  @Option(within: .chainID, help: "The id of that chain.")
   var chainID = PlumiseNetwork.chainID
 
   func validate() throws {
-    try requireReportInterval(reportInterval)
-    guard heartbeatInterval >= 1 else {
-      throw ValidationError(
-        "--heartbeat-interval must be at least 1: each heartbeat is a transaction")
-    }
     if keyFile == nil && (oracle != nil || chainRpc != nil) {
       throw ValidationError("--oracle and --chain-rpc need --key-file")
     }
@@ -76,7 +70,7 @@ struct AgentOptions: ParsableArguments {
     let (configuration, transport) = try CommandFailure.checkingInput {
       (
         try ReporterConfiguration(
-          oracleURL: oracle, interval: .seconds(reportInterval), dialect: oracleDialect,
+          oracleURL: oracle, interval: reportInterval.duration, dialect: oracleDialect,
           retry: RetryPolicy(finalAttempts: 3)),
         try oracleCa.map { try HTTPReportTransport(certificateAuthority: $0) }
           ?? HTTPReportTransport()
@@ -98,7 +92,7 @@ struct AgentOptions: ParsableArguments {
       ChainAgentConfiguration(chainID: chainID), key: key, client: EthereumClient(url: chainRpc))
     return AgentService(
       agent, registration: .ofNode(serving: model, as: key.address),
-      schedule: .init(heartbeatInterval: .seconds(heartbeatInterval)),
+      schedule: .init(heartbeatInterval: heartbeatInterval.duration),
       proofs: metrics.proofs.arrivals()
     ) { event in
       if let event = ServiceEvent(event, of: key.address) { announce(event) }

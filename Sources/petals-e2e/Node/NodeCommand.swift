@@ -22,18 +22,15 @@ struct NodeCommand: AsyncParsableCommand {
   @Option(help: "The model's folder.")
   var model: String
 
-  @Option(help: "The blocks to serve, first-last.")
-  var blocks: String
+  @Option(within: .blocks, help: "The blocks to serve, first-last.")
+  var blocks: BlockRange
 
   @OptionGroup var peers: PeerOptions
 
-  @Option(
-    help: "The gRPC port to listen on (31330 when not said); 0 takes any free one.",
-    transform: portArgument)
+  @Option(within: .port, help: "The gRPC port to listen on; 0 takes any free one.")
   var port = 31330
 
-  @Option(
-    help: "Serve the HTTP API on this port too; 0 takes any free one.", transform: portArgument)
+  @Option(within: .port, help: "Serve the HTTP API on this port too; 0 takes any free one.")
   var httpPort: Int?
 
   @OptionGroup var agent: AgentOptions
@@ -41,9 +38,7 @@ struct NodeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let checkpoint = try ModelFolder.checkpoint(model)
-    let range = try CommandFailure.checkingInput {
-      try LayerRange(parsing: blocks, of: checkpoint.configuration.layerCount)
-    }
+    let range = try blocks.layers(of: checkpoint.configuration.layerCount)
     if httpPort != nil {
       try CommandFailure.checkingInput { try checkpoint.generationDefaults.requireSupported() }
     }
@@ -51,7 +46,7 @@ struct NodeCommand: AsyncParsableCommand {
     let configuration = NodeConfiguration(
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
       http: httpPort.map { .init(host: service.host, port: $0) },
-      peers: try peers.addresses() ?? [], agent: key?.address, limits: peers.limits)
+      peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
     let metrics = MetricsCollector(proofs: try agent.proofs())
     let reporter = try key.flatMap { try agent.reporter(key: $0, metrics) }
     let stops = service.stopRequests()

@@ -18,18 +18,16 @@ struct ChainCommand: AsyncParsableCommand {
         petals-e2e chain --port 26902
       """)
 
-  @Option(
-    help: "The port to listen on (26902 when not said); 0 takes any free one.",
-    transform: portArgument)
+  @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
   var port = 26902
 
-  @Option(help: "The chain's id.")
+  @Option(within: .chainID, help: "The chain's id.")
   var chainID = PlumiseNetwork.chainID
 
   @Option(
-    help: "Seconds from block to block; 0, the default, makes a block for each transaction.",
-    transform: secondsArgument)
-  var blockTime: Double?
+    within: .time,
+    help: "Seconds from block to block; 0, the default, makes a block for each transaction.")
+  var blockTime: Seconds?
 
   @Option(help: "default (the documented network) or testnet2026 (the live testnet's faults).")
   var profile = ChainProfile.default
@@ -67,7 +65,7 @@ struct ChainCommand: AsyncParsableCommand {
 
   /// The mining mode that was asked for, or nil.
   private var mining: MiningMode? {
-    blockTime.map { $0 > 0 ? .every(.seconds($0)) : .automatic }
+    blockTime.map { $0.value > 0 ? .every($0.duration) : .automatic }
   }
 
   private func chain(_ configuration: ChainConfiguration) throws -> MockWeb3 {

@@ -31,9 +31,7 @@ struct OracleCommand: AsyncParsableCommand {
         petals-e2e oracle --port 3100 --chain-rpc http://127.0.0.1:26902
       """)
 
-  @Option(
-    help: "The port to listen on (3100 when not said); 0 takes any free one.",
-    transform: portArgument)
+  @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
   var port = 3100
 
   @Option(help: "The dialect: documented, deployed or both.")
@@ -43,8 +41,8 @@ struct OracleCommand: AsyncParsableCommand {
   var profile = OracleProfile.fixed
 
   @Option(
-    help: "The chain to ask whether an agent is registered; without one, all are.",
-    transform: urlArgument)
+    within: .serviceURL,
+    help: "The chain to ask whether an agent is registered; without one, all are.")
   var chainRpc: String?
 
   @Option(
@@ -61,20 +59,20 @@ struct OracleCommand: AsyncParsableCommand {
   var apiKey: String?
 
   @Option(
-    help: "Refuse documented reports whose timestamp is so many seconds from now.",
-    transform: secondsArgument)
-  var maxAge: Double?
+    within: .time, help: "Refuse documented reports whose timestamp is so many seconds from now.")
+  var maxAge: Seconds?
 
   @Option(
-    help: "A second port, for orders of faults and a look at the journal; 0 takes any free one.",
-    transform: portArgument)
+    within: .port,
+    help: "A second port, for orders of faults and a look at the journal; 0 takes any free one.")
   var adminPort: Int?
 
-  @Option(
-    help: "What decides chance where a fault is ordered that is only likely; 0 when not said.")
+  @Option(within: .seed, help: "What decides chance where a fault is ordered that is only likely.")
   var faultSeed: UInt64 = 0
 
-  @Option(help: "The most reports of an agent in a minute; without one there is no limit.")
+  @Option(
+    within: WholeNumbers("a number of reports", 1...1_000_000),
+    help: "The most reports of an agent in a minute; without one there is no limit.")
   var reportsPerMinute: Int?
 
   @Option(help: "Log to stderr from this level on: debug, info, notice, warning or error.")
@@ -86,9 +84,6 @@ struct OracleCommand: AsyncParsableCommand {
     if reporterKeyFile != nil && chainRpc == nil {
       throw ValidationError("--reporter-key-file needs --chain-rpc: the chain to report to")
     }
-    if let reportsPerMinute, reportsPerMinute < 1 {
-      throw ValidationError("--reports-per-minute must be at least 1")
-    }
   }
 
   func run() async throws {
@@ -97,7 +92,7 @@ struct OracleCommand: AsyncParsableCommand {
       OracleConfiguration(
         dialects: dialect.set, profile: profile,
         registration: client.map { .chain($0) } ?? .everyone,
-        maximumAge: maxAge.map { .seconds($0) }, apiKey: apiKey,
+        maximumAge: maxAge?.duration, apiKey: apiKey,
         epoch: client.map { .chain($0) } ?? .single,
         contributions: try client.flatMap { try contributions($0) },
         log: try store.map { path in

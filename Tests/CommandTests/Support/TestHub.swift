@@ -17,13 +17,17 @@ struct TestHub: Sendable {
   private let listed: [String: [UInt8]]
   /// Where content is served in place of this hub.
   private let storage: String?
+  /// The size that is listed for every file, where it is not the file's own.
+  private let size: JSON?
 
   /// - Parameters:
   ///   - folder: the model.
   ///   - served: files whose bytes differ from what the listing says.
   ///   - storage: another address, to which requests for content are redirected.
+  ///   - size: what the listing says of every file's size, in place of the truth.
   init(
-    _ folder: URL, serving served: [String: [UInt8]] = [:], storage: String? = nil
+    _ folder: URL, serving served: [String: [UInt8]] = [:], storage: String? = nil,
+    size: JSON? = nil
   ) throws {
     let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
     listed = try Dictionary(
@@ -32,6 +36,7 @@ struct TestHub: Sendable {
       })
     files = listed.merging(served) { $1 }
     self.storage = storage
+    self.size = size
   }
 
   func respond(_ request: WebRequest) -> WebResponse {
@@ -68,19 +73,20 @@ struct TestHub: Sendable {
   private var listing: JSON {
     [
       "sha": .string(Self.commit),
-      "siblings": .array(listed.sorted { $0.key < $1.key }.map(Self.entry)),
+      "siblings": .array(listed.sorted { $0.key < $1.key }.map(entry)),
     ]
   }
 
-  private static func entry(_ name: String, _ bytes: [UInt8]) -> JSON {
+  private func entry(_ name: String, _ bytes: [UInt8]) -> JSON {
+    let size = size ?? .integer(bytes.count)
     let blob = Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes)
     var entry: JSONObject = [
-      "rfilename": .string(name), "size": .integer(bytes.count),
-      "blobId": .string(hexadecimal(blob)),
+      "rfilename": .string(name), "size": size,
+      "blobId": .string(Self.hexadecimal(blob)),
     ]
     if name.hasSuffix(".safetensors") {
       entry["lfs"] = [
-        "size": .integer(bytes.count), "sha256": .string(hexadecimal(SHA256.hash(data: bytes))),
+        "size": size, "sha256": .string(Self.hexadecimal(SHA256.hash(data: bytes))),
       ]
     }
     return .object(entry)

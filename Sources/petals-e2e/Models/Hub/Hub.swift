@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Foundation
 import NIOCore
 import PlumiseWire
 
@@ -13,23 +14,35 @@ struct Hub: Sendable {
 
   private static let client: HTTPClient = {
     var configuration = HTTPClient.Configuration(
-      redirectConfiguration: .follow(max: 5, allowCycles: false),
-      timeout: .init(connect: .seconds(10), read: .seconds(60)))
+      redirectConfiguration: .disallow, timeout: .init(connect: .seconds(10), read: .seconds(60)))
     configuration.httpVersion = .http1Only
     configuration.connectionPool.retryConnectionEstablishment = false
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }()
 
+  /// How often an answer may point elsewhere.
+  private static let mostRedirects = 5
+
   /// Backstop for one request; the read time-out ends those that stand still.
   private static let longestRequest = TimeAmount.hours(24)
 
-  /// - Throws: `CommandFailure` (wrong input) for an address that is none.
-  init(endpoint: String, token: String?) throws {
-    guard let url = serviceURL(endpoint) else {
-      throw CommandFailure.wrongInput("--endpoint '\(endpoint)' is no http or https URL")
-    }
-    self.endpoint = url
+  /// - Parameters:
+  ///   - endpoint: an http or https URL without a slash at its end.
+  ///   - token: an empty one counts as none.
+  init(endpoint: String, token: String?) {
+    self.endpoint = endpoint
     self.token = token.flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// The address that `HF_ENDPOINT` holds, or the default where it holds none.
+  /// - Throws: `CommandFailure` (wrong input) for an address that is none.
+  static func endpoint(_ setting: String?) throws -> String {
+    guard let setting, !setting.isEmpty else { return defaultEndpoint }
+    let urls = ServiceURLs()
+    guard let url = urls.value(setting) else {
+      throw CommandFailure.wrongInput("HF_ENDPOINT '\(setting)': \(urls.expectation)")
+    }
+    return url
   }
 
   /// What the hub has of a model.
@@ -56,13 +69,7 @@ struct Hub: Sendable {
   private func get(
     _ url: String, _ name: HubName, range: String? = nil
   ) async throws -> HTTPClientResponse {
-    var request = HTTPClientRequest(url: url)
-    request.headers.add(name: "User-Agent", value: "petals-e2e")
-    // A length and a range speak of the bytes as they are stored.
-    request.headers.add(name: "Accept-Encoding", value: "identity")
-    if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-    if let range { request.headers.add(name: "Range", value: range) }
-    let response = try await Self.client.execute(request, timeout: Self.longestRequest)
+    let response = try await following(url, range: range)
     switch response.status.code {
     case 200, 206:
       return response
@@ -79,6 +86,37 @@ struct Hub: Sendable {
     default:
       throw CommandFailure.failed("\(url) answered \(response.status.code)")
     }
+  }
+}
+
+extension Hub {
+  /// Asks, and goes on where answers point to; the token is for the hub's own address alone.
+  private func following(_ url: String, range: String?) async throws -> HTTPClientResponse {
+    var place = url
+    for _ in 0...Self.mostRedirects {
+      var request = HTTPClientRequest(url: place)
+      request.headers.add(name: "User-Agent", value: "petals-e2e")
+      // A length and a range speak of the bytes as they are stored.
+      request.headers.add(name: "Accept-Encoding", value: "identity")
+      if let token, place.hasPrefix("\(endpoint)/") {
+        request.headers.add(name: "Authorization", value: "Bearer \(token)")
+      }
+      if let range { request.headers.add(name: "Range", value: range) }
+      let response = try await Self.client.execute(request, timeout: Self.longestRequest)
+      guard [301, 302, 303, 307, 308].contains(response.status.code),
+        let location = response.headers.first(name: "Location")
+      else { return response }
+      // Small: what it says is in its head.
+      _ = try await response.body.collect(upTo: 1 << 20)
+      let next = URL(string: location, relativeTo: URL(string: place))?.absoluteURL.absoluteString
+      guard let next, ServiceURLs().value(next) != nil else {
+        throw CommandFailure.failed(
+          "\(place) points to '\(location.prefix(200))', which is no http or https URL with a port "
+            + "from 1 to 65535")
+      }
+      place = next
+    }
+    throw CommandFailure.failed("\(url) points elsewhere more than \(Self.mostRedirects) times")
   }
 }
 

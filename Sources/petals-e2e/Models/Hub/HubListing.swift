@@ -4,6 +4,9 @@ import PlumiseWire
 ///
 /// Source: the hub's API, `GET /api/models/NAME/revision/REVISION?blobs=true`.
 struct HubListing: Sendable {
+  /// The largest file that a hub may list, in bytes: 16 TiB.
+  private static let largestFile: Int64 = 1 << 44
+
   /// The commit; files of one commit never change.
   let commit: String
   let files: [HubFile]
@@ -41,8 +44,13 @@ struct HubListing: Sendable {
   private static func file(_ entry: JSON, of model: HubName) throws -> HubFile? {
     guard let name = entry["rfilename"]?.stringValue, isWanted(name) else { return nil }
     let stored = entry["lfs"]
-    guard let size = (stored?["size"] ?? entry["size"])?.integerValue, size >= 0 else {
+    guard let stated = stored?["size"] ?? entry["size"] else {
       throw CommandFailure.failed("the hub does not say how long \(model)'s \(name) is")
+    }
+    guard let size = stated.integerValue, (0...largestFile).contains(size) else {
+      throw CommandFailure.failed(
+        "the hub gives \(model)'s \(name) the size \(stated.text.prefix(80)); a size is a whole "
+          + "number from 0 to \(largestFile)")
     }
     let checksum: FileChecksum
     if let digits = stored?["sha256"]?.stringValue, isHexadecimal(digits, digits: 64...64) {
