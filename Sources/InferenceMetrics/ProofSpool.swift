@@ -14,6 +14,8 @@ struct ProofSpool: Sendable {
 
   /// How many lines of the past a file may hold before it is written anew.
   private static let tolerated = 1000
+  /// The latest timestamp, in unix seconds: the end of the year 9999.
+  private static let latestTimestamp: Int64 = 253_402_300_799
 
   private var file: OwnedFile
   private var pastLines = 0
@@ -100,25 +102,46 @@ struct ProofSpool: Sendable {
     // Behind the last line feed there is nothing, or a line that was cut off.
     for (index, line) in lines.dropLast().enumerated() {
       do {
-        let json = try JSON.parse(line)
-        if let proof = json["proof"] {
-          held.proofs.append(try InferenceProof(json: proof))
-        } else if let count = json["accepted"]?.integerValue {
-          held.proofs.removeFirst(min(Int(clamping: max(0, count)), held.proofs.count))
-        } else if let timestamp = json["timestamp"]?.integerValue {
-          held.lastTimestamp = max(held.lastTimestamp, timestamp)
-        } else {
-          throw SpoolLineError(
-            line: index + 1, reason: "neither a proof, a count of accepted ones nor a timestamp")
-        }
-      } catch let error as SpoolLineError {
-        throw error
+        try take(JSON.parse(line), into: &held)
       } catch {
         throw SpoolLineError(line: index + 1, reason: "\(error)")
       }
     }
     return held
   }
+
+  /// Takes what a line says.
+  /// - Throws: for a line that this type does not write, so that a file of something else, which would
+  ///   be replaced, is refused.
+  private static func take(_ line: JSON, into held: inout Held) throws {
+    if let proof = line["proof"] {
+      held.proofs.append(try InferenceProof(json: proof))
+    } else if let count = line["accepted"] {
+      let count = try whole(count, "accepted", 0...Int64(held.proofs.count))
+      held.proofs.removeFirst(Int(count))
+    } else if let timestamp = line["timestamp"] {
+      let timestamp = try whole(timestamp, "timestamp", 0...latestTimestamp)
+      held.lastTimestamp = max(held.lastTimestamp, timestamp)
+    } else {
+      throw SpoolValueError(description: "it is no proof, no count of accepted ones, no timestamp")
+    }
+  }
+
+  private static func whole(
+    _ value: JSON, _ name: String, _ range: ClosedRange<Int64>
+  ) throws -> Int64 {
+    guard let number = value.integerValue, range.contains(number) else {
+      throw SpoolValueError(
+        description: "\(name): expected a whole number from \(range.lowerBound) to "
+          + "\(range.upperBound), found \(value.text.prefix(80))")
+    }
+    return number
+  }
+}
+
+/// What a line of a spool holds in place of what it should.
+private struct SpoolValueError: Error, CustomStringConvertible {
+  let description: String
 }
 
 /// A line of a spool that is none.

@@ -170,6 +170,52 @@ import Testing
     }
   }
 
+  @Test(
+    "A count or a timestamp outside its limits is refused by its line and name, and nothing is lost",
+    arguments: [("accepted", "0 to 1"), ("timestamp", "0 to 253402300799")])
+  func limits(name: String, limits: String) async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "proofs")
+      try ProofBuffer(spool: file).append(proof(1))
+      let before = try Data(contentsOf: file)
+      for value in [
+        "-1", "2.0", "1.5", "1e3", "null", "\"1\"", "253402300800", "9223372036854775807",
+        "9223372036854775808", "-9223372036854775809", "1e400",
+        "115792089237316195423570985008687907853269984665640564039457584007913129639936",
+      ] {
+        let bytes = before + Data("{\"\(name)\":\(value)}\n".utf8)
+        try bytes.write(to: file)
+        let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+        let reason = error?.reason ?? ""
+        #expect(reason.contains("line 3: \(name): "), "\(value): \(reason)")
+        #expect(reason.contains("from \(limits)"), "\(value): \(reason)")
+        #expect(try Data(contentsOf: file) == bytes)
+      }
+    }
+  }
+
+  @Test("A reporter goes on after the latest timestamp that a file may hold")
+  func latestTimestamp() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "proofs")
+      try Data("{\"timestamp\":253402300799}\n".utf8).write(to: file)
+      let reporting = try Reporting(
+        to: "http://oracle.test", transport: InMemoryReportTransport(MockOracle()),
+        proofs: try ProofBuffer(spool: file))
+      #expect(await reporting.reporter.reportNow().isAccepted)
+    }
+  }
+
+  @Test("A file of something else is refused and stays as it is", arguments: ["{}", "[1]", "5"])
+  func foreignFile(_ line: String) async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "precious")
+      try Data("\(line)\n".utf8).write(to: file)
+      #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+      #expect(try String(contentsOf: file, encoding: .utf8) == "\(line)\n")
+    }
+  }
+
   @Test("A reporter that starts again goes on: its timestamps grow, no proof is lost or doubled")
   func reporter() async throws {
     try await withTemporaryFolder { folder in
