@@ -207,6 +207,12 @@ let package = Package(
         "MockServing", "TestVectors", .asyncHTTPClient,
       ]),
     tests(
+      "DocumentationTests",
+      of: [
+        "PlumiseTesting", "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing",
+        "MockWeb3", "PlumiseWire", .logging, .serviceLifecycle,
+      ]),
+    tests(
       "CommandTests",
       of: [
         "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",

@@ -7,8 +7,9 @@ import Synchronization
 ///
 /// ```swift
 /// let clock = ManualClock()
-/// try await reporter.start()
+/// let nap = Task { try await clock.sleep(for: .seconds(60)) }
 /// try await clock.advanceToNextDeadline()  // waits for the sleeper, then wakes it
+/// try await nap.value
 /// ```
 public final class ManualClock: Clock, Sendable {
   /// A moment of a manual clock: the time since the clock was made.

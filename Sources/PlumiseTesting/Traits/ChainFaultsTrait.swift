@@ -4,10 +4,20 @@ public import Testing
 /// Makes things go wrong on the chain of a test's network.
 ///
 /// ```swift
+/// import MockWeb3
+/// import PlumiseTesting
+/// import Testing
+///
 /// @Test(
-///   "A lost receipt is no second registration", .petalsNetwork(nodes: 1),
-///   .chainFaults(ChainFaultRule(.loseReceipt)))
-/// func lostReceipt() async throws { … }
+///   "A registration that is reverted throws, and the next one is made", .petalsNetwork(nodes: 1),
+///   .chainFaults(ChainFaultRule(.revert(reason: "no"))))
+/// func revertedRegistration() async throws {
+///   let network = try PetalsNetwork.current
+///   let node = network.nodes[0]
+///   await #expect(throws: (any Error).self) { try await node.register() }
+///   try await node.register()
+///   #expect(network.chain.isRegistered(node.address))
+/// }
 /// ```
 ///
 /// It stands behind the ``PetalsNetworkTrait`` whose network it is meant for. The faults are there

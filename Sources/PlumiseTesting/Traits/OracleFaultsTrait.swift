@@ -4,10 +4,21 @@ public import Testing
 /// Makes things go wrong on the way to the oracle of a test's network.
 ///
 /// ```swift
+/// import MockServing
+/// import PlumiseTesting
+/// import Testing
+///
 /// @Test(
 ///   "A report whose answer is lost counts once", .petalsNetwork(nodes: 1),
 ///   .oracleFaults(FaultRule(.drop(.beforeAnswer, .reset))))
-/// func lostAnswer() async throws { … }
+/// func lostAnswer() async throws {
+///   let network = try PetalsNetwork.current
+///   let node = network.nodes[0]
+///   try await node.register()
+///   #expect(await !node.reporter.reportNow().isAccepted)
+///   #expect(await node.reporter.reportNow().isAccepted)
+///   #expect(network.oracle.agent(node.address)?.processedTokens == 0)
+/// }
 /// ```
 ///
 /// It stands behind the ``PetalsNetworkTrait`` whose network it is meant for. The faults are there

@@ -3,10 +3,14 @@ public import Testing
 /// Gives each test, and each case of a parameterised one, a fresh network.
 ///
 /// ```swift
+/// import PlumiseTesting
+/// import Testing
+///
 /// @Test("Two nodes generate what one generates", .petalsNetwork(nodes: 2))
 /// func twoNodes() async throws {
 ///   let network = try PetalsNetwork.current
 ///   let text = try await network.generate("Hello", newTokens: 8)
+///   #expect(try await text.generatedIDs == network.generateAlone("Hello", newTokens: 8))
 /// }
 /// ```
 ///

@@ -1,0 +1,11 @@
+// snippet: Sources/PlumiseTesting/Traits/PetalsNetworkTrait.swift
+import PlumiseTesting
+import Testing
+
+@Test("Two nodes generate what one generates", .petalsNetwork(nodes: 2))
+func twoNodes() async throws {
+  let network = try PetalsNetwork.current
+  let text = try await network.generate("Hello", newTokens: 8)
+  #expect(try await text.generatedIDs == network.generateAlone("Hello", newTokens: 8))
+}
+// end of snippet
