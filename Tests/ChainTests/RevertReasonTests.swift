@@ -118,12 +118,13 @@ struct RevertReasonTests {
     chain.setMining(.manual)
     async let beat = reason { try await agent.heartbeat() }
     _ = try await chain.journal.next { _ in chain.waitingTransactionCount == 1 }
-    // As much for the miner, and later: it comes behind the heartbeat.
+    // Less for the miner: it comes behind the heartbeat.
     let sponsored = PrecompileCall.registration(
       AgentRegistration(name: "a", modelHash: .zero, beneficiary: agent.address))
     try await network.client.send(
       network.transaction(
-        from: network.account(1), to: sponsored.contract.address, data: sponsored.input))
+        from: network.account(1), fee: .legacy(gasPrice: 1_500_000_000),
+        to: sponsored.contract.address, data: sponsored.input))
     chain.mine()
     try await clock.waitForSleeper(until: .milliseconds(500))
     clock.advance(by: .milliseconds(500))
@@ -135,9 +136,12 @@ struct RevertReasonTests {
   @Test("A call that ran out of gas says so")
   func outOfGas() async throws {
     let agent = agent()
-    let call = PrecompileCall.claimReward(agent: nil)
+    // Enough for a transaction with this input, and not for what the program costs.
+    let proof = InferenceProof(
+      model: "m", input: "i", output: "o", agent: agent.address, tokenCount: 3)
+    let call = PrecompileCall.verifyInference(proof, layout: .modelFirst)
     let reason = try await reason {
-      _ = try await agent.send(to: call.contract.address, data: call.input, gasLimit: 21_500)
+      _ = try await agent.send(to: call.contract.address, data: call.input, gasLimit: 40_000)
     }
     #expect(reason?.contains("out of gas") == true, "\(reason ?? "none")")
   }
