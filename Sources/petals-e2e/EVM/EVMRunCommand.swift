@@ -17,16 +17,16 @@ struct EVMRunCommand: AsyncParsableCommand {
         petals-e2e evm run --code 0x5f5ffd --hardfork shanghai --json
       """)
 
-  @Option(help: "The code: 0x and hexadecimal digits.", transform: bytesArgument)
+  @Option(within: .bytes("the code"), help: "The code: 0x and hexadecimal digits.")
   var code: [UInt8]
 
-  @Option(help: "The call's input: 0x and hexadecimal digits.", transform: bytesArgument)
+  @Option(within: .bytes("the input"), help: "The call's input: 0x and hexadecimal digits.")
   var input: [UInt8] = []
 
-  @Option(help: "The gas that it may use.")
+  @Option(within: .evmGas, help: "The gas that it may use.")
   var gas: UInt64 = 30_000_000
 
-  @Option(help: "Wei that comes with the call.", transform: weiArgument)
+  @Option(within: .amount, help: "Wei that comes with the call.")
   var value: Word = .zero
 
   @Option(
@@ -93,16 +93,7 @@ private struct SingleContract: StateReader {
   func blockHash(of number: UInt64) -> Hash32 { Keccak256.hash("\(number)") }
 }
 
-/// Reads bytes of the command line.
-private func bytesArgument(_ text: String) throws -> [UInt8] {
-  do { return try Hex.decode(text) } catch { throw ValidationError("\(error)") }
-}
-
-/// Reads an amount of the command line, decimal or with 0x.
-private func weiArgument(_ text: String) throws -> Word {
-  do {
-    return try text.hasPrefix("0x") ? Quantity.decode(text) : Word(decimal: text)
-  } catch {
-    throw ValidationError("an amount is a whole number of wei up to 2^256 - 1, not \(text)")
-  }
+extension OptionLimits where Self == WholeNumbers<UInt64> {
+  /// Gas of a call; the memory that more of it buys would be the machine's own.
+  fileprivate static var evmGas: Self { WholeNumbers("gas", 0...100_000_000_000) }
 }

@@ -39,6 +39,7 @@ struct OptionTable: Sendable {
     "model quantize": ["d", "--out=o"], "model inspect": ["d"],
     "wallet new": ["--out=o"], "wallet address": ["--key-file=k"],
     "wallet sign-message": ["--key-file=k", "--text=t"],
+    "evm run": ["--code=0x00"], "evm state-test": ["f"],
     "wallet import": ["--key-file=k", "--out=o", "--out-password-file=p"],
   ]
 
