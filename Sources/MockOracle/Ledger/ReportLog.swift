@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import TextKeys
 
 /// Where what the oracle accepted is kept beyond the process.
 ///
@@ -84,7 +85,7 @@ struct KeptBooks: Sendable {
 struct KeptRegistry: Sendable {
   var nodes: [RegisteredNode] = []
   /// The pipelines by model, each in its order.
-  var pipelines: [String: [PipelineTable.Entry]] = [:]
+  var pipelines: TextDictionary<[PipelineTable.Entry]> = [:]
   /// The timestamp of the last message of each kind that was taken from an account.
   var lastTimestamps: [StoredRegistration.Kind: [Address: Double]] = [:]
 }

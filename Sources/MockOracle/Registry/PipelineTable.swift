@@ -100,7 +100,7 @@ struct PipelineTable: Sendable {
   }
 
   /// Takes over what a log kept.
-  mutating func restore(_ pipelines: [String: [Entry]]) { models = pipelines }
+  mutating func restore(_ pipelines: TextDictionary<[Entry]>) { models = pipelines }
 
   mutating func markReady(_ agent: Address, model: String, at now: Int64) {
     guard let index = models[model]?.firstIndex(where: { $0.address == agent }) else { return }

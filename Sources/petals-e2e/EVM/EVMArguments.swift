@@ -1,4 +1,4 @@
-import EthereumPrimitives
+package import EthereumPrimitives
 
 /// Bytes on the command line: 0x and hexadecimal digits.
 package struct HexBytes: OptionLimits {
@@ -40,7 +40,7 @@ package struct Amounts: OptionLimits {
     }
   }
 
-  package func spelling(_ value: Word) -> String { value.decimal }
+  package func spelling(_ value: Word) -> String { value.description }
 }
 
 extension OptionLimits where Self == HexBytes {
