@@ -34,6 +34,7 @@ struct EVMCommandTests {
       let file = try folder.write("tests.jsonl", (line + "\n").utf8)
       let result = try await Command.run("evm", "state-test", Self.london, file)
       #expect(result.status == .exited(1))
+      #expect(result.errors == "petals-e2e: 1 of 190 tests differ\n")
       let lines = result.output.split(separator: "\n")
       #expect(lines.first?.hasPrefix(name) == true, "\(result.output)")
       #expect(result.output.contains("root: expected 0x1111"))

@@ -99,6 +99,27 @@ struct EmbeddingTests {
   }
 }
 
+extension EmbeddingTests {
+  @Test("One that writes in a static call fails, and is undone")
+  func staticCall() {
+    let counter = Counter()
+    var state = Bytecode.state(
+      // STATICCALL 0x20, and return whether it succeeded.
+      [0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0, 0x60, 0x20, 0x61, 0xff, 0xff, 0xfa] + Bytecode.returnTop)
+    state.accounts[Self.address] = .init(AccountState(balance: 100))
+    let outcome = VirtualMachine(
+      fork: .london, natives: [Self.address: CountingContract(counter: counter)]
+    ).call(
+      Bytecode.address, from: Bytecode.caller, gas: 100_000, on: state,
+      in: BlockContext(chainID: 1), native: counter)
+    #expect(outcome.completion == .returned)
+    #expect(outcome.output == [UInt8](repeating: 0, count: 32))
+    #expect(outcome.gasUsed > 0xffff)
+    #expect(outcome.effects.accounts.isEmpty)
+    #expect(counter.count == 0)
+  }
+}
+
 /// Writes down what it sees.
 private final class Recorder: Tracer {
   var steps: [String] = []

@@ -45,7 +45,12 @@ extension Machine {
       caller: request.caller, address: request.address, contract: request.contract,
       value: request.value, input: request.input, gas: request.gas, isStatic: request.isStatic)
     let host = NativeHost(journal: journal, block: block, origin: origin)
-    switch native.run(call, in: host) {
+    let result = native.run(call, in: host)
+    if request.isStatic, journal.hasWritten(since: snapshot) {
+      journal.revert(to: snapshot)
+      return .failed(.writeProtection, gas: 0)
+    }
+    switch result {
     case .returned(let bytes, let gas) where gas <= request.gas:
       bytes.withUnsafeBytes { setReturnData($0) }
       return CallResult(completion: .returned, gas: request.gas - gas)

@@ -22,7 +22,7 @@ public struct NativeCall {
   public let input: UnsafeRawBufferPointer
   /// How much gas there is.
   public let gas: UInt64
-  /// Whether it must not change anything.
+  /// Whether it must not change anything; a call that writes all the same fails and is undone.
   public let isStatic: Bool
 }
 

@@ -119,6 +119,17 @@ final class Journal {
     native?.revert(to: snapshot.native)
   }
 
+  /// Whether anything of the state was written since a moment; looking and touching are no writing.
+  func hasWritten(since snapshot: Snapshot) -> Bool {
+    logs.count > snapshot.logs
+      || undos[snapshot.undos...].contains { undo in
+        switch undo {
+        case .touch, .warmAccount, .warmSlot: false
+        case .nonce, .balance, .code, .creation, .destruction, .slot, .transient: true
+        }
+      }
+  }
+
   // MARK: Accounts
 
   /// Where an account's record is, read if need be.

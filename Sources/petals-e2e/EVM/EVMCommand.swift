@@ -7,7 +7,7 @@ struct EVMCommand: AsyncParsableCommand {
     abstract: "Run bytecode, or Ethereum's state tests.",
     discussion: """
       EXAMPLE
-        petals-e2e evm run --code 0x6001600201600052602060006000f3
+        petals-e2e evm run --code 0x600160020160005260206000f3
         petals-e2e evm state-test Tests/TestVectors/evm/state-tests-04.jsonl.gz
       """,
     subcommands: [EVMStateTestCommand.self, EVMRunCommand.self])

@@ -13,7 +13,7 @@ struct EVMRunCommand: AsyncParsableCommand {
       the code uses of its gas is counted, without what a transaction costs.
 
       EXAMPLE
-        petals-e2e evm run --code 0x6001600201600052602060006000f3
+        petals-e2e evm run --code 0x600160020160005260206000f3
         petals-e2e evm run --code 0x5f5ffd --hardfork shanghai --json
       """)
 

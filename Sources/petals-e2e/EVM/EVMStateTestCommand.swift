@@ -46,7 +46,9 @@ struct EVMStateTestCommand: AsyncParsableCommand {
     } else {
       output.result(.null, text: summary)
     }
-    if !differing.isEmpty { throw ExitCode(ExitStatus.failed.rawValue) }
+    if !differing.isEmpty {
+      throw CommandFailure.failed("\(differing.count) of \(total) tests differ")
+    }
   }
 
   /// The tests of a file that differ, in the order of its lines; run on all cores, some lines at a
