@@ -43,7 +43,7 @@ docs: ## check the links between the documentation's pages, and that the Swift i
 coverage: deps ## run the tests with coverage, print a table per target
 	@Scripts/coverage.sh
 
-interop: build ## web3.py 6, 7, 8 and eth-account against the chain and the oracle (needs Python and PyPI)
+interop: build ## web3.py 6, 7, 8, eth-account and py-evm against the chain, the oracle and the machine (needs Python and PyPI)
 	@Scripts/interop.sh
 
 sanitize: deps ## arithmetic, nodes and the metrics' threads under the address and the thread sanitizer

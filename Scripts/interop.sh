@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Other implementations against the command: web3.py 6, 7 and 8 and eth-account, each from a virtual
-# environment of its own under .build/interop, made at the first run; and where there is node, what
+# Other implementations against the command: web3.py 6, 7 and 8, eth-account and py-evm, each from a
+# virtual environment of its own under .build/interop, made at the first run; and where there is node, what
 # ethers and viem send (ETHERS_FILE names ethers' bundled file, which then runs itself).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -45,7 +45,10 @@ done
 python=$(python_with eth-account eth-account)
 start oracle
 "$python" Tests/Interop/oracle_check.py "$url"
-agree="web3.py 6, 7, 8 and eth-account"
+python=$(python_with py-evm "py-evm==0.12.1b1")
+# Other programs each time; the seeds are printed.
+"$python" Tests/Interop/evm_check.py "$command" --programs 500 --seed "${EVM_SEED:-$RANDOM}"
+agree="web3.py 6, 7, 8, eth-account and py-evm"
 if command -v node >/dev/null; then
   start chain
   node Tests/Interop/javascript_check.mjs "$url" ${ETHERS_FILE:+"$ETHERS_FILE"}
