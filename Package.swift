@@ -209,8 +209,8 @@ let package = Package(
     tests(
       "DocumentationTests",
       of: [
-        "PlumiseTesting", "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing",
-        "MockWeb3", "PlumiseWire", .logging, .serviceLifecycle,
+        "PlumiseTesting", "ChainAgent", "EVM", "EthereumClient", "EthereumPrimitives",
+        "MockServing", "MockWeb3", "PlumiseWire", .logging, .serviceLifecycle,
       ]),
     tests(
       "CommandTests",
