@@ -117,7 +117,7 @@ enum ReportTable {
     return StoredReport(
       dialect: dialect, agent: agent, epoch: try row.readEpoch("epoch"),
       processedTokens: try row.readCount("processed_tokens"),
-      averageLatencyMilliseconds: try row.read("average_latency_ms"),
+      averageLatencyMilliseconds: try row.readMeasure("average_latency_ms"),
       uptimeSeconds: try row.readCount("uptime_seconds"),
       tasksCompleted: try row.readCount("tasks_completed"),
       timestamp: try row.read("timestamp"), receivedAt: try row.read("received_at"),

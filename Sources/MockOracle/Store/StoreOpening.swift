@@ -152,6 +152,7 @@ struct StoreOpening {
   private func account(
     for database: Database, upTo report: Int64, _ registration: Int64
   ) throws {
+    let settled = try TotalTables.settled(in: database)
     try TotalTables.clear(in: database)
     // Every epoch stays until it is written.
     var ledger = Ledger(profile: profile, awaitsContributions: true)
@@ -180,6 +181,7 @@ struct StoreOpening {
           epoch, firstReport: firstReports[agent]?[epoch.epoch] ?? 0, into: database)
       }
     }
+    for (agent, epoch) in settled { try TotalTables.settle(epoch, of: agent, in: database) }
     try RegistryTable.write(replay.end(), into: database)
     try TotalTables.note(report: report, registration: registration, in: database)
   }

@@ -32,6 +32,15 @@ extension Row {
     return value
   }
 
+  /// A finite number of zero or more; SQLite keeps infinite ones as well.
+  func readMeasure(_ column: String) throws -> Double {
+    let value: Double = try read(column)
+    guard value.isFinite, value >= 0 else {
+      throw DatabaseError(message: "column \(column) holds \(value)")
+    }
+    return value
+  }
+
   func readAddress(_ column: String) throws -> Address {
     try Address(checksummed: try read(column, as: String.self))
   }

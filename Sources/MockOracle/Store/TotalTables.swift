@@ -40,7 +40,8 @@ enum TotalTables {
     try write(
       KeptBooks.Agent(record: agent, latestEpoch: epoch.epoch, closedEpoch: nil), into: database)
     try write(epoch, firstReport: sequence, into: database)
-    try database.cachedStatement(sql: "UPDATE accounted SET report = ?").execute(
+    // Reports of different agents may be written in another order than they were numbered in.
+    try database.cachedStatement(sql: "UPDATE accounted SET report = MAX(report, ?)").execute(
       arguments: [sequence])
   }
 
@@ -106,6 +107,13 @@ enum TotalTables {
     ).execute(arguments: [agent.checksummed, Int64(bitPattern: epoch)])
   }
 
+  /// The epochs whose contribution is settled.
+  static func settled(in database: Database) throws -> [(agent: Address, epoch: UInt64)] {
+    try Row.fetchAll(database, sql: "SELECT agent, epoch FROM epoch_total WHERE settled = 1").map {
+      (try $0.readAddress("agent"), try $0.readEpoch("epoch"))
+    }
+  }
+
   /// Up to where reports and registrations are accounted; nil where nothing is.
   static func accounted(
     in database: Database
@@ -157,7 +165,7 @@ enum TotalTables {
   private static func agent(_ row: Row) throws -> KeptBooks.Agent {
     var record = AgentRecord(address: try row.readAddress("agent"))
     record.processedTokens = try row.readCount("processed_tokens")
-    record.averageLatencyMilliseconds = try row.read("average_latency_ms")
+    record.averageLatencyMilliseconds = try row.readMeasure("average_latency_ms")
     record.uptimeSeconds = try row.readCount("uptime_seconds")
     record.tasksCompleted = try row.readCount("tasks_completed")
     record.lastTimestamp = try row.read("last_timestamp")
@@ -173,7 +181,7 @@ enum TotalTables {
     EpochRecord(
       address: try row.readAddress("agent"), epoch: try row.readEpoch("epoch"),
       processedTokens: try row.readCount("processed_tokens"),
-      averageLatencyMilliseconds: try row.read("average_latency_ms"),
+      averageLatencyMilliseconds: try row.readMeasure("average_latency_ms"),
       requestCount: try row.readCount("request_count"),
       uptimeSeconds: try row.readCount("uptime_seconds"),
       lastUpdated: try row.read("last_updated"), proofs: try row.readTally(),

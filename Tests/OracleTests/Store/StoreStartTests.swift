@@ -168,6 +168,50 @@ import Testing
     }
   }
 
+  @Test("A file that is added up anew keeps what is settled")
+  func settledStays() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appending(path: "o.sqlite").path
+      do {
+        let oracle = MockOracle(OracleConfiguration(log: try SQLiteReportLog(path: path)))
+        for timestamp in 10...11 as ClosedRange<Int64> {
+          let report = try signedReport(by: testKey(), tokens: timestamp, timestamp: timestamp)
+          #expect(await oracle.post(report).status == 200)
+        }
+      }
+      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      try EarlierStore.edit(path) {
+        try $0.execute(sql: "UPDATE epoch_total SET settled = 1; UPDATE accounted SET report = 1")
+      }
+      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      try EarlierStore.edit(path) { database in
+        #expect(try Int.fetchOne(database, sql: "SELECT MIN(settled) FROM epoch_total") == 1)
+        #expect(try Int.fetchOne(database, sql: "SELECT report FROM accounted") == 2)
+      }
+    }
+  }
+
+  @Test(
+    "A kept measure that is not finite is refused at the start, before anybody asks for it",
+    arguments: ["agent_total", "epoch_total", "report"])
+  func measures(table: String) async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appending(path: "o.sqlite").path
+      do {
+        let oracle = MockOracle(OracleConfiguration(log: try SQLiteReportLog(path: path)))
+        #expect(await oracle.post(try signedReport(by: testKey(), timestamp: 10)).status == 200)
+      }
+      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      try EarlierStore.edit(path) {
+        try $0.execute(sql: "UPDATE \(table) SET average_latency_ms = 9e999")
+      }
+      let error = #expect(throws: ReportLogError.self) {
+        try SQLiteReportLog(path: path, patience: .seconds(60))
+      }
+      #expect(error?.cause == .damaged("column average_latency_ms holds inf"))
+    }
+  }
+
   @Test(
     "Reports that an earlier version wrote into a file of today are accounted at the next start")
   func mixed() async throws {
