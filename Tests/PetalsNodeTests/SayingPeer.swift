@@ -62,8 +62,13 @@ final class SayingPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
 }
 
 /// Runs a body with a gRPC server on any free port.
+///
+/// The server ends with its last call: one that is cancelled while a connection comes in stops the
+/// process.
+/// - Parameter release: ends the calls that wait for something.
 func withGRPCServer(
-  _ service: any RegistrableRPCService, _ body: (PeerAddress) async throws -> Void
+  _ service: any RegistrableRPCService, release: () -> Void = {},
+  _ body: (PeerAddress) async throws -> Void
 ) async throws {
   let transport = HTTP2ServerTransport.Posix(
     address: .ipv4(host: "127.0.0.1", port: 0), transportSecurity: .plaintext)
@@ -77,12 +82,10 @@ func withGRPCServer(
       }
     }
     let port = try await transport.listeningAddress.ipv4?.port
-    do {
-      try await body(PeerAddress(host: "127.0.0.1", port: #require(port)))
-    } catch {
-      group.cancelAll()
-      throw error
+    defer {
+      release()
+      server.beginGracefulShutdown()
     }
-    group.cancelAll()
+    try await body(PeerAddress(host: "127.0.0.1", port: #require(port)))
   }
 }

@@ -43,7 +43,7 @@ struct SilenceTests {
     "A peer that answers what it is asked has all the time of its work", arguments: Work.allCases)
   func busy(work: Work) async throws {
     let peer = BusyPeer()
-    try await withGRPCServer(peer) { address in
+    try await withGRPCServer(peer, release: { peer.gate.record(true) }) { address in
       let clock = ManualClock()
       try await withGRPCTransports([address], limits: Self.limits, clock: clock) { peers in
         let task = Task { try await work.run(peers[0], model) }
@@ -65,7 +65,7 @@ struct SilenceTests {
   @Test("A peer that does not answer is given up when its time is up", arguments: Work.allCases)
   func silent(work: Work) async throws {
     let peer = BusyPeer(answersInfo: false)
-    try await withGRPCServer(peer) { address in
+    try await withGRPCServer(peer, release: { peer.gate.record(true) }) { address in
       let clock = ManualClock()
       try await withGRPCTransports([address], limits: Self.limits, clock: clock) { peers in
         let task = Task { try await work.run(peers[0], model) }
@@ -116,7 +116,7 @@ struct SilenceTests {
   @Test("A peer that is silent at the end of a session holds nothing up")
   func silentEnd() async throws {
     let peer = BusyPeer(answersInfo: false)
-    try await withGRPCServer(peer) { address in
+    try await withGRPCServer(peer, release: { peer.gate.record(true) }) { address in
       let clock = ManualClock()
       try await withGRPCTransports([address], limits: Self.limits, clock: clock) { peers in
         let session = try await peers[0].openSession(model.opening(0..<12, length: 4))

@@ -55,7 +55,9 @@ import Testing
       try await withThrowingDiscardingTaskGroup { group in
         for _ in 0..<50 {
           // Its last owner has it until the task below has run.
-          let log = try SQLiteReportLog(path: path, patience: .seconds(120))
+          let log = try await onThreadOfItsOwn {
+            try SQLiteReportLog(path: path, patience: .seconds(120))
+          }
           group.addTask { withExtendedLifetime(log) {} }
         }
       }
