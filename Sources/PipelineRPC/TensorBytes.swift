@@ -83,7 +83,7 @@ package enum TensorBytes {
     }
   }
 
-  private static func firstNotFinite(in values: [Float]) -> Int? {
+  static func firstNotFinite(in values: [Float]) -> Int? {
     values.withUnsafeBufferPointer { values in
       // The exponent of what is not finite is all ones, the greatest there is: a maximum of integers
       // has no branch and no order, so it can be vectorised.

@@ -40,6 +40,15 @@ package struct WireTensor: Sendable {
       hidden: hidden)
   }
 
+  /// The first value that is not finite in the format on the wire, which for `float16` ends before
+  /// 65 520; nil when all are.
+  package var firstNotFinite: Int? {
+    switch type {
+    case .float32: TensorBytes.firstNotFinite(in: values)
+    case .float16: values.firstIndex { !($0.magnitude < 65_520) }
+    }
+  }
+
   /// The little-endian bytes.
   package var data: Data { TensorBytes.encode(values, as: type) }
 

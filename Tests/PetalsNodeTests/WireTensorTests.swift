@@ -45,4 +45,20 @@ struct WireTensorTests {
   func noPeers(text: String) {
     #expect(throws: PeerAddressError.self) { try PeerAddress(parsing: text) }
   }
+
+  @Test("A value that is not finite in the format of the answer is found before it is sent")
+  func notFinite() throws {
+    func first(_ values: [Float], _ type: TensorDataType) throws -> Int? {
+      let shape = try TensorShape(dimensions: [1, Int64(values.count)], hidden: values.count)
+      return WireTensor(shape: shape, type: type, values: values).firstNotFinite
+    }
+    #expect(try first([1, 65_504, -65_519], .float16) == nil)
+    #expect(try first([1, 65_520], .float16) == 1)
+    #expect(try first([-1e30, 1], .float16) == 0)
+    #expect(try first([1, -1e30], .float32) == nil)
+    for type in TensorDataType.allCases {
+      #expect(try first([1, 2, .nan], type) == 2)
+      #expect(try first([-.infinity, 2], type) == 0)
+    }
+  }
 }

@@ -22,12 +22,34 @@ extension HiddenStates {
       tokens: tensor.shape.tokens, hidden: tensor.shape.hidden, values: tensor.values)
   }
 
-  /// A message in the format of `model`, which is what the sender of that one understands.
-  func message(like model: Plumise_Petals_Tensor? = nil) -> Plumise_Petals_Tensor {
-    let type: TensorDataType = model?.dtype == .float16 ? .float16 : .float32
+  /// A message in `float32`.
+  func message() -> Plumise_Petals_Tensor {
+    let shape = TensorShape(tokens: tokens, hidden: hidden, isBatched: false)
+    return WireTensor(shape: shape, type: .float32, values: values).message
+  }
+
+  /// An answer in the format of `request`, which is what its sender understands.
+  ///
+  /// - Throws: ``NodeError/Code/internalFault`` for values that are not finite in that format: the
+  ///   node that computed them says so, and not the next one that is sent them.
+  func answer(
+    to request: Plumise_Petals_Tensor, field: String
+  ) throws(NodeError) -> Plumise_Petals_Tensor {
     let shape = TensorShape(
-      tokens: tokens, hidden: hidden, isBatched: model?.shape.count == 3)
-    return WireTensor(shape: shape, type: type, values: values).message
+      tokens: tokens, hidden: hidden, isBatched: request.shape.count == 3)
+    let tensor = WireTensor(
+      shape: shape, type: request.dtype == .float16 ? .float16 : .float32, values: values)
+    try tensor.requireFinite(field)
+    return tensor.message
+  }
+}
+
+extension WireTensor {
+  /// - Throws: ``NodeError/Code/internalFault`` that names the first value that is not finite.
+  func requireFinite(_ field: String) throws(NodeError) {
+    guard let index = firstNotFinite else { return }
+    throw NodeError(
+      .internalFault, "\(field): value \(index) of the result is not finite in \(type.rawValue)")
   }
 }
 

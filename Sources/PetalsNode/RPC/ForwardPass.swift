@@ -24,6 +24,7 @@ struct ForwardPass {
     let tensor = try request.tensor(hidden: server.model.hiddenSize)
     let output = try await server.forward(HiddenStates(tensor))
     let answer = WireTensor(shape: tensor.shape, type: tensor.type, values: output.values)
+    try answer.requireFinite("hidden_states")
     var response = Plumise_Inference_ForwardResponse()
     response.hiddenStates = answer.data
     response.shape = answer.shape.dimensions

@@ -24,7 +24,8 @@ struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
         hidden, fingerprint: request.modelFingerprint.nonEmpty,
         blocks: request.hasBlocks ? request.blocks.range() : nil)
       var response = Plumise_Petals_ForwardResponse()
-      response.hiddenStates = output.message(like: request.hiddenStates)
+      response.hiddenStates = try output.answer(
+        to: request.hiddenStates, field: "hidden_states")
       return response
     }
   }
@@ -42,7 +43,8 @@ struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
         fingerprint: request.modelFingerprint.nonEmpty,
         blocks: request.hasBlocks ? request.blocks.range() : nil)
       var response = Plumise_Petals_BackwardResponse()
-      response.inputGradient = output.message(like: request.hiddenStates)
+      response.inputGradient = try output.answer(
+        to: request.hiddenStates, field: "input_gradient")
       return response
     }
   }

@@ -57,7 +57,8 @@ struct SessionConversation: Sendable {
     let output = try await session.step(hidden, startFrom: start)
     var result = Plumise_Petals_SessionStepResult()
     result.stepID = message.stepID
-    result.hiddenStates = output.hidden.message(like: message.hiddenStates)
+    result.hiddenStates = try output.hidden.answer(
+      to: message.hiddenStates, field: "hidden_states")
     result.position = Int32(clamping: output.position)
     result.computeNanoseconds = output.computeTime.wireNanoseconds
     var response = Plumise_Petals_SessionResponse()

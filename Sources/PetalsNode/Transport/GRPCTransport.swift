@@ -116,6 +116,10 @@ public final class GRPCTransport: BlockTransport {
         limits.connect, on: clock, orThrow: late("open a session", limits.connect)
       ) { try await session.open(opening) }
     } catch {
+      // As with calls: the connection may lead to nobody.
+      if (error as? NodeError)?.code == .deadlineExceeded, connection.hasOneCall {
+        replace(connection)
+      }
       session.cancel()
       throw error
     }
