@@ -59,6 +59,9 @@ struct TestMethodTests {
             == .refused("Timestamp \(past) is lower than previous block's timestamp \(latest)"))
       }
     }
+    #expect(
+      try await network.failure("evm_mine", ["block": 5])
+        == .invalidArgument(0, "MineOptions has blocks and timestamp, and no block"))
     #expect(network.chain.blockNumber == 3)
     _ = try await ask("evm_mine", 0)
     #expect(network.chain.latestBlock.header.timestamp == latest + 1)

@@ -96,6 +96,9 @@ extension TestMethods {
       return mine(1, timestamp: timestamp == 0 ? nil : timestamp)
     }
     let fields = try first.fields(of: "MineOptions")
+    for name in fields.keys.sorted() where name != "blocks" && name != "timestamp" {
+      throw RPCFailure.invalidArgument(0, "MineOptions has blocks and timestamp, and no \(name)")
+    }
     return mine(
       try fields["blocks"]?.number("blocks", in: counts) ?? 1,
       timestamp: try fields["timestamp"]?.number("timestamp", in: times))
