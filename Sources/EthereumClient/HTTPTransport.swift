@@ -19,7 +19,8 @@ public struct HTTPTransport: RPCTransport {
   /// One client a process: its connections are kept between requests and closed with the process.
   private static let client: HTTPClient = {
     var configuration = HTTPClient.Configuration(
-      redirectConfiguration: .disallow, timeout: .init(connect: .seconds(10)))
+      redirectConfiguration: .disallow,
+      timeout: .init(connect: .seconds(10), read: longestRequest))
     configuration.httpVersion = .http1Only
     // Whoever asks decides about retries: a refused connection is an answer, and a fast one.
     configuration.connectionPool.retryConnectionEstablishment = false
@@ -29,7 +30,7 @@ public struct HTTPTransport: RPCTransport {
   /// The longest answer that is read, in bytes.
   private static let maximumAnswer = 64 << 20
 
-  /// A backstop, should nobody else watch the time.
+  /// A backstop until the answer begins, should nobody else watch the time.
   private static let longestRequest = TimeAmount.minutes(10)
 
   /// - Parameter url: where the chain answers, as `http://127.0.0.1:26902`.

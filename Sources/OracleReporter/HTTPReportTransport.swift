@@ -61,7 +61,8 @@ public struct HTTPReportTransport: ReportTransport {
     outgoing.headers.add(name: "Content-Type", value: "application/json")
     outgoing.headers.add(name: "Accept", value: "application/json")
     outgoing.body = .bytes(ByteBuffer(bytes: request.body))
-    // The reporter's clock decides when it is over; the client's deadline is only a backstop.
+    // The reporter's clock decides when it is over, the body included; the client's deadline is only a
+    // backstop until the answer begins.
     let response = try await client.execute(outgoing, timeout: .hours(1))
     let body = try await response.body.collect(upTo: Self.longestAnswer)
     return ReportAnswer(

@@ -26,6 +26,8 @@ package final class FileLock: Sendable {
         let holder = FileLockHolder(ofFileAt: descriptor)
         close(descriptor)
         guard code == EWOULDBLOCK else {
+          // A file system without locks: what was made for this one goes again.
+          if isNew { unlink(path) }
           throw .unusable(path: path, reason: Self.reason(code))
         }
         throw .held(path: path, holder: holder)

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import HTTPTypes
 import MockServing
@@ -142,6 +143,35 @@ struct FetchTests {
     }
     #expect(storage.requests.entries.count >= 3)
     #expect(storage.requests.entries.allSatisfy { $0.headers[.authorization] == nil })
+  }
+
+  @Test("What another program fetches at the moment is refused, and left to it")
+  func fetchedByAnother() async throws {
+    let hub = try TestHub(Self.model)
+    try await withTemporaryFolder { folder in
+      let digest = SHA256.hash(data: try Data(contentsOf: Self.model.appending(path: Self.weights)))
+      let start = digest.prefix(6).map { String(format: "%02x", $0) }.joined()
+      let part = try folder.write("\(Self.weights).\(start).part", Array("begun".utf8))
+      let descriptor = open(part, O_RDWR)
+      defer { close(descriptor) }
+      #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+      try await withWebServer(respond: hub.respond) { address in
+        try await Self.fetch(address, folder).expectRefusal(part, "in use by process")
+      }
+      #expect(try String(contentsOfFile: part, encoding: .utf8) == "begun")
+    }
+  }
+
+  @Test("A model that the hub does not have leaves no folder behind")
+  func nothingThere() async throws {
+    try await withTemporaryFolder { folder in
+      let place = folder.appending(path: "new/model", directoryHint: .isDirectory)
+      try await withWebServer(respond: { _ in WebResponse(status: .notFound) }) { address in
+        let result = try await Self.fetch(address, place)
+        #expect(result.status == .exited(1))
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    }
   }
 
   @Test("A file that differs is never written over")

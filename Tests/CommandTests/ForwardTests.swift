@@ -120,6 +120,26 @@ struct ForwardTests {
     }
   }
 
+  @Test("An output that is something else than an earlier output is refused, and stays as it is")
+  func precious() async throws {
+    try await withTemporaryFolder { folder in
+      let precious = try folder.write("precious", Array("precious".utf8))
+      let model = folder.file("model")
+      try FileManager.default.copyItem(atPath: Self.tiny, toPath: model)
+      let request = ["forward", "--model", model, "--token-ids", "1,2", "--output"]
+      try await Command.run(request + [precious]).expectRefusal("--output", precious)
+      #expect(try String(contentsOfFile: precious, encoding: .utf8) == "precious")
+      let weights = "\(model)/model.safetensors"
+      let before = try Data(contentsOf: URL(filePath: weights))
+      try await Command.run(request + [weights]).expectRefusal("--output", "model's folder")
+      #expect(try Data(contentsOf: URL(filePath: weights)) == before)
+      for _ in 0..<2 {
+        let result = try await Command.run(request + [folder.file("output")])
+        #expect(result.status == .exited(0), "\(result.errors)")
+      }
+    }
+  }
+
   @Test("A gradient of another shape, or no gradient, is refused by its file")
   func wrongGradient() async throws {
     try await withTemporaryFolder { folder in

@@ -63,6 +63,7 @@ public struct GenerationDefaults: Sendable, Hashable {
     ("forced_bos_token_id", nil), ("forced_eos_token_id", nil), ("suppress_tokens", nil),
     ("begin_suppress_tokens", nil), ("sequence_bias", nil), ("stop_strings", nil),
     ("exponential_decay_length_penalty", nil), ("watermarking_config", nil),
-    ("token_healing", nil), ("remove_invalid_values", nil),
+    ("token_healing", nil), ("remove_invalid_values", nil), ("num_return_sequences", 1),
+    ("max_time", nil),
   ]
 }

@@ -50,6 +50,7 @@ struct ForwardCommand: AsyncParsableCommand {
 
   func run() async throws {
     let checkpoint = try ModelFolder.checkpoint(model)
+    try requireOutputFile()
     let layerCount = checkpoint.configuration.layerCount
     let range = try blocks?.layers(of: layerCount) ?? LayerRange(all: layerCount)
     let states = try firstStates(checkpoint, range)
@@ -77,6 +78,23 @@ struct ForwardCommand: AsyncParsableCommand {
     output.result(
       ["output": .string(outputFile), "tensors": .array(results.names.map { .string($0) })],
       text: "\(outputFile): \(results.names.joined(separator: ", "))")
+  }
+
+  /// Refuses a place that holds something else than an earlier output, before anything is computed.
+  private func requireOutputFile() throws {
+    let folder = URL(filePath: model, directoryHint: .isDirectory).resolvingSymlinksInPath()
+    let place = URL(filePath: outputFile).resolvingSymlinksInPath()
+    guard FileManager.default.fileExists(atPath: place.path) else { return }
+    guard place.deletingLastPathComponent().path != folder.path else {
+      throw CommandFailure.wrongInput(
+        "--output \(outputFile) is a file of the model's folder; name another file")
+    }
+    do {
+      _ = try Safetensors(place)
+    } catch {
+      throw CommandFailure.wrongInput(
+        "--output \(outputFile) is there already and holds no tensors; name another file")
+    }
   }
 
   private func pass(

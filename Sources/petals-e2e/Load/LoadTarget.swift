@@ -36,8 +36,11 @@ struct LoadTarget: Sendable {
     message.method = .POST
     message.headers.add(name: "Content-Type", value: "application/json")
     message.body = .bytes(ByteBuffer(bytes: request.body))
-    let response = try await client.execute(message, timeout: .seconds(60))
-    return (response.status.code, try await response.body.collect(upTo: 4 << 20))
+    // The client's own time-out ends with the answer's head.
+    return try await withDeadline(.seconds(60), "no whole answer came") { [client, message] in
+      let response = try await client.execute(message, timeout: .seconds(60))
+      return (response.status.code, try await response.body.collect(upTo: 4 << 20))
+    }
   }
 
   /// Finds out what listens, and what to ask of it.

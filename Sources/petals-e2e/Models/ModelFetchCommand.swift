@@ -41,11 +41,11 @@ struct ModelFetchCommand: AsyncParsableCommand {
       endpoint: try endpoint ?? Hub.endpoint(environment["HF_ENDPOINT"]),
       token: environment["HF_TOKEN"])
     let folder = URL(filePath: out, directoryHint: .isDirectory)
+    let listing = try await listing(of: name, from: hub)
+    let files = try listing.checkpointFiles(of: name)
     try CommandFailure.checkingInput {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
-    let listing = try await listing(of: name, from: hub)
-    let files = try listing.checkpointFiles(of: name)
     let download = HubDownload(hub: hub, name: name, commit: listing.commit, folder: folder)
     let outcomes = try await bring(files, download)
     let checkpoint = try ModelFolder.checkpoint(out)

@@ -9,10 +9,10 @@ struct ReportFolder: Sendable {
   /// - Throws: `CommandFailure` (wrong input) that names the folder.
   init(_ path: String) throws {
     url = URL(filePath: path, directoryHint: .isDirectory)
-    let probe = url.appending(path: ".petals-e2e-\(getpid())")
+    let probe = url.appending(path: ".petals-e2e-\(UUID().uuidString)")
     do {
       try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-      try Data().write(to: probe)
+      try Data().write(to: probe, options: .withoutOverwriting)
       try FileManager.default.removeItem(at: probe)
     } catch {
       throw CommandFailure.wrongInput(

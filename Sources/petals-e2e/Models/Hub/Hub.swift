@@ -49,8 +49,10 @@ struct Hub: Sendable {
   func listing(of name: HubName, revision: String) async throws -> HubListing {
     let url = "\(endpoint)/api/models/\(name)/revision/\(revision)?blobs=true"
     return try await Retries().run { _ in
-      let response = try await get(url, name)
-      let body = try await response.body.collect(upTo: 16 << 20)
+      // The client's own time-out watches each read, not the whole.
+      let body = try await withDeadline(.seconds(120), "\(url) gave no whole answer") {
+        try await get(url, name).body.collect(upTo: 16 << 20)
+      }
       guard let answer = try? JSON.parse(Array(body.readableBytesView)) else {
         throw CommandFailure.failed("\(url) did not answer JSON; is it a hub?")
       }

@@ -27,6 +27,11 @@ struct HubDownload: Sendable {
       return .present
     }
     var part = try CommandFailure.checkingInput { try PartialFile(file, in: folder) }
+    // Whoever held the part until now may have put the whole in its place.
+    guard !FileManager.default.fileExists(atPath: target.path) else {
+      try FileManager.default.removeItem(at: part.place)
+      return try await bring(file, progress: progress)
+    }
     let beginning = part.length
     progress(part.length)
     do {

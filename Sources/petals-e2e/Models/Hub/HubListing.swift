@@ -29,7 +29,8 @@ struct HubListing: Sendable {
     }
     let small =
       [configuration]
-      + [file("generation_config.json"), file("tokenizer.json")].compactMap { $0 }
+      + [file("generation_config.json"), file("tokenizer.json"), file("tokenizer_config.json")]
+      .compactMap { $0 }
     if let weights = file("model.safetensors") { return small + [weights] }
     let shards = files.filter { Self.isShard($0.name) }
     guard let index = file("model.safetensors.index.json"), !shards.isEmpty else {
@@ -66,8 +67,8 @@ struct HubListing: Sendable {
   /// Names are compared whole: none of a foreign hub's choice reaches the file system.
   private static func isWanted(_ name: String) -> Bool {
     [
-      "config.json", "generation_config.json", "tokenizer.json", "model.safetensors",
-      "model.safetensors.index.json",
+      "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+      "model.safetensors", "model.safetensors.index.json",
     ].contains(name) || isShard(name)
   }
 

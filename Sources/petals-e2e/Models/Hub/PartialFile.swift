@@ -1,4 +1,5 @@
 import Foundation
+import SystemErrors
 
 /// The part of a file that has come so far, in a file of its own beside the place of the whole.
 ///
@@ -7,6 +8,8 @@ import Foundation
 struct PartialFile {
   let file: HubFile
   let place: URL
+  /// Two programs that fetch into one folder must not write into each other's part.
+  private let lock: FileLock
   private let handle: FileHandle
   private var verifier: ChecksumVerifier
   /// Bytes that are there.
@@ -17,10 +20,15 @@ struct PartialFile {
   }
 
   /// Opens what there is, or begins.
+  /// - Throws: `CommandFailure` (wrong input) when another program fetches the same file.
   init(_ file: HubFile, in folder: URL) throws {
     self.file = file
     place = Self.place(of: file, in: folder)
-    if !FileManager.default.fileExists(atPath: place.path) { try Data().write(to: place) }
+    do {
+      lock = try FileLock(path: place.path)
+    } catch {
+      throw CommandFailure.wrongInput("\(error)")
+    }
     handle = try FileHandle(forUpdating: place)
     verifier = ChecksumVerifier(file)
     while let bytes = try handle.read(upToCount: 1 << 20), !bytes.isEmpty {

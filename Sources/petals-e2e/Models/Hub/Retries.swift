@@ -7,8 +7,11 @@ struct Retries: Sendable {
   /// The first wait; each one is twice the last.
   var firstWait = Duration.milliseconds(250)
 
-  /// - Parameter attempt: the work; it adds what it achieved to the count, and after some progress
-  ///   the next attempt follows at once.
+  /// Progress below which an attempt counts as one more failure.
+  var notable: Int64 = 64 << 10
+
+  /// - Parameter attempt: the work; it adds what it achieved to the count, and after notable progress
+  ///   the failures are counted anew.
   /// - Throws: `CommandFailure` as it is, anything else after the last attempt.
   func run<R>(_ attempt: (inout Int64) async throws -> R) async throws -> R {
     var failures = 0
@@ -21,9 +24,9 @@ struct Retries: Sendable {
       } catch is CancellationError {
         throw CancellationError()
       } catch {
-        failures = progress > 0 ? 1 : failures + 1
+        failures = progress >= notable ? 1 : failures + 1
         if failures >= limit { throw error }
-        if progress == 0 { try await Task.sleep(for: wait(after: failures, error)) }
+        try await Task.sleep(for: wait(after: failures, error))
       }
     }
   }
