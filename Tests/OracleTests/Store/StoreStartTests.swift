@@ -185,8 +185,9 @@ import Testing
       }
       _ = try SQLiteReportLog(path: path, patience: .seconds(60))
       try EarlierStore.edit(path) { database in
-        #expect(try Int.fetchOne(database, sql: "SELECT MIN(settled) FROM epoch_total") == 1)
-        #expect(try Int.fetchOne(database, sql: "SELECT report FROM accounted") == 2)
+        let settled = try Int.fetchOne(database, sql: "SELECT MIN(settled) FROM epoch_total")
+        let accounted = try Int.fetchOne(database, sql: "SELECT report FROM accounted")
+        #expect(settled == 1 && accounted == 2)
       }
     }
   }
