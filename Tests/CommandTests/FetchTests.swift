@@ -163,7 +163,7 @@ struct FetchTests {
   }
 
   @Test("A model that the hub does not have leaves no folder behind")
-  func nothingThere() async throws {
+  func leavesNoFolder() async throws {
     try await withTemporaryFolder { folder in
       let place = folder.appending(path: "new/model", directoryHint: .isDirectory)
       try await withWebServer(respond: { _ in WebResponse(status: .notFound) }) { address in
