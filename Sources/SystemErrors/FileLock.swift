@@ -132,7 +132,7 @@ package struct FileLockHolder: Equatable, Sendable, CustomStringConvertible {
     #if os(Linux)
       var file = stat()
       guard fstat(descriptor, &file) == 0,
-        let table = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
+        let table = Self.text(of: "/proc/locks")
       else { return nil }
       let device = UInt64(file.st_dev)
       let major = (device >> 8 & 0xfff) | (device >> 32 & ~0xfff)
@@ -145,11 +145,27 @@ package struct FileLockHolder: Equatable, Sendable, CustomStringConvertible {
           UInt64(place[1], radix: 16) == minor, UInt64(place[2]) == UInt64(file.st_ino)
         else { continue }
         processID = process
-        let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
+        let name = Self.text(of: "/proc/\(process)/comm")
         program = name.map { String($0.prefix { $0 != "\n" }) }
         return
       }
     #endif
     return nil
+  }
+
+  /// All of a file of the system's, which has no size and comes in pieces; nil where it cannot be read.
+  private static func text(of path: String) -> String? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(descriptor, &piece, piece.count)
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { break }
+      bytes += piece[..<count]
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 }

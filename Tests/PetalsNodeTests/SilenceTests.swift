@@ -7,7 +7,7 @@ import PipelineRPC
 import PlumiseTesting
 import Testing
 
-@Suite("Peers that give no sign of life", .timeLimit(.minutes(1)))
+@Suite("Peers that give no sign of life", .timeLimit(.minutes(5)))
 struct SilenceTests {
   /// What is expected of a peer when it falls silent.
   enum Work: String, CaseIterable, Sendable {

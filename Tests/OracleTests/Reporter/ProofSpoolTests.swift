@@ -216,13 +216,27 @@ import Testing
     }
   }
 
+  /// A buffer on a file that its last owner lets go of as soon as its tasks have ended.
+  private static func opened(_ file: URL) async throws -> ProofBuffer {
+    while true {
+      switch Result(catching: { try ProofBuffer(spool: file) }) {
+      case .success(let buffer): return buffer
+      case .failure(let error):
+        let reason = (error as? ProofSpoolError)?.reason
+        guard reason == "in use by this process" else { throw error }
+        try Task.checkCancellation()
+        await Task.yield()
+      }
+    }
+  }
+
   @Test("A reporter that starts again goes on: its timestamps grow, no proof is lost or doubled")
   func reporter() async throws {
     try await withTemporaryFolder { folder in
       let lossy = LossyOracle(MockOracle())
       let file = folder.appending(path: "proofs")
       for life in 0..<3 {
-        let proofs = try ProofBuffer(spool: file)
+        let proofs = try await Self.opened(file)
         let reporting = try Reporting(
           to: "http://oracle.test", transport: lossy.transport, proofs: proofs)
         // The clock stands still over the restart.
