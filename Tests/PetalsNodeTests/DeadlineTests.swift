@@ -1,7 +1,9 @@
+import MockServing
 import NIOCore
 import NIOPosix
 import PetalsNode
 import PlumiseTesting
+import Synchronization
 import Testing
 
 @Suite("Deadlines of calls to peers", .timeLimit(.minutes(5)))
@@ -24,6 +26,16 @@ struct DeadlineTests {
     try await clock.waitForSleeper(until: .seconds(17))
     clock.advance(by: .seconds(3))
     try await overdue.value
+  }
+
+  @Test("A sleep ends at its time, however far the clock moves before it begins")
+  func movedMeanwhile() async throws {
+    let clock = MovingClock()
+    let watch = TimeWatch(limit: .seconds(100), clock: clock)
+    watch.begin()
+    await #expect(throws: CancellationError.self) { try await watch.overdue() }
+    // The first reading made the watch, the second began the stretch.
+    #expect(clock.deadlines.entries == [.init(offset: .seconds(102))])
   }
 
   @Test("A peer that accepts and says nothing is named when its time is up")
@@ -65,5 +77,27 @@ struct DeadlineTests {
     try await body(
       PeerAddress(host: "127.0.0.1", port: #require(listener.localAddress?.port)))
     try await listener.close()
+  }
+}
+
+/// A clock that moves by a second whenever it is read, and ends the first sleep by a cancellation.
+private final class MovingClock: Clock {
+  typealias Instant = ManualClock.Instant
+
+  let deadlines = Journal<Instant>()
+  private let readings = Mutex(0)
+
+  var now: Instant {
+    readings.withLock {
+      $0 += 1
+      return Instant(offset: .seconds($0))
+    }
+  }
+
+  var minimumResolution: Duration { .zero }
+
+  func sleep(until deadline: Instant, tolerance: Duration?) async throws {
+    deadlines.record(deadline)
+    throw CancellationError()
   }
 }

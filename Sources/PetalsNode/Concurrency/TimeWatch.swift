@@ -5,14 +5,12 @@ import Synchronization
 /// On the client's side a stretch is a step, on the node's side a client's silence.
 package final class TimeWatch: Sendable {
   private let limit: Duration
-  private let clock: any Clock<Duration>
   private let time: Stopwatch
   private let begun = Mutex<Duration?>(nil)
 
   /// A watch for stretches that reach `limit` on `clock`.
   package init(limit: Duration, clock: any Clock<Duration>) {
     self.limit = limit
-    self.clock = clock
     time = Stopwatch(clock)
   }
 
@@ -30,10 +28,10 @@ package final class TimeWatch: Sendable {
   /// - Throws: `CancellationError` when the task is cancelled first.
   package func overdue() async throws {
     while true {
+      let now = time.elapsed
       let begun = begun.withLock { $0 }
-      let left = begun.map { limit - (time.elapsed - $0) } ?? limit
-      if left <= .zero { return }
-      try await clock.sleep(for: left)
+      if let begun, now - begun >= limit { return }
+      try await time.sleep(until: (begun ?? now) + limit)
     }
   }
 

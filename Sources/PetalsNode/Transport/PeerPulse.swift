@@ -39,16 +39,16 @@ final class PeerPulse: Sendable {
   ) async throws {
     let patience = limit / 3
     while true {
-      let quiet = waiting().map { min($0, time.elapsed - lastSign.withLock { $0 }) } ?? .zero
+      let now = time.elapsed
+      let quiet = waiting().map { min($0, now - lastSign.withLock { $0 }) } ?? .zero
       guard quiet >= patience else {
-        try await clock.sleep(for: patience - quiet)
+        try await time.sleep(until: now + patience - quiet)
         continue
       }
       let asked = time.elapsed
       if try await isAnswered(within: limit - patience, ask) { continue }
       // What failed at once is tried no more: the rest of the time is the peer's all the same.
-      let rest = limit - patience - (time.elapsed - asked)
-      if rest > .zero { try await clock.sleep(for: rest) }
+      try await time.sleep(until: asked + limit - patience)
       if waiting() != nil, lastSign.withLock({ $0 }) < asked { return }
     }
   }
