@@ -18,6 +18,10 @@ import time
 import process_tree
 
 SWIFT_TEST = ["swift", "test", "-c", "release", "--skip-build", "--disable-xctest"]
+# As many at once as in Scripts/test.sh.
+os.environ.setdefault(
+    "SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH", str((os.cpu_count() or 2) * 4)
+)
 CLOSING_LINE = re.compile(r"Test run with (\d+) tests?\b.*?(passed|failed) after ([\d.]+) seconds")
 
 

@@ -12,6 +12,11 @@ swift build -c release --build-tests
 all=$(swift test list -c release --skip-build --disable-xctest 2>/dev/null | grep -c '/') || true
 [ "$all" -gt 0 ] || { echo "test: \`swift test list\` lists no test" >&2; exit 1; }
 
+# Tests that wait for a process or a socket overlap, but no more of them run at once than the processors
+# can serve: without a limit all of them start together, and time runs out for whoever comes last.
+cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:-$((cores * 4))}
+
 mode=--parallel
 for argument in "$@"; do [ "$argument" != --no-parallel ] || mode=; done
 log=$(mktemp)
