@@ -15,13 +15,17 @@ func room(_ name: String, knows: [Target.Dependency] = [], exclude: [String] = [
   .target(name: name, dependencies: knows, exclude: exclude, swiftSettings: settings)
 }
 
+// Tests are not timed: without optimisation they compile in a fraction of the time. Only a root
+// package may have such flags; no product holds a test target.
+let testSettings = settings + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 func tests(
   _ name: String, of knows: [Target.Dependency], resources: [Resource]? = nil,
   exclude: [String] = []
 ) -> Target {
   .testTarget(
     name: name, dependencies: knows, exclude: exclude, resources: resources,
-    swiftSettings: settings)
+    swiftSettings: testSettings)
 }
 
 extension Target.Dependency {

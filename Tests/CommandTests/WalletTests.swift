@@ -115,7 +115,7 @@ struct WalletTests {
   }
 
   /// The known key under the password `pw`, as PBKDF2 with 1000 rounds seals it.
-  static let keystores = [
+  static let keystores: [String] = [
     #"{"Crypto":\#(crypto),"version":"3","id":"mine","address":""}"#,
     "\u{FEFF}{\"crypto\":\(crypto),\"version\":3,\"address\":\"\(address)\"}",
   ]
