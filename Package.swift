@@ -11,22 +11,9 @@ let settings: [SwiftSetting] =
     .enableUpcomingFeature("InternalImportsByDefault"),
   ] + (inCI ? [.treatAllWarnings(as: .error)] : [])
 
-func room(_ name: String, knows: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-  .target(name: name, dependencies: knows, exclude: exclude, swiftSettings: settings)
-}
-
 // Tests are not timed: without optimisation they compile in a fraction of the time. Only a root
 // package may have such flags; no product holds a test target.
 let testSettings = settings + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
-
-func tests(
-  _ name: String, of knows: [Target.Dependency], resources: [Resource]? = nil,
-  exclude: [String] = []
-) -> Target {
-  .testTarget(
-    name: name, dependencies: knows, exclude: exclude, resources: resources,
-    swiftSettings: testSettings)
-}
 
 extension Target.Dependency {
   static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -94,62 +81,66 @@ let package = Package(
     .systemLibrary(
       name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "BloomKernels"),
-    room("EthereumPrimitives", knows: ["CSecp256k1", "COpenSSL"]),
-    room("SystemErrors"),
-    room("TextKeys"),
+    .target(name: "EthereumPrimitives", dependencies: ["CSecp256k1", "COpenSSL"]),
+    .target(name: "SystemErrors"),
+    .target(name: "TextKeys"),
 
     // Floor 1: the model, and the words that programs exchange.
-    room("Bloom", knows: ["CBLAS", "BloomKernels", "SystemErrors", "TextKeys", .crypto]),
-    room("PlumiseWire", knows: ["EthereumPrimitives", "TextKeys"]),
-    room("EVM", knows: ["EthereumPrimitives"]),
+    .target(
+      name: "Bloom", dependencies: ["CBLAS", "BloomKernels", "SystemErrors", "TextKeys", .crypto]),
+    .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "TextKeys"]),
+    .target(name: "EVM", dependencies: ["EthereumPrimitives"]),
 
     // Floor 2: what the parts are built from.
-    room(
-      "PipelineRPC", knows: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
+    .target(
+      name: "PipelineRPC", dependencies: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
       exclude: ["Protos", "generate.sh"]),
-    room("InferenceMetrics", knows: ["PlumiseWire", "SystemErrors", .metrics]),
-    room(
-      "EthereumClient",
-      knows: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
-    room("EVMConformance", knows: ["EVM", "PlumiseWire", "EthereumPrimitives", "CZlib"]),
-    room("MockServing", knows: ["TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
+    .target(name: "InferenceMetrics", dependencies: ["PlumiseWire", "SystemErrors", .metrics]),
+    .target(
+      name: "EthereumClient",
+      dependencies: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
+    .target(
+      name: "EVMConformance", dependencies: ["EVM", "PlumiseWire", "EthereumPrimitives", "CZlib"]),
+    .target(
+      name: "MockServing",
+      dependencies: ["TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
 
     // Floor 3: the parts themselves.
-    room(
-      "PetalsNode",
-      knows: [
+    .target(
+      name: "PetalsNode",
+      dependencies: [
         "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives",
         .grpcCore, .grpcNIO, .grpcProtobuf, .hummingbirdCore, .httpTypes, .logging, .nioCore,
         .nioHTTP1, .nioPosix, .serviceLifecycle,
       ]),
-    room(
-      "OracleReporter",
-      knows: [
+    .target(
+      name: "OracleReporter",
+      dependencies: [
         "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", .asyncHTTPClient, .logging,
         .nioCore, .nioSSL, .serviceLifecycle,
       ]),
-    room(
-      "ChainAgent",
-      knows: [
+    .target(
+      name: "ChainAgent",
+      dependencies: [
         "EthereumClient", "PlumiseWire", "EthereumPrimitives", .logging, .serviceLifecycle,
       ]),
-    room(
-      "MockOracle",
-      knows: [
+    .target(
+      name: "MockOracle",
+      dependencies: [
         "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", "SystemErrors",
         "TextKeys", .httpTypes, .grdb, .logging, .nioCore,
       ]),
-    room(
-      "MockWeb3",
-      knows: [
+    .target(
+      name: "MockWeb3",
+      dependencies: [
         "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
       ]),
 
     // Floor 4: what people use.
-    room(
-      "PlumiseTesting",
-      knows: [
+    .target(
+      name: "PlumiseTesting",
+      dependencies: [
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", .asyncHTTPClient, .logging, .nioCore, .nioPosix,
@@ -161,67 +152,124 @@ let package = Package(
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", "SystemErrors", "TextKeys", "EVM", "EVMConformance", .argumentParser,
         .asyncHTTPClient, .crypto, .logging, .nioCore, .nioPosix, .subprocess,
-      ],
-      swiftSettings: settings),
+      ]),
 
-    // What the tests share: golden data made with other implementations.
+    // Golden data made with other implementations.
     .target(
       name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
         .copy("bloom"), .copy("evm"), .copy("tokenizers"), .copy("words.json"),
+      ]),
+
+    // Helpers that two or more test targets need.
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        "EthereumClient", "EthereumPrimitives", "InferenceMetrics", "MockOracle", "MockServing",
+        "MockWeb3", "OracleReporter", "PlumiseTesting", "PlumiseWire", "TestVectors",
+        .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix,
       ],
-      swiftSettings: settings),
-    tests(
-      "PlumiseTestingTests",
-      of: [
-        "PlumiseTesting", "PetalsNode", "ChainAgent", "MockServing", "MockWeb3", "EthereumClient",
+      path: "Tests/TestSupport"),
+
+    // Each part has its tests; PetalsE2ETests takes them all together.
+    .testTarget(
+      name: "EthereumPrimitivesTests", dependencies: ["EthereumPrimitives", "TestVectors"]),
+    .testTarget(
+      name: "PlumiseWireTests", dependencies: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
+    .testTarget(
+      name: "EVMTests",
+      dependencies: [
+        "EVM", "EVMConformance", "EthereumPrimitives", "PlumiseWire", "TestVectors",
       ]),
-    tests("EthereumPrimitivesTests", of: ["EthereumPrimitives", "TestVectors"]),
-    tests("PlumiseWireTests", of: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
-    tests(
-      "EVMTests", of: ["EVM", "EVMConformance", "PlumiseWire", "EthereumPrimitives", "TestVectors"]),
-    tests("BloomTests", of: ["Bloom", "BloomKernels", "TestVectors", "TextKeys"]),
-    tests(
-      "PetalsNodeTests",
-      of: [
-        "PetalsNode", "PipelineRPC", "Bloom", "EthereumPrimitives", "InferenceMetrics",
-        "MockServing", "PlumiseTesting", "PlumiseWire", "TestVectors", .asyncHTTPClient, .grpcCore,
-        .grpcNIO, .logging, .nioCore, .nioPosix, .serviceLifecycle,
+    .testTarget(
+      name: "BloomTests",
+      dependencies: [
+        "Bloom", "BloomKernels", "TestSupport", "TestVectors", "TextKeys",
       ]),
-    tests(
-      "OracleTests",
-      of: [
-        "MockOracle", "OracleReporter", "InferenceMetrics", "MockServing", "MockWeb3",
-        "PlumiseWire", "EthereumClient", "EthereumPrimitives", "PlumiseTesting", "TestVectors",
-        .asyncHTTPClient, .grdb, .httpTypes, .logging, .metrics, .nioCore, .nioHTTP1, .nioPosix,
-        .nioSSL, .serviceLifecycle,
+    .testTarget(
+      name: "InferenceMetricsTests",
+      dependencies: [
+        "InferenceMetrics", "EthereumPrimitives", "MockOracle", "OracleReporter", "PlumiseTesting",
+        "PlumiseWire", "TestSupport", .logging, .metrics,
       ]),
-    tests(
-      "ChainTests",
-      of: [
-        "MockWeb3", "ChainAgent", "EthereumClient", "MockServing", "PlumiseWire",
-        "EthereumPrimitives", "PlumiseTesting", "TestVectors", .asyncHTTPClient, .httpTypes,
+    .testTarget(
+      name: "EthereumClientTests",
+      dependencies: [
+        "EthereumClient", "EthereumPrimitives", "MockServing", "MockWeb3", "PlumiseTesting",
+        "PlumiseWire", "TestSupport",
       ]),
-    tests(
-      "PetalsE2ETests",
-      of: [
-        "PlumiseTesting", "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3",
-        "Bloom", "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", "TestVectors", .asyncHTTPClient,
+    .testTarget(
+      name: "MockServingTests",
+      dependencies: [
+        "MockServing", "PlumiseTesting", "TestSupport", "TextKeys", .asyncHTTPClient, .httpTypes,
+        .nioCore, .nioHTTP1, .nioPosix,
       ]),
-    tests(
-      "DocumentationTests",
-      of: [
+    .testTarget(
+      name: "PetalsNodeTests",
+      dependencies: [
+        "PetalsNode", "Bloom", "EthereumPrimitives", "InferenceMetrics", "MockServing",
+        "PipelineRPC", "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors",
+        .asyncHTTPClient, .grpcCore, .grpcNIO, .logging, .nioCore, .nioPosix, .serviceLifecycle,
+      ]),
+    .testTarget(
+      name: "OracleReporterTests",
+      dependencies: [
+        "OracleReporter", "EthereumPrimitives", "InferenceMetrics", "MockOracle", "MockServing",
+        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes, .logging,
+        .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .serviceLifecycle,
+      ]),
+    .testTarget(
+      name: "ChainAgentTests",
+      dependencies: [
+        "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing", "MockWeb3",
+        "PlumiseTesting", "PlumiseWire", "TestSupport",
+      ]),
+    .testTarget(
+      name: "MockOracleTests",
+      dependencies: [
+        "MockOracle", "EthereumClient", "EthereumPrimitives", "MockServing", "MockWeb3",
+        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .asyncHTTPClient, .grdb,
+        .httpTypes, .nioCore, .nioHTTP1,
+      ]),
+    .testTarget(
+      name: "MockWeb3Tests",
+      dependencies: [
+        "MockWeb3", "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing",
+        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes,
+      ]),
+    .testTarget(
+      name: "PlumiseTestingTests",
+      dependencies: [
+        "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing", "PetalsNode",
+      ]),
+    .testTarget(
+      name: "PetalsE2ETests",
+      dependencies: [
+        "Bloom", "ChainAgent", "EthereumClient", "EthereumPrimitives", "InferenceMetrics",
+        "MockOracle", "MockServing", "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseTesting",
+        "PlumiseWire", "TestSupport", "TestVectors", .logging,
+      ]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: [
+        "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",
+        "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire",
+        "TestSupport", "TestVectors", .crypto, .httpTypes, .subprocess,
+      ]),
+    .testTarget(
+      name: "DocumentationTests",
+      dependencies: [
         "PlumiseTesting", "ChainAgent", "EVM", "EthereumClient", "EthereumPrimitives",
         "MockServing", "MockWeb3", "PlumiseWire", .logging, .serviceLifecycle,
       ]),
-    tests(
-      "CommandTests",
-      of: [
-        "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",
-        "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire",
-        "TestVectors", .asyncHTTPClient, .crypto, .httpTypes, .nioCore, .subprocess,
-      ]),
   ]
 )
+
+for target in package.targets {
+  switch target.type {
+  case .regular, .executable: target.swiftSettings = settings
+  case .test: target.swiftSettings = testSettings
+  default: break
+  }
+}

@@ -44,6 +44,7 @@ KNOWS = {
     "PlumiseTesting": FLOOR_4,
     "petals-e2e": FLOOR_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
     "TestVectors": set(),
+    "TestSupport": FLOOR_4 - {"PetalsNode", "ChainAgent", "Bloom"} | {"PlumiseTesting", "TestVectors"},
 }
 
 # Modules that only the named targets may import or depend on. "tests" stands for the test targets.
@@ -53,8 +54,8 @@ ONLY = {
     "CBLAS": {"Bloom"},
     "CZlib": {"EVMConformance"},
     "BloomKernels": {"Bloom", "BloomTests"},
-    "GRDB": {"MockOracle", "OracleTests"},
-    "Testing": {"PlumiseTesting", "tests"},
+    "GRDB": {"MockOracle", "MockOracleTests"},
+    "Testing": {"PlumiseTesting", "TestSupport", "tests"},
     "XCTest": set(),
     "FoundationNetworking": set(),
     "GRPCCore": {"PipelineRPC", "PetalsNode", "PetalsNodeTests"},
@@ -64,7 +65,7 @@ ONLY = {
     "Hummingbird": set(),
     "HummingbirdCore": {"PetalsNode"},
     "AsyncHTTPClient": {
-        "EthereumClient", "OracleReporter", "PlumiseTesting", "petals-e2e", "tests",
+        "EthereumClient", "OracleReporter", "PlumiseTesting", "TestSupport", "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},
     "Subprocess": {"petals-e2e", "CommandTests"},

@@ -1,5 +1,6 @@
 import Bloom
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Concurrent sessions")

@@ -1,5 +1,6 @@
 import BloomKernels
 import Foundation
+import TestSupport
 import Testing
 
 /// Kernels of every instruction set that this machine runs, against plain loops in double precision,
@@ -148,5 +149,114 @@ extension KernelTests {
     }
     let weights = scores.map { exp($0 - (scores.max() ?? 0)) }
     return weights.map { $0 / weights.reduce(0, +) }
+  }
+}
+
+/// The kernels of one instruction set.
+struct InstructionSet: @unchecked Sendable, CustomTestStringConvertible {
+  // Sendable: constant pointers to functions, and to a constant name.
+  let kernels: bloom_kernels
+
+  var testDescription: String { String(cString: kernels.name) }
+
+  /// Those that this machine runs, the best last.
+  static let all: [InstructionSet] = [BLOOM_PORTABLE, BLOOM_AVX2, BLOOM_AVX512]
+    .compactMap { bloom_kernels_of($0) }
+    .map { InstructionSet(kernels: $0.pointee) }
+}
+
+/// Numbers in [-scale, scale) without a pattern.
+func numbers(_ count: Int, seed: UInt64 = 1, scale: Float = 1) -> [Float] {
+  [Float](unsafeUninitializedCapacity: count) { buffer, filled in
+    bloom_uniform(seed, 0, count, scale, BLOOM_F32, buffer.baseAddress)
+    filled = count
+  }
+}
+
+@Suite("Instruction sets")
+struct InstructionSetTests {
+  @Test("The library uses the best set that the machine has; one runs anywhere")
+  func best() throws {
+    let last = try #require(InstructionSet.all.last)
+    #expect(String(cString: bloom_instruction_set()) == last.testDescription)
+    #expect(InstructionSet.all.first?.testDescription == "portable")
+  }
+
+  @Test("Seeded numbers are the same on every set", arguments: InstructionSet.all)
+  func seeds(_ set: InstructionSet) {
+    for element in [BLOOM_F32, BLOOM_F16, BLOOM_BF16] {
+      var expected = [UInt32](repeating: 0, count: 3 * 1000)
+      var found = expected
+      bloom_uniform(7, 3, 1000, 0.3, element, &expected)
+      bloom_uniform_pairs(7, 3, 1000, 0.3, element, &expected[1000])
+      bloom_signs(7, 3, 1000, 0.3, element, &expected[2000])
+      set.kernels.uniform(7, 3, 1000, 0.3, element, &found)
+      set.kernels.uniform_pairs(7, 3, 1000, 0.3, element, &found[1000])
+      set.kernels.signs(7, 3, 1000, 0.3, element, &found[2000])
+      #expect(found == expected)
+      #expect(Set(found).count > 900)
+    }
+  }
+}
+
+@Suite("Half precision")
+struct HalfPrecisionTests {
+  private func float(_ half: UInt16, _ element: bloom_element) -> Float {
+    var result: Float = 0
+    withUnsafeBytes(of: half) { bloom_to_float(element, $0.baseAddress, 1, &result) }
+    return result
+  }
+
+  private func half(_ value: Float, _ element: bloom_element) -> UInt16 {
+    var result: UInt16 = 0
+    withUnsafeMutableBytes(of: &result) { bloom_from_float(element, [value], 1, $0.baseAddress) }
+    return result
+  }
+
+  @Test(
+    "Each of the 65 536 halves is the number that it encodes, and comes back",
+    arguments: InstructionSet.all)
+  func everyHalf(_ set: InstructionSet) {
+    // All at once, so that the vectorised part is met, and singly for the rest.
+    let halves = (0...UInt16.max).map { $0 }
+    var floats = [Float](repeating: 0, count: halves.count)
+    set.kernels.to_float(BLOOM_F16, halves, halves.count, &floats)
+    var back = [UInt16](repeating: 0, count: halves.count)
+    set.kernels.from_float(BLOOM_F16, floats, floats.count, &back)
+    var wrong: [UInt16] = []
+    for (bits, value) in zip(halves, floats) {
+      let exponent = Int(bits >> 10 & 31)
+      let fraction = Float(bits & 1023) / 1024
+      let sign: Float = bits >> 15 == 0 ? 1 : -1
+      let isRight: Bool
+      switch (exponent, fraction) {
+      case (31, 0): isRight = value == sign * .infinity
+      case (31, _): isRight = value.isNaN
+      case (0, _): isRight = value == sign * fraction * 0x1p-14
+      default:
+        isRight =
+          value == sign * (1 + fraction)
+          * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+      }
+      if !isRight || (!value.isNaN && back[Int(bits)] != bits) { wrong.append(bits) }
+    }
+    #expect(wrong == [])
+    #expect(float(0x3C01, BLOOM_F16) == 1 + 0x1p-10)
+  }
+
+  @Test("Rounding goes to the nearest, ties to even")
+  func rounding() {
+    #expect(half(1 + 0x1p-11, BLOOM_F16) == 0x3C00)
+    #expect(half(1 + 0x1.8p-10, BLOOM_F16) == 0x3C02)
+    #expect(half(65519, BLOOM_F16) == 0x7BFF)
+    #expect(half(65520, BLOOM_F16) == 0x7C00)
+    #expect(half(-0x1p-25, BLOOM_F16) == 0x8000)
+    #expect(half(0x1.8p-25, BLOOM_F16) == 1)
+    #expect(half(.nan, BLOOM_F16) & 0x7FFF > 0x7C00)
+    #expect(half(1 + 0x1p-8, BLOOM_BF16) == 0x3F80)
+    #expect(half(1 + 0x1.8p-7, BLOOM_BF16) == 0x3F82)
+    #expect(half(.greatestFiniteMagnitude, BLOOM_BF16) == 0x7F80)
+    #expect(half(.nan, BLOOM_BF16) & 0x7FFF > 0x7F80)
+    #expect(float(0x3F81, BLOOM_BF16) == 1 + 0x1p-7)
   }
 }

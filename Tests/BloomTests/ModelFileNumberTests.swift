@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Numbers in a model's files", .timeLimit(.minutes(15)))
@@ -254,4 +255,27 @@ struct ModelFileNumberTests {
       #expect(error == .noMemory(bytes: cache.byteCount))
     }
   }
+}
+
+/// Numbers as a hostile or broken file may spell them.
+enum ExtremeNumbers {
+  /// Whole numbers: 0, and each power of two up to 2^256 with its neighbours, both signs.
+  static let integers: [String] = Set(
+    (0...256).flatMap(PowersOfTwo.around).flatMap { [$0, "-\($0)"] }
+  ).sorted()
+
+  /// Fractions, huge and tiny exponents, and what Python writes for no number.
+  static let others = [
+    "0.0", "0.5", "-0.5", "1.5", "0.99999999", "1e0", "1E5", "2e-1", "1e18", "1e19", "-1e19",
+    "1e308", "1e309", "-1e309", "1e-323", "1e-400", "1e99999999999999999999",
+    "1e-99999999999999999999", "NaN", "Infinity", "-Infinity",
+  ]
+
+  /// What spells no number in JSON, nor in Python's.
+  static let malformed = [
+    "nan", "-NaN", "inf", "+1", "01", "1.", ".5", "1e", "0x10", "1_000", "--1",
+  ]
+
+  /// Values of another kind.
+  static let strangers = ["\"1\"", "\"NaN\"", "true", "[]", "[1, \"x\"]", "{}", "[[1]]"]
 }

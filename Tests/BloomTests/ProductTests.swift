@@ -1,4 +1,7 @@
+import Bloom
 import BloomKernels
+import Foundation
+import TestSupport
 import Testing
 
 /// Products of stored weights, by every instruction set that this machine runs, against loops in
@@ -110,5 +113,106 @@ extension ProductTests {
       bloom_to_float(element, bytes, count, buffer.baseAddress)
       filled = count
     }
+  }
+}
+
+@Suite("Products of a checkpoint's matrices")
+struct WeightMatrixTests {
+  private static let name = "h.3.mlp.dense_h_to_4h.weight"
+
+  private func product(
+    _ matrix: WeightMatrix, _ x: [Float], _ tokens: Int, _ way: WeightMatrix.Way,
+    _ finish: (UnsafePointer<Float>) -> WeightMatrix.Finish = { _ in .nothing }
+  ) -> [Float] {
+    let bias = numbers(matrix.rows, seed: 8)
+    let other = numbers(tokens * matrix.rows, seed: 9)
+    return other.withUnsafeBufferPointer { other in
+      [Float](unsafeUninitializedCapacity: tokens * matrix.rows) { buffer, count in
+        guard let y = buffer.baseAddress, let other = other.baseAddress else { return }
+        matrix.multiply(x, tokens: tokens, bias: bias, into: y, then: finish(other), by: way)
+        count = tokens * matrix.rows
+      }
+    }
+  }
+
+  @Test(
+    "The kernel's and the BLAS's products agree, whatever follows them",
+    arguments: ElementType.allCases, [1, 3, 24, 100])
+  func ways(_ dtype: ElementType, _ tokens: Int) async throws {
+    try await withTemporaryFolder { folder in
+      let target = folder.appending(path: "model")
+      try ModelSynthesizer.synthesize(shape: .tiny, dtype: dtype, into: target)
+      let matrix = try Checkpoint(directory: target).matrix(Self.name)
+      #expect(matrix.elementType == dtype)
+      let x = numbers(tokens * matrix.columns, seed: 4)
+      // 8-bit weights round their vectors for the kernel alone.
+      let tolerance: Float = dtype == .q8 ? 1e-4 : 1e-5
+      let plain = product(matrix, x, tokens, .blas)
+      expectClose(product(matrix, x, tokens, .kernel), plain, tolerance: tolerance, "plain")
+      let added = product(matrix, x, tokens, .blas) { .adding($0) }
+      expectClose(
+        product(matrix, x, tokens, .kernel) { .adding($0) }, added, tolerance: tolerance, "added")
+      let other = numbers(tokens * matrix.rows, seed: 9)
+      expectClose(added, zip(plain, other).map { $0 + $1 }, tolerance: 1e-6, "a sum")
+      let activated = product(matrix, x, tokens, .blas) { _ in .gelu }
+      expectClose(
+        product(matrix, x, tokens, .kernel) { _ in .gelu }, activated, tolerance: tolerance,
+        "activated")
+      #expect(activated != plain)
+    }
+  }
+}
+
+@Suite("8-bit weights")
+struct IntegerWeightTests {
+  @Test(
+    "Each weight is at most half a step from its own",
+    arguments: InstructionSet.all, [1, 63, 64, 65, 200])
+  func rounding(_ set: InstructionSet, _ columns: Int) {
+    let rows = 3
+    let groups = (columns + 63) / 64
+    let x = numbers(rows * columns, scale: 5)
+    var packed = [Int8](repeating: 9, count: x.count)
+    var scales = [Float](repeating: 9, count: rows * groups)
+    set.kernels.q8_pack(x, rows, columns, &packed, &scales)
+    var back = [Float](repeating: 9, count: x.count)
+    set.kernels.q8_to_float(packed, scales, columns, 0, rows, 0, columns, &back)
+    for row in 0..<rows {
+      for group in 0..<groups {
+        let own = row * columns + group * 64..<row * columns + min(columns, group * 64 + 64)
+        let largest = x[own].reduce(0) { max($0, abs($1)) }
+        #expect(scales[row * groups + group] == largest / 127)
+        for index in own {
+          #expect(abs(x[index] - back[index]) <= largest / 127 * 0.5001)
+        }
+      }
+    }
+    // A part of the rows and columns is the same part of the whole.
+    var part = [Float](repeating: 9, count: columns - columns / 3)
+    set.kernels.q8_to_float(packed, scales, columns, 1, 1, columns / 3, part.count, &part)
+    #expect(part == Array(back[columns + columns / 3..<2 * columns]))
+  }
+
+  @Test("Zeros and large numbers survive, the smallest become zero", arguments: InstructionSet.all)
+  func extremes(_ set: InstructionSet) {
+    let least = Float.leastNonzeroMagnitude
+    for values in [[0, 0], [-0, 1], [least, 0], [3e38, -3e38]] as [[Float]] {
+      var packed: [Int8] = [9, 9]
+      var scale: Float = 9
+      set.kernels.q8_pack(values, 1, 2, &packed, &scale)
+      for (value, integer) in zip(values, packed) {
+        #expect(abs(Float(integer) * scale - value) <= max(abs(values[0]) / 100, 7 * least))
+      }
+    }
+  }
+
+  @Test("NaN and infinity become NaN", arguments: InstructionSet.all, [Float.nan, .infinity])
+  func notFinite(_ set: InstructionSet, _ value: Float) {
+    var integers = [Int16](repeating: 9, count: 4)
+    var step: Float = 9
+    set.kernels.q8_round([1, value, 2, 3], 1, 4, &integers, &step)
+    var y: Float = 0
+    set.kernels.q8_matrix_vectors([1, 1, 1, 1], [1], 1, 4, integers, &step, 1, nil, &y, 1)
+    #expect(y.isNaN)
   }
 }

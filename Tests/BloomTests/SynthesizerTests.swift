@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Synthesized models")

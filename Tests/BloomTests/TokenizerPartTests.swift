@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import TestSupport
 import Testing
 
 /// Each part that a `tokenizer.json` may name is done as it says, or refused by its name.
@@ -185,7 +186,7 @@ struct TokenizerPartTests {
     }
   }
 
-  @Test("Of a merge that is there twice the last place counts, and a version's line is none")
+  @Test("Of a merge that is there twice the last place counts; a version's line is no merge")
   func repeatedMerges() async throws {
     let vocabulary = #""a": 0, "b": 1, "c": 2, "ab": 3, "bc": 4"#
     for (merges, ids) in [

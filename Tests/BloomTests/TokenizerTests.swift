@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import TestSupport
 import TestVectors
 import Testing
 
@@ -120,6 +121,128 @@ struct TokenizerTests {
         try await withTokenizer(text) { _ in }
       }
       #expect("\(error)".contains(word) && "\(error)".contains("tokenizer.json"), "\(error)")
+    }
+  }
+}
+
+@Suite("Golden tokenizer cases")
+struct GoldenTokenizerTests {
+  struct Case: Decodable {
+    let text: String
+    let ids: [Int32]
+    let decoded: String
+  }
+
+  private func cases(_ model: TestVectors.Model) throws -> [Case] {
+    let data = try Data(
+      contentsOf: TestVectors.bloom(model).appending(path: "tokenizer_cases.json"))
+    let cases = try JSONDecoder().decode([Case].self, from: data)
+    try #require(!cases.isEmpty)
+    return cases
+  }
+
+  @Test("Texts encode to the reference's ids", arguments: TestVectors.Model.allCases)
+  func encoding(_ model: TestVectors.Model) throws {
+    let tokenizer = try Tokenizer(directory: TestVectors.bloom(model))
+    for golden in try cases(model) {
+      #expect(tokenizer.encode(golden.text) == golden.ids, "\(golden.text.debugDescription)")
+    }
+  }
+
+  @Test("Ids decode to the reference's texts", arguments: TestVectors.Model.allCases)
+  func decoding(_ model: TestVectors.Model) throws {
+    let tokenizer = try Tokenizer(directory: TestVectors.bloom(model))
+    for golden in try cases(model) {
+      #expect(tokenizer.decode(golden.ids) == golden.decoded)
+    }
+  }
+
+  @Test("A text streamed id by id is the text", arguments: TestVectors.Model.allCases)
+  func streaming(_ model: TestVectors.Model) throws {
+    let tokenizer = try Tokenizer(directory: TestVectors.bloom(model))
+    for golden in try cases(model) {
+      var stream = TextStream(tokenizer)
+      var text = ""
+      for id in golden.ids {
+        let part = stream.append(id)
+        #expect(!part.unicodeScalars.contains("\u{FFFD}"))
+        text += part
+      }
+      text += stream.finish()
+      #expect(text == golden.decoded)
+    }
+  }
+}
+
+/// What Hugging Face's tokenizers makes of 500 texts with each of 12 files.
+@Suite("Tokenizer table")
+struct TokenizerTableTests {
+  struct Decoded: Decodable {
+    let ids: [Int32]
+    let text: String
+  }
+
+  struct Expected: Decodable {
+    let ids: [[Int32]]
+    /// What the ids decode to where that is not the text, by the text's number.
+    let texts: [String: String]
+    let decoded: [Decoded]
+  }
+
+  /// Every folder, so that none that is added goes untested.
+  static let names: [String] = {
+    let found = try? FileManager.default.contentsOfDirectory(
+      atPath: TestVectors.tokenizers.path(percentEncoded: false))
+    return (found ?? []).filter { $0 != "texts.json" }.sorted()
+  }()
+
+  private func texts() throws -> [String] {
+    let data = try Data(contentsOf: TestVectors.tokenizers.appending(path: "texts.json"))
+    return try JSONDecoder().decode([String].self, from: data)
+  }
+
+  private func expected(_ name: String) throws -> Expected {
+    let folder = TestVectors.tokenizers.appending(path: name)
+    return try JSONDecoder().decode(
+      Expected.self, from: Data(contentsOf: folder.appending(path: "expected.json")))
+  }
+
+  private func tokenizer(_ name: String) throws -> Tokenizer {
+    try Tokenizer(directory: TestVectors.tokenizers.appending(path: name))
+  }
+
+  private func same(_ a: String, _ b: String) -> Bool { a.utf8.elementsEqual(b.utf8) }
+
+  @Test("The table has 12 files and 500 texts")
+  func isWhole() throws {
+    #expect(Self.names.count == 12)
+    #expect(try texts().count == 500)
+    for name in Self.names { #expect(try expected(name).ids.count == 500, "\(name)") }
+  }
+
+  @Test("Texts encode to the ids of tokenizers", arguments: names)
+  func encoding(_ name: String) throws {
+    let tokenizer = try tokenizer(name)
+    for (text, ids) in zip(try texts(), try expected(name).ids) {
+      #expect(tokenizer.encode(text) == ids, "\(text.debugDescription)")
+    }
+  }
+
+  @Test("Ids decode to the texts of tokenizers, at once and one by one", arguments: names)
+  func decoding(_ name: String) throws {
+    let tokenizer = try tokenizer(name)
+    let expected = try expected(name)
+    let texts = try texts()
+    var cases = expected.decoded.map { ($0.ids, $0.text) }
+    for (number, ids) in expected.ids.enumerated() {
+      cases.append((ids, expected.texts["\(number)"] ?? texts[number]))
+    }
+    for (ids, text) in cases {
+      let decoded = tokenizer.decode(ids)
+      #expect(same(decoded, text), "\(ids) are \(decoded.debugDescription)")
+      var stream = TextStream(tokenizer)
+      let streamed = ids.reduce(into: "") { $0 += stream.append($1) } + stream.finish()
+      #expect(same(streamed, text), "\(ids) streamed are \(streamed.debugDescription)")
     }
   }
 }

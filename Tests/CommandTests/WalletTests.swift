@@ -1,5 +1,6 @@
 import Foundation
 import PlumiseWire
+import TestSupport
 import Testing
 
 @Suite("Wallet", .timeLimit(.minutes(5)))

@@ -27,7 +27,7 @@ func live(
 
 @Suite("The life of an agent, as the documentation shows it", .timeLimit(.minutes(5)))
 struct AgentLifeTests {
-  @Test("It registers and beats, and waits for its next heartbeat")
+  @Test("It registers, sends a heartbeat, and waits until the next is due")
   func registersAndBeats() async throws {
     let chain = MockWeb3()
     let account = chain.accounts[0]

@@ -259,7 +259,7 @@ struct ExtremeNumberTests {
     }
   }
 
-  @Test("A call's own deadline may be any")
+  @Test("A call may set any deadline")
   func deadlines() async throws {
     try await withNode { node, _ in
       for timeout in [Duration.nanoseconds(1), .seconds(1 << 32), .seconds(359_999_996_400)] {

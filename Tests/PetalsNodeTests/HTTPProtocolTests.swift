@@ -1,5 +1,12 @@
+import Bloom
+import Foundation
+import GRPCNIOTransportHTTP2
+import MockServing
 import PetalsNode
+import PipelineRPC
 import PlumiseWire
+import TestSupport
+import TestVectors
 import Testing
 
 @Suite("HTTP of a node, byte by byte", .timeLimit(.minutes(5)))
@@ -45,12 +52,12 @@ struct HTTPProtocolTests {
     ])
   func expects(value: String) async throws {
     try await withNode { node in
-      try await SocketClient(to: node).run { client in
+      try await RawClient.connected(to: node) { client in
         try await client.send(Self.post(Self.text, "Expect: \(value)", "Connection: close"))
-        let first = try await client.read(until: "\r\n\r\n")
+        let first = try await client.wait(for: "\r\n\r\n")
         #expect(first == "HTTP/1.1 100 Continue\r\n\r\n")
         try await client.send(Self.text)
-        let rest = try await client.rest().dropFirst(first.count)
+        let rest = try await client.waitForEnd().dropFirst(first.count)
         #expect(Self.status(String(rest)) == 200, "\(rest)")
         #expect(rest.contains("generated_text"))
       }
@@ -63,11 +70,11 @@ struct HTTPProtocolTests {
       for (path, length, status) in [
         ("/api/v1/generate", (1 << 20) + 1, 413), ("/health", 2, 405), ("/nowhere", 2, 404),
       ] {
-        try await SocketClient(to: node).run { client in
+        try await RawClient.connected(to: node) { client in
           try await client.send(
             "POST \(path) HTTP/1.1\r\nHost: node\r\nContent-Length: \(length)\r\n"
               + "Expect: 100-continue\r\n\r\n")
-          let answer = try await client.read(until: #""status":"error""#)
+          let answer = try await client.wait(for: #""status":"error""#)
           #expect(Self.status(answer) == status, "\(path): \(answer)")
         }
       }
@@ -82,7 +89,7 @@ struct HTTPProtocolTests {
   func old(stream: Bool) async throws {
     try await withNode { node in
       let body = Self.text.dropLast() + #","stream":\#(stream)}"#
-      let answer = try await SocketClient.answer(
+      let answer = try await RawClient.answer(
         of: node,
         to: Self.post(
           String(body), "Expect: 100-continue", "Connection: keep-alive", version: "1.0") + body)
@@ -107,7 +114,7 @@ struct HTTPProtocolTests {
     ])
   func host(version: String, field: String, status: Int) async throws {
     try await withNode { node in
-      let answer = try await SocketClient.answer(
+      let answer = try await RawClient.answer(
         of: node, to: "GET /health HTTP/\(version)\r\n\(field)Connection: close\r\n\r\n")
       #expect(Self.status(answer) == status, "\(answer)")
       #expect(status == 200 || answer.contains(#""status":"error""#))
@@ -122,13 +129,13 @@ struct HTTPProtocolTests {
   func head(path: String, status: Int) async throws {
     try await withNode { node in
       let head = "HEAD \(path) HTTP/1.1\r\nHost: node\r\n"
-      let alone = try await SocketClient.answer(of: node, to: head + "Connection: close\r\n\r\n")
+      let alone = try await RawClient.answer(of: node, to: head + "Connection: close\r\n\r\n")
       #expect(Self.status(alone) == status)
       #expect(Self.body(alone) == "", "\(alone)")
       #expect(alone.lowercased().contains("content-length: "))
       #expect(alone.lowercased().contains("content-type: application/json"))
       // What comes next on the connection is the next answer.
-      let both = try await SocketClient.answer(
+      let both = try await RawClient.answer(
         of: node,
         to: head + "\r\nGET /health HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
       let rest = try #require(Self.body(both))
@@ -147,7 +154,7 @@ struct HTTPProtocolTests {
     ])
   func targets(target: String, status: Int) async throws {
     try await withNode { node in
-      let answer = try await SocketClient.answer(
+      let answer = try await RawClient.answer(
         of: node, to: "GET \(target) HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
       #expect(Self.status(answer) == status, "\(answer)")
     }
@@ -156,7 +163,7 @@ struct HTTPProtocolTests {
   @Test("Requests that follow each other at once are answered in their order")
   func pipelined() async throws {
     try await withNode { node in
-      let answer = try await SocketClient.answer(
+      let answer = try await RawClient.answer(
         of: node,
         to: "HEAD /health HTTP/1.1\r\nHost: node\r\n\r\nGET /health HTTP/1.1\r\n\r\n"
           + Self.post() + Self.text + "GET /a HTTP/1.0\r\n\r\nGET /b HTTP/1.1\r\nHost: node\r\n\r\n"
@@ -185,8 +192,103 @@ struct HTTPProtocolTests {
       $0.clientPatience = .milliseconds(200)
       $0.clientIdleLimit = .milliseconds(400)
     } _: { node in
-      let answer = try await SocketClient.answer(of: node, to: bytes)
+      let answer = try await RawClient.answer(of: node, to: bytes)
       #expect(!answer.contains("generated_text"))
+    }
+  }
+}
+
+@Suite("Clients that read no more", .timeLimit(.minutes(2)))
+struct StalledReaderTests {
+  @Test("A stream over HTTP is ended with its connection, and what it holds is given back")
+  func http() async throws {
+    // An answer that no socket's buffers hold.
+    try await withLongTokens { configuration in
+      try await withPetalsNode(configuration) { node in
+        let body =
+          #"{"inputs":"a","stream":true,"parameters":{"max_new_tokens":2000,"do_sample":false}}"#
+        try await RawClient.connected(to: node, reads: false, receiveBuffer: 4096) { client in
+          try await client.send(HTTPProtocolTests.post(body) + body)
+          try await node.waitUntilBusy()
+          client.read()
+          try await client.wait(for: "HTTP/1.1 200 ")
+          try await node.waitUntilIdle()
+          try await client.startReading()
+          let answer = try await client.waitForEnd()
+          #expect(answer.hasPrefix("HTTP/1.1 200 "))
+          #expect(!answer.contains(#""is_finished":true"#))
+          #expect(node.metrics.snapshot.totalTokens < 2000)
+        }
+      }
+    }
+  }
+
+  @Test("A stream over gRPC is ended, and what it holds is given back")
+  func grpc() async throws {
+    try await withLongTokens { configuration in
+      try await withPetalsNode(configuration) { node in
+        try await withRawClient(of: node) { client in
+          var request = Plumise_Inference_ForwardRequest()
+          request.metadata.originalPrompt = "a"
+          request.params.maxNewTokens = 2000
+          let service = Plumise_Inference_InferencePipeline.Client(wrapping: client)
+          try await service.forwardPassStream(request) { response in
+            var messages = response.messages.makeAsyncIterator()
+            _ = try await messages.next()
+            try await node.waitUntilIdle()
+          }
+          #expect(node.metrics.snapshot.totalTokens < 2000)
+        }
+      }
+    }
+  }
+}
+
+/// Runs a body with a node's configuration for a copy of the tiny model whose tokens are thousands
+/// of characters long, and a short patience with clients.
+private func withLongTokens(_ body: (NodeConfiguration) async throws -> Void) async throws {
+  let source = TestVectors.bloom(.tinyF16)
+  let folder = try checkpointCopy()
+  defer { try? FileManager.default.removeItem(at: folder) }
+  let name = "tokenizer.json"
+  let file = try JSON.parse(Array(Data(contentsOf: source.appending(path: name))))
+  var tokenizer = try #require(file.objectValue)
+  var model = try #require(file["model"]?.objectValue)
+  let vocabulary = try #require(model["vocab"]?.objectValue)
+  let kept = ["a", "<unk>", "<s>", "</s>", "<pad>"]
+  model["vocab"] = .object(
+    JSONObject(
+      uniqueMembers: vocabulary.members.map { member in
+        kept.contains(member.key)
+          ? (member.key, member.value)
+          : (String(repeating: "x", count: 16_000) + member.value.text, member.value)
+      }))
+  model["merges"] = []
+  tokenizer["model"] = .object(model)
+  try Data(JSON.object(tokenizer).serialized()).write(to: folder.appending(path: name))
+  var configuration = NodeConfiguration(
+    checkpoint: try Checkpoint(directory: folder), http: .init())
+  configuration.clientPatience = .milliseconds(300)
+  try await body(configuration)
+}
+
+extension RawClient {
+  /// Runs a body with a connection to a node's HTTP API.
+  static func connected<R: Sendable>(
+    to node: PetalsNode, reads: Bool = true, receiveBuffer: Int? = nil,
+    _ body: (RawClient) async throws -> R
+  ) async throws -> R {
+    let address = try #require(node.httpAddress)
+    return try await connected(
+      to: ServerAddress(host: address.host, port: address.port), reads: reads,
+      receiveBuffer: receiveBuffer, body)
+  }
+
+  /// Sends a request and gives all that comes until the node closes the connection.
+  static func answer(of node: PetalsNode, to request: String) async throws -> String {
+    try await connected(to: node) { client async throws in
+      try await client.send(request)
+      return try await client.waitForEnd()
     }
   }
 }

@@ -1,10 +1,8 @@
-import AsyncHTTPClient
 import Bloom
 import Foundation
-import NIOCore
-import NIOPosix
 import PetalsNode
 import PlumiseWire
+import TestSupport
 import Testing
 
 @Suite("HTTP API of a node", .timeLimit(.minutes(5)))
@@ -13,27 +11,11 @@ struct HTTPTests {
 
   init() throws { model = try TinyModel() }
 
-  struct Answer: Sendable {
-    let status: Int
-    let type: String
-    let text: String
-
-    var json: JSON { get throws { try JSON.parse(text) } }
-  }
-
   private func call(
     _ node: PetalsNode, _ path: String, _ method: String = "POST", body: String? = nil
-  ) async throws -> Answer {
+  ) async throws -> FetchedAnswer {
     let address = try #require(node.httpAddress)
-    var request = HTTPClientRequest(url: "http://\(address)\(path)")
-    request.method = .RAW(value: method)
-    if let body { request.body = .bytes(ByteBuffer(string: body)) }
-    let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
-    let bytes = try await response.body.collect(upTo: 1 << 24)
-    return Answer(
-      status: Int(response.status.code),
-      type: response.headers.first(name: "content-type") ?? "",
-      text: String(buffer: bytes))
+    return try await fetch("http://\(address)\(path)", method, body: body.map { Array($0.utf8) })
   }
 
   private func http(_ configuration: inout NodeConfiguration) {
@@ -109,7 +91,7 @@ struct HTTPTests {
       let answer = try await call(
         nodes[0], "/api/v1/generate", body: #"{"inputs":"Hello","stream":true,\#(Self.greedy)}"#)
       #expect(answer.status == 200)
-      #expect(answer.type.hasPrefix("text/event-stream"))
+      #expect(answer.contentType?.hasPrefix("text/event-stream") == true)
       let events = try answer.text.split(separator: "\n\n").map {
         try JSON.parse(String($0.dropFirst("data: ".count)))
       }
@@ -228,34 +210,16 @@ struct HTTPTests {
 
   /// What comes until the node closes a connection whose client's side ends with the request.
   private func answerAfterLeaving(_ node: PetalsNode, _ request: String) async throws -> String {
-    let address = try #require(node.httpAddress)
-    let connection = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-      .connect(host: address.host, port: address.port) { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-            wrappingChannelSynchronously: channel,
-            configuration: .init(isOutboundHalfClosureEnabled: true))
-        }
-      }
-    return try await connection.executeThenClose { inbound, _ in
-      let channel = connection.channel
-      // Both at once on the connection's own thread, so that as little as can be is between them.
-      try await channel.eventLoop.submit {
-        channel.writeAndFlush(ByteBuffer(string: request), promise: nil)
-        channel.close(mode: .output, promise: nil)
-      }.get()
-      var answer = ""
-      for try await bytes in inbound { answer += String(buffer: bytes) }
-      return answer
+    try await RawClient.connected(to: node) { client async throws in
+      try await client.sendLastAtOnce(request)
+      return try await client.waitForEnd()
     }
   }
 
   @Test(
     "A model without a tokenizer answers 501, and says what is missing", arguments: [true, false])
   func noTokenizer(stream: Bool) async throws {
-    let folder = FileManager.default.temporaryDirectory
-      .appending(path: "no-tokenizer-\(UUID().uuidString)")
-    try FileManager.default.copyItem(at: model.checkpoint.directory, to: folder)
+    let folder = try checkpointCopy()
     defer { try? FileManager.default.removeItem(at: folder) }
     try FileManager.default.removeItem(at: folder.appending(path: "tokenizer.json"))
     var configuration = NodeConfiguration(checkpoint: try Checkpoint(directory: folder))

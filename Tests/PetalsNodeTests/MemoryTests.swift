@@ -1,4 +1,5 @@
 import Bloom
+import Foundation
 import PetalsNode
 import PlumiseTesting
 import Testing
@@ -100,5 +101,103 @@ struct MemoryTests {
       }
       #expect(error?.code == .outOfRange)
     }
+  }
+}
+
+@Suite("Sessions that share a node", .timeLimit(.minutes(5)))
+struct SharedDecodingTests {
+  let model: TinyModel
+
+  init() throws { model = try TinyModel() }
+
+  @Test(
+    "Generations at once, one of them cancelled, are those that run alone", arguments: [1, 128])
+  func oneCancelled(chunk: Int) async throws {
+    try await withNodes(of: model, cuts: [12], configure: { $0.prefillChunk = chunk }) { nodes in
+      try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
+        try await withThrowingDiscardingTaskGroup { group in
+          group.addTask {
+            let request = try PipelineRequest(
+              promptIDs: model.ids("case3.input_ids"), maximumNewTokens: 1000)
+            var made = 0
+            for try await _ in try client.generate(request) {
+              made += 1
+              if made == 3 { break }
+            }
+          }
+          for number in 0..<12 {
+            group.addTask {
+              let name = TinyModel.cases[number % TinyModel.cases.count]
+              let expected = try model.ids("\(name).generated_ids")
+              let result = try await client.generate(
+                PipelineRequest(
+                  promptIDs: model.ids("\(name).input_ids"), maximumNewTokens: expected.count)
+              ).collect()
+              #expect(result.generatedIDs == expected, "\(name)")
+            }
+          }
+        }
+      }
+      for node in nodes {
+        try await node.waitUntilIdle()
+        #expect(node.info.cache.usedBytes == 0)
+        #expect(node.metrics.snapshot.totalTokens == 147)
+      }
+    }
+  }
+
+  @Test("After a thousand sessions all memory is back")
+  func thousand() async throws {
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      try await thousandSessions(of: nodes[0], through: nodes[0].transport, cancelling: 3)
+    }
+  }
+
+  @Test("After a thousand sessions over sockets all memory is back")
+  func thousandOverSockets() async throws {
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      try await withGRPCTransports([nodes[0].boundAddress]) { transports in
+        // A server closes the connection of a client that resets many calls (200 in half a minute).
+        try await thousandSessions(of: nodes[0], through: transports[0], cancelling: 20)
+      }
+    }
+  }
+
+  private func thousandSessions(
+    of node: PetalsNode, through transport: any BlockTransport, cancelling share: Int
+  ) async throws {
+    let input = try model.hidden("case1.embeddings")
+    func session(_ number: Int) async throws {
+      // Room for 2048 tokens, 2 MiB: caches that stayed would be seen.
+      let session = try await transport.openSession(
+        model.opening(0..<2, length: 2048, id: "\(number)"))
+      _ = try await session.step(input)
+      _ = try await session.step(input.slice(0..<1))
+      if number.isMultiple(of: share) {
+        session.cancel()
+      } else {
+        try await session.finish(SessionSummary(generatedTokens: 1, latency: .zero))
+        // What a client does in any case; of a session that is over it must reset nothing.
+        session.cancel()
+      }
+    }
+    for number in 0..<50 { try await session(number) }
+    let before = Self.addressSpace
+    for number in 50..<1000 { try await session(number) }
+    try await node.waitUntilIdle()
+    #expect(node.info.cache.usedBytes == 0)
+    #expect(node.info.cache.sessions == 0)
+    // Half of what the caches would take; other tests run at the same time.
+    if let before, let after = Self.addressSpace {
+      #expect(after - before < 950 * (2 << 20) / 2, "\(after - before) bytes more")
+    }
+  }
+
+  /// Bytes that the process has asked the system for; nil where it does not tell.
+  private static var addressSpace: Int? {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
+      let pages = text.split(separator: " ").first.flatMap({ Int($0) })
+    else { return nil }
+    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 }

@@ -1,5 +1,9 @@
 import Bloom
+import Foundation
 import PetalsNode
+import PlumiseWire
+import TestSupport
+import TestVectors
 import Testing
 
 @Suite("Passes through blocks", .timeLimit(.minutes(5)))
@@ -134,6 +138,54 @@ struct PassTests {
       _ = try await nodes[0].transport.forward(
         model.hidden("case1.embeddings"), through: model.served(0..<24))
       #expect(nodes[0].metrics.snapshot.totalRequests == 0)
+    }
+  }
+}
+
+/// One check for a process alone, a pipeline and the HTTP API, in the same words.
+@Suite("Scores that are no numbers, wherever they are made", .timeLimit(.minutes(5)))
+struct PipelineScoreTests {
+  /// A copy of the tiny checkpoint whose last layer norm is spoilt: nodes do not see it.
+  private func spoilt() throws -> Checkpoint {
+    let folder = try checkpointCopy()
+    try spoilLastNorm(in: folder)
+    return try Checkpoint(directory: folder)
+  }
+
+  @Test(
+    "They end a generation in the words that a process alone has for them", arguments: [0, 0.7])
+  func sameWords(temperature: Float) async throws {
+    let checkpoint = try spoilt()
+    defer { try? FileManager.default.removeItem(at: checkpoint.directory) }
+    let sampling = try SamplingParameters(temperature: temperature, topP: 0.9)
+    let alone = try await #require(throws: ScoreError.self) {
+      try await LocalGenerator(checkpoint).generate(
+        GenerationRequest(prompt: [5, 6, 7], maxNewTokens: 4, sampling: sampling))
+    }
+    var configuration = NodeConfiguration(checkpoint: checkpoint)
+    configuration.http = .init()
+    try await withPetalsNode(configuration) { node in
+      let ends = ModelEnds(checkpoint)
+      for reach in Reach.allCases {
+        try await reach.withTransports(to: [node]) { transports in
+          try await withPipelineClient(ends, transports: transports) { client in
+            let error = try await #require(throws: NodeError.self) {
+              try await client.generate(
+                PipelineRequest(
+                  promptIDs: [5, 6, 7], maximumNewTokens: 4, sampling: sampling)
+              ).collect()
+            }
+            #expect(error.message == "\(alone)" && error.code == .internalFault)
+          }
+        }
+      }
+      for stream in [false, true] {
+        let answer = try await node.generate(
+          #"{"inputs":"Hello","stream":\#(stream)}"#)
+        #expect(answer.status == 500, "\(answer.text)")
+        let message = try #require(try answer.json["message"]?.stringValue)
+        #expect(message.hasPrefix("\(alone)"), "\(message)")
+      }
     }
   }
 }

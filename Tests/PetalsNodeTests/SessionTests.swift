@@ -1,6 +1,7 @@
 import Bloom
 import EthereumPrimitives
 import PetalsNode
+import TestSupport
 import Testing
 
 @Suite("Inference sessions", .timeLimit(.minutes(5)))

@@ -1,3 +1,4 @@
+import ChainAgent
 import EthereumClient
 import MockServing
 import PetalsNode
@@ -97,4 +98,115 @@ private struct Holder: Sendable {
   let journal = Journal<PetalsNetwork>()
 
   func set(_ network: PetalsNetwork) { journal.record(network) }
+}
+
+/// A node's agent, by the fixture: the service that `petals-e2e node` runs.
+@Suite("An agent's life in a network", .timeLimit(.minutes(5)))
+struct AgentLifeTests {
+  private func isRegistration(_ event: AgentEvent) -> Bool {
+    if case .registered(.registered) = event { true } else { false }
+  }
+
+  @Test("A node whose chain was reset under it registers again", .petalsNetwork(nodes: 1))
+  func reset() async throws {
+    let network = try PetalsNetwork.current
+    let member = network.nodes[0]
+    let events = Journal<AgentEvent>()
+    let service = member.service { events.record($0) }
+    let running = Task { try await service.run() }
+    try await network.clock.waitForSleeper(until: .seconds(120))
+    #expect(network.chain.isRegistered(member.address))
+    let chain = EthereumClient(url: network.chainAddress.url)
+    _ = try await chain.request("hardhat_reset")
+    #expect(!network.chain.isRegistered(member.address))
+    // A reset takes the coins that the network gave as well.
+    network.chain.fund(member.address)
+    network.clock.advance(by: .seconds(120))
+    _ = try await events.wait(forCount: 2) { isRegistration($0) }
+    try await network.clock.waitForSleeper(until: .seconds(240))
+    #expect(network.chain.isRegistered(member.address))
+    #expect(network.chain.agent(member.address)?.lastHeartbeat != 0)
+    running.cancel()
+    try await running.value
+  }
+
+  @Test(
+    "What the node generates is proved, also on a chain that has forgotten its agent",
+    .petalsNetwork(nodes: 1))
+  func proofs() async throws {
+    let network = try PetalsNetwork.current
+    let member = network.nodes[0]
+    let events = Journal<AgentEvent>()
+    let service = member.service { events.record($0) }
+    let running = Task { try await service.run() }
+    try await network.clock.waitForSleeper(until: .seconds(120))
+    let chain = EthereumClient(url: network.chainAddress.url)
+    _ = try await chain.request("hardhat_reset")
+    network.chain.fund(member.address)
+    _ = try await network.generate([1, 2, 3], newTokens: 4)
+    _ = try await events.next { if case .verified = $0 { true } else { false } }
+    #expect(network.chain.agent(member.address)?.totalTokensProcessed == 4)
+    running.cancel()
+    try await running.value
+  }
+}
+
+@Suite("Oracle faults by a trait", .timeLimit(.minutes(5))) struct OracleFaultsTests {
+  @Test(
+    "The trait's faults meet the reports of the test's network, in the order of the rules",
+    .petalsNetwork(nodes: 1),
+    .oracleFaults(FaultRule(.status(503), times: 2), FaultRule(.drop(.beforeAnswer, .reset))))
+  func faults() async throws {
+    let network = try PetalsNetwork.current
+    let node = try #require(network.nodes.first)
+    try await node.register()
+    var outcomes: [Bool] = []
+    for _ in 0..<4 { outcomes.append(await node.reporter.reportNow().isAccepted) }
+    #expect(outcomes == [false, false, false, true])
+    // The one whose answer was lost was taken all the same.
+    #expect(network.oracle.agent(node.address)?.reportCount == 2)
+    #expect(network.oracleFaults.met.count == 3 && network.oracleFaults.isExhausted)
+  }
+
+  @Test(
+    "A seed decides which reports meet a likely fault, in every run the same",
+    .petalsNetwork(nodes: 1),
+    .oracleFaults(FaultRule(.status(500), times: nil, likelihood: 0.5), seed: 7),
+    arguments: [1, 2])
+  func seeded(run: Int) async throws {
+    let node = try #require(try PetalsNetwork.current.nodes.first)
+    try await node.register()
+    var outcomes = ""
+    for _ in 0..<16 { outcomes += await node.reporter.reportNow().isAccepted ? "." : "x" }
+    let same = FaultScript(seed: 7)
+    same.add(.status(500), times: nil, likelihood: 0.5)
+    let expected = (0..<16).map { _ in
+      same.take(for: WebRequest(.post, "/")) == nil ? "." : "x"
+    }.joined()
+    #expect(outcomes == expected && outcomes.contains(".") && outcomes.contains("x"))
+  }
+
+  @Test("Behind the test's body no fault is left")
+  func cleared() async throws {
+    try await withPetalsNetwork(NetworkPlan(nodes: 1)) { network in
+      let faults = network.oracleFaults
+      let trait: OracleFaultsTrait = .oracleFaults(FaultRule(.status(500), times: nil))
+      let test = try #require(Test.current)
+      try await PetalsNetwork.$running.withValue(network) {
+        try await trait.provideScope(for: test, testCase: nil) {
+          #expect(!faults.isExhausted)
+        }
+      }
+      #expect(faults.isExhausted)
+    }
+  }
+
+  @Test("Without a network before it the trait says what to do")
+  func noNetwork() async throws {
+    let trait: OracleFaultsTrait = .oracleFaults(FaultRule(.status(500)))
+    let test = try #require(Test.current)
+    await #expect(throws: PetalsNetwork.NoNetwork.self) {
+      try await trait.provideScope(for: test, testCase: nil) {}
+    }
+  }
 }

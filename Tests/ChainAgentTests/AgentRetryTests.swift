@@ -1,0 +1,187 @@
+import ChainAgent
+import EthereumClient
+import EthereumPrimitives
+import MockServing
+import MockWeb3
+import PlumiseTesting
+import PlumiseWire
+import TestSupport
+import Testing
+
+@Suite("An agent's retries", .timeLimit(.minutes(5)))
+struct AgentRetryTests {
+  let network = TestChain()
+
+  @Test("An outage is retried after pauses that double, as long as chance says")
+  func pauses() async throws {
+    let clock = ManualClock()
+    let transport = TestTransport(chain: network.chain)
+    let policy = RetryPolicy(attempts: 4, basePause: .seconds(8), longestPause: .seconds(20))
+    let client = EthereumClient(
+      transport: transport, clock: clock, retries: policy, random: { 0.5 })
+    transport.fail(next: 3)
+    async let number = client.blockNumber()
+    for pause in [4, 8, 10] {
+      try await clock.waitForSleeper(until: clock.now.offset + .seconds(pause))
+      clock.advance(by: .seconds(pause))
+    }
+    #expect(try await number == 0)
+    #expect(clock.now.offset == .seconds(22))
+  }
+
+  @Test("After the last attempt the outage is told; a refusal is never retried")
+  func limits() async throws {
+    let transport = TestTransport(chain: network.chain)
+    let policy = RetryPolicy(attempts: 3, basePause: .zero, longestPause: .zero)
+    let client = EthereumClient(transport: transport, retries: policy)
+    transport.fail(next: 3)
+    await #expect(throws: EthereumClientError.self) { try await client.blockNumber() }
+    #expect(try await client.blockNumber() == 0)
+    network.chain.inject(ChainFaultRule(.refuse(.refused("busy")), count: 1))
+    await #expect(
+      throws: EthereumClientError.refused(method: "eth_blockNumber", .refused("busy"))
+    ) { try await client.blockNumber() }
+  }
+
+  @Test("Pauses stay within their bounds, whatever the number of failures")
+  func bounds() {
+    let policy = RetryPolicy.standard
+    for failures in [1, 2, 5, 31, 64, 1000] {
+      #expect(policy.pause(after: failures, random: 1) <= policy.longestPause)
+      #expect(policy.pause(after: failures, random: 0) == .zero)
+      #expect(policy.pause(after: failures, random: 7) <= policy.longestPause)
+    }
+  }
+
+  @Test("An agent retries by itself, and a lost answer makes no second transaction")
+  func agent() async throws {
+    let transport = TestTransport(chain: network.chain)
+    var configuration = ChainAgentConfiguration()
+    configuration.retries = RetryPolicy(attempts: 2, basePause: .zero, longestPause: .zero)
+    let agent = ChainAgent(
+      configuration, key: network.account(0).key,
+      client: EthereumClient(transport: transport))
+    transport.loseAnswer(to: "eth_sendRawTransaction")
+    try await agent.claimReward()
+    transport.fail(next: 1)
+    try await agent.claimReward()
+    #expect(network.chain.transactions.map(\.transaction.nonce) == [0, 1])
+  }
+
+  @Test("Errors tell an outage, a refusal, a revert and a time-out apart")
+  func kinds() async throws {
+    func kind(_ work: () async throws -> Void) async -> ChainFailureKind? {
+      do {
+        try await work()
+        return nil
+      } catch {
+        return ChainFailureKind(error)
+      }
+    }
+    let transport = TestTransport(chain: network.chain)
+    var configuration = ChainAgentConfiguration()
+    configuration.retries = .none
+    let agent = ChainAgent(
+      configuration, key: network.account(0).key, client: EthereumClient(transport: transport))
+    transport.fail(next: 9)
+    #expect(await kind { try await agent.heartbeat() } == .outage)
+    transport.fail(next: 0)
+    network.chain.inject(ChainFaultRule(.refuse(.refused("no")), method: "eth_sendRawTransaction"))
+    #expect(await kind { try await agent.heartbeat() } == .refusal)
+    #expect(await kind { try await agent.heartbeat() } == .revert)
+    network.chain.setMining(.manual)
+    configuration.receiptTimeout = .zero
+    let hasty = ChainAgent(configuration, key: network.account(1).key, client: network.client)
+    #expect(await kind { try await hasty.claimReward() } == .timeOut)
+    configuration.chainID = 1
+    let lost = ChainAgent(configuration, key: network.account(1).key, client: network.client)
+    #expect(await kind { try await lost.claimReward() } == .misconfiguration)
+    #expect(ChainFailureKind(CancellationError()) == .cancellation)
+    #expect(ChainFailureKind(TestChain.NotMined(hash: .zero)) == nil)
+  }
+}
+
+@Suite("An agent's nonces", .timeLimit(.minutes(5)))
+struct AgentNonceTests {
+  let network = TestChain()
+  var chain: MockWeb3 { network.chain }
+
+  private func agent() -> ChainAgent {
+    ChainAgent(key: network.account(0).key, client: network.client)
+  }
+
+  private var nonces: [UInt64] { chain.transactions.map(\.transaction.nonce) }
+
+  @Test("A nonce that somebody else used with the same key is asked for again, once")
+  func takenNonce() async throws {
+    let (first, second) = (agent(), agent())
+    try await first.claimReward()
+    try await second.claimReward()
+    try await first.claimReward()
+    #expect(nonces == [0, 1, 2])
+  }
+
+  @Test("A nonce that another transaction waits with is asked for again, once")
+  func waitingNonce() async throws {
+    let (first, second) = (agent(), agent())
+    try await first.claimReward()
+    chain.setMining(.manual)
+    async let other = second.send(to: .zero, value: 1, gasLimit: 21_000)
+    _ = try await chain.journal.next {
+      $0.method == "eth_sendRawTransaction" && chain.waitingTransactionCount == 1
+    }
+    async let claim = first.claimReward()
+    _ = try await chain.journal.next { _ in chain.waitingTransactionCount == 2 }
+    chain.mine()
+    #expect(try await claim.succeeded)
+    #expect(try await other.succeeded)
+    #expect(nonces == [0, 1, 2])
+  }
+
+  @Test("A refusal of an asked nonce is told at once")
+  func refused() async throws {
+    let failure = RPCFailure.refused("nonce too low: next nonce 9, tx nonce 0")
+    chain.inject(ChainFaultRule(.refuse(failure), method: "eth_sendRawTransaction", count: nil))
+    let agent = agent()
+    await #expect(
+      throws: EthereumClientError.refused(method: "eth_sendRawTransaction", failure)
+    ) { try await agent.claimReward() }
+    let sent = chain.journal.entries.filter { $0.method == "eth_sendRawTransaction" }
+    #expect(sent.count == 1)
+  }
+
+  @Test("A count that was given up while a transaction was on its way stays given up")
+  func lostForget() {
+    var nonces = NonceTracker()
+    nonces.synchronise(with: 4)
+    #expect(nonces.known == 4)
+    nonces.wasUsed(4, begun: nonces.generation)
+    #expect(nonces.known == 5)
+    let begun = nonces.generation
+    nonces.forget()
+    nonces.wasUsed(5, begun: begun)
+    #expect(nonces.known == nil)
+    nonces.synchronise(with: 5)
+    nonces.wasUsed(5, begun: nonces.generation)
+    #expect(nonces.known == 6)
+  }
+}
+
+@Suite("An agent's connection", .timeLimit(.minutes(5)))
+struct AgentConnectionTests {
+  @Test("Requests one after the other share a connection")
+  func keepAlive() async throws {
+    let chain = MockWeb3()
+    // Every request meets a fault that changes nothing, and is noted with the connection it came
+    // on.
+    chain.connectionFaults.add(.alter { $0 }, times: nil)
+    try await chain.withServer { address in
+      let agent = ChainAgent(
+        key: chain.accounts[0].key, client: EthereumClient(url: address.url))
+      for _ in 0..<3 { try await agent.claimReward() }
+    }
+    let connections = chain.connectionFaults.met.entries.compactMap(\.remote)
+    #expect(connections.count >= 10)
+    #expect(Set(connections).count == 1)
+  }
+}
