@@ -68,7 +68,7 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
-    // Ground: the system libraries, one module map each, and our own C kernels.
+    // Layer 0: the system libraries, one module map each, and our own C kernels.
     .systemLibrary(
       name: "CBLAS", pkgConfig: "blas",
       providers: [.apt(["libblas-dev", "libopenblas0-pthread"]), .brew(["openblas"])]),
@@ -85,13 +85,13 @@ let package = Package(
     .target(name: "SystemErrors"),
     .target(name: "TextKeys"),
 
-    // Floor 1: the model, and the words that programs exchange.
+    // Layer 1: the model, and the words that programs exchange.
     .target(
       name: "Bloom", dependencies: ["CBLAS", "BloomKernels", "SystemErrors", "TextKeys", .crypto]),
     .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "TextKeys"]),
     .target(name: "EVM", dependencies: ["EthereumPrimitives"]),
 
-    // Floor 2: what the parts are built from.
+    // Layer 2: what the parts are built from.
     .target(
       name: "PipelineRPC", dependencies: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
       exclude: ["Protos", "generate.sh"]),
@@ -105,7 +105,7 @@ let package = Package(
       name: "MockServing",
       dependencies: ["TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
 
-    // Floor 3: the parts themselves.
+    // Layer 3: the parts themselves.
     .target(
       name: "PetalsNode",
       dependencies: [
@@ -137,7 +137,7 @@ let package = Package(
         .nioCore,
       ]),
 
-    // Floor 4: what people use.
+    // Layer 4: what people use.
     .target(
       name: "PlumiseTesting",
       dependencies: [

@@ -1,16 +1,15 @@
-import EthereumClient
-import EthereumPrimitives
+public import EthereumClient
+public import EthereumPrimitives
 public import Logging
 public import PlumiseWire
 public import ServiceLifecycle
 
-/// An agent's whole life on the chain: it registers, then beats, proves and claims until it is shut
-/// down.
+/// Registers an agent, then sends heartbeats and proofs and claims rewards until it is shut down.
 ///
-/// Nothing that goes wrong ends it. A registration is tried again until it is done, a heartbeat after
-/// a pause that doubles with each failure in a row up to a bound, a claim at its next time. A chain
-/// that has forgotten the agent, after a restart without its state, a reset or a reorganisation, is
-/// told of it anew as soon as it refuses or reverts anything that the agent sends.
+/// No failure ends it. A registration is retried until it succeeds, a heartbeat after a delay that
+/// doubles with each failure in a row up to a bound, a claim at its next time. When a restart without
+/// state, a reset or a reorganisation has removed the agent from the chain, it is registered again as
+/// soon as the chain refuses or reverts a transaction of the agent.
 public struct AgentService: Service {
   private let agent: ChainAgent
   private let registration: AgentRegistration
@@ -21,7 +20,7 @@ public struct AgentService: Service {
   private let onEvent: @Sendable (AgentEvent) -> Void
 
   /// - Parameters:
-  ///   - agent: who lives.
+  ///   - agent: the agent that is registered and kept active.
   ///   - registration: its name, model and capabilities.
   ///   - schedule: how often things are done.
   ///   - proofs: what the agent proves to the chain, each once; nil for nothing. Those that come
@@ -43,27 +42,27 @@ public struct AgentService: Service {
     self.onEvent = onEvent
   }
 
-  /// Lives until the service is shut down gracefully, or its task is cancelled.
+  /// Runs until the service is shut down gracefully, or its task is cancelled.
   public func run() async throws {
     do {
-      try await cancelWhenGracefulShutdown { try await live() }
+      try await cancelWhenGracefulShutdown { try await runTasks() }
     } catch is CancellationError {
       logger.debug("the agent's service ends")
     }
   }
 
-  private func live() async throws {
+  private func runTasks() async throws {
     // Heartbeats, proofs and claims may find out at the same time that the agent is forgotten.
     let registering = SharedOperation { try await register() }
     try await registering.value()
     let heartbeats = HeartbeatService(
       agent, interval: schedule.heartbeatInterval, clock: clock, logger: logger,
-      care: .init(
-        beaten: { tell(.heartbeat($0)) },
+      hooks: .init(
+        onHeartbeat: { report(.heartbeat($0)) },
         recover: { try await registerIfForgotten(after: $0, registering) },
         pause: { error, failures in
           let pause = schedule.pause(after: failures, error)
-          tell(.heartbeat, error, failures: failures, pause: pause)
+          report(.heartbeat, error, failures: failures, pause: pause)
           return pause
         }))
     try await withThrowingTaskGroup { group in
@@ -80,12 +79,12 @@ public struct AgentService: Service {
     var failures = 0
     while true {
       do {
-        tell(.registered(try await agent.register(registration)))
+        report(.registered(try await agent.register(registration)))
         return
       } catch let error where !(error is CancellationError) {
         failures += 1
         let pause = schedule.pause(after: failures, error)
-        tell(.registration, error, failures: failures, pause: pause)
+        report(.registration, error, failures: failures, pause: pause)
         try await clock.sleep(for: pause)
       }
     }
@@ -98,22 +97,22 @@ public struct AgentService: Service {
   ) async throws -> Bool {
     switch ChainFailureKind(error) {
     case .refusal, .revert, .timeOut: break
-    // Nobody answered who could have forgotten the agent.
+    // The chain gave no answer that could mean so.
     case .outage, .misconfiguration, .cancellation, nil: return false
     }
     do {
       guard try await !agent.status().isRegistered else { return false }
     } catch let error as EthereumClientError {
-      tell(.status, error)
+      report(.status, error)
       return false
     }
-    tell(.forgotten)
+    report(.forgotten)
     try await registering.value()
     return true
   }
 
-  /// Does something, and does it once more if the agent was forgotten and is registered again.
-  private func surely<R>(
+  /// Runs an operation, and once more if the agent had to be registered again.
+  private func retryingOnceRegistered<R>(
     _ registering: SharedOperation<Void>, _ work: () async throws -> R
   ) async throws -> R {
     do {
@@ -129,10 +128,12 @@ public struct AgentService: Service {
   ) async throws {
     for await proof in proofs {
       do {
-        let receipt = try await surely(registering) { try await agent.verifyInference(proof) }
-        tell(.verified(proof, receipt))
+        let receipt = try await retryingOnceRegistered(registering) {
+          try await agent.verifyInference(proof)
+        }
+        report(.verified(proof, receipt))
       } catch let error where !(error is CancellationError) {
-        tell(.proof(proof.proofHash), error)
+        report(.proof(proof.proofHash), error)
       }
     }
   }
@@ -144,30 +145,30 @@ public struct AgentService: Service {
     while true {
       try await clock.sleep(for: interval)
       do {
-        let receipt = try await surely(registering) {
+        let receipt = try await retryingOnceRegistered(registering) {
           try await agent.claimReward(above: schedule.claimThreshold)
         }
         failures = 0
-        if let receipt { tell(.claimed(receipt)) }
+        if let receipt { report(.claimed(receipt)) }
       } catch let error where !(error is CancellationError) {
         failures += 1
-        tell(.claim, error, failures: failures, pause: interval)
+        report(.claim, error, failures: failures, pause: interval)
       }
     }
   }
 
-  // MARK: - Telling
+  // MARK: - Reporting
 
-  private func tell(
-    _ work: AgentTrouble.Work, _ error: any Error, failures: Int = 1, pause: Duration? = nil
+  private func report(
+    _ work: AgentFailure.Work, _ error: any Error, failures: Int = 1, pause: Duration? = nil
   ) {
-    tell(
-      .trouble(
-        AgentTrouble(
+    report(
+      .failed(
+        AgentFailure(
           work: work, agent: agent.address, error: error, failures: failures, pause: pause)))
   }
 
-  private func tell(_ event: AgentEvent) {
+  private func report(_ event: AgentEvent) {
     switch event {
     case .registered(.registered(let receipt)):
       logger.info("registered", metadata: ["transaction": "\(receipt.transactionHash)"])
@@ -181,8 +182,127 @@ public struct AgentService: Service {
         metadata: ["proof": "\(proof.proofHash)", "transaction": "\(receipt.transactionHash)"])
     case .claimed(let receipt):
       logger.info("claimed", metadata: ["transaction": "\(receipt.transactionHash)"])
-    case .trouble(let trouble): logger.warning("\(trouble)")
+    case .failed(let failure): logger.warning("\(failure)")
     }
     onEvent(event)
+  }
+}
+
+extension AgentService {
+  /// How often things are done.
+  public struct Schedule: Hashable, Sendable {
+    /// From one heartbeat to the next.
+    public var heartbeatInterval: Duration
+    /// From one look at the pending reward to the next; nil for no claims.
+    public var claimInterval: Duration?
+    /// Claims wait until so much is pending, in wei.
+    public var claimThreshold: Word
+    /// The delay after a registration or a heartbeat that failed; it doubles with each failure in a
+    /// row.
+    public var retryDelay: Duration
+    /// What no pause exceeds, by default a heartbeat's interval of 120 s: what a chain refuses or
+    /// reverts for good is not sent more often than heartbeats are, and it costs gas.
+    public var longestPause: Duration = HeartbeatService.defaultInterval
+    /// What no pause exceeds while the chain cannot be reached: to look again costs nothing.
+    public var longestOutagePause: Duration = .seconds(30)
+
+    /// Makes a schedule; by default heartbeats come every 120 s, and nothing is claimed.
+    public init(
+      heartbeatInterval: Duration = HeartbeatService.defaultInterval,
+      claimInterval: Duration? = nil, claimThreshold: Word = 1, retryDelay: Duration = .seconds(5)
+    ) {
+      precondition(claimInterval.map { $0 > .zero } ?? true, "claims are some time apart")
+      precondition(retryDelay > .zero, "a retry comes after some time, not \(retryDelay)")
+      self.heartbeatInterval = heartbeatInterval
+      self.claimInterval = claimInterval
+      self.claimThreshold = claimThreshold
+      self.retryDelay = retryDelay
+    }
+
+    /// The pause after so many failures in a row, of which this is the last.
+    func pause(after failures: Int, _ error: any Error) -> Duration {
+      let isOutage = ChainFailureKind(error) == .outage
+      let longest = isOutage ? min(longestOutagePause, longestPause) : longestPause
+      // Beyond 2³⁰ times the first pause every sensible schedule is at its longest.
+      return min(retryDelay * (1 << min(failures - 1, 30)), longest)
+    }
+  }
+}
+
+/// An event of an agent's service.
+public enum AgentEvent: Sendable {
+  /// The agent is registered: for the first time, or anew.
+  case registered(RegistrationOutcome)
+  /// The chain does not know the agent any more; it is registered anew.
+  case forgotten
+  /// A heartbeat is in a block.
+  case heartbeat(Receipt)
+  /// An inference was proved.
+  case verified(InferenceProof, Receipt)
+  /// What the reward pool owed was claimed.
+  case claimed(Receipt)
+  /// Something failed, and the service goes on.
+  case failed(AgentFailure)
+}
+
+/// An operation of an agent's service that failed, and when it is retried.
+public struct AgentFailure: Error, Sendable, CustomStringConvertible {
+  /// The operation that failed.
+  public enum Work: Sendable, Hashable {
+    /// Registering the agent.
+    case registration
+    /// Sending a heartbeat.
+    case heartbeat
+    /// Proving an inference; it is not retried, as the oracle gets the proof all the same.
+    case proof(Hash32)
+    /// Claiming a reward.
+    case claim
+    /// Asking the chain whether the agent is still registered.
+    case status
+  }
+
+  /// The operation that failed.
+  public let work: Work
+  /// The agent.
+  public let agent: Address
+  /// Why it failed.
+  public let error: any Error
+  /// How often in a row the same work has failed, this time included.
+  public let failures: Int
+  /// The delay before the retry; nil when there is none.
+  public let pause: Duration?
+
+  /// One line: what failed, why, and what happens next.
+  public var description: String {
+    var text =
+      switch work {
+      case .registration: "the registration failed"
+      case .heartbeat: "the heartbeat failed"
+      case .proof(let hash): "proof \(hash.hex) was not verified"
+      case .claim: "the claim failed"
+      case .status: "the agent's status is not known"
+      }
+    if failures > 1 { text += " (\(failures) times in a row)" }
+    text += ": \(error)"
+    if needsCoins { text += "; send coins to \(agent.checksummed)" }
+    if let pause { text += "; the next attempt is in \(pause)" }
+    return text
+  }
+
+  /// Whether the account cannot pay for the transaction.
+  public var needsCoins: Bool {
+    guard case EthereumClientError.refused(_, let failure) = error else { return false }
+    return failure.message.hasPrefix("insufficient funds")
+  }
+}
+
+extension AgentRegistration {
+  /// How a node registers its agent: by the name that the network's nodes give themselves.
+  /// - Parameters:
+  ///   - model: What the node serves.
+  ///   - agent: Its account.
+  public static func ofNode(serving model: String, as agent: Address) -> AgentRegistration {
+    AgentRegistration(
+      name: defaultName(model: model, agent: agent), modelHash: Keccak256.hash(model))
   }
 }

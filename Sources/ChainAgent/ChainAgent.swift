@@ -3,7 +3,7 @@ public import EthereumPrimitives
 public import Logging
 public import PlumiseWire
 
-/// An agent's side of the chain: registers, beats, proves and claims, with one account.
+/// A Plumise agent's account: registers, sends heartbeats and proofs, and claims rewards.
 ///
 /// Calls may overlap: their transactions get consecutive nonces, in the order of the calls, and
 /// each call waits for its own receipt. Errors are ``ChainAgentError`` and `EthereumClientError`,
@@ -11,21 +11,21 @@ public import PlumiseWire
 public actor ChainAgent {
   /// The agent's account.
   public nonisolated let address: Address
-  /// How the agent speaks to its chain.
+  /// The chain, the fees and the time-outs.
   public nonisolated let configuration: ChainAgentConfiguration
   /// The connection to the chain.
   public nonisolated let client: EthereumClient
   nonisolated let logger: Logger
 
   private let key: SecretKey
-  private let queue = SendQueue()
+  private let queue = AsyncLock()
   private var nonces = NonceTracker()
   private var isChainChecked = false
   private var registrations: [Address: SharedOperation<RegistrationOutcome>] = [:]
 
   /// Makes an agent; nothing is asked or sent yet.
   /// - Parameters:
-  ///   - configuration: chain, fees, patience.
+  ///   - configuration: chain, fees, time-outs.
   ///   - key: the account's key.
   ///   - client: the connection to the chain.
   ///   - logger: silent by default.
@@ -70,7 +70,7 @@ public actor ChainAgent {
   }
 
   /// Returns once so many callers wait for this agent's registration, or none is under way.
-  package func waitForRegistrants(_ count: Int) async {
+  package func waitForRegistrationCallers(_ count: Int) async {
     await registrations[address]?.waitForCallers(count)
   }
 
@@ -80,14 +80,14 @@ public actor ChainAgent {
     if try await client.agentStatus(of: agent).isRegistered { return .alreadyRegistered }
     do {
       return .registered(try await send(.registration(registration)))
-    } catch let error where leavesOutcomeOpen(error) {
+    } catch let error where outcomeIsUnknown(error) {
       guard try await client.agentStatus(of: agent).isRegistered else { throw error }
       return .alreadyRegistered
     }
   }
 
-  /// Says through the precompile 0x22 that the agent is alive.
-  /// - Parameter agent: whom the heartbeat is for, when it is not this agent itself.
+  /// Sends a heartbeat through the precompile 0x22.
+  /// - Parameter agent: the agent that the heartbeat is for; nil for this one.
   @discardableResult
   public func heartbeat(for agent: Address? = nil) async throws -> Receipt {
     try await send(.heartbeat(agent: agent))
@@ -103,7 +103,7 @@ public actor ChainAgent {
 
   /// Claims what the reward pool owes through the precompile 0x23; with nothing pending it
   /// succeeds and pays nothing.
-  /// - Parameter agent: whom the claim is for, when it is not this agent itself.
+  /// - Parameter agent: the agent that the claim is for; nil for this one.
   @discardableResult
   public func claimReward(for agent: Address? = nil) async throws -> Receipt {
     try await send(.claimReward(agent: agent))
@@ -129,7 +129,7 @@ public actor ChainAgent {
     return try Word(bigEndian: answer)
   }
 
-  /// What the chain knows of the agent.
+  /// The agent's registration on the chain.
   public func status() async throws -> AgentStatusReport {
     try await client.agentStatus(of: address)
   }
@@ -150,13 +150,13 @@ public actor ChainAgent {
   public func send(
     to recipient: Address, value: Word = .zero, data: [UInt8] = [], gasLimit: UInt64
   ) async throws -> Receipt {
-    let draft = Draft(to: recipient, value: value, data: data, gasLimit: gasLimit)
-    let pending = try await queue.run { try await self.submit(draft) }
+    let request = TransactionRequest(to: recipient, value: value, data: data, gasLimit: gasLimit)
+    let pending = try await queue.run { try await self.submit(request) }
     let receipt = try await receipt(of: pending)
     nonces.wasMined(pending.latest.transaction.nonce)
     guard receipt.succeeded else {
       let reason = try await client.revertReason(
-        of: receipt, data: draft.data, value: draft.value, gasLimit: draft.gasLimit)
+        of: receipt, data: request.data, value: request.value, gasLimit: request.gasLimit)
       throw ChainAgentError.reverted(receipt, reason: reason)
     }
     return receipt
@@ -164,7 +164,7 @@ public actor ChainAgent {
 
   private func receipt(of pending: PendingTransaction) async throws -> Receipt {
     do {
-      return try await settle(pending)
+      return try await confirm(pending)
     } catch let error as EthereumClientError {
       // The chain may have dropped it: then its nonce is the next one again, and only the chain
       // knows. Counting on would leave a gap that no later transaction gets past.
@@ -178,30 +178,30 @@ public actor ChainAgent {
   ///
   /// A nonce that was counted may be taken, when somebody else sends with the same key: then the
   /// chain is asked again, once.
-  private func submit(_ draft: Draft) async throws -> PendingTransaction {
+  private func submit(_ request: TransactionRequest) async throws -> PendingTransaction {
     try await checkChain()
     let isCounted = nonces.known != nil
     do {
-      return try await submitOnce(draft)
+      return try await submitOnce(request)
     } catch EthereumClientError.refused(_, let failure)
-      where isCounted && failure.tellsOfTakenNonce
+      where isCounted && failure.isNonceConflict
     {
       logger.notice("the nonce was taken", metadata: ["refusal": "\(failure.message)"])
-      return try await submitOnce(draft)
+      return try await submitOnce(request)
     }
   }
 
-  private func submitOnce(_ draft: Draft) async throws -> PendingTransaction {
-    let (begun, settled) = (nonces.generation, nonces.settled)
+  private func submitOnce(_ request: TransactionRequest) async throws -> PendingTransaction {
+    let (begun, minedCount) = (nonces.generation, nonces.minedCount)
     do {
-      let terms = try await client.terms(configuration.fees, nonceOf: address)
-      let nonce = nonces.choose(chainCount: terms.nonce, settledBefore: settled)
+      let parameters = try await client.parameters(configuration.fees, nonceOf: address)
+      let nonce = nonces.choose(chainCount: parameters.nonce, minedBefore: minedCount)
       if begun == nonces.generation { nonces.synchronise(with: nonce) }
-      let transaction = sign(draft, nonce: nonce, fee: terms.fee)
-      try await client.sendSurely(transaction)
+      let transaction = sign(request, nonce: nonce, fee: parameters.fee)
+      try await client.sendEnsuringArrival(transaction)
       nonces.wasUsed(nonce, begun: begun)
       logger.debug("sent", metadata: ["nonce": "\(nonce)", "hash": "\(transaction.hash)"])
-      return PendingTransaction(draft, transaction)
+      return PendingTransaction(request, transaction)
     } catch {
       // Whatever the reason, the chain knows best which nonce is next, and which chain it is.
       nonces.forget()
@@ -210,10 +210,11 @@ public actor ChainAgent {
     }
   }
 
-  func sign(_ draft: Draft, nonce: UInt64, fee: Transaction.Fee) -> SignedTransaction {
+  func sign(_ request: TransactionRequest, nonce: UInt64, fee: Transaction.Fee) -> SignedTransaction
+  {
     Transaction(
-      chainID: configuration.chainID, nonce: nonce, fee: fee, gasLimit: draft.gasLimit,
-      to: draft.to, value: draft.value, data: draft.data
+      chainID: configuration.chainID, nonce: nonce, fee: fee, gasLimit: request.gasLimit,
+      to: request.to, value: request.value, data: request.data
     ).signed(with: key)
   }
 
@@ -229,18 +230,84 @@ public actor ChainAgent {
 
 extension RPCFailure {
   /// Whether a chain says this when another transaction has the nonce.
-  fileprivate var tellsOfTakenNonce: Bool {
+  fileprivate var isNonceConflict: Bool {
     message.hasPrefix("nonce too low")
       || message.hasPrefix("replacement transaction underpriced")
   }
 }
 
 /// Whether an agent may be registered although its transaction failed: the answer was lost, or
-/// somebody else was faster.
-private func leavesOutcomeOpen(_ error: any Error) -> Bool {
+/// another transaction registered it first.
+private func outcomeIsUnknown(_ error: any Error) -> Bool {
   switch error {
   case EthereumClientError.outage, EthereumClientError.timedOut: true
   case ChainAgentError.reverted: true
   default: false
+  }
+}
+
+/// What a registration came to.
+public enum RegistrationOutcome: Hashable, Sendable {
+  /// The transaction is in a block.
+  case registered(Receipt)
+  /// The chain knew the agent already; nothing was sent, or what was sent before had arrived.
+  case alreadyRegistered
+}
+
+/// Why something was not done on the chain, apart from what ``EthereumClientError`` says.
+public enum ChainAgentError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The chain at the other end is another one; nothing was signed for it.
+  case wrongChain(expected: UInt64, actual: UInt64)
+  /// The transaction is in a block, and its call did not go through; the reason is the program's
+  /// own, nil where the chain does not tell.
+  case reverted(Receipt, reason: String?)
+
+  /// One line: what happened.
+  public var description: String {
+    switch self {
+    case .wrongChain(let expected, let actual):
+      "the chain's id is \(actual), not \(expected): check the RPC address"
+    case .reverted(let receipt, let reason):
+      "transaction \(receipt.transactionHash) in block \(receipt.blockNumber) was reverted: "
+        + (reason ?? "the chain tells no reason")
+    }
+  }
+}
+
+/// What kind of failure an agent met, which decides what its owner can do.
+public enum ChainFailureKind: String, Hashable, Sendable, CaseIterable {
+  /// The chain could not be reached: it may be down, or the way to it. Try again later.
+  case outage
+  /// The chain said no before anything was mined: the fees, the coins or the nonce are wrong.
+  case refusal
+  /// The transaction is in a block, or would be, and its call did not go through. The same call
+  /// will not go through either until something else changes.
+  case revert
+  /// Nothing came in time: what was sent may still be mined. Look before sending again.
+  case timeOut
+  /// The server is another chain, or does not answer as one.
+  case misconfiguration
+  /// The task was cancelled.
+  case cancellation
+
+  /// The kind of an error; nil for one that is not about the chain.
+  public init?(_ error: any Error) {
+    switch error {
+    case let error as ChainAgentError:
+      switch error {
+      case .wrongChain: self = .misconfiguration
+      case .reverted: self = .revert
+      }
+    case let error as EthereumClientError:
+      switch error {
+      case .outage: self = .outage
+      case .refused: self = .refusal
+      case .reverted: self = .revert
+      case .timedOut: self = .timeOut
+      case .malformedAnswer: self = .misconfiguration
+      }
+    case is CancellationError: self = .cancellation
+    default: return nil
+    }
   }
 }

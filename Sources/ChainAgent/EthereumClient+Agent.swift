@@ -2,8 +2,8 @@ import EthereumClient
 import EthereumPrimitives
 import PlumiseWire
 
-/// What a transaction needs to know of the chain.
-struct SendingTerms {
+/// The nonce and the fees of a transaction.
+struct TransactionParameters {
   let fee: Transaction.Fee
   /// How many transactions the account has sent, with those that wait.
   let nonce: UInt64
@@ -11,34 +11,36 @@ struct SendingTerms {
 
 extension EthereumClient {
   /// Fee fields for a policy at the chain's present prices, and the next nonce, in one message.
-  func terms(_ policy: FeePolicy, nonceOf account: Address) async throws -> SendingTerms {
-    let answers = try await ask(policy.questions + [.nonce(of: account)])
-    return SendingTerms(fee: try policy.fee(answers), nonce: try answers.nonce())
+  func parameters(
+    _ policy: FeePolicy, nonceOf account: Address
+  ) async throws -> TransactionParameters {
+    let answers = try await ask(policy.queries + [.nonce(of: account)])
+    return TransactionParameters(fee: try policy.fee(answers), nonce: try answers.nonce())
   }
 
   /// Fee fields for a policy at the chain's present prices.
   func fee(_ policy: FeePolicy) async throws -> Transaction.Fee {
-    try policy.fee(await ask(policy.questions))
+    try policy.fee(await ask(policy.queries))
   }
 
   /// Sends a transaction; when no answer comes, or none in time, or one that may mean so, finds out
   /// whether it arrived.
   ///
   /// Sending the same bytes again is harmless: a chain that has them says so.
-  func sendSurely(_ transaction: SignedTransaction) async throws {
+  func sendEnsuringArrival(_ transaction: SignedTransaction) async throws {
     do {
       try await send(transaction)
-    } catch let silence as EthereumClientError where silence.leavesArrivalOpen {
+    } catch let lost as EthereumClientError where lost.arrivalIsUnknown {
       do {
         try await send(transaction)
       } catch EthereumClientError.refused {
-        guard try await knows(transaction.hash) else { throw silence }
+        guard try await hasTransaction(transaction.hash) else { throw lost }
       }
     } catch EthereumClientError.refused(let method, let failure)
-      where failure.mayMeanArrived
+      where failure.mayMeanAlreadyKnown
     {
       // Refused although it arrived: an earlier answer was lost on the way.
-      guard try await knows(transaction.hash) else {
+      guard try await hasTransaction(transaction.hash) else {
         throw EthereumClientError.refused(method: method, failure)
       }
     }
@@ -47,7 +49,7 @@ extension EthereumClient {
 
 extension EthereumClientError {
   /// Whether what was sent may have arrived although no answer came.
-  fileprivate var leavesArrivalOpen: Bool {
+  fileprivate var arrivalIsUnknown: Bool {
     switch self {
     case .outage, .timedOut: true
     case .refused, .reverted, .malformedAnswer: false
@@ -57,7 +59,82 @@ extension EthereumClientError {
 
 extension RPCFailure {
   /// Whether a chain says this of a transaction that it has, waiting or mined.
-  fileprivate var mayMeanArrived: Bool {
+  fileprivate var mayMeanAlreadyKnown: Bool {
     message == "already known" || message.hasPrefix("nonce too low")
+  }
+}
+
+/// A request for something that nonce and fees are computed from.
+enum ChainQuery: Hashable {
+  case gasPrice, tip, latestBlock
+  case nonce(of: Address)
+
+  var method: String {
+    switch self {
+    case .gasPrice: "eth_gasPrice"
+    case .tip: "eth_maxPriorityFeePerGas"
+    case .latestBlock: "eth_getBlockByNumber"
+    case .nonce: "eth_getTransactionCount"
+    }
+  }
+
+  var parameters: [JSON] {
+    switch self {
+    case .gasPrice, .tip: []
+    case .latestBlock: ["latest", false]
+    case .nonce(let account): [.string(account.lowercaseHex), "pending"]
+    }
+  }
+}
+
+/// What the chain answered; each answer is read, and may fail, only when it is needed.
+struct ChainQueryResults {
+  fileprivate var outcomes: [String: Result<JSON, EthereumClientError>] = [:]
+
+  func gasPrice() throws -> Word { try word(ChainQuery.gasPrice.method) }
+  func tip() throws -> Word { try word(ChainQuery.tip.method) }
+
+  func nonce() throws -> UInt64 {
+    let method = ChainQuery.nonce(of: .zero).method
+    guard let nonce = try word(method).exactUInt64() else {
+      throw EthereumClientError.malformedAnswer(method: method, reason: "more than 64 bits")
+    }
+    return nonce
+  }
+
+  /// Nil on a chain from before EIP-1559.
+  func baseFee() throws -> Word? {
+    let method = ChainQuery.latestBlock.method
+    guard let fee = try answer(method)["baseFeePerGas"], !fee.isNull else { return nil }
+    return try word(fee, method)
+  }
+
+  private func answer(_ method: String) throws -> JSON {
+    guard let outcome = outcomes[method] else {
+      throw EthereumClientError.malformedAnswer(method: method, reason: "it was not asked")
+    }
+    return try outcome.get()
+  }
+
+  private func word(_ method: String) throws -> Word { try word(answer(method), method) }
+
+  private func word(_ answer: JSON, _ method: String) throws -> Word {
+    do {
+      return try Quantity.decode(answer.stringValue ?? "")
+    } catch {
+      throw EthereumClientError.malformedAnswer(method: method, reason: "\(error)")
+    }
+  }
+}
+
+extension EthereumClient {
+  /// Asks everything in one message.
+  func ask(_ queries: [ChainQuery]) async throws -> ChainQueryResults {
+    let outcomes = try await batch(queries.map { ($0.method, $0.parameters) })
+    var answers = ChainQueryResults()
+    for (query, outcome) in zip(queries, outcomes) {
+      answers.outcomes[query.method] = outcome
+    }
+    return answers
   }
 }

@@ -29,7 +29,7 @@ actor SharedOperation<Value: Sendable> {
         }
         waiting[id] = continuation
         startIfNeeded()
-        tellWatchers()
+        notifyWatchers()
       }
     } onCancel: {
       Task { await self.leave(id) }
@@ -40,14 +40,14 @@ actor SharedOperation<Value: Sendable> {
   func waitForCallers(_ count: Int) async {
     await withCheckedContinuation { continuation in
       watchers.append((count, continuation))
-      tellWatchers()
+      notifyWatchers()
     }
   }
 
-  private func tellWatchers() {
-    let told = watchers.filter { $0.count <= waiting.count }
+  private func notifyWatchers() {
+    let ready = watchers.filter { $0.count <= waiting.count }
     watchers.removeAll { $0.count <= waiting.count }
-    for watcher in told { watcher.continuation.resume() }
+    for watcher in ready { watcher.continuation.resume() }
   }
 
   private func startIfNeeded() {

@@ -1,5 +1,6 @@
 import EVM
 public import EthereumPrimitives
+public import Foundation
 import PlumiseWire
 
 /// One transaction on a given state, with what must come of it: a line in the format of Ethereum's
@@ -126,5 +127,141 @@ public struct StateTest: Sendable {
       entries.append(AccessListEntry(address: try entry.address("address"), storageKeys: keys))
     }
     return entries
+  }
+}
+
+/// A file of state tests: one JSON object a line, plain or packed by gzip.
+public struct StateTestFile: Sendable {
+  /// The lines that are not empty, each with its number from 1.
+  public let lines: [(number: Int, bytes: [UInt8])]
+  /// What the file is called in messages.
+  public let path: String
+
+  /// Reads a file.
+  ///
+  /// - Throws: ``StateTestError`` when it cannot be read or holds no line.
+  public init(_ url: URL) throws(StateTestError) {
+    path = url.path
+    var bytes: [UInt8]
+    do {
+      bytes = [UInt8](try Data(contentsOf: url))
+    } catch {
+      throw StateTestError(place: url.path, reason: "cannot be read; is it there, and a file?")
+    }
+    if Gzip.isPacked(bytes) {
+      do { bytes = try Gzip.unpack(bytes) } catch {
+        throw StateTestError(place: url.path, reason: "\(error)")
+      }
+    }
+    lines = bytes.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated()
+      .filter { !$0.element.isEmpty }
+      .map { ($0.offset + 1, Array($0.element)) }
+    guard !lines.isEmpty else {
+      throw StateTestError(place: url.path, reason: "holds no test; one JSON object a line")
+    }
+  }
+
+  /// The test of a line.
+  ///
+  /// - Throws: ``StateTestError`` with file, line and field.
+  public func test(_ line: (number: Int, bytes: [UInt8])) throws(StateTestError) -> StateTest {
+    do { return try StateTest(line.bytes) } catch {
+      throw StateTestError(place: "\(path):\(line.number)", reason: error.description)
+    }
+  }
+}
+
+/// Why a file of state tests cannot be used.
+public struct StateTestError: Error, Sendable, CustomStringConvertible {
+  /// The file, with the line where there is one.
+  public let place: String
+  /// What is wrong.
+  public let reason: String
+
+  /// One line.
+  public var description: String { "\(place): \(reason)" }
+}
+
+/// Runs state tests.
+public struct StateTestRunner: Sendable {
+  private let machines: [Hardfork: VirtualMachine]
+
+  /// A runner whose tests share code that is ready to run.
+  public init() {
+    let codes = CodeCache()
+    machines = Dictionary(
+      uniqueKeysWithValues: Hardfork.allCases.map { ($0, VirtualMachine(fork: $0, codes: codes)) })
+  }
+
+  /// What a test came to.
+  public struct Verdict: Sendable {
+    /// The state root after the transaction.
+    public let root: Hash32
+    /// keccak256 of the RLP of all logs.
+    public let logs: Hash32
+    /// What differs from the test, one a line; empty when all is equal.
+    public var differences: [String] {
+      let roots = root == test.expectedRoot ? [] : ["the root differs"]
+      return others + roots + (logs == test.expectedLogs ? [] : ["the logs differ"])
+    }
+    /// What differs besides root and logs: whether the transaction is valid, who signed it, and its
+    /// bytes.
+    public let others: [String]
+    fileprivate let test: StateTest
+  }
+
+  /// Runs a test.
+  public func run(_ test: StateTest) -> Verdict {
+    var differences = signatureDifferences(test)
+    guard let machine = machines[test.hardfork] else { preconditionFailure("every fork has one") }
+    var state = test.pre
+    var logs: [Log] = []
+    do throws(InvalidTransactionError) {
+      let outcome = try machine.execute(
+        test.transaction, from: test.sender, on: state, in: test.block)
+      logs = outcome.logs
+      state.apply(outcome.effects)
+      if let exception = test.expectedException {
+        differences.append("the transaction is valid; expected \(exception)")
+      }
+    } catch {
+      state.apply(machine.touchCoinbase(test.block, on: state))
+      if test.expectedException == nil {
+        differences.append("the transaction is invalid: \(error)")
+      }
+    }
+    return Verdict(
+      root: state.root, logs: Self.hash(logs), others: differences, test: test)
+  }
+
+  /// The key must be the sender's, and sign the very bytes that were sent.
+  private func signatureDifferences(_ test: StateTest) -> [String] {
+    var differences: [String] = []
+    if test.key.address != test.sender {
+      differences.append("sender: expected \(test.sender), the key's is \(test.key.address)")
+    }
+    let signed = test.transaction.signed(with: test.key)
+    if signed.raw != test.raw {
+      let (expected, actual) = (Hex.encode(test.raw), Hex.encode(signed.raw))
+      differences.append("txbytes: expected \(expected), actual \(actual)")
+    } else if (try? SignedTransaction(raw: test.raw).sender()) != test.sender {
+      differences.append("txbytes: they do not come from \(test.sender)")
+    }
+    return differences
+  }
+
+  /// keccak256 of the RLP of a list of [address, [topics], data].
+  static func hash(_ logs: [Log]) -> Hash32 {
+    var list = RLPWriter()
+    for log in logs {
+      var topics = RLPWriter()
+      for topic in log.topics { topics.append(topic) }
+      var item = RLPWriter(capacity: log.data.count + 200)
+      item.append(log.address)
+      item.append(encoded: topics.list())
+      item.append(log.data)
+      list.append(encoded: item.list())
+    }
+    return list.listHash()
   }
 }

@@ -1,6 +1,6 @@
 public import PlumiseWire
 
-/// Asks a chain questions in JSON-RPC and sends it transactions.
+/// A client of an Ethereum chain's JSON-RPC interface.
 ///
 /// A value without state of its own: copies share the transport's connections. Errors are
 /// ``EthereumClientError``, or `CancellationError` when the task was cancelled.
@@ -11,7 +11,7 @@ public struct EthereumClient: Sendable {
   /// How long a single request may take.
   public let requestTimeout: Duration
   /// What is done when the chain cannot be reached.
-  public let retries: RetryPolicy
+  public let retries: RPCRetryPolicy
   private let random: @Sendable () -> Double
 
   /// A client of any transport.
@@ -23,7 +23,7 @@ public struct EthereumClient: Sendable {
   ///   - random: from 0 to 1, for the pauses between retries.
   public init(
     transport: any RPCTransport, clock: any Clock<Duration> = ContinuousClock(),
-    requestTimeout: Duration = .seconds(30), retries: RetryPolicy = .none,
+    requestTimeout: Duration = .seconds(30), retries: RPCRetryPolicy = .none,
     random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
   ) {
     self.transport = transport
@@ -37,7 +37,7 @@ public struct EthereumClient: Sendable {
   /// - Parameter url: where the chain answers, as `http://127.0.0.1:26902`.
   public init(
     url: String, clock: any Clock<Duration> = ContinuousClock(),
-    requestTimeout: Duration = .seconds(30), retries: RetryPolicy = .none,
+    requestTimeout: Duration = .seconds(30), retries: RPCRetryPolicy = .none,
     random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
   ) {
     self.init(
@@ -46,7 +46,7 @@ public struct EthereumClient: Sendable {
   }
 
   /// The same client with another answer to outages.
-  public func retrying(_ policy: RetryPolicy) -> EthereumClient {
+  public func retrying(_ policy: RPCRetryPolicy) -> EthereumClient {
     EthereumClient(
       transport: transport, clock: clock, requestTimeout: requestTimeout, retries: policy,
       random: random)
@@ -112,5 +112,40 @@ public struct EthereumClient: Sendable {
     } catch let error as RPCReplyError {
       throw EthereumClientError.malformedAnswer(method: method, reason: "\(error)")
     }
+  }
+}
+
+/// Why a request to the chain failed.
+public enum EthereumClientError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// No answer came: the chain may be down. Whether it saw the request is not known.
+  case outage(TransportError)
+  /// The chain answered with an error.
+  case refused(method: String, RPCFailure)
+  /// The call was reverted; the reason is the program's own, when it gave one.
+  case reverted(reason: String?, data: [UInt8])
+  /// The wait was longer than allowed.
+  case timedOut(waitingFor: String, after: Duration)
+  /// The answer is not what the method's answer should be.
+  case malformedAnswer(method: String, reason: String)
+
+  /// One line: what happened.
+  public var description: String {
+    switch self {
+    case .outage(let error): "\(error)"
+    case .refused(let method, let failure):
+      "\(method) was refused: \(failure.message) (\(failure.code))"
+    case .reverted(let reason, _): "execution reverted" + (reason.map { ": \($0)" } ?? "")
+    case .timedOut(let what, let duration): "no \(what) within \(duration)"
+    case .malformedAnswer(let method, let reason): "malformed answer to \(method): \(reason)"
+    }
+  }
+
+  init(_ failure: RPCFailure, method: String) {
+    guard failure.code == 3 else {
+      self = .refused(method: method, failure)
+      return
+    }
+    let data = RevertData.bytes(in: failure.data) ?? []
+    self = .reverted(reason: RevertData.reason(data), data: data)
   }
 }

@@ -6,7 +6,7 @@ import Synchronization
 final class OracleBooks: Sendable {
   private let ledger: Mutex<Ledger>
   private let log: (any ReportLog)?
-  private let turns = AgentTurns()
+  private let turns = KeyedAsyncLock()
 
   /// A report that was taken.
   struct Taken: Sendable {

@@ -244,7 +244,7 @@ public actor OracleReporter {
     let failure = await post(report.body)
     if failure == nil {
       accept(report)
-    } else if failure?.leavesFateOpen == true {
+    } else if failure?.outcomeIsUnknown == true {
       composer.leaveOpen(report)
       open = report
     }

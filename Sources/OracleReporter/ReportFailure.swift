@@ -20,7 +20,7 @@ public enum ReportFailure: Error, Sendable, Hashable, CustomStringConvertible {
 
   /// Whether the oracle may have taken the report all the same: no answer came, or one from
   /// something in between.
-  public var leavesFateOpen: Bool {
+  public var outcomeIsUnknown: Bool {
     switch self {
     case .outage, .timedOut: true
     case .refused(let status, _, _): status == 502 || status == 504

@@ -24,7 +24,7 @@ private struct PatientAgent {
     return ChainAgent(
       configuration, key: network.account(0).key,
       client: EthereumClient(
-        transport: InMemoryTransport { await chain.respond(to: $0) }, clock: clock))
+        transport: InMemoryRPCTransport { await chain.respond(to: $0) }, clock: clock))
   }
 
   /// Lets the agent look once more: it sleeps until the next look, and then until the one after.
@@ -201,7 +201,7 @@ struct AgentRecoveryTests {
     try await patient.rest()
     let second = Task { try await agent.register(registration) }
     let third = Task { try await agent.register(registration) }
-    await agent.waitForRegistrants(3)
+    await agent.waitForRegistrationCallers(3)
     first.cancel()
     await #expect(throws: CancellationError.self) { try await first.value }
     chain.mine()

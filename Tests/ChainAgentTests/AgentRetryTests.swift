@@ -16,7 +16,7 @@ struct AgentRetryTests {
   func pauses() async throws {
     let clock = ManualClock()
     let transport = TestTransport(chain: network.chain)
-    let policy = RetryPolicy(attempts: 4, basePause: .seconds(8), longestPause: .seconds(20))
+    let policy = RPCRetryPolicy(attempts: 4, basePause: .seconds(8), longestPause: .seconds(20))
     let client = EthereumClient(
       transport: transport, clock: clock, retries: policy, random: { 0.5 })
     transport.fail(next: 3)
@@ -32,7 +32,7 @@ struct AgentRetryTests {
   @Test("After the last attempt the outage is told; a refusal is never retried")
   func limits() async throws {
     let transport = TestTransport(chain: network.chain)
-    let policy = RetryPolicy(attempts: 3, basePause: .zero, longestPause: .zero)
+    let policy = RPCRetryPolicy(attempts: 3, basePause: .zero, longestPause: .zero)
     let client = EthereumClient(transport: transport, retries: policy)
     transport.fail(next: 3)
     await #expect(throws: EthereumClientError.self) { try await client.blockNumber() }
@@ -45,7 +45,7 @@ struct AgentRetryTests {
 
   @Test("Pauses stay within their bounds, whatever the number of failures")
   func bounds() {
-    let policy = RetryPolicy.standard
+    let policy = RPCRetryPolicy.standard
     for failures in [1, 2, 5, 31, 64, 1000] {
       #expect(policy.pause(after: failures, random: 1) <= policy.longestPause)
       #expect(policy.pause(after: failures, random: 0) == .zero)
@@ -57,7 +57,7 @@ struct AgentRetryTests {
   func agent() async throws {
     let transport = TestTransport(chain: network.chain)
     var configuration = ChainAgentConfiguration()
-    configuration.retries = RetryPolicy(attempts: 2, basePause: .zero, longestPause: .zero)
+    configuration.retries = RPCRetryPolicy(attempts: 2, basePause: .zero, longestPause: .zero)
     let agent = ChainAgent(
       configuration, key: network.account(0).key,
       client: EthereumClient(transport: transport))

@@ -75,8 +75,8 @@ struct AgentServiceRecoveryTests {
     try await clock.waitForSleepers()
   }
 
-  private var troubles: [AgentTrouble] {
-    events.entries.compactMap { if case .trouble(let trouble) = $0 { trouble } else { nil } }
+  private var troubles: [AgentFailure] {
+    events.entries.compactMap { if case .failed(let failure) = $0 { failure } else { nil } }
   }
 
   private func calls(on chain: MockWeb3) -> [Address?] {
@@ -228,26 +228,26 @@ struct NonceTrackerTests {
   @Test("A chain that counts less than it had in blocks is believed, one that lags is not")
   func choice() {
     var nonces = NonceTracker()
-    #expect(nonces.choose(chainCount: 3, settledBefore: nonces.settled) == 3)
+    #expect(nonces.choose(chainCount: 3, minedBefore: nonces.minedCount) == 3)
     nonces.synchronise(with: 3)
     nonces.wasUsed(3, begun: nonces.generation)
     // The transaction is on its way, and this answer is from before it.
-    #expect(nonces.choose(chainCount: 3, settledBefore: nonces.settled) == 4)
+    #expect(nonces.choose(chainCount: 3, minedBefore: nonces.minedCount) == 4)
     nonces.wasMined(3)
-    #expect(nonces.settled == 4)
-    #expect(nonces.choose(chainCount: 4, settledBefore: nonces.settled) == 4)
-    #expect(nonces.choose(chainCount: 9, settledBefore: nonces.settled) == 9)
-    #expect(nonces.choose(chainCount: 0, settledBefore: nonces.settled) == 0)
-    #expect(nonces.settled == 0)
+    #expect(nonces.minedCount == 4)
+    #expect(nonces.choose(chainCount: 4, minedBefore: nonces.minedCount) == 4)
+    #expect(nonces.choose(chainCount: 9, minedBefore: nonces.minedCount) == 9)
+    #expect(nonces.choose(chainCount: 0, minedBefore: nonces.minedCount) == 0)
+    #expect(nonces.minedCount == 0)
   }
 
   @Test("The last nonce of all is no reason to stop")
   func last() {
     var nonces = NonceTracker()
-    #expect(nonces.choose(chainCount: .max, settledBefore: 0) == .max)
+    #expect(nonces.choose(chainCount: .max, minedBefore: 0) == .max)
     nonces.wasUsed(.max, begun: nonces.generation)
     nonces.wasMined(.max)
     #expect(nonces.known == nil)
-    #expect(nonces.settled == 0)
+    #expect(nonces.minedCount == 0)
   }
 }

@@ -92,7 +92,7 @@ struct ChainAgentTests {
       ChainAgentConfiguration(receiptTimeout: .seconds(3), pollInterval: .seconds(10)),
       key: network.account(0).key,
       client: EthereumClient(
-        transport: InMemoryTransport { await chain.respond(to: $0) }, clock: clock))
+        transport: InMemoryRPCTransport { await chain.respond(to: $0) }, clock: clock))
     let dropped = Task { try await agent.claimReward() }
     try await clock.waitForSleeper(until: .seconds(3))
     clock.advance(by: .seconds(3))
@@ -130,7 +130,7 @@ struct ChainAgentTests {
       ChainAgentConfiguration(receiptTimeout: .seconds(3), pollInterval: .seconds(10)),
       key: network.account(0).key,
       client: EthereumClient(
-        transport: InMemoryTransport { await chain.respond(to: $0) }, clock: clock))
+        transport: InMemoryRPCTransport { await chain.respond(to: $0) }, clock: clock))
     async let outcome = agent.register(registration)
     try await clock.waitForSleeper(until: .seconds(3))
     clock.advance(by: .seconds(3))
@@ -191,7 +191,7 @@ struct ChainAgentTests {
     chain.inject(ChainFaultRule(.delay(.seconds(1)), method: "eth_sendRawTransaction"))
     let agent = ChainAgent(
       key: chain.accounts[0].key,
-      client: EthereumClient(transport: InMemoryTransport { await chain.respond(to: $0) }))
+      client: EthereumClient(transport: InMemoryRPCTransport { await chain.respond(to: $0) }))
     async let first = agent.claimReward()
     try await clock.waitForSleepers()
     let second = Task { try await agent.claimReward() }

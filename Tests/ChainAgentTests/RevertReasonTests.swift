@@ -116,7 +116,7 @@ struct RevertReasonTests {
     let chain = chain
     let agent = agent(
       EthereumClient(
-        transport: InMemoryTransport { await chain.respond(to: $0) }, clock: clock))
+        transport: InMemoryRPCTransport { await chain.respond(to: $0) }, clock: clock))
     chain.setMining(.manual)
     async let beat = reason { try await agent.heartbeat() }
     _ = try await chain.journal.next { _ in chain.waitingTransactionCount == 1 }
@@ -189,7 +189,7 @@ struct RevertReasonTests {
   func otherChains(_ error: String, _ words: String) async throws {
     let chain = chain
     let client = EthereumClient(
-      transport: InMemoryTransport { body in
+      transport: InMemoryRPCTransport { body in
         guard String(decoding: body, as: UTF8.self).contains("\"eth_call\"") else {
           return await chain.respond(to: body)
         }

@@ -12,7 +12,7 @@ func registration() async throws {
   let registration = AgentRegistration(name: "a", modelHash: Keccak256.hash("bloom-560m"))
 
   // In process, without a socket.
-  let transport = InMemoryTransport { await chain.respond(to: $0) }
+  let transport = InMemoryRPCTransport { await chain.respond(to: $0) }
   let near = ChainAgent(key: chain.accounts[0].key, client: EthereumClient(transport: transport))
   _ = try await near.register(registration)
 

@@ -126,7 +126,7 @@ private final class Recorder: Tracer {
   var calls: [String] = []
 
   func step(_ step: TraceStep) {
-    steps.append("\(step.depth):\(step.place):\(Opcode.name(of: step.opcode)):\(step.stack.count)")
+    steps.append("\(step.depth):\(step.pc):\(Opcode.name(of: step.opcode)):\(step.stack.count)")
   }
   func enter(_ call: TraceCall) { calls.append("\(call.kind.rawValue) \(call.depth) \(call.gas)") }
   func leave(_ result: TraceResult) { calls.append("\(result.completion) \(result.gasUsed)") }

@@ -235,7 +235,7 @@ struct EffectTests {
     #expect(payer.balance == (Word(1) << 100) - 11 - 9 * 21_000)
     #expect(payer.nonce == 1)
     #expect(try write(outcome.effects, coinbase).account.balance == 2 * 21_000)
-    let fault = #expect(throws: TransactionFault.self) {
+    let fault = #expect(throws: InvalidTransactionError.self) {
       try VirtualMachine(fork: .london).execute(
         transaction, from: sender, on: state, in: block, gasLeft: 49_999)
     }

@@ -41,7 +41,7 @@ struct EthereumClientTests {
   @Test("A batch gives each request its own outcome, whatever their order")
   func batch() async throws {
     let client = EthereumClient(
-      transport: InMemoryTransport { _ in
+      transport: InMemoryRPCTransport { _ in
         Array(
           #"[{"jsonrpc":"2.0","id":3,"result":"c"},{"jsonrpc":"2.0","id":1,"result":"a"},"#.utf8)
           + Array(#"{"jsonrpc":"2.0","id":2,"error":{"code":-32000,"message":"b"}}]"#.utf8)
@@ -125,7 +125,7 @@ struct EthereumClientTests {
       #"{"jsonrpc":"2.0","id":1,"error":{"code":"x"}}"#,
     ])
   func malformed(body: String) async throws {
-    let client = EthereumClient(transport: InMemoryTransport { _ in Array(body.utf8) })
+    let client = EthereumClient(transport: InMemoryRPCTransport { _ in Array(body.utf8) })
     await #expect {
       try await client.chainID()
     } throws: { error in
@@ -154,7 +154,7 @@ struct EthereumClientTests {
   func receiptAtOnce() async throws {
     let network = TestChain()
     let client = EthereumClient(
-      transport: InMemoryTransport { await network.chain.respond(to: $0) })
+      transport: InMemoryRPCTransport { await network.chain.respond(to: $0) })
     let transaction = network.transaction(from: network.account(0))
     try await client.send(transaction)
     let receipt = try await client.waitForReceipt(of: transaction.hash)
@@ -190,7 +190,7 @@ struct EthereumClientTests {
     let network = TestChain()
     let clock = ManualClock()
     let client = EthereumClient(
-      transport: InMemoryTransport { await network.chain.respond(to: $0) }, clock: clock)
+      transport: InMemoryRPCTransport { await network.chain.respond(to: $0) }, clock: clock)
     let receipt = Task {
       try await client.waitForReceipt(
         of: .zero, timeout: .seconds(1), pollInterval: .seconds(5))

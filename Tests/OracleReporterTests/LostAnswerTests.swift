@@ -27,7 +27,7 @@ import Testing
     let reporting = try await reporting(lossy, dialect: dialect)
     reporting.collector.recordProof(reporting.proof(1))
     lossy.lose(.answer)
-    #expect(await reporting.reporter.reportNow().failure?.leavesFateOpen == true)
+    #expect(await reporting.reporter.reportNow().failure?.outcomeIsUnknown == true)
     reporting.collector.recordProof(reporting.proof(2))
     let next = await reporting.reporter.reportNow()
     #expect(next.isAccepted && next.proofCount == 2)

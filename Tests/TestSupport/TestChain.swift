@@ -19,7 +19,7 @@ package struct TestChain {
 
   package init(_ chain: MockWeb3) {
     self.chain = chain
-    client = EthereumClient(transport: InMemoryTransport { await chain.respond(to: $0) })
+    client = EthereumClient(transport: InMemoryRPCTransport { await chain.respond(to: $0) })
   }
 
   /// One of the accounts with coins.

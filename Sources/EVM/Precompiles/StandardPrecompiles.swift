@@ -15,14 +15,14 @@ enum StandardPrecompiles {
   // blobs here: the contract is there, warm and priced, and answers as to a proof that is wrong.
 
   private static let base: [Address: any NativeContract] = [
-    .precompile(1): Precompile(gas: { _ in 3_000 }, run: Recovery.run),
+    .precompile(1): Precompile(gas: { _ in 3_000 }, run: SignerRecovery.run),
     .precompile(2): Precompile(
       gas: { 60 + 12 * Gas.words($0.count) }, run: { ContractCrypto.sha256($0) }),
     .precompile(3): Precompile(
       gas: { 600 + 120 * Gas.words($0.count) },
       run: { [UInt8](repeating: 0, count: 12) + RIPEMD160.hash($0) }),
     .precompile(4): Precompile(gas: { 15 + 3 * Gas.words($0.count) }, run: { Array($0) }),
-    .precompile(5): Precompile(gas: ModularPower.gas, run: ModularPower.run),
+    .precompile(5): Precompile(gas: ModularExponentiation.gas, run: ModularExponentiation.run),
     .precompile(6): Precompile(gas: { _ in 150 }, run: BN254Contracts.add),
     .precompile(7): Precompile(gas: { _ in 6_000 }, run: BN254Contracts.multiply),
     .precompile(8): Precompile(
@@ -69,7 +69,7 @@ extension UnsafeRawBufferPointer {
 }
 
 /// The account that signed a digest (0x01).
-enum Recovery {
+enum SignerRecovery {
   static func run(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
     let v = input.word(32)
     guard v == 27 || v == 28 else { return [] }
@@ -77,5 +77,147 @@ enum Recovery {
       of: Hash32(word: input.word(0)), r: input.word(64), s: input.word(96),
       yParity: v == 28 ? 1 : 0)
     return signer?.word.bigEndianBytes ?? []
+  }
+}
+
+/// A power modulo a number, of any length (0x05; EIP-198, priced by EIP-2565).
+enum ModularExponentiation {
+  static func gas(_ input: UnsafeRawBufferPointer) -> UInt64? {
+    let lengths = [input.word(0), input.word(32), input.word(64)]
+    let (base, exponent, modulus) = (lengths[0], lengths[1], lengths[2])
+    // The price depends on the lengths before anything is read: they may be absurd.
+    guard let longest = max(base, modulus).exactUInt64(), longest < 1 << 32 else { return nil }
+    let words = (longest + 7) / 8
+    let (product, overflow) = Word(words * words).multipliedReportingOverflow(
+      by: iterations(input, base: base, exponent: exponent))
+    guard !overflow, let price = (product / 3).exactUInt64() else { return nil }
+    return max(200, price)
+  }
+
+  private static func iterations(
+    _ input: UnsafeRawBufferPointer, base: Word, exponent: Word
+  ) -> Word {
+    let (start, _) = base.addingReportingOverflow(96)
+    let headLength = Int(min(exponent, 32).low)
+    let isBehind = start.exactUInt64().map { $0 >= UInt64(input.count) } ?? true
+    let head =
+      isBehind ? [] : input.padded(Int(start.low), headLength)
+    let bits = Word(bigEndianOrZero: head).bitCount
+    let fromHead = Word(UInt64(max(0, bits - 1)))
+    if exponent <= 32 { return max(1, fromHead) }
+    let (tail, overflow) = (exponent - 32).multipliedReportingOverflow(by: 8)
+    let (sum, second) = tail.addingReportingOverflow(fromHead)
+    return overflow || second ? .max : max(1, sum)
+  }
+
+  static func run(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
+    let (base, exponent, modulus) = (input.word(0), input.word(32), input.word(64))
+    guard let baseCount = base.exactUInt64(), let modulusCount = modulus.exactUInt64(),
+      max(baseCount, modulusCount) < 1 << 31
+    else { return nil }
+    if modulusCount == 0 { return [] }
+    // Longer than what is left of the input is as good as 0 with zeros behind it; the price of a
+    // long exponent that is not there has been paid.
+    guard let exponentCount = exponent.exactUInt64(), exponentCount < 1 << 31 else { return nil }
+    let (first, second) = (96 + Int(baseCount), 96 + Int(baseCount) + Int(exponentCount))
+    return ContractCrypto.modularPower(
+      base: input.padded(96, Int(baseCount)), exponent: input.padded(first, Int(exponentCount)),
+      modulus: input.padded(second, Int(modulusCount)))
+  }
+}
+
+extension Word {
+  /// At most 32 bytes, the most significant first.
+  fileprivate init(bigEndianOrZero bytes: [UInt8]) {
+    self = (try? Word(bigEndian: bytes)) ?? .zero
+  }
+}
+
+/// The compression function of BLAKE2b with a number of rounds to choose (0x09; EIP-152, RFC 7693).
+enum Blake2F {
+  static func gas(_ input: UnsafeRawBufferPointer) -> UInt64? {
+    input.count == 213 ? UInt64(rounds(input)) : 0
+  }
+
+  static func run(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
+    guard input.count == 213, input[212] < 2 else { return nil }
+    func lane(_ offset: Int) -> UInt64 {
+      UInt64(littleEndian: input.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+    var state = (0..<8).map { lane(4 + $0 * 8) }
+    let message = (0..<16).map { lane(68 + $0 * 8) }
+    compress(
+      &state, message, count: (lane(196), lane(204)), isLast: input[212] == 1,
+      rounds: Int(rounds(input)))
+    return state.flatMap { lane in withUnsafeBytes(of: lane.littleEndian) { Array($0) } }
+  }
+
+  private static func rounds(_ input: UnsafeRawBufferPointer) -> UInt32 {
+    UInt32(bigEndian: input.loadUnaligned(as: UInt32.self))
+  }
+
+  private static let start: [UInt64] = [
+    0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f, 0x1f83_d9ab_fb41_bd6b, 0x5be0_cd19_137e_2179,
+  ]
+
+  private static let orders: [[Int]] = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+    [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
+    [11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4],
+    [7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8],
+    [9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13],
+    [2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9],
+    [12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11],
+    [13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10],
+    [6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
+    [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
+  ]
+
+  private static func compress(
+    _ state: inout [UInt64], _ message: [UInt64], count: (UInt64, UInt64), isLast: Bool,
+    rounds: Int
+  ) {
+    var lanes = state + start
+    lanes[12] ^= count.0
+    lanes[13] ^= count.1
+    if isLast { lanes[14] = ~lanes[14] }
+    lanes.withUnsafeMutableBufferPointer { lanes in
+      for round in 0..<rounds {
+        let order = orders[round % 10]
+        for column in 0..<4 {
+          mix(
+            lanes, column, column + 4, column + 8, column + 12, message[order[2 * column]],
+            message[order[2 * column + 1]])
+        }
+        for diagonal in 0..<4 {
+          mix(
+            lanes, diagonal, (diagonal + 1) % 4 + 4, (diagonal + 2) % 4 + 8,
+            (diagonal + 3) % 4 + 12, message[order[2 * diagonal + 8]],
+            message[order[2 * diagonal + 9]])
+        }
+      }
+    }
+    for index in 0..<8 { state[index] ^= lanes[index] ^ lanes[index + 8] }
+  }
+
+  @inline(__always)
+  private static func mix(
+    _ lanes: UnsafeMutableBufferPointer<UInt64>, _ a: Int, _ b: Int, _ c: Int, _ d: Int,
+    _ x: UInt64, _ y: UInt64
+  ) {
+    lanes[a] = lanes[a] &+ lanes[b] &+ x
+    lanes[d] = rotated(lanes[d] ^ lanes[a], 32)
+    lanes[c] = lanes[c] &+ lanes[d]
+    lanes[b] = rotated(lanes[b] ^ lanes[c], 24)
+    lanes[a] = lanes[a] &+ lanes[b] &+ y
+    lanes[d] = rotated(lanes[d] ^ lanes[a], 16)
+    lanes[c] = lanes[c] &+ lanes[d]
+    lanes[b] = rotated(lanes[b] ^ lanes[c], 63)
+  }
+
+  @inline(__always)
+  private static func rotated(_ lane: UInt64, _ count: UInt64) -> UInt64 {
+    lane &>> count | lane &<< (64 &- count)
   }
 }

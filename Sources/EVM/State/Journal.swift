@@ -67,7 +67,7 @@ final class Journal {
   let codes: CodeCache
   let native: (any NativeState)?
   /// Contracts whose accounts are warm when they are first looked at.
-  var warmFromTheStart: [Address: any NativeContract] = [:]
+  var initiallyWarm: [Address: any NativeContract] = [:]
 
   var records: ContiguousArray<Record> = []
   var slots: ContiguousArray<Slot> = []
@@ -141,7 +141,7 @@ final class Journal {
     records.append(
       Record(
         address: address, original: original, nonce: state.nonce, balance: state.balance,
-        codeHash: state.codeHash, isWarm: warmFromTheStart[address] != nil))
+        codeHash: state.codeHash, isWarm: initiallyWarm[address] != nil))
     accountIndex[address] = index
     return index
   }

@@ -28,12 +28,12 @@ public struct VirtualMachine: Sendable {
   ///   - sender: who signed it.
   ///   - gasLeft: what the block has left for transactions; all of its limit when nil.
   ///   - native: state of the embedder's contracts that has to go back with the rest.
-  /// - Throws: ``TransactionFault``, and nothing happened, when it cannot be part of the block.
+  /// - Throws: ``InvalidTransactionError``, and nothing happened, when it cannot be part of the block.
   public func execute(
     _ transaction: Transaction, from sender: Address, on state: any StateReader,
     in block: BlockContext, gasLeft: UInt64? = nil, native: (any NativeState)? = nil,
     tracer: (any Tracer)? = nil
-  ) throws(TransactionFault) -> TransactionOutcome {
+  ) throws(InvalidTransactionError) -> TransactionOutcome {
     let account = state.account(at: sender) ?? AccountState()
     let price = try TransactionRules(fork: fork, block: block, gasLeft: gasLeft ?? block.gasLimit)
       .check(transaction, account)
@@ -103,7 +103,7 @@ public struct VirtualMachine: Sendable {
   ) -> CallResult {
     input.withUnsafeBytes { input in
       machine.run(
-        CallRequest(
+        Message(
           kind: to == nil ? .create : .call, caller: sender, address: to ?? .zero,
           contract: to ?? .zero, value: value, gas: gas, input: input, isStatic: false))
     }
@@ -115,7 +115,7 @@ public struct VirtualMachine: Sendable {
     _ block: BlockContext
   ) {
     // Set first: the accounts of records that exist are not looked at again.
-    journal.warmFromTheStart = natives
+    journal.initiallyWarm = natives
     _ = journal.warm(journal.index(of: sender))
     if let to { _ = journal.warm(journal.index(of: to)) }
     if fork >= .shanghai { _ = journal.warm(journal.index(of: block.coinbase)) }
@@ -124,5 +124,62 @@ public struct VirtualMachine: Sendable {
       _ = journal.warm(index)
       for key in entry.storageKeys { _ = journal.warmSlot(journal.slotIndex(index, key.word)) }
     }
+  }
+}
+
+/// Whether a transaction may be part of a block (yellow paper, §6.2).
+struct TransactionRules {
+  let fork: Hardfork
+  let block: BlockContext
+  /// What the block has left.
+  let gasLeft: UInt64
+
+  /// - Returns: what a unit of gas costs, in wei.
+  func check(
+    _ transaction: Transaction, _ sender: AccountState
+  ) throws(InvalidTransactionError) -> Word {
+    let nonce = transaction.nonce
+    if nonce < sender.nonce { throw .nonceTooLow(next: sender.nonce, actual: nonce) }
+    if nonce > sender.nonce { throw .nonceTooHigh(next: sender.nonce, actual: nonce) }
+    guard nonce < .max else { throw .nonceExhausted }
+    guard sender.codeHash == AccountState.emptyCodeHash else { throw .senderHasCode }
+    let fee = transaction.fee
+    guard fee.maxPriorityFeePerGas <= fee.maxFeePerGas else { throw .tipAboveFeeCap }
+    guard let price = fee.effectiveGasPrice(baseFee: block.baseFee) else {
+      throw .feeCapBelowBaseFee
+    }
+    guard transaction.gasLimit <= gasLeft else {
+      throw .blockGasExceeded(limit: transaction.gasLimit, left: gasLeft)
+    }
+    let (cost, first) = Word(transaction.gasLimit).multipliedReportingOverflow(
+      by: fee.maxFeePerGas)
+    let (total, second) = cost.addingReportingOverflow(transaction.value)
+    guard !first, !second, total <= sender.balance else { throw .insufficientFunds }
+    let intrinsic = IntrinsicGas.of(transaction, fork: fork)
+    guard transaction.gasLimit >= intrinsic else {
+      throw .intrinsicGas(have: transaction.gasLimit, want: intrinsic)
+    }
+    if fork >= .shanghai, transaction.to == nil, transaction.data.count > Gas.maxInitCodeSize {
+      throw .initCodeTooLarge(transaction.data.count)
+    }
+    return price
+  }
+}
+
+/// The gas that a transaction costs before any code runs (yellow paper, §6.2; EIP-2028, EIP-2930,
+/// EIP-3860).
+public enum IntrinsicGas {
+  /// What a transaction costs under the rules of a hard fork.
+  public static func of(_ transaction: Transaction, fork: Hardfork) -> UInt64 {
+    let zeros = UInt64(transaction.data.count { $0 == 0 })
+    let others = UInt64(transaction.data.count) - zeros
+    let list = transaction.fee.accessList
+    let keys = list.reduce(0) { $0 + UInt64($1.storageKeys.count) }
+    var gas = zeros * 4 + others * 16 + UInt64(list.count) * 2_400 + keys * 1_900
+    gas += transaction.to == nil ? 53_000 : 21_000
+    if transaction.to == nil, fork >= .shanghai {
+      gas += Gas.initCodeWord * Gas.words(transaction.data.count)
+    }
+    return gas
   }
 }

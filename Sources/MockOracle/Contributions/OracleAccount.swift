@@ -10,7 +10,7 @@ public final class OracleAccount: Sendable {
   public let address: Address
   let client: EthereumClient
   private let key: SecretKey
-  private let turns = AgentTurns()
+  private let turns = KeyedAsyncLock()
 
   /// An account of a key, on the chain that a client reaches.
   public init(key: SecretKey, client: EthereumClient) {
@@ -49,7 +49,7 @@ public final class OracleAccount: Sendable {
     if let receipt = try await client.receipt(of: hash) { return receipt }
     let nonce = try SignedTransaction(raw: raw).transaction.nonce
     if try await client.transactionCount(of: address, at: .pending) < nonce,
-      try await !client.knows(hash)
+      try await !client.hasTransaction(hash)
     {
       return nil
     }

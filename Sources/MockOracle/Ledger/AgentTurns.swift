@@ -4,7 +4,7 @@ import Synchronization
 /// Lets one report of an agent be taken at a time; the agent's others wait in the order they came.
 ///
 /// While a report is on its way to the log, whether the next one is a replay is not known yet.
-final class AgentTurns: Sendable {
+final class KeyedAsyncLock: Sendable {
   /// Who waits behind the one whose turn it is; nothing for an agent without any.
   private let queues = Mutex<[Address: [CheckedContinuation<Void, Never>]]>([:])
 

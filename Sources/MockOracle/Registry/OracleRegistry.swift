@@ -58,7 +58,7 @@ final class OracleRegistry: Sendable {
 
   private let tables: Mutex<Tables>
   private let log: (any ReportLog)?
-  private let turns = AgentTurns()
+  private let turns = KeyedAsyncLock()
 
   /// Opens the registry, with everything that the log holds.
   init(profile: OracleProfile, layerCounts: [String: Int], log: (any ReportLog)?) {

@@ -1,8 +1,8 @@
 public import EthereumPrimitives
 
 /// A transaction whose sender was recovered.
-public struct SentTransaction: Hashable, Sendable {
-  /// The transaction as it came.
+public struct RecoveredTransaction: Hashable, Sendable {
+  /// The signed transaction.
   public let signed: SignedTransaction
   /// Who signed it.
   public let sender: Address
@@ -20,7 +20,7 @@ public final class Block: Sendable {
   /// keccak256 of the header's RLP.
   public let hash: Hash32
   /// The transactions in the order of their execution.
-  public let transactions: [SentTransaction]
+  public let transactions: [RecoveredTransaction]
   /// One receipt for each transaction.
   public let receipts: [TransactionReceipt]
   /// The reverts that faults forced, by the transaction's position.
@@ -34,7 +34,7 @@ public final class Block: Sendable {
   public var number: UInt64 { header.number }
 
   init(
-    header: BlockHeader, transactions: [SentTransaction], receipts: [TransactionReceipt],
+    header: BlockHeader, transactions: [RecoveredTransaction], receipts: [TransactionReceipt],
     forcedReverts: [Int: Revert] = [:], parentDifficulty: UInt64
   ) {
     let encodedHeader = header.encoded
@@ -49,8 +49,8 @@ public final class Block: Sendable {
 
   /// The revert that a fault forced on a transaction with this call; nil when there is none.
   ///
-  /// Whoever asks on this block why a transaction was reverted is told what the fault said.
-  func forcedRevert(of call: TracelessCall) -> Revert? {
+  /// A call on this block that repeats a reverted transaction gets the fault's reason.
+  func forcedRevert(of call: CallRequest) -> Revert? {
     let index = forcedReverts.keys.sorted().first { index in
       let sent = transactions[index]
       return sent.sender == call.from && sent.transaction.to == call.to
@@ -60,12 +60,145 @@ public final class Block: Sendable {
   }
 
   /// The length of the whole block's RLP: header, transactions and no uncles.
-  private static func size(header: Int, _ transactions: [SentTransaction]) -> Int {
+  private static func size(header: Int, _ transactions: [RecoveredTransaction]) -> Int {
     let body = transactions.reduce(0) { sum, transaction in
       // A typed transaction is a byte string inside a block, a legacy one the list it is.
       let raw = transaction.signed.raw
       return sum + (raw[0] < 0xc0 ? RLPLength.ofString(raw) : raw.count)
     }
     return RLPLength.ofList(payload: header + RLPLength.ofList(payload: body) + 1)
+  }
+}
+
+/// A block header with the sixteen fields of the London fork (yellow paper, §4.4; EIP-1559).
+public struct BlockHeader: Hashable, Sendable {
+  /// The hash of the block before.
+  public var parentHash: Hash32
+  /// Who gets the tips.
+  public var coinbase: Address
+  /// The root of the accounts' trie after the block.
+  public var stateRoot: Hash32
+  /// The root of the transactions' trie.
+  public var transactionsRoot: Hash32
+  /// The root of the receipts' trie.
+  public var receiptsRoot: Hash32
+  /// The filter over all logs of the block, 256 bytes.
+  public var logsBloom: [UInt8]
+  /// 2 in proof-of-authority mode (the sealer's turn), else 0.
+  public var difficulty: UInt64
+  /// The block's height.
+  public var number: UInt64
+  /// The most gas that the block's transactions may use.
+  public var gasLimit: UInt64
+  /// The gas that they used.
+  public var gasUsed: UInt64
+  /// Seconds since 1970.
+  public var timestamp: UInt64
+  /// At most 32 bytes; 97 in proof-of-authority mode (vanity and seal).
+  public var extraData: [UInt8]
+  /// Wei a unit of gas that is burnt.
+  public var baseFeePerGas: Word
+
+  package init(
+    parentHash: Hash32, coinbase: Address, stateRoot: Hash32, transactionsRoot: Hash32,
+    receiptsRoot: Hash32, logsBloom: [UInt8], difficulty: UInt64, number: UInt64,
+    gasLimit: UInt64, gasUsed: UInt64, timestamp: UInt64, extraData: [UInt8], baseFeePerGas: Word
+  ) {
+    self.parentHash = parentHash
+    self.coinbase = coinbase
+    self.stateRoot = stateRoot
+    self.transactionsRoot = transactionsRoot
+    self.receiptsRoot = receiptsRoot
+    self.logsBloom = logsBloom
+    self.difficulty = difficulty
+    self.number = number
+    self.gasLimit = gasLimit
+    self.gasUsed = gasUsed
+    self.timestamp = timestamp
+    self.extraData = extraData
+    self.baseFeePerGas = baseFeePerGas
+  }
+
+  /// keccak256 of the RLP of an empty list: the chain has no uncles.
+  public static let noUncles = Keccak256.hash([0xc0])
+
+  private static let noNonce = [UInt8](repeating: 0, count: 8)
+
+  /// The header's RLP.
+  public var encoded: [UInt8] { encoded(extraData: extraData) }
+
+  /// keccak256 of the header's RLP.
+  public var hash: Hash32 { Keccak256.hash(encoded) }
+
+  /// The RLP with other extra data: a seal signs the header without itself.
+  func encoded(extraData: [UInt8]) -> [UInt8] {
+    var writer = RLPWriter(capacity: 640)
+    writer.append(parentHash)
+    writer.append(Self.noUncles)
+    writer.append(coinbase)
+    writer.append(stateRoot)
+    writer.append(transactionsRoot)
+    writer.append(receiptsRoot)
+    writer.append(logsBloom)
+    writer.append(difficulty)
+    writer.append(number)
+    writer.append(gasLimit)
+    writer.append(gasUsed)
+    writer.append(timestamp)
+    writer.append(extraData)
+    // Mix hash and nonce belong to proof of work.
+    writer.append(Hash32.zero)
+    writer.append(Self.noNonce)
+    writer.append(baseFeePerGas)
+    return writer.list()
+  }
+}
+
+/// The part of a header that names the block's maker.
+enum Seal {
+  /// The vanity without its zeros.
+  private static let name = Array("plumise-petals-e2e".utf8)
+  /// 32 bytes of the sealer's own choice (Clique, EIP-225).
+  static let vanity = name + [UInt8](repeating: 0, count: 32 - name.count)
+
+  /// Puts extra data and difficulty into a header: in proof-of-authority mode the vanity and the
+  /// sealer's signature over the header that has the vanity alone, else the vanity without zeros.
+  static func apply(to header: inout BlockHeader, sealer: SecretKey?) {
+    guard let sealer, header.number > 0 else {
+      header.extraData = name
+      return
+    }
+    header.difficulty = 2
+    let signature = sealer.sign(Keccak256.hash(header.encoded(extraData: vanity)))
+    header.extraData =
+      vanity + signature.r.bigEndianBytes + signature.s.bigEndianBytes + [signature.yParity]
+  }
+}
+
+/// The base fee's rule (EIP-1559).
+package enum BaseFee {
+  static let elasticity: UInt64 = 2
+  static let maxChangeDenominator: UInt64 = 8
+  /// The base fee of the first block: 1 gwei.
+  package static let initial: Word = 1_000_000_000
+
+  /// The base fee of the block after one that used some gas of its limit.
+  package static func next(after baseFee: Word, gasUsed: UInt64, gasLimit: UInt64) -> Word {
+    let target = gasLimit / elasticity
+    guard gasUsed != target, target > 0 else { return baseFee }
+    let distance = Word(gasUsed > target ? gasUsed - target : target - gasUsed)
+    let (product, overflow) = baseFee.multipliedReportingOverflow(by: distance)
+    // Beyond 256 bits it is divided first: nobody pays so much that the last digits count.
+    let change =
+      overflow
+      ? (baseFee / Word(target) / Word(maxChangeDenominator))
+        .multipliedReportingOverflow(by: distance).partialValue
+      : product / Word(target) / Word(maxChangeDenominator)
+    return gasUsed > target ? baseFee.adding(max(change, 1), upTo: .max) : baseFee - change
+  }
+
+  /// The base fee of the block after another one.
+  static func next(after header: BlockHeader) -> Word {
+    next(after: header.baseFeePerGas, gasUsed: header.gasUsed, gasLimit: header.gasLimit)
   }
 }

@@ -7,7 +7,7 @@ struct BlockHistory {
   /// How many blocks keep the state they left behind, as geth does without an archive.
   static let retainedStates = 128
   /// No more blocks than this can be taken off, whenever that is.
-  static let mostRemovable = UInt64(2 * retainedStates)
+  static let maximumRemovable = UInt64(2 * retainedStates)
 
   private var packed: [PackedBlock] = []
   private var recent: [Block]
@@ -102,5 +102,180 @@ struct BlockHistory {
       removed.append(block)
     }
     return removed
+  }
+}
+
+/// A table from hashes to numbers that keeps 64 bits of each hash: a long chain has one for every
+/// block and every transaction.
+///
+/// What is found has to be compared with the hash that was asked for, since two may agree in what
+/// is kept.
+struct HashIndex {
+  private var places: [UInt64: UInt64] = [:]
+  /// Hashes that agree with an earlier one in what is kept of it.
+  private var collisions: [Hash32: UInt64] = [:]
+
+  private static func key(_ hash: Hash32) -> UInt64 { UInt64(truncatingIfNeeded: hash.word.low) }
+
+  /// The number of a hash, or of another one that looks alike; nil when there is neither.
+  subscript(hash: Hash32) -> UInt64? { collisions[hash] ?? places[Self.key(hash)] }
+
+  mutating func insert(_ hash: Hash32, _ number: UInt64) {
+    if places[Self.key(hash)] == nil {
+      places[Self.key(hash)] = number
+    } else {
+      collisions[hash] = number
+    }
+  }
+
+  /// Takes out a hash that is in.
+  mutating func remove(_ hash: Hash32) {
+    if collisions.removeValue(forKey: hash) == nil { places[Self.key(hash)] = nil }
+  }
+}
+
+/// A block in a third of its memory: what cannot be computed from the rest, as RLP.
+///
+/// Old blocks are kept like this, and unpacked when they are read.
+final class PackedBlock: Sendable {
+  private let bytes: [UInt8]
+  /// Nil when the block has no logs, as most have not.
+  let logsBloom: LogsBloom?
+  private let forcedReverts: [Int: Revert]
+  private let totalDifficulty: UInt64
+
+  init(_ block: Block) {
+    let header = block.header
+    logsBloom = block.receipts.allSatisfy(\.logs.isEmpty) ? nil : LogsBloom(bytes: header.logsBloom)
+    forcedReverts = block.forcedReverts
+    totalDifficulty = block.totalDifficulty
+    var writer = RLPWriter(capacity: 512)
+    for hash in [header.parentHash, header.stateRoot, header.transactionsRoot, header.receiptsRoot]
+    {
+      writer.append(hash)
+    }
+    writer.append(header.coinbase)
+    for number in [
+      header.difficulty, header.number, header.gasLimit, header.gasUsed, header.timestamp,
+    ] {
+      writer.append(number)
+    }
+    writer.append(header.extraData)
+    writer.append(header.baseFeePerGas)
+    for (sent, receipt) in zip(block.transactions, block.receipts) {
+      writer.append(sent.signed.raw)
+      writer.append(sent.sender)
+      receipt.pack(into: &writer)
+    }
+    bytes = writer.list()
+  }
+
+  /// The block as it was.
+  func unpacked() -> Block {
+    do {
+      guard case .list(let items) = try RLP.decode(bytes) else { throw CorruptBlock() }
+      var reader = PackedReader(items)
+      let header = BlockHeader(
+        parentHash: try reader.hash(), coinbase: .zero, stateRoot: try reader.hash(),
+        transactionsRoot: try reader.hash(), receiptsRoot: try reader.hash(),
+        logsBloom: (logsBloom ?? LogsBloom()).bytes, difficulty: 0, number: 0, gasLimit: 0,
+        gasUsed: 0, timestamp: 0, extraData: [], baseFeePerGas: .zero)
+      return try unpacked(header, &reader)
+    } catch {
+      preconditionFailure("a block that was packed here cannot be unpacked: \(error)")
+    }
+  }
+
+  private func unpacked(_ fields: BlockHeader, _ reader: inout PackedReader) throws -> Block {
+    var header = fields
+    header.coinbase = try Address(bytes: try reader.bytes())
+    header.difficulty = try reader.integer()
+    header.number = try reader.integer()
+    header.gasLimit = try reader.integer()
+    header.gasUsed = try reader.integer()
+    header.timestamp = try reader.integer()
+    header.extraData = try reader.bytes()
+    header.baseFeePerGas = try reader.word()
+    var transactions: [RecoveredTransaction] = []
+    var receipts: [TransactionReceipt] = []
+    while !reader.isAtEnd {
+      let signed = try SignedTransaction(raw: try reader.bytes())
+      let sent = RecoveredTransaction(
+        signed: signed, sender: try Address(bytes: try reader.bytes()))
+      transactions.append(sent)
+      receipts.append(try TransactionReceipt(unpacking: &reader, of: sent, after: receipts.last))
+    }
+    return Block(
+      header: header, transactions: transactions, receipts: receipts,
+      forcedReverts: forcedReverts, parentDifficulty: totalDifficulty - header.difficulty)
+  }
+
+  struct CorruptBlock: Error {}
+}
+
+/// Reads what ``PackedBlock`` wrote, item by item.
+struct PackedReader {
+  private var items: ArraySlice<RLP.Item>
+
+  init(_ items: [RLP.Item]) { self.items = items[...] }
+
+  var isAtEnd: Bool { items.isEmpty }
+
+  mutating func bytes() throws -> [UInt8] {
+    guard case .bytes(let bytes)? = items.popFirst() else { throw PackedBlock.CorruptBlock() }
+    return bytes
+  }
+
+  mutating func list() throws -> PackedReader {
+    guard case .list(let items)? = items.popFirst() else { throw PackedBlock.CorruptBlock() }
+    return PackedReader(items)
+  }
+
+  mutating func hash() throws -> Hash32 { try Hash32(bytes: bytes()) }
+  mutating func word() throws -> Word { try Word(bigEndian: bytes()) }
+
+  mutating func integer() throws -> UInt64 {
+    guard let value = try word().exactUInt64() else { throw PackedBlock.CorruptBlock() }
+    return value
+  }
+}
+
+extension TransactionReceipt {
+  /// Writes what the transaction and its place do not tell: four items.
+  fileprivate func pack(into writer: inout RLPWriter) {
+    writer.append(gasUsed << 1 | (succeeded ? 1 : 0))
+    writer.append(effectiveGasPrice)
+    writer.append(output)
+    var list = RLPWriter(capacity: logs.isEmpty ? 0 : 256)
+    for log in logs { log.encode(into: &list) }
+    writer.append(encoded: list.list())
+  }
+
+  fileprivate init(
+    unpacking reader: inout PackedReader, of sent: RecoveredTransaction,
+    after previous: TransactionReceipt?
+  ) throws {
+    let usedAndSucceeded = try reader.integer()
+    let price = try reader.word()
+    let output = try reader.bytes()
+    var list = try reader.list()
+    var logs: [LogEntry] = []
+    while !list.isAtEnd {
+      var log = try list.list()
+      let address = try Address(bytes: try log.bytes())
+      var topicList = try log.list()
+      var topics: [Hash32] = []
+      while !topicList.isAtEnd { topics.append(try topicList.hash()) }
+      logs.append(LogEntry(address: address, topics: topics, data: try log.bytes()))
+    }
+    let used = usedAndSucceeded >> 1
+    self.init(
+      transactionHash: sent.hash, transactionIndex: previous.map { $0.transactionIndex + 1 } ?? 0,
+      sender: sent.sender, recipient: sent.transaction.to,
+      succeeded: usedAndSucceeded & 1 == 1, gasUsed: used,
+      cumulativeGasUsed: (previous?.cumulativeGasUsed ?? 0) + used, effectiveGasPrice: price,
+      logs: logs, firstLogIndex: previous.map { $0.firstLogIndex + $0.logs.count } ?? 0,
+      output: output, type: sent.transaction.fee.transactionType,
+      bloom: logs.isEmpty ? LogsBloom() : LogsBloom(logs))
   }
 }

@@ -33,7 +33,7 @@ struct BlockBuilder {
   ) -> Result {
     var executor = TransactionExecutor(state: state, block: environment, rules: rules)
     var queue = MiningQueue(pool.pending(state: state), baseFee: environment.baseFee)
-    var included: [SentTransaction] = []
+    var included: [RecoveredTransaction] = []
     var invalid: [Hash32] = []
     var reverts: [Int: Revert] = [:]
     while let sent = queue.next {
@@ -60,7 +60,7 @@ struct BlockBuilder {
   /// Makes a block again, of the transactions that it had.
   /// - Throws: ``InclusionError`` when one cannot be part of it.
   func rebuild(
-    on state: WorldState, with transactions: [SentTransaction], forced: [Int: Revert]
+    on state: WorldState, with transactions: [RecoveredTransaction], forced: [Int: Revert]
   ) throws(InclusionError) -> Result {
     var executor = TransactionExecutor(state: state, block: environment, rules: rules)
     for (index, sent) in transactions.enumerated() {
@@ -70,7 +70,7 @@ struct BlockBuilder {
   }
 
   private func seal(
-    _ executor: TransactionExecutor, _ included: [SentTransaction], forced: [Int: Revert]
+    _ executor: TransactionExecutor, _ included: [RecoveredTransaction], forced: [Int: Revert]
   ) -> Result {
     var state = executor.state
     state.credit(rules.blockReward, to: rules.poolAddress)
@@ -104,7 +104,7 @@ private struct MiningQueue {
     choose()
   }
 
-  var next: SentTransaction? { best.flatMap { runs[$0].first?.sent } }
+  var next: RecoveredTransaction? { best.flatMap { runs[$0].first?.sent } }
 
   mutating func advance() {
     guard let best else { return }
@@ -131,5 +131,32 @@ private struct MiningQueue {
   private func tip(_ entry: TransactionPool.Entry) -> Word {
     let price = entry.sent.transaction.fee.effectiveGasPrice(baseFee: baseFee)
     return price.map { $0 - baseFee } ?? .zero
+  }
+}
+
+/// The first block, and the state it leaves behind.
+struct Genesis {
+  let state: WorldState
+  let block: Block
+
+  init(configuration: ChainConfiguration, timestamp: UInt64) {
+    let rules = configuration.rules
+    var state = WorldState()
+    if rules.profile == .testnet2026 { state.precompileAgents = AgentLedger() }
+    for program in NativeProgram.allCases where program.isContract {
+      // A contract's nonce begins at 1 (EIP-161).
+      state[program.address(rules: rules)] = Account(nonce: 1, isNative: true)
+    }
+    for account in configuration.accounts { state.credit(account.balance, to: account.address) }
+    for (address, balance) in configuration.balances { state.credit(balance, to: address) }
+    var header = BlockHeader(
+      parentHash: .zero, coinbase: .zero, stateRoot: state.rootHash(),
+      transactionsRoot: MerkleTrie<[UInt8]>.emptyRoot,
+      receiptsRoot: MerkleTrie<[UInt8]>.emptyRoot, logsBloom: LogsBloom().bytes, difficulty: 0,
+      number: 0, gasLimit: rules.blockGasLimit, gasUsed: 0, timestamp: timestamp, extraData: [],
+      baseFeePerGas: BaseFee.initial)
+    Seal.apply(to: &header, sealer: nil)
+    self.state = state
+    block = Block(header: header, transactions: [], receipts: [], parentDifficulty: 0)
   }
 }

@@ -42,9 +42,9 @@ package struct Chain {
     let sent = try pool.check(incoming, state: state, chain: rules)
     // The fault's point is that the sender believes it was taken in; what it was to replace stays.
     if faults.takeDrop(for: sent) { return sent.hash }
-    let isReplacement = pool.holds(sent.transaction.nonce, of: sent.sender)
+    let isReplacement = pool.contains(sent.transaction.nonce, of: sent.sender)
     pool.insert(sent)
-    if filters.wantTransactions {
+    if filters.hasPendingTransactionFilter {
       for ready in pool.promoted(by: sent, isReplacement: isReplacement, state: state) {
         filters.transactionIsReady(ready)
       }
@@ -61,16 +61,16 @@ package struct Chain {
     return sent.hash
   }
 
-  /// Takes transactions in that waited before, without asking again whether they may.
-  mutating func wait(for transactions: [SentTransaction]) {
+  /// Puts transactions back into the pool without validating them again.
+  mutating func restorePending(_ transactions: [RecoveredTransaction]) {
     pool.restore(transactions)
     for sent in transactions { record.append(.waiting(sent.signed.raw)) }
   }
 
   /// Makes blocks until nothing is left that could be mined.
   ///
-  /// What pays too little for the base fee, or is behind a gap, waits on: an empty block would help
-  /// nobody.
+  /// What pays too little for the base fee, or is behind a gap, stays pending; no empty block is
+  /// made.
   private mutating func mineReady(now: UInt64) {
     while !pool.isEmpty {
       let result = build(now: now)
@@ -90,7 +90,7 @@ package struct Chain {
   }
 
   /// Makes the block that is due by time, unless production is stalled.
-  mutating func mineOnTime(now: UInt64) {
+  mutating func mineScheduledBlock(now: UInt64) {
     guard !faults.isProductionStalled, !faults.takeStall(for: nil) else { return }
     mine(now: now)
   }
@@ -139,15 +139,15 @@ package struct Chain {
     self.state = state
     let waiting = removed.reversed().flatMap(\.transactions) + pool.transactions
     pool = TransactionPool(rules: configuration.poolRules)
-    for edit in record.takeBack(to: latest.number) { self.edit(edit.change) }
+    for edit in record.rollBack(to: latest.number) { self.edit(edit.change) }
     // A block of the same time and content would be the same block.
-    var timestamp = first.header.timestamp.addingUpTo(1)
+    var timestamp = first.header.timestamp.addingSaturating(1)
     for _ in 0..<depth {
       let empty = builder(timestamp: timestamp).build(on: self.state, from: pool, faults: faults)
       append(empty)
-      timestamp = max(clock.time(now: now), timestamp.addingUpTo(1))
+      timestamp = max(clock.time(now: now), timestamp.addingSaturating(1))
     }
-    wait(for: waiting.filter { $0.transaction.nonce >= self.state[$0.sender].nonce })
+    restorePending(waiting.filter { $0.transaction.nonce >= self.state[$0.sender].nonce })
     let settings = settings
     record.append(.settings(settings))
     return true
@@ -162,8 +162,9 @@ package struct Chain {
 
   /// Makes a block that was made before.
   /// - Parameter baseFee: what was set for it, in wei a unit of gas; nil when nothing was.
-  mutating func mineAgain(
-    _ transactions: [SentTransaction], forced: [Int: Revert], at timestamp: UInt64, baseFee: Word?
+  mutating func replayBlock(
+    _ transactions: [RecoveredTransaction], forced: [Int: Revert], at timestamp: UInt64,
+    baseFee: Word?
   ) throws -> Block {
     let result = try builder(timestamp: timestamp, baseFee: baseFee).rebuild(
       on: state, with: transactions, forced: forced)
@@ -175,5 +176,138 @@ package struct Chain {
     BlockBuilder(
       rules: rules, parent: latest, timestamp: timestamp, baseFee: baseFee,
       sealer: configuration.sealer)
+  }
+}
+
+/// What tests change, with a note of it in the record.
+extension Chain {
+  /// Makes a change to the state.
+  package mutating func edit(_ change: StateEdit.Change) {
+    switch change {
+    case .balance(let address, let balance): state[address].balance = balance
+    case .credit(let address, let amount): state.credit(amount, to: address)
+    case .nonce(let address, let nonce):
+      state[address].nonce = nonce
+      pool.dropStale(state: state)
+    }
+    record.append(StateEdit(height: latest.number, change: change))
+  }
+
+  /// Takes a transaction out of the pool.
+  @discardableResult
+  mutating func drop(_ hash: Hash32) -> RecoveredTransaction? {
+    guard let sent = pool.remove(hash) else { return nil }
+    record.append(.dropped(hash))
+    return sent
+  }
+
+  /// Restores an earlier state; the file gets a step that records it.
+  mutating func restore(_ earlier: Chain) {
+    let old = record
+    self = earlier
+    record.restore(after: old)
+  }
+
+  /// Replaces the chain by another one, and clears all faults, those of connections included.
+  ///
+  /// A file that kept this chain is written anew.
+  mutating func replace(with other: Chain) {
+    let old = record
+    self = other
+    record.takeOver(fileOf: old)
+    faults.clear()
+  }
+
+  /// Clock and mining mode, as the record keeps them.
+  var settings: ChainSettings {
+    get {
+      let milliseconds = mining.interval.map { interval in
+        let (seconds, attoseconds) = min(interval, MiningMode.longestInterval).components
+        return max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+      }
+      return ChainSettings(
+        clockOffset: clock.offset, nextTimestamp: clock.nextTimestamp, nextBaseFee: nextBaseFee,
+        isAutomatic: mining.isAutomatic, intervalMilliseconds: milliseconds)
+    }
+    set {
+      clock.offset = newValue.clockOffset
+      clock.nextTimestamp = newValue.nextTimestamp
+      nextBaseFee = newValue.nextBaseFee
+      mining.isAutomatic = newValue.isAutomatic
+      mining.interval = newValue.intervalMilliseconds.map { .milliseconds($0) }
+      record.note(newValue)
+    }
+  }
+}
+
+/// A change that a test made to the state, on top of a block.
+///
+/// It belongs to no block, so that undoing blocks does not undo it: coins that a test gave stay.
+package struct StateEdit: Hashable, Sendable {
+  package enum Change: Hashable, Sendable {
+    /// The balance became so much, in wei.
+    case balance(Address, Word)
+    /// So much was added to the balance, in wei.
+    case credit(Address, Word)
+    case nonce(Address, UInt64)
+  }
+
+  /// The height of the block that was the latest.
+  let height: UInt64
+  let change: Change
+}
+
+/// The chain's snapshots; each is a whole chain, and reverting to one drops those made later.
+///
+/// Bounded, since each keeps tables of every block and transaction: of too many the oldest goes.
+struct SnapshotStore {
+  private struct Snapshot {
+    let id: UInt64
+    let chain: Chain
+    /// The chain's time when it was made, in seconds since 1970.
+    let time: UInt64
+  }
+
+  /// How many snapshots are kept.
+  static let limit = 1000
+
+  private var nextID: UInt64 = 1
+  private var kept: [Snapshot] = []
+
+  fileprivate mutating func add(_ chain: Chain, time: UInt64) -> UInt64 {
+    defer { nextID += 1 }
+    if kept.count >= Self.limit { kept.removeFirst() }
+    kept.append(Snapshot(id: nextID, chain: chain, time: time))
+    return nextID
+  }
+
+  /// The chain of a snapshot, which stays usable, and its time.
+  fileprivate mutating func take(_ id: UInt64) -> (chain: Chain, time: UInt64)? {
+    guard let index = kept.firstIndex(where: { $0.id == id }) else { return nil }
+    kept.removeSubrange((index + 1)...)
+    return (kept[index].chain, kept[index].time)
+  }
+}
+
+extension Chain {
+  /// Keeps everything as it is: state, blocks, pool, clock, mining mode and filters.
+  package mutating func snapshot(now: UInt64) -> UInt64 {
+    var copy = self
+    copy.snapshots = SnapshotStore()
+    return snapshots.add(copy, time: clock.time(now: now))
+  }
+
+  /// Goes back to a snapshot, in time as well; the same snapshot can be gone back to again.
+  /// - Returns: false when there is no such snapshot.
+  package mutating func revert(to id: UInt64, now: UInt64) -> Bool {
+    var store = snapshots
+    guard let (kept, time) = store.take(id) else { return false }
+    var chain = kept
+    chain.snapshots = store
+    // Faults are the test's, not the chain's.
+    chain.faults = faults
+    chain.clock.set(to: time, now: now)
+    restore(chain)
+    return true
   }
 }

@@ -1,4 +1,5 @@
 package import EthereumPrimitives
+import PlumiseWire
 
 /// Why a transaction cannot be part of a block, now or ever.
 enum InclusionError: Error {
@@ -24,7 +25,7 @@ struct TransactionExecutor {
   /// - Parameter forcedRevert: a revert that is put in the place of the call, by a fault.
   /// - Throws: ``InclusionError``, and nothing changes, when it cannot be part of the block.
   mutating func apply(
-    _ sent: SentTransaction, forcedRevert: Revert? = nil
+    _ sent: RecoveredTransaction, forcedRevert: Revert? = nil
   ) throws(InclusionError) {
     let transaction = sent.transaction
     let account = state[sent.sender]
@@ -56,7 +57,7 @@ struct TransactionExecutor {
   }
 
   private static func run(
-    _ sent: SentTransaction, in execution: inout Execution, gas: UInt64, forcedRevert: Revert?
+    _ sent: RecoveredTransaction, in execution: inout Execution, gas: UInt64, forcedRevert: Revert?
   ) -> (CallOutcome, gasUsed: UInt64) {
     guard let recipient = sent.transaction.to else { return (.outOfGas, gas) }
     if let forcedRevert { return (.reverted(forcedRevert), 0) }
@@ -70,7 +71,7 @@ struct TransactionExecutor {
   }
 
   private mutating func record(
-    _ sent: SentTransaction, outcome: CallOutcome, gasUsed used: UInt64, price: Word,
+    _ sent: RecoveredTransaction, outcome: CallOutcome, gasUsed used: UInt64, price: Word,
     logs: [LogEntry]
   ) {
     let (succeeded, output): (Bool, [UInt8]) =
@@ -103,5 +104,160 @@ extension Transaction {
   /// Whether a balance covers the highest cost.
   func isCovered(by balance: Word) -> Bool {
     maximumCost < .max && balance >= maximumCost
+  }
+}
+
+/// What programs can see of the block they run in.
+struct BlockEnvironment {
+  let number: UInt64
+  /// Seconds since 1970.
+  let timestamp: UInt64
+  /// Wei a unit of gas.
+  let baseFee: Word
+  let gasLimit: UInt64
+  let coinbase: Address
+}
+
+/// A call in progress: the state it changes and the events it emits.
+struct Execution {
+  var state: WorldState
+  var logs: [LogEntry] = []
+  let block: BlockEnvironment
+  let rules: ChainRules
+
+  /// Transfers the value and runs the program, if there is one; undoes all of it on a revert.
+  mutating func call(_ message: Message, gas: UInt64) -> CallOutcome {
+    let (stateBefore, logsBefore) = (state, logs)
+    let program = NativeProgram(at: message.recipient, rules: rules)
+    if let program, rules.gasCost(of: program) > gas { return .outOfGas }
+    do throws(Revert) {
+      guard state.debit(message.value, from: message.caller) else {
+        throw Revert("insufficient balance for transfer")
+      }
+      state.credit(message.value, to: message.recipient)
+      guard let program else { return .returned([]) }
+      return .returned(try program.run(message, in: &self))
+    } catch {
+      (state, logs) = (stateBefore, logsBefore)
+      return .reverted(error)
+    }
+  }
+
+  mutating func emit(_ log: LogEntry) { logs.append(log) }
+}
+
+/// One call of a program: by a transaction, by another program, or by eth_call.
+struct Message {
+  /// `msg.sender`.
+  let caller: Address
+  /// The program that is called.
+  let recipient: Address
+  /// Wei that was transferred with the call.
+  let value: Word
+  /// The call's input.
+  let input: [UInt8]
+}
+
+/// Why a program undid everything it did.
+package struct Revert: Error, Hashable, Sendable {
+  /// What the caller gets to read: `Error(string)` in ABI form, or nothing.
+  package let output: [UInt8]
+
+  /// A revert without a reason, as Solidity does for malformed input.
+  static let withoutReason = Revert(output: [])
+
+  init(output: [UInt8]) { self.output = output }
+
+  /// A revert with a reason, as Solidity's `require` makes it.
+  init(_ reason: String) { output = ABI.encodeError(reason) }
+
+  /// The reason, when there is one.
+  package var reason: String? { ABI.decodeError(output) }
+}
+
+/// What a call came to.
+enum CallOutcome {
+  case returned([UInt8])
+  case reverted(Revert)
+  /// The program's price exceeds the gas that was left.
+  case outOfGas
+}
+
+/// The programs that the chain runs itself; no other bytecode is run.
+enum NativeProgram: CaseIterable {
+  case verifyInference, agentRegister, agentHeartbeat, claimReward
+  case agentRegistry, rewardPool
+
+  /// The program at an address, or nil when there is none.
+  init?(at address: Address, rules: ChainRules) {
+    switch address {
+    case rules.registryAddress: self = .agentRegistry
+    case rules.poolAddress: self = .rewardPool
+    default:
+      switch address.word.exactUInt64() {
+      case 0x20: self = .verifyInference
+      case 0x21: self = .agentRegister
+      case 0x22: self = .agentHeartbeat
+      case 0x23: self = .claimReward
+      default: return nil
+      }
+    }
+  }
+
+  func address(rules: ChainRules) -> Address {
+    switch self {
+    case .verifyInference: .precompile(0x20)
+    case .agentRegister: .precompile(0x21)
+    case .agentHeartbeat: .precompile(0x22)
+    case .claimReward: .precompile(0x23)
+    case .agentRegistry: rules.registryAddress
+    case .rewardPool: rules.poolAddress
+    }
+  }
+
+  /// Whether it is a contract with code, rather than a precompile, which has none.
+  var isContract: Bool {
+    switch self {
+    case .agentRegistry, .rewardPool: true
+    case .verifyInference, .agentRegister, .agentHeartbeat, .claimReward: false
+    }
+  }
+
+  func run(_ message: Message, in execution: inout Execution) throws(Revert) -> [UInt8] {
+    switch self {
+    case .verifyInference: try VerifyInferencePrecompile.run(message, in: &execution)
+    case .agentRegister: try AgentRegisterPrecompile.run(message, in: &execution)
+    case .agentHeartbeat: try AgentHeartbeatPrecompile.run(message, in: &execution)
+    case .claimReward: try ClaimRewardPrecompile.run(message, in: &execution)
+    case .agentRegistry: try AgentRegistryContract.run(message, in: &execution)
+    case .rewardPool: try RewardPoolContract.run(message, in: &execution)
+    }
+  }
+}
+
+/// The gas that a transaction costs before any program runs (yellow paper, §6.2; EIP-2028,
+/// EIP-2930).
+package enum IntrinsicGas {
+  static let transaction: UInt64 = 21_000
+  static let creation: UInt64 = 53_000
+  static let zeroByte: UInt64 = 4
+  static let nonzeroByte: UInt64 = 16
+  static let accessListAddress: UInt64 = 2_400
+  static let accessListKey: UInt64 = 1_900
+
+  package static func of(
+    data: [UInt8], accessList: [AccessListEntry] = [], isCreation: Bool = false
+  ) -> UInt64 {
+    let zeros = UInt64(data.count { $0 == 0 })
+    let keys = accessList.reduce(0) { $0 + UInt64($1.storageKeys.count) }
+    return (isCreation ? creation : transaction) + zeros * zeroByte
+      + (UInt64(data.count) - zeros) * nonzeroByte
+      + UInt64(accessList.count) * accessListAddress + keys * accessListKey
+  }
+
+  package static func of(_ transaction: Transaction) -> UInt64 {
+    of(
+      data: transaction.data, accessList: transaction.fee.accessList,
+      isCreation: transaction.to == nil)
   }
 }

@@ -1,7 +1,9 @@
 public import EthereumPrimitives
+import MockServing
 public import PlumiseWire
+import Synchronization
 
-/// One thing that goes wrong on the chain or at its door.
+/// A fault of the chain or of its RPC interface.
 public enum ChainFault: Hashable, Sendable {
   /// The call of a transaction is reverted, whatever it is.
   case revert(reason: String)
@@ -50,5 +52,230 @@ public struct ChainFaultRule: Hashable, Sendable {
     self.sender = sender
     self.count = count
     self.probability = probability
+  }
+}
+
+/// The faults that are due, in the order in which they were added.
+package struct ChainFaults {
+  private struct Entry {
+    let id: UInt64
+    var rule: ChainFaultRule
+  }
+
+  /// A change of the faults of connections.
+  struct ConnectionChange {
+    /// Whether the faults so far are taken back.
+    var clears = false
+    var added: [ChainFaultRule] = []
+  }
+
+  private var entries: [Entry] = []
+  private var nextID: UInt64 = 0
+  /// Counts requests, each of which is an occasion of its own.
+  private var requests: UInt64 = 0
+  /// Receipts that are held back, and the block that sets them free.
+  private var withheld: [Hash32: UInt64] = [:]
+  private var reorganisation: Int?
+  private var connections: ConnectionChange?
+  /// Where draws begin.
+  var seed: UInt64 = 0
+  /// Whether no block is made, but for one that is asked for.
+  var isProductionStalled = false
+
+  var isEmpty: Bool { entries.isEmpty }
+
+  mutating func add(_ rule: ChainFaultRule) {
+    if case .reset = rule.fault {
+      connections = connections ?? ConnectionChange()
+      connections?.added.append(rule)
+    } else {
+      entries.append(Entry(id: nextID, rule: rule))
+    }
+    nextID += 1
+  }
+
+  mutating func clear() {
+    let seed = seed
+    self = ChainFaults()
+    self.seed = seed
+    connections = ConnectionChange(clears: true)
+  }
+
+  /// What is new for the connections.
+  mutating func takeConnectionChange() -> ConnectionChange? {
+    defer { connections = nil }
+    return connections
+  }
+
+  // MARK: - Transactions
+
+  /// Whether the pool is to forget a transaction.
+  mutating func takeDrop(for sent: RecoveredTransaction) -> Bool {
+    take(for: sent) { $0 == .drop } != nil
+  }
+
+  /// Whether the block that is due, for a transaction or by time, is not made.
+  mutating func takeStall(for sent: RecoveredTransaction?) -> Bool {
+    if let sent { return take(for: sent) { $0 == .stall } != nil }
+    requests += 1
+    return take(sender: nil, occasion: requests) { $0 == .stall } != nil
+  }
+
+  /// Whether a revert is among the faults.
+  var hasReverts: Bool { entries.contains { $0.rule.fault.isRevert } }
+
+  /// The revert that is forced on a transaction, when others of the same block come before it.
+  func revert(for sent: RecoveredTransaction, after others: [RecoveredTransaction]) -> Revert? {
+    var copy = self
+    for other in others { copy.useRevert(for: other) }
+    return copy.useRevert(for: sent)
+  }
+
+  /// Uses up what applied to a mined transaction, and decides about its receipt.
+  mutating func transactionWasMined(_ sent: RecoveredTransaction, in block: UInt64) {
+    guard !entries.isEmpty else { return }
+    useRevert(for: sent)
+    switch take(for: sent, where: \.isAboutReceipts) {
+    case .withholdReceipt(let blocks): withheld[sent.hash] = block.addingSaturating(blocks)
+    case .loseReceipt: withheld[sent.hash] = .max
+    default: break
+    }
+    if case .reorganise(let depth) = take(for: sent, where: \.isReorganisation) {
+      reorganisation = max(reorganisation ?? 0, depth)
+    }
+  }
+
+  /// How deep the chain is to be reorganised, now that a block was made.
+  mutating func takeReorganisation() -> Int? {
+    defer { reorganisation = nil }
+    return reorganisation
+  }
+
+  /// Whether a receipt is held back at a height.
+  func withholdsReceipt(of hash: Hash32, at height: UInt64) -> Bool {
+    withheld[hash].map { height < $0 } ?? false
+  }
+
+  // MARK: - Requests
+
+  /// The fault that meets a request: a refusal or a delay.
+  mutating func takeRequestFault(method: String, sender: Address?) -> ChainFault? {
+    requests += 1
+    return take(method: method, sender: sender, occasion: requests, where: \.isAboutRequests)
+  }
+
+  // MARK: - Choosing
+
+  @discardableResult
+  private mutating func useRevert(for sent: RecoveredTransaction) -> Revert? {
+    guard case .revert(let reason) = take(for: sent, where: \.isRevert) else { return nil }
+    return Revert(reason)
+  }
+
+  private mutating func take(
+    for sent: RecoveredTransaction, where matches: (ChainFault) -> Bool
+  ) -> ChainFault? {
+    guard !entries.isEmpty else { return nil }
+    return take(
+      sender: sent.sender, occasion: UInt64(truncatingIfNeeded: sent.hash.word.low),
+      where: matches)
+  }
+
+  /// Takes the first rule that is meant for a method and a sender, and that happens.
+  private mutating func take(
+    method: String? = nil, sender: Address?, occasion: UInt64, where matches: (ChainFault) -> Bool
+  ) -> ChainFault? {
+    let index = entries.firstIndex { entry in
+      let rule = entry.rule
+      return matches(rule.fault)
+        && (rule.method == nil || method == nil || rule.method == method)
+        && (rule.sender == nil || rule.sender == sender)
+        && FaultDraw.happens(rule.probability, seed: seed, rule: entry.id, occasion: occasion)
+    }
+    guard let index else { return nil }
+    let fault = entries[index].rule.fault
+    switch entries[index].rule.count {
+    case 1: entries.remove(at: index)
+    case let count?: entries[index].rule.count = count - 1
+    case nil: break
+    }
+    return fault
+  }
+}
+
+extension ChainFault {
+  fileprivate var isRevert: Bool { if case .revert = self { true } else { false } }
+  fileprivate var isReorganisation: Bool { if case .reorganise = self { true } else { false } }
+
+  fileprivate var isAboutReceipts: Bool {
+    switch self {
+    case .withholdReceipt, .loseReceipt: true
+    default: false
+    }
+  }
+
+  fileprivate var isAboutRequests: Bool {
+    switch self {
+    case .refuse, .delay: true
+    default: false
+    }
+  }
+}
+
+extension FaultScript {
+  /// Brings the script up to what the chain's faults say about connections.
+  func apply(_ change: ChainFaults.ConnectionChange, seed: UInt64) {
+    if change.clears { clear() }
+    for rule in change.added {
+      guard case .reset(let afterHandling) = rule.fault else { continue }
+      let draws = FaultDraws(seed: seed)
+      add(
+        .drop(afterHandling ? .beforeAnswer : .beforeHandling, .reset), times: rule.count
+      ) { request in
+        rule.matches(request.body) && draws.happens(rule.probability)
+      }
+    }
+  }
+}
+
+/// The draws of one rule, one after the other.
+private final class FaultDraws: Sendable {
+  private let seed: UInt64
+  private let count = Mutex(0 as UInt64)
+
+  init(seed: UInt64) { self.seed = seed }
+
+  func happens(_ probability: Double) -> Bool {
+    let occasion = count.withLock { count in
+      count += 1
+      return count
+    }
+    return FaultDraw.happens(probability, seed: seed, rule: .max, occasion: occasion)
+  }
+}
+
+extension ChainFaultRule {
+  /// Whether one of the requests in a body is of the method and the sender.
+  fileprivate func matches(_ body: [UInt8]) -> Bool {
+    if method == nil, sender == nil { return true }
+    let elements =
+      switch RPCIncoming(body) {
+      case .single(let element): [element]
+      case .batch(let elements): elements
+      }
+    return elements.contains { element in
+      guard case .request(let request) = element else { return false }
+      return (method == nil || method == request.method)
+        && (sender == nil || sender == request.sender)
+    }
+  }
+}
+
+extension RPCRequest {
+  /// Who signed the transaction that the request brings, if it brings one.
+  var sender: Address? {
+    guard method == "eth_sendRawTransaction" else { return nil }
+    // What cannot be decoded has no sender; the method itself says what is wrong with it.
+    return try? IncomingTransaction(raw: GethArguments(params).required(0).bytes()).sender
   }
 }

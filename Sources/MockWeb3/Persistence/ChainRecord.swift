@@ -1,12 +1,15 @@
-/// What a chain's file needs to know beyond the blocks and the pool: the changes by tests, which
-/// steps the file does not have yet, and after which of its steps the chain is where it is.
+import EthereumPrimitives
+import PlumiseWire
+
+/// What a chain's file needs beyond the blocks and the pool: the changes by tests, the steps that
+/// are not saved yet, and the step of the file that the chain's state is after.
 ///
 /// It is part of the chain, so that a snapshot brings it back with everything else.
 struct ChainRecord {
   /// All changes by tests, the oldest first.
   private(set) var edits: [StateEdit] = []
   /// Whether a file keeps the chain; without one no steps are gathered.
-  private var isKept = false
+  private var isPersisted = false
   /// Steps that the file does not have yet.
   private(set) var unsaved: [ChainEvent] = []
   /// Whether another chain took this one's place, and the file has to be written anew.
@@ -25,7 +28,7 @@ struct ChainRecord {
   }
 
   mutating func append(_ event: @autoclosure () -> ChainEvent) {
-    guard isKept else { return }
+    guard isPersisted else { return }
     unsaved.append(event())
     stepCount += 1
     step = stepCount
@@ -41,19 +44,19 @@ struct ChainRecord {
 
   /// Notes that the latest step made a block; only blocks that can be undone are remembered.
   mutating func note(blockAt height: UInt64) {
-    guard isKept else { return }
+    guard isPersisted else { return }
     blockSteps[height] = step
-    if height >= BlockHistory.mostRemovable {
-      blockSteps[height - BlockHistory.mostRemovable] = nil
+    if height >= BlockHistory.maximumRemovable {
+      blockSteps[height - BlockHistory.maximumRemovable] = nil
     }
   }
 
   /// Takes back everything since a block was the latest one, all that waits included.
   /// - Returns: the changes by tests among it, the oldest first.
-  mutating func takeBack(to height: UInt64) -> [StateEdit] {
-    if isKept {
+  mutating func rollBack(to height: UInt64) -> [StateEdit] {
+    if isPersisted {
       if let step = blockSteps[height] {
-        unsaved.append(.takenBack(to: step))
+        unsaved.append(.rolledBack(to: step))
         append(.emptied)
       } else {
         needsRewrite = true
@@ -64,35 +67,170 @@ struct ChainRecord {
     return Array(edits[first...])
   }
 
-  /// A file keeps the chain from here on, and has these steps.
-  mutating func beginKeeping(_ log: ChainReplay.Log) {
-    isKept = true
-    wasRewritten(log)
+  /// Starts to gather steps for a file, which has these already.
+  mutating func startPersisting(_ log: StateFileFormat.Log) {
+    isPersisted = true
+    didRewrite(log)
   }
 
   /// The file has everything.
-  mutating func wasSaved() { unsaved = [] }
+  mutating func didSave() { unsaved = [] }
 
   /// The file was written anew, with these steps.
-  mutating func wasRewritten(_ log: ChainReplay.Log) {
+  mutating func didRewrite(_ log: StateFileFormat.Log) {
     unsaved = []
     needsRewrite = false
     (step, stepCount, blockSteps) = (log.stepCount, log.stepCount, log.blockSteps)
   }
 
-  /// The chain that this record is of, an earlier state of the other one, is the chain again.
-  mutating func comeBack(after other: ChainRecord) {
-    isKept = other.isKept
+  /// Goes on from this record, of an earlier state, with the file that the later record has.
+  mutating func restore(after other: ChainRecord) {
+    isPersisted = other.isPersisted
     unsaved = other.unsaved
     needsRewrite = other.needsRewrite
     stepCount = other.stepCount
-    if isKept { unsaved.append(.takenBack(to: step)) }
+    if isPersisted { unsaved.append(.rolledBack(to: step)) }
   }
 
-  /// The chain that this record is of took the place of another one, whose file it gets.
-  mutating func takeThePlace(of other: ChainRecord) {
-    isKept = other.isKept
+  /// Goes on with the file of another chain, which has to be rewritten.
+  mutating func takeOver(fileOf other: ChainRecord) {
+    isPersisted = other.isPersisted
     unsaved = []
     needsRewrite = true
+  }
+}
+
+/// One step of a chain; replaying all of them gives the same chain, hash for hash.
+enum ChainEvent: Hashable, Sendable {
+  /// A block was made of these transactions; the reverts that a fault forced are by position, and
+  /// the base fee is told when it was set.
+  case block(
+    timestamp: UInt64, transactions: [[UInt8]], forced: [Int: [UInt8]], baseFee: Word?,
+    hash: Hash32)
+  /// A transaction came and still waits.
+  case waiting([UInt8])
+  /// A transaction that waited was taken out.
+  case dropped(Hash32)
+  /// A test changed the state.
+  case edit(StateEdit.Change)
+  /// The clock was moved, or blocks are made in another way from here on.
+  case settings(ChainSettings)
+  /// Nothing waits any more.
+  case emptied
+  /// The chain is again what it was after an earlier step; steps count from 1 in the order in which
+  /// the file has them, and 0 is the beginning. This is no step itself.
+  case rolledBack(to: Int)
+
+  init(_ block: Block, after parent: Block) {
+    let fee = block.header.baseFeePerGas
+    self = .block(
+      timestamp: block.header.timestamp, transactions: block.transactions.map(\.signed.raw),
+      forced: block.forcedReverts.mapValues(\.output),
+      baseFee: fee == BaseFee.next(after: parent.header) ? nil : fee, hash: block.hash)
+  }
+}
+
+/// What is neither state nor block, and survives all the same.
+struct ChainSettings: Hashable, Sendable {
+  /// Seconds that the chain is ahead of the time it is given.
+  var clockOffset: Int64 = 0
+  /// The timestamp that was set for the next block, in seconds since 1970.
+  var nextTimestamp: UInt64?
+  /// The base fee that was set for the next block, in wei a unit of gas.
+  var nextBaseFee: Word?
+  /// Whether a block is made for each transaction.
+  var isAutomatic = true
+  /// Whole milliseconds from block to block; nil for no blocks by time.
+  var intervalMilliseconds: Int64?
+}
+
+extension ChainEvent {
+  /// The event as a state file has it.
+  var json: JSON {
+    switch self {
+    case .block(let timestamp, let transactions, let forced, let baseFee, let hash):
+      let reverts = forced.sorted { $0.key < $1.key }.map { ("\($0.key)", JSON.hex($0.value)) }
+      var object: JSONObject = [
+        "event": "block", "timestamp": .quantity(timestamp),
+        "transactions": .array(transactions.map { .hex($0) }),
+        "forced": .object(JSONObject(uniqueMembers: reverts)), "hash": .hash(hash),
+      ]
+      object["baseFee"] = baseFee.map { .quantity($0) }
+      return .object(object)
+    case .waiting(let raw): return ["event": "waiting", "transaction": .hex(raw)]
+    case .dropped(let hash): return ["event": "dropped", "hash": .hash(hash)]
+    case .edit(.balance(let address, let balance)):
+      return ["event": "balance", "address": .address(address), "value": .quantity(balance)]
+    case .edit(.credit(let address, let amount)):
+      return ["event": "credit", "address": .address(address), "value": .quantity(amount)]
+    case .edit(.nonce(let address, let nonce)):
+      return ["event": "nonce", "address": .address(address), "value": .quantity(nonce)]
+    case .settings(let settings):
+      return [
+        "event": "settings", "clockOffset": .integer(settings.clockOffset),
+        "nextTimestamp": settings.nextTimestamp.map { .quantity($0) } ?? .null,
+        "nextBaseFee": settings.nextBaseFee.map { .quantity($0) } ?? .null,
+        "automatic": .bool(settings.isAutomatic),
+        "intervalMilliseconds": settings.intervalMilliseconds.map { .integer($0) } ?? .null,
+      ]
+    case .emptied: return ["event": "emptied"]
+    case .rolledBack(let step): return ["event": "takenBack", "to": .integer(step)]
+    }
+  }
+
+  /// Reads one step of a state file.
+  init(_ json: JSON) throws {
+    let fields = try GethValue(json: json, position: 0).fields(of: "state")
+    func field(_ name: String) throws -> GethValue {
+      guard let field = fields[name] else { throw StateFileError.missingField(name) }
+      return field
+    }
+    switch try field("event").string() {
+    case "block":
+      let transactions = try field("transactions").array().map { try $0.bytes() }
+      var forced: [Int: [UInt8]] = [:]
+      for member in json["forced"]?.objectValue?.members ?? [] {
+        guard let index = Int(member.key), transactions.indices.contains(index) else {
+          throw StateFileError.missingField("forced")
+        }
+        forced[index] = try GethValue(json: member.value, position: 0).bytes()
+      }
+      self = .block(
+        timestamp: try field("timestamp").uint64(), transactions: transactions, forced: forced,
+        baseFee: try fields["baseFee"]?.word(), hash: try field("hash").hash())
+    case "waiting": self = .waiting(try field("transaction").bytes())
+    case "dropped": self = .dropped(try field("hash").hash())
+    case "balance":
+      self = .edit(.balance(try field("address").address(), try field("value").word()))
+    case "credit":
+      self = .edit(.credit(try field("address").address(), try field("value").word()))
+    case "nonce":
+      self = .edit(.nonce(try field("address").address(), try field("value").uint64()))
+    case "settings":
+      guard let offset = json["clockOffset"]?.integerValue else {
+        throw StateFileError.missingField("clockOffset")
+      }
+      self = .settings(
+        ChainSettings(
+          clockOffset: offset, nextTimestamp: try fields["nextTimestamp"]?.uint64(),
+          nextBaseFee: try fields["nextBaseFee"]?.word(),
+          isAutomatic: try field("automatic").bool(),
+          intervalMilliseconds: try Self.interval(fields["intervalMilliseconds"])))
+    case "emptied": self = .emptied
+    case "takenBack":
+      guard let step = json["to"]?.integerValue.flatMap({ Int(exactly: $0) }) else {
+        throw StateFileError.missingField("to")
+      }
+      self = .rolledBack(to: step)
+    case let name: throw StateFileError.unknownEvent(name)
+    }
+  }
+
+  private static func interval(_ value: GethValue?) throws -> Int64? {
+    guard let value else { return nil }
+    guard let milliseconds = value.json.integerValue, milliseconds > 0,
+      .milliseconds(milliseconds) <= MiningMode.longestInterval
+    else { throw StateFileError.missingField("intervalMilliseconds") }
+    return milliseconds
   }
 }

@@ -76,3 +76,89 @@ enum EthBlockMethods {
     }
   }
 }
+
+extension Block {
+  /// The block as JSON-RPC shows it.
+  /// - Parameters:
+  ///   - withTransactions: whole transactions rather than their hashes.
+  ///   - isPending: a block that is not made yet has neither hash nor nonce.
+  func json(withTransactions: Bool, isPending: Bool = false) -> JSON {
+    let transactions: [JSON] = self.transactions.indices.map { index in
+      withTransactions
+        ? transactionJSON(at: index, isPending: isPending)
+        : .hash(self.transactions[index].hash)
+    }
+    return [
+      "baseFeePerGas": .quantity(header.baseFeePerGas),
+      "difficulty": .quantity(header.difficulty),
+      "extraData": .hex(header.extraData),
+      "gasLimit": .quantity(header.gasLimit),
+      "gasUsed": .quantity(header.gasUsed),
+      "hash": isPending ? nil : .hash(hash),
+      "logsBloom": .hex(header.logsBloom),
+      "miner": isPending ? nil : .address(header.coinbase),
+      "mixHash": .hash(.zero),
+      "nonce": isPending ? nil : "0x0000000000000000",
+      "number": .quantity(number),
+      "parentHash": .hash(header.parentHash),
+      "receiptsRoot": .hash(header.receiptsRoot),
+      "sha3Uncles": .hash(BlockHeader.noUncles),
+      "size": .quantity(UInt64(size)),
+      "stateRoot": .hash(header.stateRoot),
+      "timestamp": .quantity(header.timestamp),
+      "totalDifficulty": .quantity(totalDifficulty),
+      "transactions": .array(transactions),
+      "transactionsRoot": .hash(header.transactionsRoot),
+      "uncles": .array([]),
+    ]
+  }
+
+  /// A transaction of the block as JSON-RPC shows it.
+  func transactionJSON(at index: Int, isPending: Bool = false) -> JSON {
+    let sent = transactions[index]
+    return isPending
+      ? sent.json(place: nil)
+      : sent.json(place: .init(block: self, index: index))
+  }
+
+  /// A receipt of the block as JSON-RPC shows it.
+  func receiptJSON(at index: Int) -> JSON {
+    let receipt = receipts[index]
+    let logs = receipt.logs.enumerated().map { offset, log in
+      MinedLog(log: log, block: self, receipt: receipt, index: receipt.firstLogIndex + offset).json
+    }
+    return [
+      "blockHash": .hash(hash),
+      "blockNumber": .quantity(number),
+      "contractAddress": nil,
+      "cumulativeGasUsed": .quantity(receipt.cumulativeGasUsed),
+      "effectiveGasPrice": .quantity(receipt.effectiveGasPrice),
+      "from": .address(receipt.sender),
+      "gasUsed": .quantity(receipt.gasUsed),
+      "logs": .array(logs),
+      "logsBloom": .hex(receipt.bloom.bytes),
+      "status": receipt.succeeded ? "0x1" : "0x0",
+      "to": receipt.recipient.map { .address($0) } ?? .null,
+      "transactionHash": .hash(receipt.transactionHash),
+      "transactionIndex": .quantity(UInt64(index)),
+      "type": .quantity(UInt64(receipt.type)),
+    ]
+  }
+}
+
+extension MinedLog {
+  /// The log as JSON-RPC shows it.
+  var json: JSON {
+    [
+      "address": .address(log.address),
+      "topics": .array(log.topics.map { .hash($0) }),
+      "data": .hex(log.data),
+      "blockNumber": .quantity(block.number),
+      "transactionHash": .hash(receipt.transactionHash),
+      "transactionIndex": .quantity(UInt64(receipt.transactionIndex)),
+      "blockHash": .hash(block.hash),
+      "logIndex": .quantity(UInt64(index)),
+      "removed": .bool(isRemoved),
+    ]
+  }
+}

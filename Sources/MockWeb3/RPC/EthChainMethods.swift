@@ -27,7 +27,7 @@ enum EthChainMethods {
   /// The most blocks that geth looks back.
   private static let maximumHistory: UInt64 = 1024
 
-  @Sendable private static func feeHistory(_ arguments: RPCArguments) throws -> ChainOperation {
+  @Sendable private static func feeHistory(_ arguments: GethArguments) throws -> ChainOperation {
     let count = min(try arguments.required(0).hexOrDecimal64(), maximumHistory)
     let newest = try arguments.required(1).blockTag()
     let percentiles = try arguments.optional(2)?.array().map { value in
@@ -119,4 +119,72 @@ private struct FeeHistory {
       return .quantity(tips.last?.tip ?? .zero)
     }
   }
+}
+
+/// `eth_`: accounts.
+enum EthStateMethods {
+  static let table: [String: RPCMethod] = [
+    "eth_getBalance": RPCMethod(arguments: 2) { arguments in
+      let (address, block) = (try arguments.address(0), try arguments.block(1))
+      return { chain, now in .quantity(try chain.view(block, now: now).state[address].balance) }
+    },
+    "eth_getTransactionCount": RPCMethod(arguments: 2) { arguments in
+      let (address, block) = (try arguments.address(0), try arguments.block(1))
+      return { chain, now in
+        if block == .tag(.pending) {
+          return .quantity(chain.pool.nextNonce(of: address, state: chain.state))
+        }
+        return .quantity(try chain.view(block, now: now).state[address].nonce)
+      }
+    },
+    "eth_getCode": RPCMethod(arguments: 2) { arguments in
+      let (address, block) = (try arguments.address(0), try arguments.block(1))
+      return { chain, now in .hex(try chain.view(block, now: now).state[address].code) }
+    },
+    "eth_getStorageAt": RPCMethod(arguments: 3) { arguments in
+      _ = try arguments.address(0)
+      let slot = try arguments.required(1).string()
+      let block = try arguments.block(2)
+      return { chain, now in
+        // The native programs keep typed records, not slots: every slot reads as zero.
+        _ = try chain.view(block, now: now)
+        try checkSlot(slot)
+        return .hash(.zero)
+      }
+    },
+  ]
+
+  /// A slot has any number of digits up to 64, with `0x` or without.
+  private static func checkSlot(_ text: String) throws {
+    let hasPrefix = text.hasPrefix("0x") || text.hasPrefix("0X")
+    let digits = text.utf8.dropFirst(hasPrefix ? 2 : 0)
+    let reason: String
+    if !digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }) {
+      reason = "hex string invalid"
+    } else if digits.count > 64 {
+      reason = "hex string too long, want at most 32 bytes"
+    } else {
+      return
+    }
+    throw RPCFailure.refused("unable to decode storage key: \(reason)")
+  }
+}
+
+/// `web3_`, `net_` and `rpc_`: the client and its network.
+enum NetMethods {
+  static let table: [String: RPCMethod] = [
+    "web3_clientVersion": .plain { _, _ in "PlumiseMockWeb3/v1.13.15-stable/swift" },
+    "web3_sha3": RPCMethod(arguments: 1) { arguments in
+      let hash = Keccak256.hash(try arguments.required(0).bytes())
+      return { _, _ in .string(hash.hex) }
+    },
+    "net_version": .plain { chain, _ in .string("\(chain.rules.chainID)") },
+    "net_listening": .plain { _, _ in true },
+    "net_peerCount": .plain { _, _ in "0x0" },
+    "rpc_modules": .plain { _, _ in
+      .object(
+        JSONObject(
+          uniqueMembers: RPCMethod.namespaces.sorted().map { ($0, JSON.string("1.0")) }))
+    },
+  ]
 }

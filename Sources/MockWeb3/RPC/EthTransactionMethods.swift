@@ -73,7 +73,130 @@ extension CallArguments {
     let transaction = Transaction(
       chainID: chain.rules.chainID,
       nonce: nonce ?? chain.pool.nextNonce(of: from, state: chain.state), fee: fee,
-      gasLimit: gas ?? chain.gasNeeded(by: call), to: call.to, value: value, data: input)
+      gasLimit: gas ?? chain.gasRequired(by: call), to: call.to, value: value, data: input)
     return transaction.signed(with: account.key)
+  }
+}
+
+/// `txpool_`: what waits.
+enum TxPoolMethods {
+  static let table: [String: RPCMethod] = [
+    "txpool_status": .plain { chain, _ in
+      func count(_ part: [Address: [TransactionPool.Entry]]) -> JSON {
+        .quantity(UInt64(part.values.reduce(0) { $0 + $1.count }))
+      }
+      return [
+        "pending": count(chain.pool.pending(state: chain.state)),
+        "queued": count(chain.pool.queued(state: chain.state)),
+      ]
+    },
+    "txpool_content": .plain { chain, _ in
+      content(chain) { $0.json(place: nil) }
+    },
+    "txpool_contentFrom": RPCMethod(arguments: 1) { arguments in
+      let sender = try arguments.address(0)
+      return { chain, _ in
+        func part(_ entries: [Address: [TransactionPool.Entry]]) -> JSON {
+          let own = (entries[sender] ?? []).map {
+            ("\($0.sent.transaction.nonce)", $0.sent.json(place: nil))
+          }
+          return .object(JSONObject(uniqueMembers: own))
+        }
+        return [
+          "pending": part(chain.pool.pending(state: chain.state)),
+          "queued": part(chain.pool.queued(state: chain.state)),
+        ]
+      }
+    },
+    "txpool_inspect": .plain { chain, _ in
+      content(chain) { sent in
+        let transaction = sent.transaction
+        let to = transaction.to?.checksummed ?? "contract creation"
+        return .string(
+          "\(to): \(transaction.value) wei + \(transaction.gasLimit) gas × "
+            + "\(transaction.fee.maxFeePerGas) wei")
+      }
+    },
+  ]
+
+  /// Both parts, by sender (checksummed, as in geth) and nonce (decimal).
+  private static func content(
+    _ chain: Chain, _ render: (RecoveredTransaction) -> JSON
+  ) -> JSON {
+    func part(_ entries: [Address: [TransactionPool.Entry]]) -> JSON {
+      .object(
+        JSONObject(
+          uniqueMembers: entries.sorted { $0.key < $1.key }.map { sender, run in
+            let byNonce = run.map { entry in
+              ("\(entry.sent.transaction.nonce)", render(entry.sent))
+            }
+            return (sender.checksummed, JSON.object(JSONObject(uniqueMembers: byNonce)))
+          }))
+    }
+    return [
+      "pending": part(chain.pool.pending(state: chain.state)),
+      "queued": part(chain.pool.queued(state: chain.state)),
+    ]
+  }
+}
+
+extension RecoveredTransaction {
+  /// Where a transaction was mined.
+  struct Place {
+    let block: Block
+    let index: Int
+  }
+
+  /// The transaction as JSON-RPC shows it.
+  /// - Parameter place: nil while it waits.
+  func json(place: Place?) -> JSON {
+    var members: [(String, JSON)] = [
+      ("blockHash", place.map { .hash($0.block.hash) } ?? .null),
+      ("blockNumber", place.map { .quantity($0.block.number) } ?? .null),
+      ("from", .address(sender)),
+      ("gas", .quantity(transaction.gasLimit)),
+      ("gasPrice", .quantity(gasPrice(place))),
+    ]
+    if case .feeMarket(let tip, let maximum, _) = transaction.fee {
+      members.append(("maxFeePerGas", .quantity(maximum)))
+      members.append(("maxPriorityFeePerGas", .quantity(tip)))
+    }
+    members += [
+      ("hash", .hash(hash)),
+      ("input", .hex(transaction.data)),
+      ("nonce", .quantity(transaction.nonce)),
+      ("to", transaction.to.map { .address($0) } ?? .null),
+      ("transactionIndex", place.map { .quantity(UInt64($0.index)) } ?? .null),
+      ("value", .quantity(transaction.value)),
+      ("type", .quantity(UInt64(transaction.fee.transactionType))),
+    ]
+    if transaction.fee.transactionType > 0 {
+      members.append(("accessList", accessList))
+    }
+    if let chainID = transaction.chainID { members.append(("chainId", .quantity(chainID))) }
+    members += [
+      ("v", .quantity(signed.v)),
+      ("r", .quantity(signed.signature.r)),
+      ("s", .quantity(signed.signature.s)),
+    ]
+    if transaction.fee.transactionType > 0 {
+      members.append(("yParity", .quantity(UInt64(signed.signature.yParity))))
+    }
+    return .object(JSONObject(uniqueMembers: members))
+  }
+
+  /// What was paid for a unit of gas, or while the transaction waits the most that may be.
+  private func gasPrice(_ place: Place?) -> Word {
+    place.map { $0.block.receipts[$0.index].effectiveGasPrice } ?? transaction.fee.maxFeePerGas
+  }
+
+  private var accessList: JSON {
+    .array(
+      transaction.fee.accessList.map { entry in
+        [
+          "address": .address(entry.address),
+          "storageKeys": .array(entry.storageKeys.map { .hash($0) }),
+        ]
+      })
   }
 }

@@ -32,7 +32,7 @@ enum PlumiseMethods {
 }
 
 extension ChainFaultRule {
-  /// Every field that some rule has: one that is misspelt would be ignored without a word.
+  /// Every field that some rule has: one that is misspelt would be ignored silently.
   private static let fieldNames: Set = [
     "fault", "reason", "blocks", "depth", "afterHandling", "code", "message", "milliseconds",
     "method", "sender", "count", "probability",
@@ -40,36 +40,37 @@ extension ChainFaultRule {
 
   /// A rule as JSON: `fault`, its own fields, and optionally `method`, `sender`, `count` (0 for
   /// always) and `probability`.
-  init(_ value: RPCValue) throws {
+  init(_ value: GethValue) throws {
     let fields = try value.fields(of: "Fault")
     for name in fields.keys.sorted() where !Self.fieldNames.contains(name) {
       throw RPCFailure.invalidArgument(value.position, "a fault has no field \(name)")
     }
-    func needed(_ name: String) throws -> RPCValue {
+    func required(_ name: String) throws -> GethValue {
       guard let field = fields[name] else {
         throw RPCFailure.invalidArgument(value.position, "a fault needs the field \(name)")
       }
       return field
     }
-    let name = try needed("fault").string()
+    let name = try required("fault").string()
     switch name {
     case "revert": fault = .revert(reason: try fields["reason"]?.string() ?? "forced")
     case "drop": fault = .drop
-    case "withholdReceipt": fault = .withholdReceipt(blocks: try needed("blocks").number("blocks"))
+    case "withholdReceipt":
+      fault = .withholdReceipt(blocks: try required("blocks").number("blocks"))
     case "loseReceipt": fault = .loseReceipt
     case "stall": fault = .stall
     case "reorganise":
-      let depth = try needed("depth").number("depth", in: 1...UInt64.max)
+      let depth = try required("depth").number("depth", in: 1...UInt64.max)
       fault = .reorganise(depth: Int(clamping: depth))
     case "reset": fault = .reset(afterHandling: try fields["afterHandling"]?.bool() ?? false)
     case "error":
-      guard case .number(let number) = try needed("code").json, let code = number.integer else {
+      guard case .number(let number) = try required("code").json, let code = number.integer else {
         throw RPCFailure.invalidArgument(value.position, "an error's code is an integer")
       }
-      fault = .refuse(RPCFailure(code: Int(code), message: try needed("message").string()))
+      fault = .refuse(RPCFailure(code: Int(code), message: try required("message").string()))
     case "delay":
       let most = UInt64(MiningMode.longestInterval / .milliseconds(1))
-      let count = try needed("milliseconds").number("milliseconds", in: 0...most)
+      let count = try required("milliseconds").number("milliseconds", in: 0...most)
       fault = .delay(.milliseconds(count))
     default: throw RPCFailure.invalidArgument(value.position, "unknown fault \"\(name)\"")
     }
@@ -84,5 +85,56 @@ extension ChainFaultRule {
       }
       probability = number
     }
+  }
+}
+
+/// `agent_`: what the precompiles know of an agent (Wire.md, JSON-RPC).
+enum AgentMethods {
+  static let table: [String: RPCMethod] = [
+    "agent_getStatus": RPCMethod(arguments: 1) { arguments in
+      let address = try arguments.address(0)
+      return { chain, _ in status(address, chain.state.agents[address]) }
+    },
+    "agent_isAgentAccount": RPCMethod(arguments: 2) { arguments in
+      let (address, block) = (try arguments.address(0), try arguments.block(1))
+      return { chain, now in
+        .bool(try chain.view(block, now: now).state.agents.isRegistered(address))
+      }
+    },
+    "agent_getAgentMeta": RPCMethod(arguments: 2) { arguments in
+      let (address, block) = (try arguments.address(0), try arguments.block(1))
+      return { chain, now in
+        try chain.view(block, now: now).state.agents[address].map(meta) ?? .null
+      }
+    },
+  ]
+
+  /// `active` is the stored status, also of an agent without a heartbeat, as on the real chain.
+  private static func status(_ address: Address, _ record: RegisteredAgent?) -> JSON {
+    [
+      "address": .address(address),
+      "registered": .bool(record != nil),
+      "active": .bool(record?.status == .active),
+      "nodeId": .string(record.map { $0.nodeID == .zero ? "" : $0.nodeID.hex } ?? ""),
+      "lastHeartbeat": .quantity(record?.lastHeartbeat ?? 0),
+      "registeredAt": .quantity(record?.registeredAt ?? 0),
+      "totalRewards": .quantity(record?.totalRewards ?? .zero),
+      "metadata": .string(record?.metadata ?? ""),
+    ]
+  }
+
+  private static func meta(_ record: RegisteredAgent) -> JSON {
+    [
+      "name": .string(record.metadata),
+      "modelHash": .hash(record.modelHash),
+      "capabilityCount": .quantity(UInt64(record.capabilities.count)),
+      "capabilities": .array(record.capabilities.map { .hash($0) }),
+      "registeredAt": .quantity(record.registeredAt),
+      "lastHeartbeat": .quantity(record.lastHeartbeat),
+      "inferenceCount": .quantity(record.inferenceCount),
+      "totalTokensProcessed": .quantity(record.totalTokensProcessed),
+      "stake": .quantity(record.stake),
+      "status": .quantity(UInt64(record.status.rawValue)),
+    ]
   }
 }

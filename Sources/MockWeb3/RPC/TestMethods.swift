@@ -3,7 +3,7 @@ import PlumiseWire
 
 /// The helpers of development chains, each under `evm_`, `anvil_` and `hardhat_`.
 enum TestMethods {
-  /// Whose name a helper is called by; a few mean something else under another name.
+  /// The namespace of a method; a few methods differ between namespaces.
   enum Prefix: String, CaseIterable {
     case evm, anvil, hardhat
   }
@@ -54,18 +54,18 @@ enum TestMethods {
     },
     "reset": RPCMethod(arguments: 1) { _ in
       { chain, now in
-        chain.restart(as: Chain(chain.configuration, now: now))
+        chain.replace(with: Chain(chain.configuration, now: now))
         return true
       }
     },
-    "dumpState": .plain { chain, _ in .hex(ChainReplay.text(of: chain)) },
+    "dumpState": .plain { chain, _ in .hex(StateFileFormat.text(of: chain)) },
     "loadState": RPCMethod(arguments: 1) { arguments in
       let text = try arguments.required(0).bytes()
       return { chain, now in
         do {
-          let loaded = try ChainReplay.chain(
+          let loaded = try StateFileFormat.chain(
             from: text, configuration: chain.configuration, now: now)
-          chain.restart(as: loaded)
+          chain.replace(with: loaded)
         } catch let error as StateFileError {
           throw RPCFailure.refused("\(error)")
         }
@@ -82,4 +82,158 @@ enum TestMethods {
       }
     },
   ]
+}
+
+/// The helpers that move the chain's time and make its blocks.
+extension TestMethods {
+  static func timeHelpers(_ prefix: Prefix) -> [String: RPCMethod] {
+    var helpers = clockHelpers.merging(miningHelpers, uniquingKeysWith: { $1 })
+    // Hardhat counts in milliseconds, Anvil in seconds.
+    helpers["setIntervalMining"] =
+      prefix == .hardhat
+      ? setIntervalMining("milliseconds", each: .milliseconds(1))
+      : setIntervalMining("seconds", each: .seconds(1))
+    // Under its oldest name it makes one block, and takes the block's time.
+    helpers["mine"] = RPCMethod(arguments: 2) { arguments in
+      try prefix == .evm && arguments.count < 2 ? mineAt(arguments) : mineMany(arguments)
+    }
+    return helpers
+  }
+
+  private static let clockHelpers: [String: RPCMethod] = [
+    "increaseTime": RPCMethod(arguments: 1) { arguments in
+      let value = try arguments.required(0)
+      let seconds = try value.number("seconds", in: 0...ChainClock.latest)
+      return { chain, now in
+        let latest = chain.latest.header.timestamp
+        let (time, overflow) = max(chain.clock.time(now: now), latest)
+          .addingReportingOverflow(seconds)
+        guard !overflow, time <= ChainClock.latest else { throw beyondTime(value, time: seconds) }
+        chain.clock.advance(by: seconds, now: now, latest: latest)
+        return .quantity(UInt64(max(0, chain.clock.offset)))
+      }
+    },
+    "setNextBlockTimestamp": RPCMethod(arguments: 1) { arguments in
+      let timestamp = try arguments.required(0).number("timestamp", in: 0...ChainClock.latest)
+      return { chain, _ in
+        let latest = chain.latest.header.timestamp
+        guard timestamp != latest else {
+          throw RPCFailure.refused(
+            "Timestamp \(timestamp) is equal to the previous block's timestamp")
+        }
+        guard timestamp > latest else {
+          throw RPCFailure.refused(
+            "Timestamp \(timestamp) is lower than the previous block's timestamp \(latest)")
+        }
+        chain.clock.nextTimestamp = timestamp
+        return nil
+      }
+    },
+    "setTime": RPCMethod(arguments: 1) { arguments in
+      let given = try arguments.required(0).number("timestamp")
+      // As in Anvil: what would be after the year 33658 is in milliseconds.
+      let time = given > 1_000_000_000_000 ? given / 1000 : given
+      return { chain, now in
+        let before = chain.clock.time(now: now)
+        chain.clock.nextTimestamp = nil
+        chain.clock.set(to: time, now: now)
+        return .integer(time - min(time, before))
+      }
+    },
+  ]
+
+  private static let miningHelpers: [String: RPCMethod] = [
+    "getAutomine": .plain { chain, _ in .bool(chain.mining.isAutomatic) },
+    "setAutomine": RPCMethod(arguments: 1) { arguments in
+      let isAutomatic = try arguments.required(0).bool()
+      return { chain, _ in
+        chain.mining.isAutomatic = isAutomatic
+        return true
+      }
+    },
+  ]
+
+  private static func beyondTime(_ value: GethValue, time: UInt64) -> RPCFailure {
+    value.failure(
+      "\(time) seconds more would be after \(ChainClock.latest), the last second that there is")
+  }
+
+  /// - Parameter unit: what the number counts, and its name.
+  private static func setIntervalMining(_ name: String, each unit: Duration) -> RPCMethod {
+    let most = UInt64(MiningMode.longestInterval / unit)
+    return RPCMethod(arguments: 1) { arguments in
+      let count = try arguments.required(0).number(name, in: 0...most)
+      return { chain, _ in
+        chain.mining.interval = count == 0 ? nil : unit * Int(count)
+        return true
+      }
+    }
+  }
+
+  /// One block, or as many as an object says, the first at a time that is given.
+  private static func mineAt(_ arguments: GethArguments) throws -> ChainOperation {
+    guard let first = arguments.optional(0) else { return mine(1) }
+    let times = 0...ChainClock.latest
+    guard case .object = first.json else {
+      let timestamp = try first.number("timestamp", in: times)
+      return mine(1, timestamp: timestamp == 0 ? nil : timestamp)
+    }
+    let fields = try first.fields(of: "MineOptions")
+    for name in fields.keys.sorted() where name != "blocks" && name != "timestamp" {
+      throw RPCFailure.invalidArgument(0, "MineOptions has blocks and timestamp, and no \(name)")
+    }
+    return mine(
+      try fields["blocks"]?.number("blocks", in: counts) ?? 1,
+      timestamp: try fields["timestamp"]?.number("timestamp", in: times))
+  }
+
+  /// So many blocks, a number of seconds apart.
+  private static func mineMany(_ arguments: GethArguments) throws -> ChainOperation {
+    if let first = arguments.optional(0), case .object = first.json {
+      return try mineAt(arguments)
+    }
+    return mine(
+      try arguments.optional(0)?.number("blocks", in: counts) ?? 1,
+      apart: try arguments.optional(1)?.number("interval", in: 0...ChainClock.latest))
+  }
+
+  /// How many blocks one request may ask for.
+  private static let counts = 0...ChainConfiguration.maximumBlocksPerRequest
+
+  private static func mine(
+    _ count: UInt64, apart seconds: UInt64? = nil, timestamp: UInt64? = nil
+  ) -> ChainOperation {
+    { chain, now in
+      let most = chain.configuration.blocksPerRequest
+      guard count <= most else {
+        throw RPCFailure.refused("at most \(most) blocks at a time, not \(count)")
+      }
+      let latest = chain.latest.header.timestamp
+      if let timestamp {
+        guard timestamp > latest else {
+          throw RPCFailure.refused(
+            "Timestamp \(timestamp) is lower than previous block's timestamp \(latest)")
+        }
+      }
+      guard count > 0 else { return "0x0" }
+      if let seconds {
+        let (span, overflow) = seconds.multipliedReportingOverflow(by: count)
+        let start = max(latest, chain.clock.time(now: now))
+        guard !overflow, span <= ChainClock.latest - min(start, ChainClock.latest) else {
+          throw RPCFailure.refused(
+            "\(count) blocks that are \(seconds) seconds apart would end after "
+              + "\(ChainClock.latest), the last second that there is")
+        }
+      }
+      if let timestamp { chain.clock.nextTimestamp = timestamp }
+      for index in 0..<count {
+        if let seconds, index > 0 {
+          chain.clock.nextTimestamp = chain.latest.header.timestamp.addingSaturating(
+            max(seconds, 1))
+        }
+        chain.mine(now: now)
+      }
+      return "0x0"
+    }
+  }
 }

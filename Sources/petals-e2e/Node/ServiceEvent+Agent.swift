@@ -19,7 +19,7 @@ extension ServiceEvent {
         proof: proof.proofHash.hex, tokens: proof.tokenCount,
         transaction: receipt.transactionHash.hex)
     case .claimed: return nil
-    case .trouble(let trouble): self = .trouble("\(trouble)")
+    case .failed(let failure): self = .trouble("\(failure)")
     }
   }
 }

@@ -18,7 +18,7 @@ private final class ShakyChain: Sendable {
 
   var client: EthereumClient {
     EthereumClient(
-      transport: InMemoryTransport { body in
+      transport: InMemoryRPCTransport { body in
         if self.isAway.withLock({ $0 }) { return Array("away".utf8) }
         let answer = await self.chain.respond(to: body)
         let lost = self.loses.withLock { $0 }

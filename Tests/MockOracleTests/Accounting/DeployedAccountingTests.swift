@@ -72,7 +72,7 @@ import Testing
   func chainEpochs() async throws {
     let height = TestTime(2399)
     let client = EthereumClient(
-      transport: InMemoryTransport { _ in
+      transport: InMemoryRPCTransport { _ in
         height.seconds < 0
           ? Array("down".utf8)
           : ([

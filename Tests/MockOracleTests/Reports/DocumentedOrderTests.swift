@@ -67,7 +67,7 @@ import Testing
     let key = try testKey()
     let asked = Journal<JSON>()
     let client = EthereumClient(
-      transport: InMemoryTransport { bytes in
+      transport: InMemoryRPCTransport { bytes in
         // The client's own message is JSON; were it not, the test would find no question.
         if let message = try? JSON.parse(bytes) { asked.record(message) }
         return

@@ -60,7 +60,7 @@ struct FaultAdminTests {
       clock.advance(by: .milliseconds(1500))
       #expect(try await id == 41956)
     case .drop:
-      #expect(try await !client.knows(send().hash))
+      #expect(try await !client.hasTransaction(send().hash))
       #expect(chain.blockNumber == 0)
     case .withholdReceipt:
       let hash = try await send().hash
@@ -79,7 +79,7 @@ struct FaultAdminTests {
     case .stall:
       let hash = try await send().hash
       #expect(chain.blockNumber == 0 && chain.waitingTransactionCount == 1)
-      #expect(try await client.knows(hash))
+      #expect(try await client.hasTransaction(hash))
     case .reorganise:
       let hash = try await send().hash
       #expect(chain.blockNumber == 1 && chain.latestBlock.transactions.isEmpty)
@@ -159,7 +159,7 @@ struct FaultAdminTests {
     let second = network.transaction(
       from: network.account(0), fee: .legacy(gasPrice: 4_000_000_000), to: .precompile(0x23))
     try await client.send(second)
-    #expect(try await !client.knows(second.hash))
+    #expect(try await !client.hasTransaction(second.hash))
     chain.mine()
     #expect(try await client.receipt(of: first.hash)?.succeeded == true)
   }
@@ -182,7 +182,7 @@ struct FaultTraitTests {
   @Test("Drop", .chainFaults(ChainFaultRule(.drop)))
   func drop() async throws {
     let (hash, client, _) = try await send()
-    #expect(try await !client.knows(hash))
+    #expect(try await !client.hasTransaction(hash))
   }
 
   @Test("Withhold a receipt", .chainFaults(ChainFaultRule(.withholdReceipt(blocks: 1))))

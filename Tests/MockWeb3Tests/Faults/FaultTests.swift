@@ -44,7 +44,7 @@ struct ChainFaultTests {
     network.chain.inject(.drop)
     let transaction = network.transaction(from: sender)
     #expect(try await network.client.send(transaction) == transaction.hash)
-    #expect(try await !network.client.knows(transaction.hash))
+    #expect(try await !network.client.hasTransaction(transaction.hash))
     #expect(network.chain.blockNumber == 0)
   }
 
@@ -63,7 +63,7 @@ struct ChainFaultTests {
     let clock = ManualClock()
     let chain = MockWeb3(clock: clock)
     chain.inject(.delay(.seconds(5)))
-    let client = EthereumClient(transport: InMemoryTransport { await chain.respond(to: $0) })
+    let client = EthereumClient(transport: InMemoryRPCTransport { await chain.respond(to: $0) })
     async let answer = client.chainID()
     try await clock.waitForSleepers()
     #expect(chain.journal.count == 0)
@@ -149,7 +149,7 @@ struct BlockProductionTests {
   func change() async throws {
     let clock = ManualClock()
     let chain = MockWeb3(clock: clock)
-    let client = EthereumClient(transport: InMemoryTransport { await chain.respond(to: $0) })
+    let client = EthereumClient(transport: InMemoryRPCTransport { await chain.respond(to: $0) })
     try await chain.withBlockProduction {
       _ = try await client.request("evm_setAutomine", [false])
       _ = try await client.request("evm_setIntervalMining", [2])

@@ -81,7 +81,7 @@ struct ExtremeNumberTests {
 
   private static func configuration() -> ChainConfiguration {
     var configuration = ChainConfiguration()
-    configuration.blocksAtOnce = 3
+    configuration.blocksPerRequest = 3
     configuration.mining = .manual
     return configuration
   }

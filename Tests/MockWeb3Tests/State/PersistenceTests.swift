@@ -116,7 +116,7 @@ struct PersistenceTests {
       #expect {
         try open(url, ChainConfiguration(accounts: Array(DevelopmentAccount.standard.prefix(2))))
       } throws: { error in
-        if case .otherChain = error as? StateFileError { true } else { false }
+        if case .chainMismatch = error as? StateFileError { true } else { false }
       }
       let text = try String(contentsOf: url, encoding: .utf8)
       try text.replacing("\"0x6", with: "\"0x7").write(to: url, atomically: true, encoding: .utf8)
@@ -140,7 +140,7 @@ struct PersistenceTests {
       try await withFile { url in
         try await writing(url) { _ in }
         let error = #expect(throws: StateFileError.self) { try open(url, other) }
-        #expect(error == .otherNetwork(name, expected: expected, actual: actual))
+        #expect(error == .networkMismatch(name, expected: expected, actual: actual))
         #expect(error?.description.contains("\(name) is \(actual), not \(expected)") == true)
       }
     }

@@ -357,9 +357,9 @@ struct StateFileOwnerTests {
       ("SQLite format 3\0\u{10}\0\u{1}\u{1}\nmore", StateFileError.database),
       ("SQLite format 3\0", .database), ("hello", .notAStateFile), ("hello\n", .notAStateFile),
       ("{}\n", .notAStateFile), ("\n", .notAStateFile), ("{\"timestamp\":0}\n", .notAStateFile),
-      ("{\"plumiseChain\":2}\n", .otherVersion(2, readable: 3...4)),
-      ("{\"plumiseChain\":5,\"genesis\":\"0x\"}\n", .otherVersion(5, readable: 3...4)),
-      ("{\"plumiseChain\":-9223372036854775808}\n", .otherVersion(.min, readable: 3...4)),
+      ("{\"plumiseChain\":2}\n", .unsupportedVersion(2, readable: 3...4)),
+      ("{\"plumiseChain\":5,\"genesis\":\"0x\"}\n", .unsupportedVersion(5, readable: 3...4)),
+      ("{\"plumiseChain\":-9223372036854775808}\n", .unsupportedVersion(.min, readable: 3...4)),
     ])
   func strangers(content: String, error: StateFileError) async throws {
     try await withTemporaryFolder { folder in

@@ -1,0 +1,129 @@
+public import EthereumPrimitives
+public import PlumiseWire
+
+/// How a chain starts, and what it is like.
+public struct ChainConfiguration: Sendable {
+  /// The accounts that have coins at the start and whose keys the chain knows.
+  public var accounts: [DevelopmentAccount]
+  /// Wei that other accounts have at the start.
+  public var balances: [Address: Word] = [:]
+  /// What never changes while the chain runs.
+  public var rules: ChainRules
+  /// When blocks are made.
+  public var mining: MiningMode = .automatic
+  /// Whose signature seals the blocks (Clique's form, 97 bytes of extra data); nil for blocks
+  /// without a seal.
+  public var sealer: SecretKey?
+  /// The first block's time, in seconds since 1970; nil for the time at the start.
+  public var genesisTimestamp: UInt64?
+  /// The tip that eth_maxPriorityFeePerGas suggests, in wei a unit of gas.
+  public var suggestedTip: Word = 1_000_000_000
+  /// The least tip that the pool takes, in wei a unit of gas.
+  public var minimumTip: Word {
+    get { poolRules.minimumTip }
+    set { poolRules.minimumTip = newValue }
+  }
+  package var poolRules = PoolRules()
+  /// How many blocks one request may ask for, at most ``maximumBlocksPerRequest``.
+  package var blocksPerRequest = ChainConfiguration.maximumBlocksPerRequest
+  /// A bound, so that a mistyped number does not stop the chain for hours.
+  package static let maximumBlocksPerRequest: UInt64 = 1_000_000
+
+  /// A chain with the ten well-known accounts, a block for each transaction and a block gas limit
+  /// of 30 million.
+  /// - Parameters:
+  ///   - chainID: the chain's id.
+  ///   - profile: the documented network, or the testnet with its faults.
+  ///   - accounts: who has coins at the start; the last one is the reward pool's oracle and the
+  ///     registry's owner.
+  public init(
+    chainID: UInt64 = PlumiseNetwork.chainID, profile: ChainProfile = .default,
+    accounts: [DevelopmentAccount] = DevelopmentAccount.standard
+  ) {
+    self.accounts = accounts
+    let operatorAddress = accounts.last?.address ?? .zero
+    rules = ChainRules(
+      chainID: chainID, profile: profile, gasCosts: [.precompile(0x20): 50_000],
+      blockGasLimit: 30_000_000, blockReward: PlumiseNetwork.blockReward,
+      blocksPerEpoch: PlumiseNetwork.epochBlocks, coinbase: .zero, rewardOracle: operatorAddress,
+      registryOwner: operatorAddress,
+      registryAddress: PlumiseNetwork.Contract.agentRegistry,
+      poolAddress: PlumiseNetwork.Contract.rewardPool)
+  }
+}
+
+/// Which chain is simulated.
+public enum ChainProfile: String, Hashable, Sendable, CaseIterable {
+  /// What the network documents.
+  case `default` = "default"
+  /// What the live testnet did in February 2026: verifyInference accepts anyone, and the
+  /// precompiles' agents are unknown to the contracts (Chain.md, The testnet's faults).
+  case testnet2026
+}
+
+/// What never changes while a chain runs.
+public struct ChainRules: Hashable, Sendable {
+  /// The chain's id, which transactions are bound to (EIP-155).
+  public var chainID: UInt64
+  /// Which chain is simulated.
+  public var profile: ChainProfile
+  /// Gas that a call of a native program costs beyond the intrinsic gas; those that are not named
+  /// cost nothing.
+  public var gasCosts: [Address: UInt64]
+  /// The most gas that the transactions of a block may use.
+  public var blockGasLimit: UInt64
+  /// Wei that each block pays into the reward pool.
+  public var blockReward: Word
+  /// How many blocks make an epoch of the reward pool; 0 counts as 1.
+  public var blocksPerEpoch: UInt64
+  /// Who gets the tips.
+  public var coinbase: Address
+  /// The one account whose contributions the reward pool accepts.
+  public var rewardOracle: Address
+  /// The account that may slash agents.
+  public var registryOwner: Address
+  /// Where AgentRegistry is.
+  public var registryAddress: Address
+  /// Where the reward pool is.
+  public var poolAddress: Address
+
+  func gasCost(of program: NativeProgram) -> UInt64 { gasCosts[program.address(rules: self)] ?? 0 }
+
+  /// The reward pool's epoch at a height.
+  func epoch(at height: UInt64) -> UInt64 { height / max(1, blocksPerEpoch) }
+}
+
+/// An account whose key everybody knows, with coins to spend.
+public struct DevelopmentAccount: Sendable {
+  /// The secret key.
+  public let key: SecretKey
+  /// Wei at the start.
+  public let balance: Word
+  /// The key's address.
+  public let address: Address
+
+  /// An account with a key of the caller's.
+  public init(key: SecretKey, balance: Word = DevelopmentAccount.defaultBalance) {
+    self.key = key
+    self.balance = balance
+    address = key.address
+  }
+
+  /// 10 000 PLM in wei.
+  public static let defaultBalance: Word = 10_000_000_000_000_000_000_000
+
+  /// The mnemonic that every development chain knows.
+  public static let mnemonic = "test test test test test test test test test test test junk"
+
+  /// The first ten accounts of ``mnemonic`` on m/44'/60'/0'/0/i, with 10 000 PLM each.
+  ///
+  /// They are derived once a process: stretching the mnemonic takes 2048 rounds of HMAC.
+  public static let standard: [DevelopmentAccount] = {
+    do {
+      let wallet = Mnemonic(mnemonic)
+      return try (0..<10).map { DevelopmentAccount(key: try wallet.key(at: $0)) }
+    } catch {
+      preconditionFailure("the well-known mnemonic is valid: \(error)")
+    }
+  }()
+}

@@ -1,0 +1,313 @@
+package import EthereumPrimitives
+
+/// The transactions that wait for a block: of each sender a run that is ready, and those behind a
+/// gap in the nonces.
+struct TransactionPool {
+  struct Entry {
+    let sent: RecoveredTransaction
+    /// Counts up: what came first is mined first, at equal tips.
+    let arrival: UInt64
+  }
+
+  let rules: PoolRules
+  private var entries: [Address: [UInt64: Entry]] = [:]
+  private var places: [Hash32: (sender: Address, nonce: UInt64)] = [:]
+  private var arrivals: UInt64 = 0
+
+  init(rules: PoolRules) { self.rules = rules }
+
+  var isEmpty: Bool { places.isEmpty }
+  var count: Int { places.count }
+
+  /// Everything that waits, in the order in which it came.
+  var transactions: [RecoveredTransaction] {
+    entries.values.flatMap(\.values).sorted { $0.arrival < $1.arrival }.map(\.sent)
+  }
+
+  /// A waiting transaction.
+  subscript(hash: Hash32) -> RecoveredTransaction? {
+    places[hash].flatMap { entries[$0.sender]?[$0.nonce]?.sent }
+  }
+
+  /// Whether a transaction may be taken in, or take the place of one with the same nonce and lower
+  /// fees; nothing changes.
+  /// - Returns: the transaction with its sender, for ``insert(_:)``.
+  func check(
+    _ incoming: IncomingTransaction, state: WorldState, chain: ChainRules
+  ) throws(PoolError) -> RecoveredTransaction {
+    try rules.checkStateless(incoming.signed.transaction)
+    guard places[incoming.signed.hash] == nil else { throw .alreadyKnown }
+    let sent = try rules.validate(incoming, chain: chain)
+    let old = entries[sent.sender]?[sent.transaction.nonce]
+    try checkAgainstState(sent, replacing: old, account: state[sent.sender])
+    if let old {
+      guard rules.canReplace(old.sent.transaction.fee, by: sent.transaction.fee) else {
+        throw .replacementUnderpriced
+      }
+    } else if count >= rules.capacity {
+      throw .poolFull
+    }
+    return sent
+  }
+
+  private func checkAgainstState(
+    _ sent: RecoveredTransaction, replacing old: Entry?, account: Account
+  ) throws(PoolError) {
+    guard sent.transaction.nonce >= account.nonce else {
+      throw .nonceTooLow(next: account.nonce, nonce: sent.transaction.nonce)
+    }
+    let cost = sent.transaction.maximumCost
+    guard sent.transaction.isCovered(by: account.balance) else {
+      throw .insufficientFunds(balance: account.balance, cost: cost)
+    }
+    // What is behind a gap costs nothing yet, nor does a replacement save what it would have cost.
+    let ready = ready(of: sent.sender, from: account.nonce)
+    var queued = Word.zero
+    for entry in ready { queued = queued.adding(entry.sent.transaction.maximumCost, upTo: .max) }
+    let isBump = old != nil && sent.transaction.nonce - account.nonce < UInt64(ready.count)
+    let saved = isBump ? old?.sent.transaction.maximumCost ?? .zero : .zero
+    let needed = (queued - min(queued, saved)).adding(cost, upTo: .max)
+    guard account.balance >= needed else {
+      throw isBump && cost >= saved
+        ? .insufficientFundsForBump(
+          balance: account.balance, queued: queued, bump: cost - saved,
+          overshot: needed - account.balance)
+        : .insufficientFundsForQueue(balance: account.balance, queued: queued, cost: cost)
+    }
+  }
+
+  /// Puts transactions back that a block held which is no longer part of the chain.
+  mutating func restore(_ transactions: [RecoveredTransaction]) {
+    for sent in transactions where places[sent.hash] == nil { insert(sent) }
+  }
+
+  /// Takes a transaction in that was checked.
+  mutating func insert(_ sent: RecoveredTransaction) {
+    if let old = entries[sent.sender]?[sent.transaction.nonce] { places[old.sent.hash] = nil }
+    entries[sent.sender, default: [:]][sent.transaction.nonce] = Entry(
+      sent: sent, arrival: arrivals)
+    places[sent.hash] = (sent.sender, sent.transaction.nonce)
+    arrivals += 1
+  }
+
+  /// Takes a transaction out.
+  @discardableResult
+  mutating func remove(_ hash: Hash32) -> RecoveredTransaction? {
+    guard let place = places.removeValue(forKey: hash) else { return nil }
+    let removed = entries[place.sender]?.removeValue(forKey: place.nonce)
+    if entries[place.sender]?.isEmpty == true { entries[place.sender] = nil }
+    return removed?.sent
+  }
+
+  /// Takes out what can no longer be mined, since its nonce was used.
+  mutating func dropStale(state: WorldState) {
+    for (sender, own) in entries {
+      let nonce = state[sender].nonce
+      for entry in own.values where entry.sent.transaction.nonce < nonce { remove(entry.sent.hash) }
+    }
+  }
+
+  /// A sender's transactions without a gap from a nonce on, in order.
+  private func ready(of sender: Address, from nonce: UInt64) -> [Entry] {
+    guard let own = entries[sender] else { return [] }
+    var run: [Entry] = []
+    // Behind the last nonce there is none (EIP-2681).
+    while run.count <= UInt64.max - nonce, let entry = own[nonce + UInt64(run.count)] {
+      run.append(entry)
+    }
+    return run
+  }
+
+  /// What became ready when a transaction was taken in: itself, and what waited behind the gap that
+  /// it filled; nothing while it is behind a gap itself.
+  /// - Parameter isReplacement: whether it took the place of another one, which was no gap.
+  func promoted(
+    by sent: RecoveredTransaction, isReplacement: Bool, state: WorldState
+  ) -> [RecoveredTransaction] {
+    let ready = ready(of: sent.sender, from: state[sent.sender].nonce).map(\.sent)
+    let first = ready.drop { $0.hash != sent.hash }
+    return Array(isReplacement ? first.prefix(1) : first)
+  }
+
+  /// Whether a sender has a transaction of a nonce here.
+  func contains(_ nonce: UInt64, of sender: Address) -> Bool { entries[sender]?[nonce] != nil }
+
+  /// The nonce of the next transaction of a sender, those that are ready counted in.
+  func nextNonce(of sender: Address, state: WorldState) -> UInt64 {
+    let nonce = state[sender].nonce
+    return nonce.addingSaturating(UInt64(ready(of: sender, from: nonce).count))
+  }
+
+  /// Every sender's run that could be mined now.
+  func pending(state: WorldState) -> [Address: [Entry]] {
+    var runs: [Address: [Entry]] = [:]
+    for sender in entries.keys {
+      let run = ready(of: sender, from: state[sender].nonce)
+      if !run.isEmpty { runs[sender] = run }
+    }
+    return runs
+  }
+
+  /// Every sender's transactions behind a gap, in the order of their nonces.
+  func queued(state: WorldState) -> [Address: [Entry]] {
+    var queued: [Address: [Entry]] = [:]
+    for (sender, own) in entries {
+      let next = nextNonce(of: sender, state: state)
+      let behind = own.values.filter { $0.sent.transaction.nonce >= next }
+      if !behind.isEmpty {
+        queued[sender] = behind.sorted { $0.sent.transaction.nonce < $1.sent.transaction.nonce }
+      }
+    }
+    return queued
+  }
+}
+
+/// What the pool asks of a transaction, in the order in which go-ethereum asks it.
+package struct PoolRules: Hashable, Sendable {
+  /// The least tip, in wei a unit of gas.
+  package var minimumTip: Word = 1
+  /// The most that gas may cost in all, in wei; nil for no limit.
+  package var feeCap: Word?
+  /// The longest transaction, in bytes.
+  package var sizeLimit = 128 * 1024
+  /// How many transactions may wait.
+  package var capacity = 50_000
+  /// By how many percent a replacement raises both fees.
+  package var priceBump: UInt64 = 10
+
+  /// Validates a transaction by itself, without the state (go-ethereum's `ValidateTransaction`).
+  /// - Returns: the transaction with its sender.
+  func validate(
+    _ incoming: IncomingTransaction, chain: ChainRules
+  ) throws(PoolError) -> RecoveredTransaction {
+    let transaction = incoming.signed.transaction
+    let size = incoming.signed.raw.count
+    guard size <= sizeLimit else { throw .oversizedData(size: size, limit: sizeLimit) }
+    guard transaction.gasLimit <= chain.blockGasLimit else { throw .exceedsBlockGasLimit }
+    let fee = transaction.fee
+    guard fee.maxPriorityFeePerGas <= fee.maxFeePerGas else { throw .tipAboveFeeCap }
+    guard let sender = incoming.sender, transaction.chainID == chain.chainID else {
+      throw .invalidSender
+    }
+    guard transaction.nonce < .max else { throw .nonceAtMaximum }
+    let minimum = IntrinsicGas.of(transaction)
+    guard transaction.gasLimit >= minimum else {
+      throw .intrinsicGasTooLow(gas: transaction.gasLimit, minimum: minimum)
+    }
+    guard fee.maxPriorityFeePerGas >= minimumTip else {
+      throw .underpriced(tip: fee.maxPriorityFeePerGas, minimum: minimumTip)
+    }
+    guard transaction.to != nil else { throw .contractCreation }
+    return RecoveredTransaction(signed: incoming.signed, sender: sender)
+  }
+
+  /// The checks of the JSON-RPC method, before the pool sees the transaction.
+  func checkStateless(_ transaction: Transaction) throws(PoolError) {
+    if let feeCap {
+      let (fee, overflow) = Word(transaction.gasLimit)
+        .multipliedReportingOverflow(by: transaction.fee.maxFeePerGas)
+      if overflow || fee > feeCap { throw .feeAboveCap(fee: overflow ? .max : fee, cap: feeCap) }
+    }
+    guard transaction.chainID != nil else { throw .unprotected }
+  }
+
+  /// Whether fees are high enough to take the place of others.
+  func canReplace(_ old: Transaction.Fee, by new: Transaction.Fee) -> Bool {
+    func isEnough(_ old: Word, _ new: Word) -> Bool {
+      let (raised, overflow) = old.multipliedReportingOverflow(by: Word(100 + priceBump))
+      return !overflow && new > old && new >= raised / 100
+    }
+    return isEnough(old.maxFeePerGas, new.maxFeePerGas)
+      && isEnough(old.maxPriorityFeePerGas, new.maxPriorityFeePerGas)
+  }
+}
+
+/// A transaction that was received: decoded, its sender recovered, not yet validated.
+///
+/// Recovering the sender costs more than all the rest; it needs no state, and so no lock.
+package struct IncomingTransaction: Sendable {
+  package let signed: SignedTransaction
+  /// Nil when no key can have made the signature.
+  package let sender: Address?
+
+  package init(raw: [UInt8]) throws(PoolError) {
+    do {
+      signed = try SignedTransaction(raw: raw)
+    } catch {
+      throw .undecodable(error)
+    }
+    do {
+      sender = try signed.sender()
+    } catch {
+      // The pool says "invalid sender" when its turn comes in the order of checks.
+      sender = nil
+    }
+  }
+}
+
+/// Why the pool refuses a transaction, in the words of go-ethereum 1.13.15.
+package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
+  case undecodable(TransactionError)
+  case unprotected
+  case alreadyKnown
+  case feeAboveCap(fee: Word, cap: Word)
+  case oversizedData(size: Int, limit: Int)
+  case exceedsBlockGasLimit
+  case tipAboveFeeCap
+  case invalidSender
+  case intrinsicGasTooLow(gas: UInt64, minimum: UInt64)
+  case underpriced(tip: Word, minimum: Word)
+  /// No nonce would follow it (EIP-2681).
+  case nonceAtMaximum
+  case nonceTooLow(next: UInt64, nonce: UInt64)
+  case insufficientFunds(balance: Word, cost: Word)
+  case insufficientFundsForQueue(balance: Word, queued: Word, cost: Word)
+  /// A replacement that the balance does not cover together with what waits.
+  case insufficientFundsForBump(balance: Word, queued: Word, bump: Word, overshot: Word)
+  case replacementUnderpriced
+  case contractCreation
+  case poolFull
+
+  package var description: String {
+    switch self {
+    // A signature out of range surfaces only when the sender is recovered.
+    case .undecodable(.signature), .undecodable(.invalidV), .invalidSender: "invalid sender"
+    case .undecodable(let error): "\(error)"
+    case .unprotected: "only replay-protected (EIP-155) transactions allowed over RPC"
+    case .alreadyKnown: "already known"
+    case .nonceAtMaximum: "nonce has max value"
+    case .feeAboveCap(let fee, let cap):
+      "tx fee (\(Self.ether(fee)) ether) exceeds the configured cap (\(Self.ether(cap)) ether)"
+    case .oversizedData(let size, let limit):
+      "oversized data: transaction size \(size), limit \(limit)"
+    case .exceedsBlockGasLimit: "exceeds block gas limit"
+    case .tipAboveFeeCap: "max priority fee per gas higher than max fee per gas"
+    case .intrinsicGasTooLow(let gas, let minimum):
+      "intrinsic gas too low: gas \(gas), minimum needed \(minimum)"
+    case .underpriced(let tip, let minimum):
+      "transaction underpriced: gas tip cap \(tip), minimum needed \(minimum)"
+    case .nonceTooLow(let next, let nonce):
+      "nonce too low: next nonce \(next), tx nonce \(nonce)"
+    case .insufficientFunds(let balance, let cost):
+      "insufficient funds for gas * price + value: balance \(balance), tx cost \(cost), "
+        + "overshot \(cost - balance)"
+    case .insufficientFundsForQueue(let balance, let queued, let cost):
+      "insufficient funds for gas * price + value: balance \(balance), queued cost \(queued), "
+        + "tx cost \(cost), overshot \(queued.adding(cost, upTo: .max) - balance)"
+    case .insufficientFundsForBump(let balance, let queued, let bump, let overshot):
+      "insufficient funds for gas * price + value: balance \(balance), queued cost \(queued), "
+        + "tx bumped \(bump), overshot \(overshot)"
+    case .replacementUnderpriced: "replacement transaction underpriced"
+    case .poolFull: "txpool is full"
+    case .contractCreation:
+      "contract creation is not supported: this chain runs its native programs only"
+    }
+  }
+
+  /// Wei as ether with two decimals, rounded down.
+  private static func ether(_ wei: Word) -> String {
+    let hundredths = wei / 10_000_000_000_000_000
+    let rest = "\(hundredths % 100)"
+    return "\(hundredths / 100)." + (rest.count < 2 ? "0" + rest : rest)
+  }
+}

@@ -1,0 +1,231 @@
+import EthereumPrimitives
+public import Foundation
+public import MockServing
+public import PlumiseWire
+import Synchronization
+
+/// A Plumise chain in this process, which answers JSON-RPC as the real one does (Chain.md).
+///
+/// It is used in process (``respond(to:)-(_)`` takes and gives JSON-RPC bytes) or over HTTP
+/// (``withServer(_:isolation:_:)``). Tests also read and change it directly. Every transaction is
+/// executed, every block has a real header, and the same requests at the same times give the same
+/// hashes.
+public final class MockWeb3: Sendable {
+  /// How the chain was started.
+  public let configuration: ChainConfiguration
+  /// Every request that was answered, in order.
+  public let journal = Journal<RPCExchange>(byteLimit: 32 << 20) { $0.approximateBytes }
+  /// The faults of connections: those that end, answers that never come.
+  public let connectionFaults: FaultScript
+
+  private let cell: Mutex<PersistentChain>
+  let producer: BlockProducer
+  private let clock: any Clock<Duration>
+  private let wallClock: UnixClock
+
+  /// Starts a chain.
+  /// - Parameters:
+  ///   - configuration: accounts, rules, mining.
+  ///   - clock: what block times and delays are measured on.
+  ///   - wallClock: what the timestamps of blocks come from.
+  public init(
+    _ configuration: ChainConfiguration = ChainConfiguration(),
+    clock: any Clock<Duration> = ContinuousClock(), wallClock: UnixClock = .system
+  ) {
+    self.configuration = configuration
+    self.clock = clock
+    self.wallClock = wallClock
+    cell = Mutex(PersistentChain(chain: Chain(configuration, now: wallClock.unsignedSeconds)))
+    producer = BlockProducer(clock: clock)
+    connectionFaults = FaultScript(clock: clock)
+  }
+
+  /// Goes on with the chain that a file holds, or starts one and keeps it there.
+  ///
+  /// Every block, waiting transaction and change by a test is in the file before the request that
+  /// made it is answered: a program that is killed loses nothing that it acknowledged.
+  /// - Parameters:
+  ///   - configuration: the same as when the file was made.
+  ///   - stateFile: where the chain is kept.
+  ///   - clock: what block times and delays are measured on.
+  ///   - wallClock: what the timestamps of blocks come from.
+  ///
+  /// The file is this chain's alone until the chain is let go of, or the program ends in whatever
+  /// way.
+  /// - Throws: ``StateFileError`` when the file is in use, of another chain, damaged or not usable;
+  ///   then nothing is written.
+  public init(
+    _ configuration: ChainConfiguration = ChainConfiguration(), stateFile: URL,
+    clock: any Clock<Duration> = ContinuousClock(), wallClock: UnixClock = .system
+  ) throws {
+    self.configuration = configuration
+    self.clock = clock
+    self.wallClock = wallClock
+    let now = wallClock.unsignedSeconds
+    cell = Mutex(try PersistentChain(persistedAt: stateFile, configuration, now: now))
+    producer = BlockProducer(clock: clock)
+    connectionFaults = FaultScript(clock: clock)
+  }
+
+  /// The accounts that have coins and whose keys are known.
+  public var accounts: [DevelopmentAccount] { configuration.accounts }
+
+  /// The time that the chain is given, in seconds since 1970.
+  var now: UInt64 { wallClock.unsignedSeconds }
+
+  /// Answers JSON-RPC: one request or a batch.
+  /// - Returns: nil when there were only notifications, which get no answer, or a fault of the
+  ///   connection takes the answer away.
+  public func respond(to body: [UInt8]) async -> [UInt8]? {
+    if connectionFaults.isExhausted { return await answer(body) }
+    switch connectionFaults.take(for: WebRequest(.post, "/", body: body)) {
+    case nil: return await answer(body)
+    case .delay(let duration):
+      // Without a connection there is no way to report a delay that was cancelled.
+      try? await clock.sleep(for: min(duration, MiningMode.longestInterval))
+      return await answer(body)
+    case .answer(let response): return response.body
+    case .alter(let change):
+      let request = WebRequest(
+        .post, "/", headers: [.contentType: "application/json"], body: body)
+      return change(await respond(to: request)).body
+    case .neverAnswer, .drop(.beforeHandling, _): return nil
+    case .drop(.beforeAnswer, _), .drop(.midBody, _):
+      _ = await answer(body)
+      return nil
+    case .drop(.afterAnswer, _), .slowBody: return await answer(body)
+    }
+  }
+
+  /// Answers JSON-RPC that came through a connection.
+  func answer(_ body: [UInt8]) async -> [UInt8]? {
+    switch RPCIncoming(body) {
+    case .single(let element):
+      return await answer(element)?.json.serialized()
+    case .batch(let elements) where elements.count > Self.batchLimit:
+      // As in geth, the error carries the first call's id.
+      let ids = elements.compactMap { element -> JSON? in
+        guard case .request(let request) = element else { return nil }
+        return request.id
+      }
+      let refusal = RPCResponse(id: ids.first ?? .null, failure: .batchTooLarge)
+      return RPCReply.batch([refusal]).json.serialized()
+    case .batch(let elements):
+      var answers: [RPCResponse] = []
+      for element in elements {
+        if let answer = await answer(element) { answers.append(answer) }
+      }
+      return answers.isEmpty ? nil : RPCReply.batch(answers).json.serialized()
+    }
+  }
+
+  /// The most requests of a batch, as in geth.
+  private static let batchLimit = 1000
+
+  private func answer(_ element: RPCIncoming.Element) async -> RPCResponse? {
+    switch element {
+    case .invalid(let response): return response
+    case .request(let request):
+      let outcome = await outcome(of: request)
+      journal.record(
+        RPCExchange(method: request.method, parameters: request.params, outcome: outcome))
+      return request.id.map { RPCResponse(id: $0, outcome: outcome) }
+    }
+  }
+
+  private func outcome(of request: RPCRequest) async -> Result<JSON, RPCFailure> {
+    do {
+      try await applyFault(request)
+      let method = try RPCMethod.named(request.method)
+      if request.params.count > method.maximumArguments {
+        throw RPCFailure.tooManyArguments(atMost: method.maximumArguments)
+      }
+      let operation = try method.prepare(GethArguments(request.params))
+      return .success(try perform(operation))
+    } catch {
+      return .failure(RPCFailure(error))
+    }
+  }
+
+  /// Runs an operation on the chain.
+  func perform(_ operation: ChainOperation) throws -> JSON {
+    let now = now
+    return try cell.withLock { cell in
+      let result = try operation(&cell.chain, now)
+      commit(&cell)
+      if let failure = cell.failure { throw failure }
+      return result
+    }
+  }
+
+  /// Reads the chain.
+  func read<R: Sendable>(_ body: (Chain) -> R) -> R { cell.withLock { body($0.chain) } }
+
+  /// Changes the chain.
+  func change<R: Sendable>(_ body: (inout Chain) -> R) -> R {
+    cell.withLock { cell in
+      let result = body(&cell.chain)
+      commit(&cell)
+      return result
+    }
+  }
+
+  /// Passes a change on to the file and the block producer: under the chain's lock, so that changes
+  /// keep their order.
+  private func commit(_ cell: inout PersistentChain) {
+    cell.save()
+    if let change = cell.chain.faults.takeConnectionChange() {
+      connectionFaults.apply(change, seed: cell.chain.faults.seed)
+    }
+    producer.setInterval(cell.chain.mining.interval)
+  }
+
+  private func applyFault(_ request: RPCRequest) async throws {
+    guard read({ !$0.faults.isEmpty }) else { return }
+    let sender = request.sender
+    let fault = change { $0.faults.takeRequestFault(method: request.method, sender: sender) }
+    switch fault {
+    case .refuse(let failure): throw failure
+    case .delay(let duration):
+      try await clock.sleep(for: min(duration, MiningMode.longestInterval))
+    default: break
+    }
+  }
+}
+
+extension UnixClock {
+  /// Whole seconds since 1970; a clock before that stands still at 0.
+  fileprivate var unsignedSeconds: UInt64 { UInt64(max(0, seconds)) }
+}
+
+/// A request that the chain answered: an entry of its journal.
+public struct RPCExchange: Sendable {
+  /// The JSON-RPC method.
+  public let method: String
+  /// The arguments.
+  public let parameters: [JSON]
+  /// The result, or the error that was answered.
+  public let outcome: Result<JSON, RPCFailure>
+
+  /// About how many bytes it takes.
+  var approximateBytes: Int {
+    let answer =
+      switch outcome {
+      case .success(let result): result.approximateBytes
+      case .failure(let failure): failure.message.utf8.count
+      }
+    return 128 + parameters.reduce(answer) { $0 + $1.approximateBytes }
+  }
+}
+
+extension JSON {
+  fileprivate var approximateBytes: Int {
+    switch self {
+    case .null, .bool, .number: 32
+    case .string(let text): 32 + text.utf8.count
+    case .array(let elements): elements.reduce(32) { $0 + $1.approximateBytes }
+    case .object(let object):
+      object.members.reduce(32) { $0 + 32 + $1.key.utf8.count + $1.value.approximateBytes }
+    }
+  }
+}
