@@ -173,9 +173,9 @@ struct LoadTests {
 
 @Suite("Answers to a bench")
 struct HTTPAnswerTests {
-  private func read(_ length: String, body: String = "ab") throws -> HTTPAnswer? {
+  private func read(_ length: String, body: String = "ab") throws -> RawHTTPResponse? {
     let text = "HTTP/1.1 200 OK\r\ncontent-length: \(length)\r\n\r\n\(body)"
-    return try Array(text.utf8).withUnsafeBytes { try HTTPAnswer($0) }
+    return try Array(text.utf8).withUnsafeBytes { try RawHTTPResponse($0) }
   }
 
   @Test("An impossible Content-Length is refused, an incomplete body is waited for")

@@ -16,7 +16,7 @@ struct NumberOptionTests {
     #expect(table.options.count > 80)
     for (subcommand, call) in OptionTable.calls {
       let arguments = subcommand.split(separator: " ").map(String.init) + call
-      #expect(CommandEnding.beforeRunning(arguments)?.text == nil, "\(subcommand)")
+      #expect(CommandResult.beforeRunning(arguments)?.text == nil, "\(subcommand)")
     }
   }
 
@@ -24,7 +24,7 @@ struct NumberOptionTests {
   func extremes() throws {
     for entry in try Self.table().options {
       for value in ExtremeNumbers.few {
-        guard let ending = CommandEnding.beforeRunning(entry.call(value)) else { continue }
+        guard let ending = CommandResult.beforeRunning(entry.call(value)) else { continue }
         expectRefusal(ending, of: entry, value)
       }
     }
@@ -67,7 +67,7 @@ struct NumberOptionTests {
     if number == nil { #expect(value == nil, "\(text): \(limits.expectation)") }
   }
 
-  private func expectRefusal(_ ending: CommandEnding, of entry: OptionTable.Entry, _ value: String)
+  private func expectRefusal(_ ending: CommandResult, of entry: OptionTable.Entry, _ value: String)
   {
     let line = ending.text
     #expect(ending.exitCode == 2, "\(entry) \(value): \(line)")
@@ -90,7 +90,7 @@ struct NumberOptionTests {
   private static func limits(_ entry: OptionTable.Entry) -> Limits? {
     let pattern =
       /(?:is a (?:whole )?number|number of seconds) (from|above) (\S+?)(?:, up)? to (\S+) \(see/
-    guard let line = CommandEnding.beforeRunning(entry.call("nan"))?.text,
+    guard let line = CommandResult.beforeRunning(entry.call("nan"))?.text,
       let found = line.firstMatch(of: pattern)
     else { return nil }
     return Limits(
@@ -103,11 +103,11 @@ struct NumberOptionTests {
     for entry in try Self.table().options {
       guard let limits = Self.limits(entry) else { continue }
       count += 1
-      #expect(CommandEnding.beforeRunning(entry.call(limits.most))?.text == nil, "\(entry)")
-      let takesLeast = CommandEnding.beforeRunning(entry.call(limits.least)) == nil
+      #expect(CommandResult.beforeRunning(entry.call(limits.most))?.text == nil, "\(entry)")
+      let takesLeast = CommandResult.beforeRunning(entry.call(limits.least)) == nil
       #expect(takesLeast == limits.takesLeast, "\(entry)")
       for beyond in try Self.beyond(limits) {
-        #expect(CommandEnding.beforeRunning(entry.call(beyond)) != nil, "\(entry) \(beyond)")
+        #expect(CommandResult.beforeRunning(entry.call(beyond)) != nil, "\(entry) \(beyond)")
       }
     }
     #expect(count >= 25)
@@ -204,15 +204,15 @@ struct NumberOptionTests {
     arguments: ["0", "65536", "99999", "4294967376", "18446744073709551696", "-1", "+80", "8o", ""])
   func ports(_ port: String) throws {
     let options = try Self.table().options.filter { entry in
-      CommandEnding.beforeRunning(entry.call("ftp://127.0.0.1"))?.text.contains("URL") == true
+      CommandResult.beforeRunning(entry.call("ftp://127.0.0.1"))?.text.contains("URL") == true
     }
     #expect(options.count >= 6)
     for entry in options {
       for host in ["127.0.0.1", "[::1]", "a@b.example"] {
-        let ending = CommandEnding.beforeRunning(entry.call("http://\(host):\(port)/"))
+        let ending = CommandResult.beforeRunning(entry.call("http://\(host):\(port)/"))
         #expect(ending?.text.contains("a port from 1 to 65535") == true, "\(entry) \(host)")
       }
-      let ending = CommandEnding.beforeRunning(entry.call("http://[::1]:65535/"))
+      let ending = CommandResult.beforeRunning(entry.call("http://[::1]:65535/"))
       #expect(ending?.text == nil, "\(entry)")
     }
   }
@@ -263,7 +263,7 @@ struct OptionTable: Sendable {
   let options: [Entry]
 
   static let ofTheCommand: Result<OptionTable, any Error> = Result {
-    let dump = CommandEnding.beforeRunning(["--experimental-dump-help"])
+    let dump = CommandResult.beforeRunning(["--experimental-dump-help"])
     let root = try #require(JSON.parse(dump?.text ?? "")["command"])
     var table = (subcommands: [String](), options: [Entry]())
     try collect(root, [], into: &table)

@@ -1,4 +1,4 @@
-// snippet: Sources/PlumiseTesting/Traits/ChainFaultsTrait.swift
+// snippet: Sources/PlumiseTesting/PetalsNetworkTrait.swift
 import MockWeb3
 import PlumiseTesting
 import Testing

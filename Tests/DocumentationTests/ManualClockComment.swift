@@ -5,7 +5,7 @@ import Testing
 struct ManualClockCommentTests {
   @Test("It waits for the sleeper, then wakes it")
   func wakes() async throws {
-    // snippet: Sources/PlumiseTesting/Clock/ManualClock.swift
+    // snippet: Sources/PlumiseTesting/ManualClock.swift
     let clock = ManualClock()
     let nap = Task { try await clock.sleep(for: .seconds(60)) }
     try await clock.advanceToNextDeadline()  // waits for the sleeper, then wakes it

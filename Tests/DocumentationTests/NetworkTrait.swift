@@ -1,4 +1,4 @@
-// snippet: Sources/PlumiseTesting/Traits/PetalsNetworkTrait.swift
+// snippet: Sources/PlumiseTesting/PetalsNetworkTrait.swift
 import PlumiseTesting
 import Testing
 
@@ -6,6 +6,6 @@ import Testing
 func twoNodes() async throws {
   let network = try PetalsNetwork.current
   let text = try await network.generate("Hello", newTokens: 8)
-  #expect(try await text.generatedIDs == network.generateAlone("Hello", newTokens: 8))
+  #expect(try await text.generatedIDs == network.generateLocally("Hello", newTokens: 8))
 }
 // end of snippet

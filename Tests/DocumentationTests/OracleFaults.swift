@@ -1,4 +1,4 @@
-// snippet: Sources/PlumiseTesting/Traits/OracleFaultsTrait.swift
+// snippet: Sources/PlumiseTesting/PetalsNetworkTrait.swift
 import MockServing
 import PlumiseTesting
 import Testing

@@ -34,7 +34,7 @@ struct EndToEndTests {
       // Serve and generate: the tokens are those of the whole model in one process.
       for member in network.nodes { try await member.reporter.start() }
       let result = try await network.generate(Self.prompt, newTokens: 20)
-      let alone = try await network.generateAlone(Self.prompt, newTokens: 20)
+      let alone = try await network.generateLocally(Self.prompt, newTokens: 20)
       #expect(result.generatedIDs == alone)
       #expect(result.route.hops.map(\.blocks) == network.plan.blocks)
 
@@ -133,7 +133,7 @@ struct EndToEndTests {
         try await member.reporter.start()
       }
       let tokenizer = try #require(network.plan.model.tokenizer)
-      let alone = try await network.generateAlone(Self.prompt, newTokens: 20)
+      let alone = try await network.generateLocally(Self.prompt, newTokens: 20)
       let (result, killed) = try await network.withClient { client in
         let stream = try client.generate(
           PipelineRequest(

@@ -116,7 +116,7 @@ struct MultiNodePipelineTests {
   func distributedInferenceBothNodes() async throws {
     let network = try PetalsNetwork.current
     let result = try await network.generate(Self.prompt, newTokens: 100)
-    let alone = try await network.generateAlone(Self.prompt, newTokens: 100)
+    let alone = try await network.generateLocally(Self.prompt, newTokens: 100)
     #expect(result.generatedIDs == alone)
     #expect(alone.count == 100)
     #expect(result.route.hops.map(\.peer) == network.peers.map(\.description))
@@ -147,7 +147,7 @@ struct MultiNodePipelineTests {
     #expect(together.count == 20)
     var alone = 0
     for (index, prompt) in prompts.enumerated() {
-      let ids = try await network.generateAlone(prompt, newTokens: 12)
+      let ids = try await network.generateLocally(prompt, newTokens: 12)
       #expect(together[index] == ids)
       alone += ids.count
     }

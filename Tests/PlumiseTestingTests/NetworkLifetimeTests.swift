@@ -88,7 +88,7 @@ struct NetworkLifetimeTests {
 
   @Test("Outside a test with the trait there is no network, and the error says what to do")
   func noNetwork() {
-    let error = #expect(throws: PetalsNetwork.NoNetwork.self) { try PetalsNetwork.current }
+    let error = #expect(throws: PetalsNetwork.MissingNetwork.self) { try PetalsNetwork.current }
     #expect(error?.description.contains(".petalsNetwork") == true)
   }
 }
@@ -205,7 +205,7 @@ struct AgentLifeTests {
   func noNetwork() async throws {
     let trait: OracleFaultsTrait = .oracleFaults(FaultRule(.status(500)))
     let test = try #require(Test.current)
-    await #expect(throws: PetalsNetwork.NoNetwork.self) {
+    await #expect(throws: PetalsNetwork.MissingNetwork.self) {
       try await trait.provideScope(for: test, testCase: nil) {}
     }
   }

@@ -46,7 +46,7 @@ struct BenchCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard dtype.count <= 1 || ModelSource(model).isMade else {
+    guard dtype.count <= 1 || ModelSource(model).isSynthesized else {
       throw ValidationError("--dtype is for tiny and bloom-560m; a folder has its own")
     }
     if let oraclePeer, URL(string: oraclePeer)?.port == nil {
@@ -72,14 +72,14 @@ struct BenchCommand: AsyncParsableCommand {
     }
   }
 
-  private func overModels(
+  private func forEachModel(
     _ rows: (String, Checkpoint) async throws -> [BenchRow]
   ) async throws -> [BenchRow] {
     var result: [BenchRow] = []
     for dtype in dtype.isEmpty ? [.f16] : dtype {
       let path = try ModelSource(model).folder(dtype: dtype.elementType, quiet: output.quiet).path
       let checkpoint = try ModelFolder.checkpoint(path)
-      try Self.requireRoom(checkpoint.configuration)
+      try Self.requireMinimumSizes(checkpoint.configuration)
       for var row in try await rows(path, checkpoint) {
         row.model = checkpoint.name
         row.dtype = checkpoint.elementType.rawValue
@@ -90,7 +90,7 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   /// - Throws: `CommandFailure` (wrong input) for a model that the prompts do not fit.
-  private static func requireRoom(_ configuration: BloomConfiguration) throws {
+  private static func requireMinimumSizes(_ configuration: BloomConfiguration) throws {
     guard configuration.vocabularySize >= 32, configuration.sequenceLength >= 256 else {
       throw CommandFailure.wrongInput(
         "the model has \(configuration.vocabularySize) token ids and \(configuration.sequenceLength)"
@@ -101,7 +101,7 @@ struct BenchCommand: AsyncParsableCommand {
   /// With several types, the first is what the others' logits are compared with.
   private func inferenceRows() async throws -> [BenchRow] {
     var reference: AccuracyBench?
-    return try await overModels { path, checkpoint in
+    return try await forEachModel { path, checkpoint in
       let rows = try await InferenceBench(path: path, runs: runs).rows()
       guard dtype.count > 1 else { return rows }
       let accuracy = try await AccuracyBench(checkpoint)
@@ -117,7 +117,7 @@ struct BenchCommand: AsyncParsableCommand {
     switch subject {
     case .inference: return try await inferenceRows()
     case .nodes:
-      return try await overModels { path, _ in
+      return try await forEachModel { path, _ in
         try await NodeBench(path: path, runs: runs).rows()
           + RecoveryBench(path: path, runs: runs).rows()
       }
@@ -128,5 +128,56 @@ struct BenchCommand: AsyncParsableCommand {
     case .services: return try await ServiceBench(runs: runs).rows()
     case .evm: return try await EVMBench(runs: runs).rows()
     }
+  }
+}
+
+/// One figure: the median of several runs, with the least and the greatest of them.
+struct BenchRow: Sendable {
+  let group: String
+  let name: String
+  let unit: String
+  let values: [Double]
+  /// The model that was measured, if one was.
+  var model: String?
+  /// How its weights are stored.
+  var dtype: String?
+
+  /// - Parameter values: one for each run, at least one.
+  init(_ group: String, _ name: String, _ unit: String, _ values: [Double]) {
+    precondition(!values.isEmpty, "\(name) was not measured")
+    self.group = group
+    self.name = name
+    self.unit = unit
+    self.values = values.sorted()
+  }
+
+  var median: Double {
+    let middle = values.count / 2
+    return values.count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2
+  }
+
+  var json: JSON {
+    [
+      "group": .string(group), "name": .string(name), "unit": .string(unit),
+      "median": .decimal(median, places: 3), "least": .decimal(values[0], places: 3),
+      "greatest": .decimal(values[values.count - 1], places: 3), "runs": .integer(values.count),
+      "model": model.map(JSON.string) ?? .null,
+      "dtype": dtype.map(JSON.string) ?? .null,
+    ]
+  }
+
+  /// One line of the table.
+  var line: String {
+    let name = name.padding(toLength: 58, withPad: " ", startingAt: 0)
+    let spread =
+      values.count > 1 ? "  (\(Self.text(values[0])) – \(Self.text(values[values.count - 1])))" : ""
+    let figure = unit.isEmpty ? Self.text(median) : "\(Self.text(median)) \(unit)"
+    return "\(group.padding(toLength: 10, withPad: " ", startingAt: 0)) \(name) \(figure)\(spread)"
+  }
+
+  /// Three digits say what a measurement can say.
+  private static func text(_ value: Double) -> String {
+    let places = abs(value) >= 100 ? 0 : abs(value) >= 10 ? 1 : 2
+    return value.formatted(.number.precision(.fractionLength(places)).grouping(.never))
   }
 }

@@ -39,7 +39,7 @@ struct ChainBench: Sendable {
         })
     }
     return [
-      try await SignerProbe.row("chain", runs),
+      try await SignerRecoveryRate.row("chain", runs),
       BenchRow("chain", "transfers, mined one by one, in process", "tx/s", inProcess),
       BenchRow("chain", "… processor time of each", "µs", processorTime),
       BenchRow("chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP),
@@ -100,7 +100,7 @@ struct ChainBench: Sendable {
     return request.serialized()
   }
 
-  @Sendable private static func hasHash(_ answer: HTTPAnswer) -> Bool {
+  @Sendable private static func hasHash(_ answer: RawHTTPResponse) -> Bool {
     guard let answer = try? JSON.parse(answer.body) else { return false }
     return answer["result"]?.stringValue != nil
   }

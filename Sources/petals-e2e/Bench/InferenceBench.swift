@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import PetalsNode
 
 /// Prefill, decoding, time to first token and memory of one process with the whole model.
 struct InferenceBench: Sendable {
@@ -29,7 +30,7 @@ struct InferenceBench: Sendable {
         .init(prompt: Array(prompt.prefix(8)), maxNewTokens: Self.newTokens))
       first.append(short.timeToFirstToken / .milliseconds(1))
       decode.append(short.tokensPerSecond)
-      bandwidth.append(await ReadProbe.gigabytesPerSecond())
+      bandwidth.append(await MemoryBandwidth.gigabytesPerSecond())
     }
     let shares = zip(decode, bandwidth).map { $0 * Self.gigabytes(checkpoint) / $1 }
     var rows = [
@@ -71,5 +72,109 @@ struct InferenceBench: Sendable {
 
   private func row(_ name: String, _ unit: String, _ values: [Double]) -> BenchRow {
     BenchRow("inference", name, unit, values)
+  }
+}
+
+/// Generations of several sessions at once by a node of the whole model, as its clients see them.
+///
+/// Their steps are computed together, and so are the scores of their next tokens.
+struct BatchBench: Sendable {
+  private static let sessions = [1, 2, 4, 8, 16]
+  private static let newTokens = 16
+
+  let checkpoint: Checkpoint
+  let runs: Int
+
+  func rows() async throws -> [BenchRow] {
+    let configuration = NodeConfiguration(
+      checkpoint: checkpoint,
+      blocks: LayerRange(all: checkpoint.configuration.layerCount))
+    let rates = try await withPetalsNode(configuration) { node in
+      try await withPipelineClient(ModelEnds(checkpoint), transports: [node.transport]) { client in
+        var rates = [[Double]](repeating: [], count: Self.sessions.count)
+        for _ in 0..<runs {
+          for (index, count) in Self.sessions.enumerated() {
+            rates[index].append(
+              try await Rate.measure(count * Self.newTokens) {
+                _ = try await Array(0..<count).concurrentMap {
+                  try await generate(with: client, $0)
+                }
+              })
+          }
+        }
+        return rates
+      }
+    }
+    let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
+    let rows = zip(Self.sessions, rates).map { count, rates in
+      BenchRow("inference", "\(name): \(count) at once, in all", "tokens/s", rates)
+    }
+    guard let index = Self.sessions.firstIndex(of: 8) else { return rows }
+    return rows + [
+      BenchRow(
+        "inference", "\(name): 8 at once, times one", "",
+        zip(rates[index], rates[0]).map { $0 / $1 })
+    ]
+  }
+
+  /// One session: a token of its own as the prompt, so that none is like another.
+  private func generate(with client: PipelineClient, _ session: Int) async throws {
+    let request = try PipelineRequest(
+      promptIDs: [Int32(4 + session)], maximumNewTokens: Self.newTokens)
+    let result = try await client.generate(request).collect()
+    guard result.generatedIDs.count == Self.newTokens else {
+      throw CommandFailure.failed(
+        "a generation ended after \(result.generatedIDs.count) tokens: its rate says nothing")
+    }
+  }
+}
+
+/// How far a model's logits lie from those of the same model whose weights are stored otherwise.
+struct AccuracyBench: Sendable {
+  private static let positions = 40
+
+  private let model: String
+  private let type: ElementType
+  private let logits: Logits
+
+  init(_ checkpoint: Checkpoint) async throws {
+    model = checkpoint.name
+    type = checkpoint.elementType
+    let vocabulary = checkpoint.configuration.vocabularySize
+    let tokens = (0..<Self.positions).map { Int32(($0 * 37 + 5) % vocabulary) }
+    let shard = try Shard(
+      checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+    logits = try await LanguageModelHead(checkpoint).logits(
+      shard.forward(Embedding(checkpoint)(tokens)))
+  }
+
+  func rows(against reference: AccuracyBench) -> [BenchRow] {
+    let (found, expected) = (logits, reference.logits)
+    var (worst, largest, error, size) = (0.0, 0.0, 0.0, 0.0)
+    for (found, expected) in zip(found.values, expected.values) {
+      let difference = Double(found) - Double(expected)
+      worst = max(worst, abs(difference))
+      largest = max(largest, abs(Double(expected)))
+      error += difference * difference
+      size += Double(expected) * Double(expected)
+    }
+    let same = (0..<Self.positions).count { position in
+      Self.likeliest(found.row(position)) == Self.likeliest(expected.row(position))
+    }
+    let other = reference.type.rawValue
+    return [
+      row("any logit from \(other)'s, at most", "% of the largest", worst / largest * 100),
+      row("all from \(other)'s, RMS", "%", (error / size).squareRoot() * 100),
+      row("likeliest token is \(other)'s, of \(Self.positions)", "", Double(same)),
+    ]
+  }
+
+  /// How many scores come before the greatest.
+  private static func likeliest(_ scores: ArraySlice<Float>) -> Int? {
+    scores.indices.max { scores[$0] < scores[$1] }.map { $0 - scores.startIndex }
+  }
+
+  private func row(_ name: String, _ unit: String, _ value: Double) -> BenchRow {
+    BenchRow("inference", "\(model) \(type.rawValue): \(name)", unit, [value])
   }
 }

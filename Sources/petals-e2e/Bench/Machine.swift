@@ -1,8 +1,9 @@
 import Bloom
+import EthereumPrimitives
 import Foundation
 import PlumiseWire
 
-/// Where figures were taken: without it they mean nothing.
+/// The machine on which figures were measured.
 struct Machine: Sendable {
   let processor: String
   let cores: Int
@@ -76,5 +77,81 @@ struct Machine: Sendable {
       let colon = line.firstIndex(of: ":")
     else { return nil }
     return line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+  }
+}
+
+/// Measures how fast all cores together read memory: the limit of decoding.
+enum MemoryBandwidth {
+  private static let bytes = 512 << 20
+
+  /// Reads half a gibibyte with every core, thrice, after it was written.
+  /// - Returns: 10⁹ bytes a second, the median.
+  static func gigabytesPerSecond() async -> Double {
+    let parts = ProcessInfo.processInfo.activeProcessorCount
+    return await withCheckedContinuation { continuation in
+      Thread.detachNewThread {
+        continuation.resume(returning: measure(parts))
+      }
+    }
+  }
+
+  private static func measure(_ parts: Int) -> Double {
+    let count = bytes / parts / MemoryLayout<SIMD8<UInt64>>.stride / 4
+    let buffers = (0..<parts).map { _ in
+      UnsafeMutableBufferPointer<SIMD8<UInt64>>.allocate(capacity: 4 * count)
+    }
+    defer { for buffer in buffers { buffer.deallocate() } }
+    for buffer in buffers { buffer.initialize(repeating: .init(repeating: 1)) }
+    nonisolated(unsafe) let shared = buffers
+    let clock = ContinuousClock()
+    let rates = (0..<3).map { _ in
+      let began = clock.now
+      DispatchQueue.concurrentPerform(iterations: parts) { read(shared[$0], count) }
+      return Double(4 * count * parts * 64) / ((clock.now - began) / .seconds(1)) / 1e9
+    }
+    return rates.sorted()[1]
+  }
+
+  /// Four stretches at once: a processor fetches several ahead, and reads them faster than one.
+  private static func read(_ buffer: UnsafeMutableBufferPointer<SIMD8<UInt64>>, _ count: Int) {
+    var sums = (SIMD8<UInt64>.zero, SIMD8<UInt64>.zero, SIMD8<UInt64>.zero, SIMD8<UInt64>.zero)
+    for index in 0..<count {
+      sums.0 &+= buffer[index]
+      sums.1 &+= buffer[index + count]
+      sums.2 &+= buffer[index + 2 * count]
+      sums.3 &+= buffer[index + 3 * count]
+    }
+    let sum = (sums.0 &+ sums.1 &+ sums.2 &+ sums.3).wrappedSum()
+    precondition(sum == UInt64(count) * 32, "memory changed under the probe")
+  }
+}
+
+/// Measures how many signers one core recovers: the limit of an oracle and of a chain, a core each.
+enum SignerRecoveryRate {
+  private static let count = 4_000
+
+  /// Recoveries a second, with libsecp256k1 and nothing around it.
+  static func row(_ group: String, _ runs: Int) async throws -> BenchRow {
+    let hash = Keccak256.hash("petals")
+    let signature = SecretKey.random().sign(hash)
+    var rates: [Double] = []
+    for _ in 0..<runs {
+      rates.append(
+        try await Rate.measure(count) {
+          for _ in 0..<count { _ = try signature.recoverPublicKey(hash) }
+        })
+    }
+    return BenchRow(group, "limit: signers recovered by one core", "a second", rates)
+  }
+}
+
+/// Measures how often work is done in a second.
+enum Rate {
+  /// - Returns: how many times a second.
+  static func measure(_ count: Int, _ work: () async throws -> Void) async throws -> Double {
+    let clock = ContinuousClock()
+    let began = clock.now
+    try await work()
+    return Double(count) / ((clock.now - began) / .seconds(1))
   }
 }

@@ -1,5 +1,8 @@
+import EthereumPrimitives
 import Foundation
 import MockOracle
+import NIOCore
+import PlumiseWire
 
 /// Signed reports over HTTP, each verified and stored before it is answered.
 struct OracleBench: Sendable {
@@ -10,7 +13,7 @@ struct OracleBench: Sendable {
   let peer: URL?
 
   func rows() async throws -> [BenchRow] {
-    var rows = [try await SignerProbe.row("oracle", runs)]
+    var rows = [try await SignerRecoveryRate.row("oracle", runs)]
     rows += try await self.rows("verified reports") { work in
       try await MockOracle.withServer { _, address in
         try await work(address.host, address.port)
@@ -56,5 +59,26 @@ struct OracleBench: Sendable {
       BenchRow("oracle", "… half of them within", "ms", outcomes.map { $0.percentile(0.5) }),
       BenchRow("oracle", "… 99 % of them within", "ms", outcomes.map { $0.percentile(0.99) }),
     ]
+  }
+}
+
+/// Signed reports as requests: for each connection those of an agent of its own.
+enum ReportRequests {
+  static let connections = 16
+
+  /// - Parameter count: reports in all, with timestamps that grow from now on.
+  static func make(_ count: Int, host: String, port: Int) throws -> [[ByteBuffer]] {
+    let now = UnixClock.system.seconds
+    return try (0..<connections).map { _ in
+      let key = SecretKey.random()
+      return try (0..<count / connections).map { index in
+        let measures = try ReportMeasures(
+          agent: key.address, processedTokens: Int64(index), averageLatencyMilliseconds: 12.5,
+          uptimeSeconds: Int64(index), tasksCompleted: Int64(index),
+          timestamp: now + Int64(index))
+        let body = DocumentedReport.Payload(measures).signed(with: key).body.serialized()
+        return RequestLoad.post(body, to: DocumentedReport.path, host: host, port: port)
+      }
+    }
   }
 }

@@ -1,12 +1,13 @@
 import Bloom
+import EthereumPrimitives
 
-/// A network for the time of a body, and the record of how that went.
+/// Runs a network for the duration of a body, and says how that ended.
 struct NetworkSession: Sendable {
   /// How a session ended.
   enum Outcome: Sendable {
     case finished
-    /// The user, or the parent process, wanted it to stop.
-    case interrupted(StopRequests.Reason)
+    /// A signal, or the end of the parent process, stopped it.
+    case interrupted(ShutdownSignals.Reason)
     case failed(CommandFailure)
 
     /// Why the work was not done; nil when it was.
@@ -21,12 +22,12 @@ struct NetworkSession: Sendable {
 
   let options: NetworkOptions
   let log: StepLog
-  let stops: StopRequests
+  let signals: ShutdownSignals
   let quiet: Bool
 
   /// Starts the network, runs the body, and stops everything, whatever happened in between.
   ///
-  /// The body is cancelled when a child ends that was not asked to, or when the user wants to stop.
+  /// The body is cancelled when a child ends unexpectedly, or when a shutdown is requested.
   /// - Parameters:
   ///   - prepare: sees the model before any process starts, and may refuse it.
   ///   - body: uses the network.
@@ -43,7 +44,7 @@ struct NetworkSession: Sendable {
       let starter = NetworkStarter(
         options: options, processes: processes, log: log, keys: keys, quiet: quiet)
       let network = try await interruptible(processes) {
-        let (path, checkpoint) = try await starter.model()
+        let (path, checkpoint) = try await starter.openModel()
         let preparation = try prepare(checkpoint)
         let network = try await starter.start(path, checkpoint)
         try await body(network, preparation)
@@ -51,7 +52,7 @@ struct NetworkSession: Sendable {
       }
       reporting = network.nodes.map(\.process)
     } catch {
-      outcome = await explanation(of: error, processes)
+      outcome = await failureOutcome(of: error, processes)
     }
     do {
       let stopper = NetworkStopper(
@@ -64,35 +65,101 @@ struct NetworkSession: Sendable {
     return outcome
   }
 
-  /// Runs a body until it ends, a child ends unasked, or the user wants to stop.
+  /// Runs a body until it ends, a child ends unexpectedly, or a shutdown is requested.
   private func interruptible<R: Sendable>(
     _ processes: NetworkProcesses, _ body: @escaping @Sendable () async throws -> R
   ) async throws -> R {
     try await withThrowingTaskGroup(of: R.self) { group in
       group.addTask(operation: body)
       group.addTask { throw try await processes.firstFailure() }
-      group.addTask { [stops] in throw Interruption(reason: try await stops.next()) }
+      group.addTask { [signals] in throw ShutdownRequested(reason: try await signals.next()) }
       defer { group.cancelAll() }
       guard let result = try await group.next() else { throw CancellationError() }
       return result
     }
   }
 
-  private func explanation(
+  private func failureOutcome(
     of error: any Error, _ processes: NetworkProcesses
   ) async -> Outcome {
     switch error {
     case let error as ChildFailure: return .failed(error.commandFailure)
-    case let error as Interruption: return .interrupted(error.reason)
+    case let error as ShutdownRequested: return .interrupted(error.reason)
     case let error as CommandFailure where error.status == .wrongInput: return .failed(error)
     default:
-      if let child = await processes.failureBehind() { return .failed(child.commandFailure) }
+      if let child = await processes.recentFailure() { return .failed(child.commandFailure) }
       return .failed(error as? CommandFailure ?? .failed("\(error)"))
     }
   }
 }
 
-/// The user wants to stop before the work is done.
-struct Interruption: Error {
-  let reason: StopRequests.Reason
+/// A shutdown was requested before the work was done.
+struct ShutdownRequested: Error {
+  let reason: ShutdownSignals.Reason
+}
+
+/// A started network: every part of it answers.
+struct RunningNetwork: Sendable {
+  /// A node, and the agent for which it reports and sends heartbeats.
+  struct Node: Sendable {
+    let process: ServiceProcess
+    let blocks: LayerRange
+    let key: SecretKey
+    /// `host:port` of its gRPC service.
+    let peer: String
+
+    var agent: Address { key.address }
+  }
+
+  let modelPath: String
+  let checkpoint: Checkpoint
+  let chain: ServiceProcess
+  let chainURL: String
+  let oracle: ServiceProcess
+  let oracleURL: String
+  let nodes: [Node]
+
+  var processes: [ServiceProcess] { [chain, oracle] + nodes.map(\.process) }
+}
+
+/// The last steps of the flow: stops every process and checks that none, and no port, is left.
+struct NetworkStopper: Sendable {
+  /// The ports that were asked for.
+  ///
+  /// Another program may take one that the system chose as soon as it is free.
+  let fixedPorts: [Int]
+  let processes: NetworkProcesses
+  let log: StepLog
+
+  /// Stops the children, whether the flow passed or failed.
+  ///
+  /// - Parameter nodes: who must report once more as they stop; empty when the flow failed.
+  func stop(expectingLastReportFrom nodes: [ServiceProcess]) async throws {
+    if !nodes.isEmpty {
+      try await log.run("each node reports once more as it stops") {
+        await processes.stop(nodes)
+        for node in nodes {
+          let reported = node.events.contains {
+            if case .reported(_, isLast: true) = $0 { true } else { false }
+          }
+          if !reported { throw CommandFailure.failed("\(node.name) sent no last report") }
+        }
+        return ((), "\(nodes.count) last reports")
+      }
+    }
+    let title = fixedPorts.isEmpty ? "no process is left" : "no process is left, every port is free"
+    try await log.run(title) {
+      let terminations = await processes.stop(processes.all)
+      for (name, termination) in terminations
+      where termination.stopWasRequested && termination.status?.isSuccess == false {
+        throw ChildFailure(name: name, termination: termination)
+      }
+      let ports = Set(processes.all.flatMap(\.ports)).intersection(fixedPorts)
+      for port in ports where !LocalPort.isFree(port) {
+        throw CommandFailure.failed("port \(port) is still in use")
+      }
+      let ended = "\(terminations.count) processes ended"
+      return ((), ports.isEmpty ? ended : "\(ended), \(ports.count) ports free")
+    }
+  }
 }

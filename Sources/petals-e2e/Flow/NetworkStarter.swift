@@ -3,7 +3,7 @@ import EthereumPrimitives
 import Foundation
 import PetalsNode
 
-/// The first steps of the flow: from nothing to a network whose agents beat on chain.
+/// The first steps of the flow: starts a network and waits until its agents send heartbeats.
 struct NetworkStarter: Sendable {
   let options: NetworkOptions
   let processes: NetworkProcesses
@@ -18,23 +18,23 @@ struct NetworkStarter: Sendable {
       try LayerRange.split(layerCount: checkpoint.configuration.layerCount, into: options.nodes)
     }
     let chainArguments = ["chain", "--port", "\(options.ports.chain)"]
-    let (chain, chainURL) = try await service(.chain, chainArguments)
+    let (chain, chainURL) = try await startService(.chain, chainArguments)
     let oracleArguments = [
       "oracle", "--port", "\(options.ports.oracle)", "--dialect", "both", "--chain-rpc", chainURL,
     ]
-    let (oracle, oracleURL) = try await service(.oracle, oracleArguments)
-    let agents = try await fundedAgents(chainURL)
+    let (oracle, oracleURL) = try await startService(.oracle, oracleArguments)
+    let agents = try await fundAgents(chainURL)
     let nodes = try await startNodes(path, ranges, agents, chainURL, oracleURL)
     let network = RunningNetwork(
       modelPath: path, checkpoint: checkpoint, chain: chain, chainURL: chainURL, oracle: oracle,
       oracleURL: oracleURL, nodes: nodes)
-    try await registered(network)
-    try await beating(network)
+    try await waitForRegistrations(network)
+    try await waitForHeartbeats(network)
     return network
   }
 
-  /// Finds the model, or makes it.
-  func model() async throws -> (path: String, checkpoint: Checkpoint) {
+  /// Opens the model, which is synthesised first if need be.
+  func openModel() async throws -> (path: String, checkpoint: Checkpoint) {
     try await log.run("the model is ready") {
       let source = ModelSource(options.model)
       let (path, isNew) = try source.folder(quiet: quiet)
@@ -49,7 +49,7 @@ struct NetworkStarter: Sendable {
     }
   }
 
-  private func service(
+  private func startService(
     _ service: ServiceEvent.Service, _ arguments: [String]
   ) async throws -> (ServiceProcess, String) {
     let name = service.rawValue
@@ -62,10 +62,10 @@ struct NetworkStarter: Sendable {
     }
   }
 
-  private func fundedAgents(_ chainURL: String) async throws -> [SecretKey] {
+  private func fundAgents(_ chainURL: String) async throws -> [SecretKey] {
     try await log.run("the agents have coins") {
       let agents = (0..<options.nodes).map { _ in SecretKey.random() }
-      let chain = ChainAccess(url: chainURL)
+      let chain = ChainClient(url: chainURL)
       try await chain.fund(agents.map(\.address))
       return (agents, "100 PLM for each of \(agents.count) agents")
     }
@@ -89,7 +89,7 @@ struct NetworkStarter: Sendable {
           ])
       }
       let urls = try await withDeadline(.seconds(60), "a node does not answer") {
-        try await children.concurrently { try await $0.url(of: .node) }
+        try await children.concurrentMap { try await $0.url(of: .node) }
       }
       let nodes = zip(zip(children, urls), zip(ranges, agents)).map { child, part in
         RunningNetwork.Node(
@@ -101,11 +101,11 @@ struct NetworkStarter: Sendable {
     }
   }
 
-  private func registered(_ network: RunningNetwork) async throws {
-    let chain = ChainAccess(url: network.chainURL)
+  private func waitForRegistrations(_ network: RunningNetwork) async throws {
+    let chain = ChainClient(url: network.chainURL)
     try await log.run("the agents are registered on chain") {
       let names = try await withDeadline(.seconds(30), "an agent is not registered") {
-        try await network.nodes.concurrently { node in
+        try await network.nodes.concurrentMap { node in
           try await node.process.event { if case .registered = $0 { true } else { nil } }
           let status = try await chain.status(of: node.agent)
           guard status.isRegistered else {
@@ -118,11 +118,11 @@ struct NetworkStarter: Sendable {
     }
   }
 
-  private func beating(_ network: RunningNetwork) async throws {
-    let chain = ChainAccess(url: network.chainURL)
+  private func waitForHeartbeats(_ network: RunningNetwork) async throws {
+    let chain = ChainClient(url: network.chainURL)
     try await log.run("the agents' heartbeats are on chain") {
       let times = try await withDeadline(.seconds(30), "an agent sends no heartbeat") {
-        try await network.nodes.concurrently { node in
+        try await network.nodes.concurrentMap { node in
           try await node.process.event { if case .heartbeat = $0 { true } else { nil } }
           let status = try await chain.status(of: node.agent)
           guard status.lastHeartbeat > 0 else {

@@ -28,21 +28,21 @@ struct RunCommand: AsyncParsableCommand {
     let found = Mutex(FlowReport(started: Date()))
     let log = StepLog { line in output.note(line) }
     let session = NetworkSession(
-      options: network, log: log, stops: StopRequests(), quiet: output.quiet)
+      options: network, log: log, signals: ShutdownSignals(), quiet: output.quiet)
 
     let outcome = await session.run(prepare: request) { network, request in
       found.withLock { $0.describe(network) }
       let tokenizer = try ModelFolder.tokenizer(of: network.checkpoint)
       let checks = FlowChecks(
         network: network, request: request, prompt: flow.prompt, tokenizer: tokenizer, log: log)
-      let peers = try await checks.coverage()
-      let generated = try await checks.generation(through: peers)
+      let peers = try await checks.checkCoverage()
+      let generated = try await checks.checkGeneration(through: peers)
       found.withLock { $0.generation = .init(generated, prompt: flow.prompt) }
-      try await checks.comparison(with: generated)
+      try await checks.compareWithLocal(generated)
       let tokens = Int64(generated.generatedIDs.count)
-      let proofs = try await checks.proofs(tokens: tokens)
+      let proofs = try await checks.checkProofs(tokens: tokens)
       found.withLock { $0.record(proofs: proofs) }
-      let stored = try await checks.reports(tokens: tokens)
+      let stored = try await checks.checkReports(tokens: tokens)
       found.withLock { $0.record(stored: stored) }
     }
 
@@ -67,4 +67,36 @@ struct RunCommand: AsyncParsableCommand {
     try CommandFailure.checkingInput { try request.validate(checkpoint.configuration) }
     return request
   }
+}
+
+/// What `run` and `up` take: which network, on which ports.
+struct NetworkOptions: ParsableArguments {
+  @Option(help: "The model: a folder, tiny, or bloom-560m (made once and kept in the cache).")
+  var model = SyntheticShape.bloom560m.rawValue
+
+  // Each node has a block at least, and no BLOOM model has as many.
+  @Option(
+    within: WholeNumbers("a number of nodes", 1...256),
+    help: "How many nodes share the model's blocks.")
+  var nodes = 2
+
+  @Option(help: "documented (chain 26902, oracle 3100, nodes from 31330) or auto for free ones.")
+  var ports = PortChoice.documented
+
+  @Option(within: .reportInterval, help: "Seconds between a node's reports to the oracle.")
+  var reportInterval = Seconds(whole: 1)
+}
+
+extension PortChoice: ExpressibleByArgument {}
+
+/// What `run` generates, and where it reports; `up` takes the same, so that one line serves both.
+struct FlowOptions: ParsableArguments {
+  @Option(help: "The text to continue (up continues none).")
+  var prompt = "Explain quantum computing"
+
+  @Option(within: .newTokens, help: "Generate at most so many tokens; up generates none.")
+  var maxNewTokens = 32
+
+  @Option(help: "The folder for report.html and report.json (up writes none).")
+  var report = "report"
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 
 /// Runs steps one after another, times each, and prints a line for it as soon as it is done.
@@ -30,7 +31,7 @@ final class StepLog: Sendable {
         Step(title: title, passed: false, duration: clock.now - began, detail: "not finished"))
       throw CancellationError()
     } catch {
-      let detail = String(describing: error).onOneLine
+      let detail = String(describing: error).singleLine
       record(Step(title: title, passed: false, duration: clock.now - began, detail: detail))
       throw error
     }
@@ -39,5 +40,22 @@ final class StepLog: Sendable {
   private func record(_ step: Step) {
     done.withLock { $0.append(step) }
     print(step.line)
+  }
+}
+
+/// One step of the flow, done.
+struct Step: Sendable {
+  let title: String
+  let passed: Bool
+  let duration: Duration
+  /// What was found, or why it failed; one line.
+  let detail: String
+
+  /// One line: `✓ the chain is up     0.05 s  http://127.0.0.1:26902`.
+  var line: String {
+    let seconds = (duration / .seconds(1)).formatted(.number.precision(.fractionLength(2)))
+    let name = title.padding(toLength: 41, withPad: " ", startingAt: 0)
+    let time = String(repeating: " ", count: max(0, 7 - seconds.count)) + seconds
+    return "\(passed ? "✓" : "✗") \(name)\(time) s  \(detail)"
   }
 }

@@ -25,7 +25,7 @@ struct UpCommand: AsyncParsableCommand {
     try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes))
     let log = StepLog { line in output.note(line) }
     let session = NetworkSession(
-      options: network, log: log, stops: StopRequests(watchingStandardInput: exitWithStdin),
+      options: network, log: log, signals: ShutdownSignals(watchingStandardInput: exitWithStdin),
       quiet: output.quiet)
     let wasUp = Once()
     let outcome = await session.run(prepare: { _ in }) { network, _ in

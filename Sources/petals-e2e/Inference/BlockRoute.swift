@@ -1,7 +1,7 @@
 import Bloom
 import PetalsNode
 
-/// What a range of blocks does to hidden states, wherever it runs.
+/// Runs hidden states through a range of blocks, local or remote.
 protocol BlockPass: Sendable {
   /// Hidden states through the blocks, `[tokens, hidden]` both.
   func forward(_ states: HiddenStates) async throws -> HiddenStates
@@ -33,7 +33,7 @@ struct BlockRoute: BlockPass {
   init(
     _ nodes: [any BlockTransport], for checkpoint: Checkpoint, _ range: LayerRange
   ) async throws {
-    let infos = try await nodes.concurrently { (node: $0, info: try await $0.info()) }
+    let infos = try await nodes.concurrentMap { (node: $0, info: try await $0.info()) }
     let ordered = infos.sorted { $0.info.blocks.lowerBound < $1.info.blocks.lowerBound }
     var next = range.lowerBound
     var hops: [Hop] = []

@@ -60,7 +60,7 @@ struct ForwardCommand: AsyncParsableCommand {
     var results = TensorFile()
     if tokenIDs != nil { results.add("embeddings", states) }
     if let addresses = peers.addresses {
-      try await CommandFailure.throughPeers {
+      try await CommandFailure.mappingPeerErrors {
         try await withGRPCTransports(addresses, limits: peers.limits) { transports in
           let route = try await BlockRoute(transports, for: checkpoint, range)
           try await pass(states, gradient, through: route, into: &results)
@@ -141,5 +141,50 @@ struct ForwardCommand: AsyncParsableCommand {
 
   private static func read(_ name: String, from path: String) throws -> HiddenStates {
     try CommandFailure.checkingInput { try Safetensors(URL(filePath: path)).hiddenStates(name) }
+  }
+}
+
+/// Named F32 matrices that are written to a safetensors file.
+struct TensorFile {
+  private var tensors: [(name: String, shape: [Int], values: [Float])] = []
+
+  var names: [String] { tensors.map(\.name) }
+
+  mutating func add(_ name: String, _ states: HiddenStates) {
+    tensors.append((name, [states.tokens, states.hidden], states.values))
+  }
+
+  mutating func add(_ name: String, _ logits: Logits) {
+    tensors.append((name, [logits.tokens, logits.vocabularySize], logits.values))
+  }
+
+  /// The matrix of this name as hidden states; nil when there is none.
+  func states(_ name: String) -> HiddenStates? {
+    guard let tensor = tensors.first(where: { $0.name == name }) else { return nil }
+    do {
+      return try HiddenStates(
+        tokens: tensor.shape[0], hidden: tensor.shape[1], values: tensor.values)
+    } catch {
+      preconditionFailure("what came from hidden states goes back: \(error)")
+    }
+  }
+
+  /// Requires finite numbers, as nodes do of each other.
+  /// - Throws: `CommandFailure` (failed) that names the tensor and the token.
+  func requireFinite() throws {
+    for tensor in tensors {
+      guard let index = tensor.values.firstIndex(where: { !$0.isFinite }) else { continue }
+      throw CommandFailure.failed(
+        "\(tensor.name) of token \(index / tensor.shape[1]) are not all finite: element "
+          + "\(index % tensor.shape[1]) is \(tensor.values[index]); the model's weights or the input "
+          + "are at fault")
+    }
+  }
+
+  /// - Throws: `CommandFailure` (wrong input) when the file cannot be written.
+  func write(to path: String) throws {
+    try CommandFailure.checkingInput {
+      try SafetensorsWriter.write(tensors, to: URL(filePath: path))
+    }
   }
 }

@@ -1,7 +1,9 @@
+import Bloom
 import Foundation
+import PetalsNode
 import PlumiseWire
 
-/// What a generation gave, wherever it ran.
+/// The result of a generation, local or remote.
 struct GeneratedText: Sendable {
   /// A part of the model and who computed it.
   struct Hop: Sendable {
@@ -39,5 +41,54 @@ struct GeneratedText: Sendable {
     let first = (timeToFirstToken ?? .zero) / .milliseconds(1)
     return "\(generatedIDs.count) tokens, \(rate) a second, the first after "
       + "\(first.formatted(.number.precision(.fractionLength(1)))) ms"
+  }
+}
+
+/// A generation through nodes; only the embedding and the head are computed here.
+enum RemoteGeneration {
+  static func run(
+    _ request: Bloom.GenerationRequest, text: String?, _ checkpoint: Checkpoint,
+    _ tokenizer: Tokenizer?, peers: [PeerAddress], limits: TransportLimits = TransportLimits(),
+    onToken: @Sendable (Int32) -> Void = { _ in }
+  ) async throws -> GeneratedText {
+    let result = try await CommandFailure.mappingPeerErrors {
+      let ends = ModelEnds(checkpoint, tokenizer: tokenizer)
+      return try await withPipelineClient(ends, peers: peers, limits: limits) { client in
+        let tokens = try client.generate(
+          PipelineRequest(
+            promptIDs: request.prompt, prompt: text, maximumNewTokens: request.maxNewTokens,
+            sampling: request.sampling, seed: request.seed))
+        return try await tokens.collect { onToken($0.id) }
+      }
+    }
+    return GeneratedText(
+      promptIDs: result.promptIDs, generatedIDs: result.generatedIDs, text: result.text,
+      timeToFirstToken: result.timeToFirstToken, tokensPerSecond: result.tokensPerSecond,
+      route: result.route.hops.map { GeneratedText.Hop(peer: $0.peer, blocks: $0.blocks.indices) })
+  }
+}
+
+/// A generation in this process, with the whole model.
+enum LocalGeneration {
+  static func run(
+    _ request: Bloom.GenerationRequest, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer?,
+    onToken: @escaping @Sendable (Int32) -> Void = { _ in }
+  ) async throws -> GeneratedText {
+    let result: Generation
+    do {
+      result = try await LocalGenerator(checkpoint).generate(request, onToken: onToken)
+    } catch let error as TokenError {
+      throw CommandFailure.wrongInput("\(error)")
+    } catch let error as ScoreError {
+      throw CommandFailure.failed("\(error)")
+    } catch let error as CacheError {
+      throw CommandFailure.failed("\(error)")
+    }
+    return GeneratedText(
+      promptIDs: request.prompt, generatedIDs: result.ids,
+      text: tokenizer.map { $0.decode(result.ids) },
+      timeToFirstToken: result.ids.isEmpty ? nil : result.timeToFirstToken,
+      tokensPerSecond: result.tokensPerSecond,
+      route: [.init(peer: "local", blocks: 0..<checkpoint.configuration.layerCount)])
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bloom
 import PetalsNode
 
 /// The nodes to go through.
@@ -57,7 +58,7 @@ extension OptionLimits where Self == PeerLists {
 extension CommandFailure {
   /// A failure on the way through nodes, told apart: peers that cannot serve this model are wrong
   /// input, a peer that does not answer is not.
-  static func throughPeers<R>(_ body: () async throws -> R) async throws -> R {
+  static func mappingPeerErrors<R>(_ body: () async throws -> R) async throws -> R {
     do {
       return try await body()
     } catch let error as RouteError {
@@ -70,4 +71,46 @@ extension CommandFailure {
       }
     }
   }
+}
+
+/// A run of blocks as the command line spells it, before the model is known: `0-11`, or `7`.
+package struct BlockRange: Hashable, Sendable {
+  fileprivate let text: String
+
+  /// The run as a part of a model.
+  /// - Throws: `CommandFailure` (wrong input) when the model has fewer blocks.
+  func layers(of layerCount: Int) throws -> LayerRange {
+    do {
+      return try LayerRange(parsing: text, of: layerCount)
+    } catch {
+      throw CommandFailure.wrongInput("--blocks: \(error)")
+    }
+  }
+}
+
+/// Runs of blocks that some model could have.
+package struct BlockRanges: OptionLimits {
+  /// BLOOM's largest model has 70.
+  private static let mostBlocks = 10_000
+
+  package init() {}
+
+  package var limits: String { "" }
+  package var expectation: String {
+    "blocks are FIRST-LAST, as in 0-11, two whole numbers from 0 to \(Self.mostBlocks - 1) in order"
+  }
+
+  package func value(_ text: String) -> BlockRange? {
+    do {
+      _ = try LayerRange(parsing: text, of: Self.mostBlocks)
+      return BlockRange(text: text)
+    } catch {
+      // What is expected says it all.
+      return nil
+    }
+  }
+}
+
+extension OptionLimits where Self == BlockRanges {
+  static var blocks: Self { BlockRanges() }
 }

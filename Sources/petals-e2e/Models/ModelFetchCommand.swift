@@ -47,7 +47,7 @@ struct ModelFetchCommand: AsyncParsableCommand {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
     let download = HubDownload(hub: hub, name: name, commit: listing.commit, folder: folder)
-    let outcomes = try await bring(files, download)
+    let outcomes = try await fetch(files, download)
     let checkpoint = try ModelFolder.checkpoint(out)
     output.result(
       [
@@ -67,7 +67,7 @@ struct ModelFetchCommand: AsyncParsableCommand {
     }
   }
 
-  private func bring(
+  private func fetch(
     _ files: [HubFile], _ download: HubDownload
   ) async throws -> [HubDownload.Outcome] {
     // As doubles: what a foreign hub says may be more than 64 bits hold in all.
@@ -77,11 +77,11 @@ struct ModelFetchCommand: AsyncParsableCommand {
     var before = 0.0
     var outcomes: [HubDownload.Outcome] = []
     for file in files {
-      let outcome = try await download.bring(file) { bar.update((before + Double($0)) / total) }
+      let outcome = try await download.fetch(file) { bar.update((before + Double($0)) / total) }
       before += Double(file.size)
       outcomes.append(outcome)
       bar.finish()
-      output.note("\(file.name)  \(file.size) bytes\(outcome.words)")
+      output.note("\(file.name)  \(file.size) bytes\(outcome.note)")
     }
     return outcomes
   }
@@ -97,7 +97,7 @@ struct ModelFetchCommand: AsyncParsableCommand {
 }
 
 extension HubDownload.Outcome {
-  fileprivate var words: String {
+  fileprivate var note: String {
     switch self {
     case .present: ", there before"
     case .fetched(from: 0): ""

@@ -8,26 +8,26 @@ import Synchronization
 /// The child's standard input is a pipe that only this process holds: when this process ends,
 /// however it ends, the child reads the end of its input and stops.
 final class ServiceProcess: Sendable {
-  /// What is known of the child, in order.
-  enum Note: Sendable {
+  /// An entry of the child's journal.
+  enum Entry: Sendable {
     case started(processID: Int32)
     case event(ServiceEvent)
-    case ended(Ending)
+    case ended(Termination)
   }
 
   /// How the child ended.
-  struct Ending: Sendable {
+  struct Termination: Sendable {
     let status: TerminationStatus?
-    /// Its last words on standard error, or why it could not be started.
-    let lastWords: String
-    /// Whether it had been told to stop.
-    let wasAsked: Bool
+    /// Its last line on standard error, or why it could not be started.
+    let stderrTail: String
+    /// Whether `requestStop()` was called before it ended.
+    let stopWasRequested: Bool
   }
 
   let name: String
-  private let notes = Journal<Note>()
+  private let journal = Journal<Entry>()
   private let stop: AsyncStream<Void>.Continuation
-  private let wasAsked = Mutex(false)
+  private let stopWasRequested = Mutex(false)
   private let onUnexpectedEnd: @Sendable (ChildFailure) -> Void
 
   /// Starts a child.
@@ -49,12 +49,12 @@ final class ServiceProcess: Sendable {
 
   /// The child's process number, once it was started.
   var processID: Int32? {
-    for case .started(let processID) in notes.entries { return processID }
+    for case .started(let processID) in journal.entries { return processID }
     return nil
   }
 
-  /// Whether the child has ended, though nobody may have been told yet.
-  var hasEnded: Bool {
+  /// Whether the child has ended, even if its journal does not say so yet.
+  var hasExited: Bool {
     guard let processID else { return false }
     var information = siginfo_t()
     let result = waitid(P_PID, id_t(processID), &information, WEXITED | WNOHANG | WNOWAIT)
@@ -64,7 +64,7 @@ final class ServiceProcess: Sendable {
 
   /// Every event so far.
   var events: [ServiceEvent] {
-    notes.entries.compactMap { if case .event(let event) = $0 { event } else { nil } }
+    journal.entries.compactMap { if case .event(let event) = $0 { event } else { nil } }
   }
 
   /// The ports that it said it listens on.
@@ -79,16 +79,16 @@ final class ServiceProcess: Sendable {
   /// - Throws: `ChildFailure` when the child ends first.
   @discardableResult
   func event<R: Sendable>(_ match: @escaping @Sendable (ServiceEvent) -> R?) async throws -> R {
-    let note = try await notes.next { note in
-      switch note {
+    let entry = try await journal.next { entry in
+      switch entry {
       case .started: false
       case .event(let event): match(event) != nil
       case .ended: true
       }
     }
-    if case .event(let event) = note, let found = match(event) { return found }
-    guard case .ended(let ending) = note else { throw CancellationError() }
-    throw ChildFailure(name: name, ending: ending)
+    if case .event(let event) = entry, let found = match(event) { return found }
+    guard case .ended(let termination) = entry else { throw CancellationError() }
+    throw ChildFailure(name: name, termination: termination)
   }
 
   /// Waits until the service listens.
@@ -100,29 +100,31 @@ final class ServiceProcess: Sendable {
   }
 
   /// Waits for the end of the child, however it comes.
-  func ending() async throws -> Ending {
-    let note = try await notes.next { if case .ended = $0 { true } else { false } }
-    guard case .ended(let ending) = note else { throw CancellationError() }
-    return ending
+  func termination() async throws -> Termination {
+    let entry = try await journal.next { if case .ended = $0 { true } else { false } }
+    guard case .ended(let termination) = entry else { throw CancellationError() }
+    return termination
   }
 
-  /// As `ending`, also when the waiting task is cancelled: whoever stops children must see the end.
-  func endingRegardless() async -> Ending {
+  /// As `termination`, also when the waiting task is cancelled: stopping must see the end.
+  func terminationIgnoringCancellation() async -> Termination {
     await Task {
-      do { return try await ending() } catch { preconditionFailure("nothing cancels this task") }
+      do { return try await termination() } catch {
+        preconditionFailure("nothing cancels this task")
+      }
     }.value
   }
 
   /// Asks the child to stop (SIGTERM, then SIGKILL after ten seconds).
   func requestStop() {
-    wasAsked.withLock { $0 = true }
+    stopWasRequested.withLock { $0 = true }
     stop.finish()
   }
 
   private func run(
     _ arguments: [String], _ environment: Environment, _ stops: AsyncStream<Void>
   ) async {
-    let words = LastWords()
+    let tail = StderrTail()
     var options = PlatformOptions()
     // A group of its own: Ctrl-C on the terminal reaches the parent only, which stops the
     // children in their order.
@@ -137,35 +139,92 @@ final class ServiceProcess: Sendable {
         environment: environment, platformOptions: options, input: .inputWriter,
         output: .sequence, error: .sequence
       ) { execution in
-        notes.record(.started(processID: execution.processIdentifier.value))
+        journal.record(.started(processID: execution.processIdentifier.value))
         async let output: Void = listen(to: execution.standardOutput)
-        async let error: Void = words.listen(to: execution.standardError)
+        async let error: Void = tail.listen(to: execution.standardError)
         let stopper = Task {
           for await _ in stops {}
           if !Task.isCancelled { await execution.teardown(using: teardown) }
         }
-        // Both streams end with the child; the wish to stop may never come.
+        // Both streams end with the child; a stop may never be requested.
         _ = await (output, error)
         stopper.cancel()
         await stopper.value
       }
       status = result.terminationStatus
     } catch {
-      words.add(error)
+      tail.add(error)
     }
-    let ending = Ending(
-      status: status, lastWords: words.text, wasAsked: wasAsked.withLock { $0 })
-    notes.record(.ended(ending))
-    if !ending.wasAsked { onUnexpectedEnd(ChildFailure(name: name, ending: ending)) }
+    let termination = Termination(
+      status: status, stderrTail: tail.text, stopWasRequested: stopWasRequested.withLock { $0 })
+    journal.record(.ended(termination))
+    if !termination.stopWasRequested {
+      onUnexpectedEnd(ChildFailure(name: name, termination: termination))
+    }
   }
 
   private func listen(to output: SubprocessOutputSequence) async {
     do {
       for try await line in output.strings() {
-        if let event = ServiceEvent(line: line) { notes.record(.event(event)) }
+        if let event = ServiceEvent(line: line) { journal.record(.event(event)) }
       }
     } catch {
-      notes.record(.event(.trouble("cannot read what \(name) prints: \(error)")))
+      journal.record(.event(.trouble("cannot read what \(name) prints: \(error)")))
+    }
+  }
+}
+
+/// A child that ended unexpectedly.
+struct ChildFailure: Error, Sendable, CustomStringConvertible {
+  let name: String
+  let termination: ServiceProcess.Termination
+
+  var description: String {
+    let tail = termination.stderrTail.isEmpty ? "" : ": \(termination.stderrTail)"
+    switch termination.status {
+    case .signaled(let number): return "\(name) was killed by signal \(number)\(tail)"
+    case .exited(let code): return "\(name) ended with exit code \(code)\(tail)"
+    case nil: return "\(name) could not be started\(tail)"
+    }
+  }
+
+  /// A child that refuses its input does so because of ours: the same exit status for both.
+  var commandFailure: CommandFailure {
+    if case .exited(ExitStatus.wrongInput.rawValue) = termination.status,
+      !termination.stderrTail.isEmpty
+    {
+      return .wrongInput(termination.stderrTail)
+    }
+    return .failed(description)
+  }
+}
+
+/// Keeps the last error line that a child wrote to standard error, and forwards lines of a log.
+final class StderrTail: Sendable {
+  private static let prefix = "petals-e2e: "
+  private let line = Mutex("")
+
+  /// The newest line that the command itself wrote, without its name; empty when there is none.
+  var text: String { line.withLock { $0 } }
+
+  func add(_ line: String) {
+    if line.hasPrefix(Self.prefix) {
+      self.line.withLock { $0 = String(line.dropFirst(Self.prefix.count)) }
+    } else if !line.isEmpty {
+      StandardStream.error.write(line: line)
+    }
+  }
+
+  /// Records why a child could not be started.
+  func add(_ error: any Error) {
+    line.withLock { $0 = "\(error)" }
+  }
+
+  func listen(to error: SubprocessOutputSequence) async {
+    do {
+      for try await line in error.strings() { add(line) }
+    } catch {
+      add("\(Self.prefix)cannot read standard error: \(error)")
     }
   }
 }

@@ -50,15 +50,15 @@ struct ChainCommand: AsyncParsableCommand {
     let chain = try chain(configuration)
     // What is said here wins over what the file remembers.
     if let mining, state != nil { chain.setMining(mining) }
-    let stops = service.stopRequests()
+    let signals = service.shutdownSignals()
     let details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
     let server = ServerConfiguration(
       host: service.host, port: port, maximumBodyBytes: 5 << 20, serviceName: "chain")
-    try await CommandFailure.serving {
+    try await CommandFailure.mappingServingErrors {
       try await chain.withServer(server) { address in
         if !service.output.json { announceAccounts(configuration.accounts) }
         service.announce(.listening(.chain, url: address.url), details: details)
-        _ = try await stops.next()
+        _ = try await signals.next()
       }
     }
   }

@@ -100,18 +100,18 @@ struct OracleCommand: AsyncParsableCommand {
         },
         rateLimit: reportsPerMinute.map { RateLimit(burst: $0, per: .seconds(60)) },
         logger: log.map { JSONLogHandler.logger("oracle", from: $0.level) }))
-    let stops = service.stopRequests()
-    try await CommandFailure.serving {
+    let signals = service.shutdownSignals()
+    try await CommandFailure.mappingServingErrors {
       let faults = FaultScript(seed: faultSeed)
       try await oracle.withServer(host: service.host, port: port, faults: faults) { address in
         service.announce(.listening(.oracle, url: address.url))
         guard let adminPort else {
-          _ = try await stops.next()
+          _ = try await signals.next()
           return
         }
         try await oracle.withAdministration(of: faults, port: adminPort) { admin in
           service.announce(.listening(.oracleAdministration, url: admin.url))
-          _ = try await stops.next()
+          _ = try await signals.next()
         }
       }
     }

@@ -1,8 +1,11 @@
+import ArgumentParser
+import ChainAgent
+import EthereumPrimitives
 import PlumiseWire
 
-/// What a service says while it runs: a line of text, or with `--json` one object a line.
+/// An event that a running service prints: a line of text, or with `--json` one object a line.
 enum ServiceEvent: Hashable, Sendable {
-  /// What listens; a node has two interfaces, gRPC for its peers and HTTP for people.
+  /// A listening interface; a node has two, gRPC for its peers and HTTP for its users.
   enum Service: String, Sendable {
     case chain
     case oracle
@@ -65,7 +68,7 @@ enum ServiceEvent: Hashable, Sendable {
   /// Reads the line that another process printed with `--json`.
   /// - Returns: nil for a line that is no event.
   init?(line: String) {
-    // A line that is no JSON is a word of some library: no event, and no error of ours.
+    // A line that is no JSON comes from some library: no event, and no error of ours.
     guard let object = try? JSON.parse(Array(line.utf8)) else { return nil }
     func text(_ key: String) -> String? { object[key]?.stringValue }
     switch text("event") {
@@ -96,5 +99,54 @@ enum ServiceEvent: Hashable, Sendable {
     default:
       return nil
     }
+  }
+}
+
+extension ServiceEvent {
+  /// Converts an event of an agent's service.
+  /// - Parameter agent: The service's agent.
+  /// - Returns: Nil for a claim, which nodes do not make.
+  init?(_ event: AgentEvent, of agent: Address) {
+    switch event {
+    case .registered(.registered(let receipt)):
+      self = .registered(agent: agent.checksummed, transaction: receipt.transactionHash.hex)
+    case .registered(.alreadyRegistered):
+      self = .registered(agent: agent.checksummed, transaction: nil)
+    case .forgotten:
+      self = .trouble("the chain does not know the agent any more: it is registered again")
+    case .heartbeat(let receipt): self = .heartbeat(transaction: receipt.transactionHash.hex)
+    case .verified(let proof, let receipt):
+      self = .verified(
+        proof: proof.proofHash.hex, tokens: proof.tokenCount,
+        transaction: receipt.transactionHash.hex)
+    case .claimed: return nil
+    case .failed(let failure): self = .trouble("\(failure)")
+    }
+  }
+}
+
+/// The options that every service takes.
+struct ServiceOptions: ParsableArguments {
+  @Option(help: "The address to listen on.")
+  var host = "127.0.0.1"
+
+  @Flag(help: .hidden)
+  var exitWithStdin = false
+
+  @OptionGroup var output: OutputOptions
+
+  /// Prints an event, as text or as JSON.
+  ///
+  /// Events are results of a service: `--quiet` keeps them.
+  /// - Parameter details: members that the event's JSON object has besides its own.
+  func announce(_ event: ServiceEvent, details: JSONObject = [:]) {
+    var object = event.json.objectValue ?? [:]
+    for member in details.members { object[member.key] = member.value }
+    output.result(.object(object), text: event.text)
+  }
+
+  /// The signals that stop the service.
+  func shutdownSignals() -> ShutdownSignals {
+    ShutdownSignals(watchingStandardInput: exitWithStdin)
   }
 }

@@ -1,0 +1,157 @@
+import NIOCore
+import NIOPosix
+public import PetalsNode
+import Synchronization
+
+/// A TCP proxy in front of a node, which a test can stall or disconnect.
+///
+/// The node itself keeps running, as a machine does whose cable was pulled. The link exists within
+/// ``withFaultyLink(to:_:)``.
+public final class FaultyLink: Sendable {
+  private enum Mode: Sendable {
+    case open
+    case held
+    case cut
+  }
+
+  private struct State: Sendable {
+    var mode = Mode.open
+    var channels: [any Channel] = []
+  }
+
+  /// Where the node is reached through this link.
+  public let peer: PeerAddress
+  private let state = Mutex(State())
+  private let listener: any Channel
+  private let receivedWhileHeld = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+  fileprivate init(peer: PeerAddress, listener: any Channel) {
+    self.peer = peer
+    self.listener = listener
+  }
+
+  /// Reads everything from here on and forwards nothing: the node accepts, and never answers.
+  public func hold() {
+    state.withLock { if $0.mode == .open { $0.mode = .held } }
+  }
+
+  /// Waits until a held link has read bytes that it does not forward.
+  ///
+  /// - Throws: `CancellationError`.
+  public func waitUntilHolding() async throws {
+    for await _ in receivedWhileHeld.stream { return }
+    throw CancellationError()
+  }
+
+  /// Closes every connection, and refuses new ones, as if the node were gone.
+  public func cut() async {
+    let channels = state.withLock { state in
+      state.mode = .cut
+      defer { state.channels = [] }
+      return state.channels
+    }
+    for channel in [listener] + channels {
+      do {
+        try await channel.close()
+      } catch {
+        // It was closed by the other side already.
+      }
+    }
+  }
+
+  fileprivate func opened(_ channel: any Channel) {
+    let isCut = state.withLock { state in
+      if state.mode != .cut { state.channels.append(channel) }
+      return state.mode == .cut
+    }
+    if isCut { channel.close(promise: nil) }
+  }
+
+  fileprivate var isOpen: Bool { state.withLock { $0.mode == .open } }
+
+  /// Whether bytes are to be forwarded.
+  fileprivate func passes() -> Bool {
+    let mode = state.withLock { $0.mode }
+    if mode == .held { receivedWhileHeld.continuation.yield() }
+    return mode == .open
+  }
+}
+
+/// Runs a body with a faulty link to a node; nothing of it is left when this returns.
+///
+/// - Throws: what listening throws, and what `body` throws.
+public func withFaultyLink<Result: Sendable>(
+  to node: PeerAddress, _ body: (FaultyLink) async throws -> Result
+) async throws -> Result {
+  let made = Mutex<FaultyLink?>(nil)
+  let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+    .childChannelInitializer { inbound in
+      guard let link = made.withLock({ $0 }) else { return inbound.close() }
+      return link.connect(inbound, to: node)
+    }
+    .bind(host: "127.0.0.1", port: 0).get()
+  guard let port = listener.localAddress?.port else {
+    throw ChannelError.inappropriateOperationForState
+  }
+  let link = FaultyLink(peer: try PeerAddress(host: "127.0.0.1", port: port), listener: listener)
+  made.withLock { $0 = link }
+  let outcome: Swift.Result<Result, any Error>
+  do {
+    outcome = .success(try await body(link))
+  } catch {
+    outcome = .failure(error)
+  }
+  await link.cut()
+  return try outcome.get()
+}
+
+extension FaultyLink {
+  /// Connects to the node for an accepted connection; both run on one event loop.
+  fileprivate func connect(
+    _ inbound: any Channel, to node: PeerAddress
+  ) -> EventLoopFuture<Void> {
+    opened(inbound)
+    return ClientBootstrap(group: inbound.eventLoop)
+      .channelOption(.autoRead, value: false)
+      .channelInitializer { outbound in
+        self.opened(outbound)
+        return outbound.eventLoop.makeCompletedFuture {
+          try outbound.pipeline.syncOperations.addHandler(
+            RelayHandler(link: self, other: inbound))
+        }
+      }
+      .connect(host: node.host, port: node.port)
+      .flatMapThrowing { outbound in
+        try inbound.pipeline.syncOperations.addHandler(RelayHandler(link: self, other: outbound))
+      }
+  }
+}
+
+/// Forwards the bytes of one connection to the other.
+private final class RelayHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+
+  private let link: FaultyLink
+  private let other: any Channel
+
+  init(link: FaultyLink, other: any Channel) {
+    self.link = link
+    self.other = other
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    // The node may speak from the moment that someone listens to it.
+    other.setOption(.autoRead, value: true).whenComplete { _ in }
+    context.fireChannelActive()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard link.passes() else { return }
+    other.writeAndFlush(unwrapInboundIn(data), promise: nil)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    if link.isOpen { other.close(promise: nil) }
+    context.fireChannelInactive()
+  }
+}

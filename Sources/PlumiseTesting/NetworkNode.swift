@@ -1,0 +1,58 @@
+public import ChainAgent
+public import EthereumPrimitives
+public import InferenceMetrics
+public import OracleReporter
+public import PetalsNode
+public import PlumiseWire
+
+/// One node of a network, with its agent and its reporter.
+public struct NetworkNode: Sendable {
+  /// Serves the blocks; it is ready.
+  public let node: PetalsNode
+  /// Where it is reached: its own address, or that of its link.
+  public let peer: PeerAddress
+  /// The proxy in front of it, where the plan asks for faulty links.
+  public let link: FaultyLink?
+  /// The agent's key; its account has 10 000 PLM.
+  public let key: SecretKey
+  /// Registers and sends heartbeats on the network's chain; it has done neither yet.
+  public let agent: ChainAgent
+  /// Reports to the network's oracle; it is not started.
+  public let reporter: OracleReporter
+  /// The network's clock.
+  let clock: ManualClock
+
+  /// What the node has counted.
+  public var metrics: MetricsCollector { node.metrics }
+  /// The agent's address.
+  public var address: Address { key.address }
+
+  /// Registers the agent on the chain, by the name that the network's nodes give themselves.
+  ///
+  /// - Throws: `ChainAgentError` and `EthereumClientError`.
+  @discardableResult
+  public func register() async throws -> RegistrationOutcome {
+    try await agent.register(registration)
+  }
+
+  /// What the agent registers with.
+  public var registration: AgentRegistration {
+    .ofNode(serving: node.configuration.checkpoint.name, as: address)
+  }
+
+  /// The agent's service, as `petals-e2e node` runs it: it registers, sends heartbeats, and submits
+  /// proofs of what the node generates from this call on.
+  ///
+  /// A task of the test runs it; its intervals are measured on the network's clock.
+  /// - Parameters:
+  ///   - schedule: How often things are done.
+  ///   - onEvent: Gets everything that happens.
+  public func service(
+    schedule: AgentService.Schedule = AgentService.Schedule(),
+    onEvent: @escaping @Sendable (AgentEvent) -> Void = { _ in }
+  ) -> AgentService {
+    AgentService(
+      agent, registration: registration, schedule: schedule, proofs: metrics.proofs.arrivals(),
+      clock: clock, onEvent: onEvent)
+  }
+}

@@ -1,0 +1,92 @@
+public import Bloom
+import Foundation
+public import Logging
+public import MockWeb3
+public import PetalsNode
+public import PlumiseWire
+
+/// The configuration of a test's network.
+public struct NetworkPlan: Sendable {
+  /// The blocks of each node, which cover the model together; several may serve the same blocks.
+  public var blocks: [LayerRange]
+  /// The model that they serve.
+  public var model: ModelEnds
+  /// How the chain starts.
+  public var chain: ChainConfiguration
+  /// The dialect of the reports that the nodes send and the oracle accepts.
+  public var dialect: ReportDialect
+  /// Whether the oracle accepts only the reports of agents that are registered on chain.
+  public var oracleChecksRegistration: Bool
+  /// The account with which the oracle reports the contributions of an ended epoch to the reward
+  /// pool, when a test calls `reportContributions()`; nil for an oracle that reports none.
+  public var rewardOracle: DevelopmentAccount?
+  /// The time between a node's reports, on the network's manual clock.
+  public var reportInterval: Duration
+  /// Whether each node is reached through a ``FaultyLink``, which a test can break.
+  public var hasFaultyLinks: Bool
+  /// The logger of all parts.
+  public var logger: Logger
+
+  /// A plan in which `nodes` nodes share a model's blocks as evenly as it goes.
+  ///
+  /// - Parameters:
+  ///   - nodes: 1 to the number of the model's blocks.
+  ///   - replicas: How many nodes serve each part; all parts come once, then all once more.
+  ///   - model: Nil takes ``TinyModel``.
+  /// - Throws: `LayerRangeError` when the model has fewer blocks than there are nodes.
+  public init(nodes: Int = 2, replicas: Int = 1, model: ModelEnds? = nil) throws {
+    let model = try model ?? TinyModel.ends()
+    let layers = model.checkpoint.configuration.layerCount
+    let parts = try LayerRange.split(layerCount: layers, into: nodes)
+    self.init(
+      blocks: Array(repeating: parts, count: max(1, replicas)).flatMap(\.self), model: model)
+  }
+
+  /// A plan with the given split.
+  ///
+  /// - Parameters:
+  ///   - blocks: One range a node.
+  ///   - model: What they are ranges of.
+  public init(blocks: [LayerRange], model: ModelEnds) {
+    self.blocks = blocks
+    self.model = model
+    chain = ChainConfiguration()
+    dialect = .documented
+    oracleChecksRegistration = true
+    rewardOracle = nil
+    reportInterval = .seconds(60)
+    hasFaultyLinks = false
+    logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }
+  }
+}
+
+/// The model that tests run on when they bring none: 24 blocks, hidden 64, 4 heads, vocabulary 512.
+///
+/// It has the depth of bloom-560m, so that every split of it is a split of the real one, and is
+/// small enough that a whole network runs on it in milliseconds. It is made up once a process, and
+/// its folder is gone as soon as the weights are mapped.
+public enum TinyModel {
+  /// The model's ends: the checkpoint, its tokenizer, the embedding and the LM head.
+  ///
+  /// - Throws: `CheckpointError` when the folder for temporary files cannot be written.
+  public static func ends() throws -> ModelEnds { try made.get() }
+
+  private static let made = Result { try make() }
+
+  private static func make() throws -> ModelEnds {
+    let folder = FileManager.default.temporaryDirectory
+      .appending(path: "plumise-tiny-model-\(UUID().uuidString)")
+    defer { remove(folder) }
+    try ModelSynthesizer.synthesize(shape: .tiny, dtype: .f16, into: folder)
+    let tokenizer = try Tokenizer(directory: folder)
+    return ModelEnds(try Checkpoint(directory: folder), tokenizer: tokenizer)
+  }
+
+  private static func remove(_ folder: URL) {
+    do {
+      try FileManager.default.removeItem(at: folder)
+    } catch {
+      // The system cleans up after us: these are temporary files.
+    }
+  }
+}

@@ -1,0 +1,122 @@
+public import Bloom
+public import MockOracle
+public import MockServing
+public import MockWeb3
+public import PetalsNode
+
+/// A complete network, every part real: a chain, an oracle, and nodes that serve a model.
+///
+/// All of it listens on free ports of 127.0.0.1 and lives within
+/// ``withPetalsNetwork(_:_:)`` or a test's ``PetalsNetworkTrait``.
+public final class PetalsNetwork: Sendable {
+  /// The network's configuration.
+  public let plan: NetworkPlan
+  /// The clock of the intervals: reports and heartbeats wait until a test moves it.
+  public let clock: ManualClock
+  /// The chain.
+  public let chain: MockWeb3
+  /// Where the chain answers JSON-RPC.
+  public let chainAddress: ServerAddress
+  /// The oracle.
+  public let oracle: MockOracle
+  /// Where the oracle takes reports.
+  public let oracleAddress: ServerAddress
+  /// What goes wrong on the way to the oracle.
+  public let oracleFaults: FaultScript
+  /// The nodes, in the order of the plan.
+  public let nodes: [NetworkNode]
+
+  init(
+    plan: NetworkPlan, clock: ManualClock, chain: MockWeb3, chainAddress: ServerAddress,
+    oracle: MockOracle, oracleAddress: ServerAddress, oracleFaults: FaultScript,
+    nodes: [NetworkNode]
+  ) {
+    self.plan = plan
+    self.clock = clock
+    self.chain = chain
+    self.chainAddress = chainAddress
+    self.oracle = oracle
+    self.oracleAddress = oracleAddress
+    self.oracleFaults = oracleFaults
+    self.nodes = nodes
+  }
+
+  /// Where the nodes serve their blocks.
+  public var peers: [PeerAddress] { nodes.map(\.peer) }
+
+  /// Runs a body with a client that generates through the nodes.
+  ///
+  /// When it returns, the nodes have counted what was generated.
+  /// - Parameters:
+  ///   - limits: How long calls may take.
+  ///   - recovery: How the client goes on when a node fails.
+  ///   - clock: What measures both; the network's own clock is for its intervals.
+  ///   - body: Generates.
+  /// - Throws: what connecting throws, and what `body` throws.
+  public func withClient<Result: Sendable>(
+    limits: TransportLimits = TransportLimits(), recovery: RecoveryPolicy = RecoveryPolicy(),
+    clock: any Clock<Duration> = ContinuousClock(),
+    _ body: (PipelineClient) async throws -> Result
+  ) async throws -> Result {
+    try await withPipelineClient(
+      plan.model, peers: peers, limits: limits, recovery: recovery, clock: clock,
+      logger: plan.logger, body)
+  }
+}
+
+extension PetalsNetwork {
+  /// Generates a continuation of a text through all nodes, with a client of its own.
+  ///
+  /// The nodes prove what they generated.
+  /// - Parameters:
+  ///   - prompt: What the text begins with; at least one token.
+  ///   - newTokens: Most tokens to generate.
+  ///   - sampling: How tokens are chosen; greedily when not said.
+  /// - Throws: `NodeError` and `RouteError`; ``MissingTokenizer``.
+  public func generate(
+    _ prompt: String, newTokens: Int, sampling: SamplingParameters = .greedy
+  ) async throws -> GenerationResult {
+    try await generate(
+      PipelineRequest(
+        promptIDs: try encode(prompt), prompt: prompt, maximumNewTokens: newTokens,
+        sampling: sampling))
+  }
+
+  /// Generates a continuation of token ids through all nodes, with a client of its own.
+  ///
+  /// - Throws: `NodeError` and `RouteError`.
+  public func generate(
+    _ prompt: [Int32], newTokens: Int, sampling: SamplingParameters = .greedy
+  ) async throws -> GenerationResult {
+    try await generate(
+      PipelineRequest(promptIDs: prompt, maximumNewTokens: newTokens, sampling: sampling))
+  }
+
+  /// The ids that the whole model in this process generates, to compare with.
+  ///
+  /// - Throws: `TokenError`; ``MissingTokenizer``.
+  public func generateLocally(
+    _ prompt: String, newTokens: Int, sampling: SamplingParameters = .greedy
+  ) async throws -> [Int32] {
+    let request = GenerationRequest(
+      prompt: try encode(prompt), maxNewTokens: newTokens, sampling: sampling)
+    return try await LocalGenerator(plan.model.checkpoint).generate(request).ids
+  }
+
+  private func generate(_ request: PipelineRequest) async throws -> GenerationResult {
+    try await withClient { try await $0.generate(request).collect() }
+  }
+
+  private func encode(_ text: String) throws -> [Int32] {
+    guard let tokenizer = plan.model.tokenizer else { throw MissingTokenizer() }
+    return tokenizer.encode(text)
+  }
+
+  /// A text was given to a model that has no tokenizer.
+  public struct MissingTokenizer: Error, CustomStringConvertible {
+    /// Says what to do.
+    public var description: String {
+      "the network's model has no tokenizer: generate from token ids, or give ModelEnds one"
+    }
+  }
+}

@@ -1,0 +1,191 @@
+public import MockServing
+public import MockWeb3
+public import Testing
+
+/// Gives each test, and each case of a parameterised one, a fresh network.
+///
+/// ```swift
+/// import PlumiseTesting
+/// import Testing
+///
+/// @Test("Two nodes generate what one generates", .petalsNetwork(nodes: 2))
+/// func twoNodes() async throws {
+///   let network = try PetalsNetwork.current
+///   let text = try await network.generate("Hello", newTokens: 8)
+///   #expect(try await text.generatedIDs == network.generateLocally("Hello", newTokens: 8))
+/// }
+/// ```
+///
+/// The network is torn down when the test returns, throws, or runs into its time limit.
+public struct PetalsNetworkTrait: TestTrait, SuiteTrait, TestScoping {
+  private let plan: @Sendable () throws -> NetworkPlan
+
+  init(_ plan: @escaping @Sendable () throws -> NetworkPlan) { self.plan = plan }
+
+  /// True: a suite's trait applies to each of its tests.
+  public var isRecursive: Bool { true }
+
+  /// Runs one case of a test within a network of its own.
+  public func provideScope(
+    for test: Test, testCase: Test.Case?,
+    performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
+    try await withPetalsNetwork(plan()) { network in
+      try await PetalsNetwork.$running.withValue(network) { try await function() }
+    }
+  }
+}
+
+extension Trait where Self == PetalsNetworkTrait {
+  /// A fresh network of two nodes on the tiny model, with its chain and its oracle.
+  public static var petalsNetwork: Self { petalsNetwork(nodes: 2) }
+
+  /// A fresh network of `nodes` nodes on the tiny model, with its chain and its oracle.
+  public static func petalsNetwork(nodes: Int) -> Self {
+    Self { try NetworkPlan(nodes: nodes) }
+  }
+
+  /// A fresh network as planned; the plan is made anew for each test.
+  public static func petalsNetwork(
+    _ plan: @escaping @Sendable () throws -> NetworkPlan
+  ) -> Self {
+    Self(plan)
+  }
+}
+
+extension PetalsNetwork {
+  @TaskLocal package static var running: PetalsNetwork?
+
+  /// The network of the running test.
+  ///
+  /// - Throws: ``MissingNetwork`` outside a test with a ``PetalsNetworkTrait``.
+  public static var current: PetalsNetwork {
+    get throws {
+      guard let running else { throw MissingNetwork() }
+      return running
+    }
+  }
+
+  /// Someone asked for the running test's network where there is none.
+  public struct MissingNetwork: Error, CustomStringConvertible {
+    /// Says what to do.
+    public var description: String {
+      "this test has no network: give it, or its suite, the trait .petalsNetwork(nodes:)"
+    }
+  }
+}
+
+/// Makes things go wrong on the way to the oracle of a test's network.
+///
+/// ```swift
+/// import MockServing
+/// import PlumiseTesting
+/// import Testing
+///
+/// @Test(
+///   "A report whose answer is lost counts once", .petalsNetwork(nodes: 1),
+///   .oracleFaults(FaultRule(.drop(.beforeAnswer, .reset))))
+/// func lostAnswer() async throws {
+///   let network = try PetalsNetwork.current
+///   let node = network.nodes[0]
+///   try await node.register()
+///   #expect(await !node.reporter.reportNow().isAccepted)
+///   #expect(await node.reporter.reportNow().isAccepted)
+///   #expect(network.oracle.agent(node.address)?.processedTokens == 0)
+/// }
+/// ```
+///
+/// It stands behind the ``PetalsNetworkTrait`` whose network it is meant for. The faults are there
+/// when the test's body begins, and gone when it ends: the nodes' last reports meet none.
+public struct OracleFaultsTrait: TestTrait, SuiteTrait, TestScoping {
+  private let rules: [FaultRule]
+  private let seed: UInt64
+
+  init(_ rules: [FaultRule], seed: UInt64) {
+    self.rules = rules
+    self.seed = seed
+  }
+
+  /// True: a suite's trait applies to each of its tests.
+  public var isRecursive: Bool { true }
+
+  /// Runs one case of a test with the faults.
+  /// - Throws: `PetalsNetwork.MissingNetwork` when no network was made before.
+  public func provideScope(
+    for test: Test, testCase: Test.Case?,
+    performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
+    let faults = try PetalsNetwork.current.oracleFaults
+    faults.seed(seed)
+    for rule in rules { faults.add(rule) }
+    defer { faults.clear() }
+    try await function()
+  }
+}
+
+extension Trait where Self == OracleFaultsTrait {
+  /// Faults on the way to the oracle, for the test's network.
+  /// - Parameters:
+  ///   - rules: what goes wrong, and which requests it meets.
+  ///   - seed: decides about the faults that are likely and not certain.
+  public static func oracleFaults(_ rules: FaultRule..., seed: UInt64 = 0) -> Self {
+    Self(rules, seed: seed)
+  }
+}
+
+/// Makes things go wrong on the chain of a test's network.
+///
+/// ```swift
+/// import MockWeb3
+/// import PlumiseTesting
+/// import Testing
+///
+/// @Test(
+///   "A registration that is reverted throws, and the next one is made", .petalsNetwork(nodes: 1),
+///   .chainFaults(ChainFaultRule(.revert(reason: "no"))))
+/// func revertedRegistration() async throws {
+///   let network = try PetalsNetwork.current
+///   let node = network.nodes[0]
+///   await #expect(throws: (any Error).self) { try await node.register() }
+///   try await node.register()
+///   #expect(network.chain.isRegistered(node.address))
+/// }
+/// ```
+///
+/// It stands behind the ``PetalsNetworkTrait`` whose network it is meant for. The faults are there
+/// when the test's body begins, and gone when it ends.
+public struct ChainFaultsTrait: TestTrait, SuiteTrait, TestScoping {
+  private let rules: [ChainFaultRule]
+  private let seed: UInt64
+
+  init(_ rules: [ChainFaultRule], seed: UInt64) {
+    self.rules = rules
+    self.seed = seed
+  }
+
+  /// True: a suite's trait applies to each of its tests.
+  public var isRecursive: Bool { true }
+
+  /// Runs one case of a test with the faults.
+  /// - Throws: `PetalsNetwork.MissingNetwork` when no network was made before.
+  public func provideScope(
+    for test: Test, testCase: Test.Case?,
+    performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
+    let chain = try PetalsNetwork.current.chain
+    chain.seedFaults(seed)
+    for rule in rules { chain.inject(rule) }
+    defer { chain.clearFaults() }
+    try await function()
+  }
+}
+
+extension Trait where Self == ChainFaultsTrait {
+  /// Faults of the chain, for the test's network.
+  /// - Parameters:
+  ///   - rules: what goes wrong, and whom it meets.
+  ///   - seed: decides about the faults that have a probability.
+  public static func chainFaults(_ rules: ChainFaultRule..., seed: UInt64 = 0) -> Self {
+    Self(rules, seed: seed)
+  }
+}

@@ -1,0 +1,130 @@
+import Bloom
+import ChainAgent
+import EthereumClient
+import EthereumPrimitives
+import MockOracle
+import MockServing
+import MockWeb3
+import OracleReporter
+import PetalsNode
+import PlumiseWire
+
+/// Runs a body with a fresh network: chain and oracle up, every node ready, every agent funded.
+///
+/// Nothing of it is left when this returns, whether the body returned, threw or was cancelled:
+/// reporters have sent their last report, sessions are closed, ports are free.
+///
+/// - Parameters:
+///   - plan: The network's configuration.
+///   - body: Uses the network.
+/// - Throws: what starting a part throws, and what `body` throws.
+public func withPetalsNetwork<Result: Sendable>(
+  _ plan: NetworkPlan,
+  _ body: (PetalsNetwork) async throws -> Result
+) async throws -> Result {
+  let clock = ManualClock()
+  let faults = FaultScript(clock: clock)
+  let chain = MockWeb3(plan.chain, clock: clock)
+  return try await chain.withServer { chainAddress in
+    var configuration = OracleConfiguration(dialects: [plan.dialect], logger: plan.logger)
+    let client = EthereumClient(url: chainAddress.url)
+    if plan.oracleChecksRegistration {
+      configuration.registration = RegistrationCheck {
+        try await client.agentStatus(of: $0).isRegistered
+      }
+    }
+    if let account = plan.rewardOracle {
+      configuration.epoch = .chain(client)
+      // A clock of its own, which nobody moves: contributions are reported when a test says so.
+      configuration.contributions = ContributionPlan(
+        account: OracleAccount(key: account.key, client: client), clock: ManualClock())
+    }
+    let oracle = MockOracle(configuration)
+    return try await oracle.withServer(faults: faults) { oracleAddress in
+      let start = NodeStarter(
+        plan: plan, clock: clock, chain: chain, chainAddress: chainAddress,
+        oracleAddress: oracleAddress, oracleFaults: faults)
+      return try await start.withNodes { nodes in
+        let network = PetalsNetwork(
+          plan: plan, clock: clock, chain: chain, chainAddress: chainAddress, oracle: oracle,
+          oracleAddress: oracleAddress, oracleFaults: faults, nodes: nodes)
+        return try await body(network)
+      }
+    }
+  }
+}
+
+/// Starts the nodes of a network one within the other, and stops them in reverse.
+struct NodeStarter {
+  let plan: NetworkPlan
+  let clock: ManualClock
+  let chain: MockWeb3
+  let chainAddress: ServerAddress
+  let oracleAddress: ServerAddress
+  let oracleFaults: FaultScript
+
+  func withNodes<Result: Sendable>(
+    _ body: ([NetworkNode]) async throws -> Result
+  ) async throws -> Result {
+    try await withNodes(plan.blocks[...], started: [], body)
+  }
+
+  private func withNodes<Result: Sendable>(
+    _ blocks: ArraySlice<LayerRange>, started: [NetworkNode],
+    _ body: ([NetworkNode]) async throws -> Result
+  ) async throws -> Result {
+    guard let range = blocks.first else { return try await body(started) }
+    let key = chain.makeAccount().key
+    let configuration = NodeConfiguration(
+      checkpoint: plan.model.checkpoint, blocks: range, agent: key.address)
+    return try await withPetalsNode(configuration, logger: plan.logger) { node in
+      guard let address = node.address else { preconditionFailure("a ready node has an address") }
+      return try await withLink(to: address) { link in
+        let networkNode = try makeNetworkNode(node, key, link?.peer ?? address, link)
+        do {
+          let result = try await withNodes(
+            blocks.dropFirst(), started: started + [networkNode], body)
+          await stop(networkNode.reporter)
+          return result
+        } catch {
+          await stop(networkNode.reporter)
+          throw error
+        }
+      }
+    }
+  }
+
+  private func withLink<Result: Sendable>(
+    to address: PeerAddress, _ body: (FaultyLink?) async throws -> Result
+  ) async throws -> Result {
+    guard plan.hasFaultyLinks else { return try await body(nil) }
+    return try await withFaultyLink(to: address) { try await body($0) }
+  }
+
+  private func makeNetworkNode(
+    _ node: PetalsNode, _ key: SecretKey, _ peer: PeerAddress, _ link: FaultyLink?
+  ) throws -> NetworkNode {
+    let reporter = OracleReporter(
+      configuration: try ReporterConfiguration(
+        oracleURL: oracleAddress.url, interval: plan.reportInterval,
+        dialect: plan.dialect),
+      key: key, collector: node.metrics, clock: clock, logger: plan.logger)
+    let agent = ChainAgent(
+      ChainAgentConfiguration(chainID: plan.chain.rules.chainID), key: key,
+      client: EthereumClient(url: chainAddress.url), logger: plan.logger)
+    return NetworkNode(
+      node: node, peer: peer, link: link, key: key, agent: agent, reporter: reporter,
+      clock: clock)
+  }
+
+  /// Stops a reporter that the test left running.
+  ///
+  /// Its last report goes out on a network without faults; a request that a fault holds up is given
+  /// up, so that the test can end.
+  private func stop(_ reporter: OracleReporter) async {
+    guard await reporter.isRunning else { return }
+    oracleFaults.clear()
+    if oracleFaults.met.count > 0 { clock.advance(by: reporter.configuration.requestTimeout) }
+    await reporter.stop()
+  }
+}

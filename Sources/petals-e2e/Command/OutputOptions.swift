@@ -1,0 +1,161 @@
+import ArgumentParser
+import Foundation
+import Logging
+import PlumiseWire
+import Synchronization
+
+/// The options of every subcommand that prints: the format of its results, and its verbosity.
+struct OutputOptions: ParsableArguments {
+  @Flag(help: "Print results as JSON on standard output, everything else on standard error.")
+  var json = false
+
+  @Flag(help: "Print results and errors only.")
+  var quiet = false
+
+  /// Prints a result, in the form that was asked for.
+  func result(_ object: @autoclosure () -> JSON, text: @autoclosure () -> String) {
+    StandardStream.output.write(line: json ? object().text : text())
+  }
+
+  /// Prints a message that is no result.
+  ///
+  /// It belongs to the flow of text; with `--json`, standard output is left to the results.
+  func note(_ text: @autoclosure () -> String) {
+    if quiet { return }
+    (json ? StandardStream.error : .output).write(line: text())
+  }
+}
+
+/// Standard output or standard error, written line by line without a buffer.
+///
+/// A program at the other end of a pipe sees each line at once, and lines of concurrent tasks do
+/// not mix because each is one write.
+enum StandardStream: Sendable {
+  case output
+  case error
+
+  private var descriptor: Int32 {
+    switch self {
+    case .output: STDOUT_FILENO
+    case .error: STDERR_FILENO
+    }
+  }
+
+  /// Whether it is a terminal; progress is drawn on a terminal only.
+  var isTerminal: Bool { isatty(descriptor) == 1 }
+
+  func write(line: String) { write(line + "\n") }
+
+  func write(_ text: String) {
+    var bytes = ArraySlice(Array(text.utf8))
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      // Nobody reads any more; there is nowhere left to say so.
+      guard count > 0 else { return }
+      bytes = bytes.dropFirst(count)
+    }
+  }
+}
+
+/// A progress bar on standard error; silent unless that is a terminal.
+final class ProgressBar: Sendable {
+  private static let cells = 32
+
+  private let title: String
+  private let isDrawn: Bool
+  private let lastPercent = Mutex(-1)
+
+  init(_ title: String, quiet: Bool) {
+    self.title = title
+    isDrawn = !quiet && StandardStream.error.isTerminal
+  }
+
+  /// Shows how far the work is.
+  /// - Parameter fraction: 0 (nothing done) to 1 (all done).
+  func update(_ fraction: Double) {
+    guard isDrawn, fraction.isFinite else { return }
+    let percent = Int(100 * min(1, max(0, fraction)))
+    let isNew = lastPercent.withLock { last in
+      defer { last = percent }
+      return percent != last
+    }
+    guard isNew else { return }
+    let filled = Self.cells * percent / 100
+    let bar =
+      String(repeating: "█", count: filled) + String(repeating: "░", count: Self.cells - filled)
+    StandardStream.error.write("\r\(title) \(bar) \(percent) %")
+  }
+
+  /// Clears the bar's line.
+  func finish() {
+    if isDrawn { StandardStream.error.write("\r\u{1B}[2K") }
+  }
+}
+
+/// Writes each line of a log to stderr as one JSON object: when, what, and the details by name.
+struct JSONLogHandler: LogHandler {
+  var logLevel: Logger.Level
+  var metadata: Logger.Metadata = [:]
+  let label: String
+
+  /// A logger that writes lines from a level on.
+  static func logger(_ label: String, from level: Logger.Level) -> Logger {
+    Logger(label: label) { JSONLogHandler(logLevel: level, label: $0) }
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    var object: JSONObject = [
+      "time": .string(Date().ISO8601Format(.init(includingFractionalSeconds: true))),
+      "level": .string(event.level.rawValue), "service": .string(label),
+      "message": .string("\(event.message)"),
+    ]
+    for (name, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 })
+      .sorted(by: { $0.key < $1.key })
+    {
+      object[name] = .string("\(value)")
+    }
+    StandardStream.error.write(line: JSON.object(object).text)
+  }
+}
+
+/// A log level on the command line.
+enum LogLevelArgument: String, CaseIterable, ExpressibleByArgument {
+  case debug, info, notice, warning, error
+
+  var level: Logger.Level {
+    switch self {
+    case .debug: .debug
+    case .info: .info
+    case .notice: .notice
+    case .warning: .warning
+    case .error: .error
+    }
+  }
+}
+
+extension JSON {
+  /// A number with so many places at most; what is beyond them is noise in a measurement.
+  ///
+  /// What JSON cannot spell, a rate in no time or a share of nothing, is null.
+  static func decimal(_ value: Double, places: Int) -> JSON {
+    let scale = pow(10, Double(places))
+    let rounded = (value * scale).rounded() / scale
+    return rounded.isFinite ? .number(JSONNumber(python: rounded)) : .null
+  }
+
+  /// Seconds, to the tenth of a millisecond.
+  static func seconds(_ duration: Duration) -> JSON {
+    .decimal(duration / .seconds(1), places: 4)
+  }
+
+  /// Milliseconds, to the microsecond.
+  static func milliseconds(_ duration: Duration) -> JSON {
+    .decimal(duration / .milliseconds(1), places: 3)
+  }
+}

@@ -1,0 +1,190 @@
+import ArgumentParser
+import Bloom
+import ChainAgent
+import EthereumClient
+import EthereumPrimitives
+import Foundation
+import InferenceMetrics
+import OracleReporter
+import PetalsNode
+import PlumiseWire
+
+/// `node`: one node, and its agent if an oracle or a chain is named.
+struct NodeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "node",
+    abstract: "Serve a range of a model's blocks; register, beat and report if told where.",
+    discussion: """
+      EXAMPLE
+        petals-e2e node --model model --blocks 0-11 --port 31330 \\
+          --key-file agent.key --oracle http://127.0.0.1:3100
+      """)
+
+  @Option(help: "The model's folder.")
+  var model: String
+
+  @Option(within: .blocks, help: "The blocks to serve, first-last.")
+  var blocks: BlockRange
+
+  @OptionGroup var peers: PeerOptions
+
+  @Option(within: .port, help: "The gRPC port to listen on; 0 takes any free one.")
+  var port = 31330
+
+  @Option(within: .port, help: "Serve the HTTP API on this port too; 0 takes any free one.")
+  var httpPort: Int?
+
+  @OptionGroup var agent: AgentOptions
+  @OptionGroup var service: ServiceOptions
+
+  func run() async throws {
+    let checkpoint = try ModelFolder.checkpoint(model)
+    let range = try blocks.layers(of: checkpoint.configuration.layerCount)
+    if httpPort != nil {
+      try CommandFailure.checkingInput { try checkpoint.generationDefaults.requireSupported() }
+    }
+    let key = try agent.key()
+    let configuration = NodeConfiguration(
+      checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
+      http: httpPort.map { .init(host: service.host, port: $0) },
+      peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
+    let metrics = MetricsCollector(proofs: try agent.proofs())
+    let reporter = try key.flatMap { try agent.reporter(key: $0, metrics) }
+    let signals = service.shutdownSignals()
+    try await CommandFailure.mappingServingErrors {
+      try await withPetalsNode(configuration, metrics: metrics) { node in
+        announce(node)
+        try await withThrowingTaskGroup { group in
+          if let key,
+            let agentService = agent.agentService(
+              key: key, checkpoint.name, metrics, announce: { service.announce($0) })
+          {
+            group.addTask { try await agentService.run() }
+          }
+          if let reporter {
+            try await reporter.start()
+            group.addTask { await follow(reporter) }
+          }
+          _ = try await signals.next()
+          group.cancelAll()
+        }
+        if let reporter, let last = await reporter.stop() { announce(last) }
+      }
+    }
+  }
+
+  private func announce(_ node: PetalsNode) {
+    if let address = node.address {
+      service.announce(.listening(.node, url: "grpc://\(address)"))
+    }
+    if let address = node.httpAddress {
+      service.announce(.listening(.nodeHTTP, url: "http://\(address)"))
+    }
+  }
+
+  private func follow(_ reporter: OracleReporter) async {
+    for await outcome in reporter.outcomes() where !outcome.isFinal { announce(outcome) }
+  }
+
+  private func announce(_ outcome: ReportOutcome) {
+    if let failure = outcome.failure {
+      service.announce(.trouble("report \(outcome.number) was not accepted: \(failure)"))
+    } else {
+      service.announce(.reported(tokens: outcome.processedTokens, isLast: outcome.isFinal))
+    }
+  }
+}
+
+/// The options of a node's agent: its key, its oracle and its chain.
+struct AgentOptions: ParsableArguments {
+  @Option(help: "The agent's key: 0x and 64 digits, or a V3 keystore.")
+  var keyFile: String?
+
+  @Option(help: "A file whose first line is the keystore's password.")
+  var passwordFile: String?
+
+  @Option(within: .serviceURL, help: "The oracle to report to.")
+  var oracle: String?
+
+  @Option(help: "The dialect that the oracle takes: documented or deployed.")
+  var oracleDialect = ReportDialect.documented
+
+  @Option(
+    help: "The certificates (PEM) that an https oracle is checked by, in place of the system's.")
+  var oracleCa: String?
+
+  @Option(help: "Keep the proofs that the oracle has not accepted in this file as well.")
+  var proofSpool: String?
+
+  @Option(within: .reportInterval, help: "Seconds between two reports.")
+  var reportInterval = Seconds(whole: 60)
+
+  @Option(within: .serviceURL, help: "The chain to register on and to prove inferences to.")
+  var chainRpc: String?
+
+  @Option(within: .heartbeatInterval, help: "Seconds between two heartbeats.")
+  var heartbeatInterval = Seconds(whole: 120)
+
+  @Option(within: .chainID, help: "The id of that chain.")
+  var chainID = PlumiseNetwork.chainID
+
+  func validate() throws {
+    if keyFile == nil && (oracle != nil || chainRpc != nil) {
+      throw ValidationError("--oracle and --chain-rpc need --key-file")
+    }
+    if oracle == nil && (oracleCa != nil || proofSpool != nil) {
+      throw ValidationError("--oracle-ca and --proof-spool need --oracle: who takes the reports")
+    }
+  }
+
+  /// The agent's key; nil when none was named.
+  func key() throws -> SecretKey? {
+    try keyFile.map { try KeyFile.read($0, passwordPath: passwordFile) }
+  }
+
+  /// The buffer of proofs for the oracle: in memory, and in a file where one was named.
+  func proofs() throws -> ProofBuffer {
+    guard let proofSpool else { return ProofBuffer() }
+    return try CommandFailure.checkingInput {
+      try ProofBuffer(spool: URL(filePath: proofSpool))
+    }
+  }
+
+  /// The oracle's reporter; nil when no oracle was named.
+  ///
+  /// Its last report is tried three times, as in production; only the interval may be shorter.
+  func reporter(key: SecretKey, _ metrics: MetricsCollector) throws -> OracleReporter? {
+    guard let oracle else { return nil }
+    let (configuration, transport) = try CommandFailure.checkingInput {
+      (
+        try ReporterConfiguration(
+          oracleURL: oracle, interval: reportInterval.duration, dialect: oracleDialect,
+          retry: RetryPolicy(finalAttempts: 3)),
+        try oracleCa.map { try HTTPReportTransport(certificateAuthority: $0) }
+          ?? HTTPReportTransport()
+      )
+    }
+    return OracleReporter(
+      configuration: configuration, key: key, collector: metrics, transport: transport)
+  }
+
+  /// The service that registers the agent, sends its heartbeats and submits its proofs; nil when no
+  /// chain was named.
+  ///
+  /// It submits every proof that is made from this call on.
+  func agentService(
+    key: SecretKey, _ model: String, _ metrics: MetricsCollector,
+    announce: @escaping @Sendable (ServiceEvent) -> Void
+  ) -> AgentService? {
+    guard let chainRpc else { return nil }
+    let agent = ChainAgent(
+      ChainAgentConfiguration(chainID: chainID), key: key, client: EthereumClient(url: chainRpc))
+    return AgentService(
+      agent, registration: .ofNode(serving: model, as: key.address),
+      schedule: .init(heartbeatInterval: heartbeatInterval.duration),
+      proofs: metrics.proofs.arrivals()
+    ) { event in
+      if let event = ServiceEvent(event, of: key.address) { announce(event) }
+    }
+  }
+}
