@@ -2,6 +2,14 @@ import HTTPTypes
 import NIOCore
 import NIOHTTP1
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Puts the requests of one connection together, has each answered, and writes the answers.
 ///
 /// The handler before it lets one request through at a time. What is complete is answered, in order,
@@ -291,5 +299,16 @@ final class ConnectionHandler: ChannelInboundHandler {
   func channelInactive(context: ChannelHandlerContext) {
     running?.cancel()
     context.fireChannelInactive()
+  }
+}
+
+extension Channel {
+  /// Makes the next close a reset: with a linger time of zero the system drops what is unsent and
+  /// sends RST in place of FIN (socket(7), SO_LINGER).
+  func resetOnClose() -> EventLoopFuture<Void> {
+    guard let options = self as? any SocketOptionProvider else {
+      return eventLoop.makeSucceededVoidFuture()
+    }
+    return options.setSoLinger(linger(l_onoff: 1, l_linger: 0))
   }
 }

@@ -1,4 +1,6 @@
 public import HTTPTypes
+import NIOCore
+import NIOHTTP1
 public import TextKeys
 
 /// One HTTP request, whole: a service answers it the same way in process and over a socket.
@@ -119,5 +121,116 @@ extension UInt8 {
       true
     default: "-._~".utf8.contains(self)
     }
+  }
+}
+
+/// One HTTP response, whole; the server adds `Content-Length`.
+public struct WebResponse: Sendable, Hashable {
+  /// The status.
+  public var status: HTTPResponse.Status
+  /// The header fields.
+  public var headers: HTTPFields
+  /// The body's bytes.
+  public var body: [UInt8]
+
+  /// Makes a response.
+  public init(
+    status: HTTPResponse.Status = .ok, headers: HTTPFields = [:], body: [UInt8] = []
+  ) {
+    self.status = status
+    self.headers = headers
+    self.body = body
+  }
+
+  /// A response whose body is JSON text, already serialised.
+  public static func json(
+    _ body: [UInt8], status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
+  ) -> WebResponse {
+    var headers = headers
+    headers[.contentType] = "application/json"
+    return WebResponse(status: status, headers: headers, body: body)
+  }
+
+  /// A response whose body is plain text.
+  public static func text(
+    _ text: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
+  ) -> WebResponse {
+    var headers = headers
+    headers[.contentType] = "text/plain; charset=utf-8"
+    return WebResponse(status: status, headers: headers, body: Array(text.utf8))
+  }
+}
+
+extension HTTPRequestHead {
+  /// Whether the head says which host is asked: exactly once, and empty at worst, as HTTP/1.1 demands;
+  /// at most once before (RFC 9112 §3.2).
+  var namesOneHost: Bool {
+    let hosts = headers["host"]
+    guard hosts.count == 1 || (hosts.isEmpty && !isOfVersion11) else { return false }
+    return hosts.allSatisfy { $0.utf8.allSatisfy(\.mayStandInHost) }
+  }
+
+  /// Whether the request is of HTTP/1.1, or of a later version that is read like it.
+  var isOfVersion11: Bool { version.minor >= 1 }
+
+  /// Whether the connection is to become one of another protocol.
+  var asksForAnotherProtocol: Bool {
+    method == .CONNECT || headers.contains(name: "upgrade")
+  }
+}
+
+extension UInt8 {
+  /// Whether the byte may stand in a host and its port (RFC 3986 §3.2.2 and §3.2.3).
+  fileprivate var mayStandInHost: Bool {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "a")...UInt8(ascii: "z"):
+      true
+    default: "-._~!$&'()*+,;=:[]%".utf8.contains(self)
+    }
+  }
+}
+
+extension HTTPFields {
+  /// Header fields as they came; one whose name is none is left out.
+  init(_ headers: HTTPHeaders) {
+    self.init()
+    reserveCapacity(headers.count)
+    for (name, value) in headers {
+      guard let name = HTTPField.Name(name) else { continue }
+      append(HTTPField(name: name, value: value))
+    }
+  }
+}
+
+extension WebResponse {
+  /// The response as it is written.
+  /// - Parameters:
+  ///   - isHead: whether it answers a HEAD request, and has no body for it.
+  ///   - isKeptAlive: whether the connection goes on.
+  func parts(isHead: Bool, isKeptAlive: Bool) -> (head: HTTPResponseHead, body: ByteBuffer?) {
+    var fields = HTTPHeaders()
+    fields.reserveCapacity(headers.count + 2)
+    for field in headers { fields.add(name: field.name.rawName, value: field.value) }
+    fields.remove(name: "Transfer-Encoding")
+    if status.allowsBody {
+      fields.replaceOrAdd(name: "Content-Length", value: "\(body.count)")
+    } else if fields["Content-Length"] != ["0"] {
+      fields.remove(name: "Content-Length")
+    }
+    if !isKeptAlive { fields.replaceOrAdd(name: "Connection", value: "close") }
+    let head = HTTPResponseHead(
+      version: .http1_1,
+      status: HTTPResponseStatus(statusCode: status.code, reasonPhrase: status.reasonPhrase),
+      headers: fields)
+    let hasBody = !body.isEmpty && !isHead && status.allowsBody
+    return (head, hasBody ? ByteBuffer(bytes: body) : nil)
+  }
+}
+
+extension HTTPResponse.Status {
+  /// Whether a response of this status has a body at all (RFC 9110 §6.4.1).
+  fileprivate var allowsBody: Bool {
+    kind != .informational && self != .noContent && self != .notModified
   }
 }

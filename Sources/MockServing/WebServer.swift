@@ -1,3 +1,4 @@
+public import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -136,5 +137,88 @@ extension EventLoopFuture where Value == Void {
   /// Waits for the future without throwing.
   fileprivate func asResult() async -> Result<Void, any Error> {
     do { return .success(try await get()) } catch { return .failure(error) }
+  }
+}
+
+/// Where and how a server listens.
+public struct ServerConfiguration: Sendable {
+  /// Who answers a request whose body is longer than the limit.
+  public enum OversizedBody: Sendable {
+    /// The server answers 413 by itself; the service never sees the request.
+    case refuse
+    /// The service gets the first `maximumBodyBytes + 1` bytes, sees that the body is too long,
+    /// and answers in its own words.
+    case handOver
+  }
+
+  /// The host to listen on.
+  public var host: String
+  /// The port to listen on; 0 takes any free one.
+  public var port: Int
+  /// The longest body that is read.
+  public var maximumBodyBytes: Int
+  /// Who answers when a body is longer.
+  public var oversizedBody: OversizedBody
+  /// The service's name, for the log and for errors.
+  public var serviceName: String
+  /// How long a stop waits for requests in flight before it cancels them.
+  public var gracePeriod: Duration
+  /// What a peer may make the server hold.
+  public var limits: ServerLimits
+  /// Whether the service answers on the event loops: faster for one that computes little and never
+  /// blocks, since no request changes threads; the cooperative pool otherwise.
+  public var runsOnEventLoops: Bool
+  /// Where the server logs; silent by default.
+  public var logger: Logger
+
+  /// Makes a configuration; every default suits a test.
+  public init(
+    host: String = "127.0.0.1", port: Int = 0, maximumBodyBytes: Int = 1 << 20,
+    oversizedBody: OversizedBody = .refuse, serviceName: String = "server",
+    gracePeriod: Duration = .seconds(2), limits: ServerLimits = ServerLimits(),
+    runsOnEventLoops: Bool = false, logger: Logger? = nil
+  ) {
+    precondition((0...65535).contains(port), "port \(port) is outside 0…65535")
+    precondition(maximumBodyBytes >= 0, "maximumBodyBytes \(maximumBodyBytes) is negative")
+    self.host = host
+    self.port = port
+    self.maximumBodyBytes = maximumBodyBytes
+    self.oversizedBody = oversizedBody
+    self.serviceName = serviceName
+    self.gracePeriod = gracePeriod
+    self.limits = limits
+    self.runsOnEventLoops = runsOnEventLoops
+    self.logger = logger ?? Logger(label: serviceName) { _ in SwiftLogNoOpLogHandler() }
+  }
+}
+
+/// What a server lets a peer make it hold: bytes, connections, time.
+public struct ServerLimits: Sendable {
+  /// The longest head of a request, in bytes of its header fields: a longer one is answered 431.
+  public var headerBytes: Int
+  /// The most connections at a time: one more is answered 503 and closed.
+  public var connections: Int
+  /// How long a request may take to arrive, from its first byte to its last, and its answer to be
+  /// read; then the connection is closed.
+  public var requestTime: Duration
+  /// How long a connection may be idle between requests; then it is closed.
+  public var idleTime: Duration
+  /// What both are measured on.
+  public var clock: any Clock<Duration>
+
+  /// Makes limits; every default is far above what an honest client needs.
+  public init(
+    headerBytes: Int = 32 << 10, connections: Int = 20_000, requestTime: Duration = .seconds(30),
+    idleTime: Duration = .seconds(300), clock: any Clock<Duration> = ContinuousClock()
+  ) {
+    precondition(headerBytes > 0, "headerBytes \(headerBytes) is not above zero")
+    precondition(connections > 0, "connections \(connections) is not above zero")
+    precondition(requestTime > .zero, "requestTime \(requestTime) is not above zero")
+    precondition(idleTime > .zero, "idleTime \(idleTime) is not above zero")
+    self.headerBytes = headerBytes
+    self.connections = connections
+    self.requestTime = requestTime
+    self.idleTime = idleTime
+    self.clock = clock
   }
 }

@@ -2,6 +2,7 @@ public import EthereumPrimitives
 public import InferenceMetrics
 public import Logging
 public import PlumiseWire
+public import ServiceLifecycle
 
 /// Reports a node's metrics to the oracle at every interval, and once more when it stops.
 ///
@@ -333,6 +334,37 @@ public actor OracleReporter {
         \(outcome.consecutiveFailures) reports in a row failed; is the oracle at \
         \(configuration.oracle) running? Reporting goes on, nothing is lost
         """)
+    }
+  }
+}
+
+/// Why a reporter did not start.
+public enum ReporterError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// It runs already; stop it first.
+  case alreadyRunning
+
+  /// One line: what is wrong, and what to do.
+  public var description: String {
+    "the oracle reporter is running already: stop it before starting it again"
+  }
+}
+
+extension OracleReporter: Service {
+  /// Reports until the service group stops, or the task is cancelled; then sends the last report.
+  /// - Throws: ``ReporterError/alreadyRunning``.
+  public func run() async throws {
+    try start()
+    await untilStopped()
+    await stop()
+  }
+
+  private nonisolated func untilStopped() async {
+    let (stopped, continuation) = AsyncStream<Never>.makeStream()
+    await withGracefulShutdownHandler {
+      // Ends when the stream does or the task is cancelled: nothing is ever sent.
+      for await _ in stopped {}
+    } onGracefulShutdown: {
+      continuation.finish()
     }
   }
 }

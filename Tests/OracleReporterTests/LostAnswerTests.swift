@@ -17,7 +17,7 @@ import Testing
   }
 
   private func lossy(_ dialect: ReportDialect, _ time: TestTime) -> LossyOracle {
-    LossyOracle(MockOracle(OracleConfiguration(dialects: [dialect], clock: time.clock)))
+    LossyOracle(MockOracle(OracleConfiguration(dialects: [dialect], unixClock: time.clock)))
   }
 
   @Test(

@@ -77,7 +77,7 @@ private final class FaultyOracle: Sendable {
   func totals(dialect: ReportDialect, seed: UInt64) async throws {
     let oracleTime = TestTime(1_770_200_000)
     let faulty = FaultyOracle(
-      MockOracle(OracleConfiguration(dialects: [dialect], clock: oracleTime.clock)), seed: seed)
+      MockOracle(OracleConfiguration(dialects: [dialect], unixClock: oracleTime.clock)), seed: seed)
     let reporting = try ReporterFixture(
       to: "http://oracle.test", dialect: dialect, transport: faulty.transport)
     var chance = SeededGenerator(seed: seed ^ 0xface)
@@ -141,7 +141,7 @@ private final class FaultyOracle: Sendable {
     let pauses = ManualClock()
     let faults = FaultScript(clock: pauses, seed: seed)
     let time = TestTime(1_770_200_000)
-    let oracle = MockOracle(OracleConfiguration(dialects: [dialect], clock: time.clock))
+    let oracle = MockOracle(OracleConfiguration(dialects: [dialect], unixClock: time.clock))
     // Whoever pauses goes on at once: only the order of things matters here.
     let ticking = Task { while true { try await pauses.advanceToNextDeadline() } }
     defer { ticking.cancel() }
@@ -208,7 +208,7 @@ private final class FaultyOracle: Sendable {
   private let time = TestTime(1_770_200_000)
 
   private func oracle(_ dialect: ReportDialect = .deployed) -> MockOracle {
-    MockOracle(OracleConfiguration(dialects: [dialect], clock: time.clock))
+    MockOracle(OracleConfiguration(dialects: [dialect], unixClock: time.clock))
   }
 
   @Test(

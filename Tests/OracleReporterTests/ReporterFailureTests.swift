@@ -143,7 +143,7 @@ import Testing
     ])
   func split(dialect: ReportDialect, count: Int) async throws {
     let time = TestTime(1_770_200_000)
-    let oracle = MockOracle(OracleConfiguration(dialects: [dialect], clock: time.clock))
+    let oracle = MockOracle(OracleConfiguration(dialects: [dialect], unixClock: time.clock))
     let reporting = try ReporterFixture(to: oracle, dialect: dialect)
     (0..<count).forEach { reporting.collector.recordProof(reporting.proof($0)) }
     try await reporting.reporter.start()
@@ -157,7 +157,7 @@ import Testing
   @Test("A proof of no token does not cost the deployed report that would carry it")
   func emptyProof() async throws {
     let time = TestTime(1_770_200_000)
-    let oracle = MockOracle(OracleConfiguration(dialects: [.deployed], clock: time.clock))
+    let oracle = MockOracle(OracleConfiguration(dialects: [.deployed], unixClock: time.clock))
     let reporting = try ReporterFixture(to: oracle, dialect: .deployed)
     reporting.collector.recordProof(reporting.proof(1, tokens: 0))
     reporting.collector.recordProof(reporting.proof(2, tokens: 1))
@@ -169,7 +169,7 @@ import Testing
   @Test("In the deployed dialect the oracle's total follows the counter")
   func deployed() async throws {
     let time = TestTime(1_770_200_000)
-    let oracle = MockOracle(OracleConfiguration(dialects: [.deployed], clock: time.clock))
+    let oracle = MockOracle(OracleConfiguration(dialects: [.deployed], unixClock: time.clock))
     try await oracle.withServer { address in
       let reporting = try ReporterFixture(to: address.url + "/", dialect: .deployed)
       for tokens in [100, 200, 300] {

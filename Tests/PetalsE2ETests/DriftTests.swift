@@ -17,7 +17,7 @@ import Testing
     at time: TestTime = TestTime(1_770_200_000)
   ) -> MockOracle {
     MockOracle(
-      OracleConfiguration(dialects: dialects, profile: profile, clock: time.clock))
+      OracleConfiguration(dialects: dialects, profile: profile, unixClock: time.clock))
   }
 
   private func proofs(_ count: Int, _ key: SecretKey) -> [InferenceProof] {

@@ -140,6 +140,6 @@ extension MockOracle {
     MockOracle(
       OracleConfiguration(
         dialects: [.deployed], profile: profile, registration: registration, log: log,
-        clock: time.clock))
+        unixClock: time.clock))
   }
 }

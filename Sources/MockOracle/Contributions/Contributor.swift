@@ -21,7 +21,7 @@ actor Contributor {
   nonisolated let outcomes = Journal<ContributionOutcome>()
   private let plan: ContributionPlan
   private let epoch: EpochSource
-  private let books: OracleBooks
+  private let reportStore: ReportStore
   private let log: (any ReportLog)?
   private let logger: Logger
   private var signed: [Work: StoredContribution] = [:]
@@ -30,19 +30,19 @@ actor Contributor {
   private var hasRecovered = false
 
   init(
-    _ plan: ContributionPlan, epoch: EpochSource, books: OracleBooks, log: (any ReportLog)?,
+    _ plan: ContributionPlan, epoch: EpochSource, reportStore: ReportStore, log: (any ReportLog)?,
     logger: Logger
   ) {
     self.plan = plan
     self.epoch = epoch
-    self.books = books
+    self.reportStore = reportStore
     self.log = log
     self.logger = logger
     account = plan.account
     for stored in log?.recoveredContributions ?? [] {
       signed[Work(epoch: stored.epoch, agent: stored.agent)] = stored
       // What it says is final: a report that comes later counts for a later epoch.
-      books.recoverClosed(stored.epoch, of: stored.agent)
+      reportStore.recoverClosed(stored.epoch, of: stored.agent)
     }
   }
 
@@ -77,15 +77,16 @@ actor Contributor {
       logger.warning("the store cannot be read", metadata: ["reason": "\(error)"])
       return
     }
-    for record in books.read({ $0.epochs.unsettled(before: current) }) where !Task.isCancelled {
+    for record in reportStore.read({ $0.epochs.unsettled(before: current) }) where !Task.isCancelled
+    {
       let work = Work(epoch: record.epoch, agent: record.address)
-      guard let final = await books.close(work.epoch, of: work.agent) else { continue }
+      guard let final = await reportStore.close(work.epoch, of: work.agent) else { continue }
       let score = AgentScore(final)
       var result: ContributionOutcome.Result
       do {
         result = try await report(score, of: work)
         try await (log as? any BookkeepingLog)?.settle(work.epoch, of: work.agent)
-        books.settle(work.epoch, of: work.agent)
+        reportStore.settle(work.epoch, of: work.agent)
         signed[work] = nil
       } catch {
         result = .postponed(reason: "\(error)")
@@ -95,11 +96,11 @@ actor Contributor {
     }
   }
 
-  /// Takes over what a log that keeps books did not see settled.
+  /// Takes over what a log that keeps reportStore did not see settled.
   private func recover() async throws {
     guard !hasRecovered, let log = log as? any BookkeepingLog else { return }
     let left = try await log.unsettled()
-    books.restoreUnsettled(left.epochs)
+    reportStore.restoreUnsettled(left.epochs)
     for stored in left.signed { signed[Work(epoch: stored.epoch, agent: stored.agent)] = stored }
     hasRecovered = true
   }

@@ -57,3 +57,99 @@ public enum OpenAPI {
     return .object(JSONObject(uniqueMembers: [(type, media)]))
   }
 }
+
+/// What a value must be, as the description of the interface says it (JSON Schema 2020-12).
+indirect enum Schema: Sendable {
+  case text
+  case flag
+  /// An Ethereum address.
+  case address
+  /// 32 bytes.
+  case hash
+  /// 32 bytes, whose prefix may be doubled.
+  case proofHash
+  /// 66 hexadecimal characters, with or without `0x`.
+  case looseHash
+  /// A whole number that 64 bits hold, zero or more.
+  case count
+  /// A whole number of any sign.
+  case integer
+  /// A number of zero or more.
+  case measure
+  /// A number of at least so much.
+  case number(least: Int)
+  /// A number of any size.
+  case anyNumber
+  case url
+  case constant(String)
+  case list(Schema)
+  case nullable(Schema)
+  /// Members that must be there and others that may; nothing else where it is closed.
+  case object([(String, Schema)], optional: [(String, Schema)] = [], isClosed: Bool = false)
+  /// One of two.
+  case either(Schema, Schema)
+
+  var json: JSON {
+    switch self {
+    case .text: ["type": "string"]
+    case .flag: ["type": "boolean"]
+    case .address: ["type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"]
+    case .hash: ["type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"]
+    case .proofHash: ["type": "string", "pattern": "^0x(0x)?[0-9a-fA-F]{64}$"]
+    case .looseHash:
+      [
+        "type": "string", "minLength": 66, "maxLength": 66,
+        "pattern": "^(0[xXhH])?[0-9a-fA-F]+$",
+      ]
+    case .count:
+      ["type": "integer", "minimum": 0, "maximum": .integer(Int64.max)]
+    case .integer: ["type": "integer"]
+    case .measure: ["type": "number", "minimum": 0]
+    case .number(let least): ["type": "number", "minimum": .integer(least)]
+    case .anyNumber: ["type": "number"]
+    case .url: ["type": "string", "format": "uri"]
+    case .constant(let text): ["const": .string(text)]
+    case .list(let element): ["type": "array", "items": element.json]
+    case .nullable(let schema): ["anyOf": [schema.json, ["type": "null"]]]
+    case .either(let one, let other): ["anyOf": [one.json, other.json]]
+    case .object(let required, let optional, let isClosed):
+      Self.object(required, optional, isClosed)
+    }
+  }
+
+  private static func object(
+    _ required: [(String, Schema)], _ optional: [(String, Schema)], _ isClosed: Bool
+  ) -> JSON {
+    let properties = (required + optional).map { ($0.0, $0.1.json) }
+    var object: JSONObject = [
+      "type": "object", "properties": .object(JSONObject(uniqueMembers: properties)),
+    ]
+    if !required.isEmpty { object["required"] = .array(required.map { .string($0.0) }) }
+    if isClosed { object["additionalProperties"] = false }
+    return .object(object)
+  }
+}
+
+extension DeployedForm {
+  /// The form as it is described: the rules that bodies are checked by.
+  var schema: Schema {
+    let required = fields.filter { !$0.isOptional }.map { ($0.name, $0.rule.schema) }
+    let optional = fields.filter(\.isOptional).map { ($0.name, Schema.nullable($0.rule.schema)) }
+    return .object(required, optional: optional, isClosed: true)
+  }
+}
+
+extension DeployedRule {
+  var schema: Schema {
+    switch self {
+    case .number(let least): .number(least: least)
+    case .address: .address
+    case .text: .text
+    case .texts: .list(.text)
+    case .flag: .flag
+    case .url: .url
+    case .hash: .looseHash
+    case .list(let form): .list(form.schema)
+    }
+  }
+}

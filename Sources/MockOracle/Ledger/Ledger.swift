@@ -1,20 +1,20 @@
-import EthereumPrimitives
+public import EthereumPrimitives
 import PlumiseWire
 
-/// The oracle's books: a pure state machine that takes reports in order.
+/// The oracle's reportStore: a pure state machine that takes reports in order.
 ///
 /// Of each agent it keeps the totals, for good; reports, proofs and epochs are the latest ones.
 struct Ledger: Sendable {
   let profile: OracleProfile
   private(set) var agents: [Address: AgentRecord] = [:]
-  var epochs: EpochBooks
+  var epochs: EpochLedger
   private var history = ReportHistory()
   private var sequence: Int64 = 0
 
   /// - Parameter awaitsContributions: whether an epoch is kept until its contribution is settled.
   init(profile: OracleProfile, awaitsContributions: Bool = false) {
     self.profile = profile
-    epochs = EpochBooks(awaitsSettlement: awaitsContributions)
+    epochs = EpochLedger(awaitsSettlement: awaitsContributions)
   }
 
   /// The timestamp of the last report that was taken from an agent.
@@ -98,4 +98,32 @@ struct Ledger: Sendable {
 
   /// The proofs of an agent that are kept, oldest first.
   func proofs(of agent: Address) -> [HeldProof] { history.proofs(of: agent) }
+}
+
+/// What the oracle holds about one agent.
+public struct AgentRecord: Sendable, Hashable {
+  /// The agent.
+  public let address: Address
+  /// Tokens processed.
+  ///
+  /// Documented reports carry the cumulative counter, which stands here as it
+  /// was reported last; deployed ones are accounted by difference, epoch by epoch.
+  public internal(set) var processedTokens: Int64 = 0
+  /// The average latency, in milliseconds.
+  public internal(set) var averageLatencyMilliseconds: Double = 0
+  /// The uptime that was reported last, in seconds.
+  public internal(set) var uptimeSeconds: Int64 = 0
+  /// Inferences finished, accounted like the tokens.
+  public internal(set) var tasksCompleted: Int64 = 0
+  /// The timestamp of the last accepted report, in unix seconds; nothing at or below it is taken.
+  public internal(set) var lastTimestamp: Int64 = 0
+  /// How many reports were accepted.
+  public internal(set) var reportCount = 0
+  /// How many proofs they carried.
+  public var proofCount: Int { proofs.count }
+  var proofs = ProofTally()
+
+  init(address: Address) {
+    self.address = address
+  }
 }

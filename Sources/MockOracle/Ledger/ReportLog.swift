@@ -4,7 +4,7 @@ import TextKeys
 /// Where what the oracle accepted is kept beyond the process.
 ///
 /// What it hands back it hands back once, in the order it was taken: an oracle that has read it into
-/// its books needs no second copy.
+/// its reportStore needs no second copy.
 public protocol ReportLog: Sendable {
   /// The reports that an earlier process had kept when the log was opened.
   var recovered: [StoredReport] { get }
@@ -38,10 +38,10 @@ extension ReportLog {
   public func append(_ contribution: StoredContribution) async throws {}
 }
 
-/// A log that keeps the books beside the reports, in the same transaction: an oracle that starts
+/// A log that keeps the reportStore beside the reports, in the same transaction: an oracle that starts
 /// again reads the totals, and not every report that there ever was.
 protocol BookkeepingLog: ReportLog {
-  /// The books as they were when the log was opened: once, then empty ones.
+  /// The reportStore as they were when the log was opened: once, then empty ones.
   var recoveredBooks: KeptBooks { get }
   /// The registry as it was when the log was opened: once, then an empty one.
   var recoveredRegistry: KeptRegistry { get }
@@ -58,7 +58,7 @@ protocol BookkeepingLog: ReportLog {
   func unsettled() async throws -> (epochs: [EpochRecord], signed: [StoredContribution])
 }
 
-/// What a log keeps of the books: everything but old reports and old epochs.
+/// What a log keeps of the reportStore: everything but old reports and old epochs.
 struct KeptBooks: Sendable {
   struct Agent: Sendable {
     let record: AgentRecord
@@ -88,4 +88,30 @@ struct KeptRegistry: Sendable {
   var pipelines: TextDictionary<[PipelineTable.Entry]> = [:]
   /// The timestamp of the last message of each kind that was taken from an account.
   var lastTimestamps: [StoredRegistration.Kind: [Address: Double]] = [:]
+}
+
+/// A log that keeps reports alone: what it held is read once, and handed to whoever asks.
+struct ReplayedLog: ReportLog {
+  private let log: any ReportLog
+  let recovered: [StoredReport]
+
+  init(_ log: any ReportLog) {
+    self.log = log
+    recovered = log.recovered
+  }
+
+  var recoveredRegistrations: [StoredRegistration] { log.recoveredRegistrations }
+  var recoveredContributions: [StoredContribution] { log.recoveredContributions }
+
+  func append(_ report: StoredReport, sequence: Int64) async throws {
+    try await log.append(report, sequence: sequence)
+  }
+
+  func append(_ registration: StoredRegistration) async throws {
+    try await log.append(registration)
+  }
+
+  func append(_ contribution: StoredContribution) async throws {
+    try await log.append(contribution)
+  }
 }

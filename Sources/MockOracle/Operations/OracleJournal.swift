@@ -22,7 +22,7 @@ extension Journal<OracleEntry> {
   ///   - agent: who is waited for.
   ///   - limit: how long.
   ///   - clock: what the time is measured on.
-  /// - Throws: ``NothingCame`` with what came instead, or `CancellationError`.
+  /// - Throws: ``ReportWaitTimeout`` with what came instead, or `CancellationError`.
   public func next(
     from agent: Address, within limit: Duration,
     on clock: any Clock<Duration> = ContinuousClock()
@@ -37,7 +37,7 @@ extension Journal<OracleEntry> {
       return try await group.next() ?? nil
     }
     guard let found else {
-      throw NothingCame(agent: agent, within: limit, nearMisses: nearMisses(of: agent))
+      throw ReportWaitTimeout(agent: agent, within: limit, nearMisses: nearMisses(of: agent))
     }
     return found
   }
@@ -87,7 +87,7 @@ extension OracleEntry {
 }
 
 /// Nothing of an agent was accepted in time; what came instead.
-public struct NothingCame: Error, Sendable, Hashable, CustomStringConvertible {
+public struct ReportWaitTimeout: Error, Sendable, Hashable, CustomStringConvertible {
   /// Who was waited for.
   public let agent: Address
   /// How long.

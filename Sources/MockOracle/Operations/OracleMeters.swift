@@ -45,7 +45,7 @@ final class OracleMeters: Sendable {
     }
   }
 
-  /// The text, with some numbers of the oracle's books.
+  /// The text, with some numbers of the oracle's reportStore.
   func text(agents: Int, journal: Journal<OracleEntry>) -> String {
     let state = state.withLock { $0 }
     var text = MetricsText()
@@ -123,7 +123,7 @@ private struct MetricsText {
   }
 }
 
-extension Refusal {
+extension RejectionReason {
   /// A short name for each reason, for counting and for logs.
   public var name: String {
     switch self {

@@ -7,7 +7,7 @@ public import PlumiseWire
 extension MockOracle {
   /// The nodes that registered or reported in the last ten minutes, by address.
   public var activeNodes: [RegisteredNode] {
-    let now = configuration.clock.seconds
+    let now = configuration.unixClock.seconds
     return registry.read { $0.nodes.active(at: now) }
   }
 
@@ -18,7 +18,7 @@ extension MockOracle {
 
   /// The active nodes of a model's pipeline, in its order.
   public func topology(of model: String) -> [PipelineNode] {
-    let now = configuration.clock.seconds
+    let now = configuration.unixClock.seconds
     return registry.read { $0.pipeline.topology(of: model, at: now) }
   }
 
@@ -30,14 +30,14 @@ extension MockOracle {
     _ request: WebRequest, _ kind: StoredRegistration.Kind
   ) async -> Reply {
     var agent: Address?
-    do throws(Refusal) {
+    do throws(RejectionReason) {
       guard request.body.count <= ReportDialect.deployed.longestBody else {
         throw .tooLarge(limit: ReportDialect.deployed.longestBody)
       }
       let registration = try Registration(kind, request.body)
       agent = registration.agent
       try await check(registration)
-      let now = configuration.clock.seconds
+      let now = configuration.unixClock.seconds
       let assignment = try await registry.take(registration, at: now)
       return Reply(
         response: DeployedDialect.registered(kind, assignment),
@@ -49,9 +49,9 @@ extension MockOracle {
     }
   }
 
-  private func check(_ registration: Registration) async throws(Refusal) {
-    func verify() throws(Refusal) {
-      try checkWindow(registration.timestamp, now: configuration.clock.seconds)
+  private func check(_ registration: Registration) async throws(RejectionReason) {
+    func verify() throws(RejectionReason) {
+      try checkWindow(registration.timestamp, now: configuration.unixClock.seconds)
       try verifySignature(
         registration.signature, of: registration.signedText, by: registration.agent)
     }
@@ -79,7 +79,7 @@ extension MockOracle {
 
   /// A node that joins a pipeline and is not on the chain is registered there by the oracle, when
   /// that has an account to do so.
-  private func sponsorIfNeeded(_ registration: Registration) async throws(Refusal) {
+  private func sponsorIfNeeded(_ registration: Registration) async throws(RejectionReason) {
     do {
       try await checkRegistration(of: registration.agent)
     } catch .unregistered(let agent) {

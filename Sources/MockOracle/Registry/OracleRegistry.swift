@@ -47,8 +47,8 @@ final class OracleRegistry: Sendable {
       pipeline.see(agent, at: time)
     }
 
-    /// - Throws: ``Refusal/registrationReplay(timestamp:last:)``.
-    fileprivate func checkReplay(_ registration: Registration) throws(Refusal) {
+    /// - Throws: ``RejectionReason/registrationReplay(timestamp:last:)``.
+    fileprivate func checkReplay(_ registration: Registration) throws(RejectionReason) {
       let last = lastTimestamps[registration.kind]?[registration.agent] ?? 0
       guard registration.timestamp > last else {
         throw .registrationReplay(timestamp: registration.timestamp, last: last)
@@ -76,10 +76,10 @@ final class OracleRegistry: Sendable {
 
   /// Takes a message that was checked, and returns once it is kept for good.
   /// - Returns: the layers that the node got, when it asked for some.
-  /// - Throws: ``Refusal`` for a replay, a pipeline without room, or a log that cannot keep it.
+  /// - Throws: ``RejectionReason`` for a replay, a pipeline without room, or a log that cannot keep it.
   func take(
     _ registration: Registration, at time: Int64
-  ) async throws(Refusal)
+  ) async throws(RejectionReason)
     -> LayerAssignment?
   {
     // One at a time, whoever asks: each shares out what the one before left.
@@ -111,8 +111,8 @@ final class OracleRegistry: Sendable {
     return tables.withLock { $0.take(registration, at: time, known) }
   }
 
-  func checkReplay(_ registration: Registration) throws(Refusal) {
-    try tables.withLock { tables throws(Refusal) in try tables.checkReplay(registration) }
+  func checkReplay(_ registration: Registration) throws(RejectionReason) {
+    try tables.withLock { tables throws(RejectionReason) in try tables.checkReplay(registration) }
   }
 
   /// Notes that an agent reported.
@@ -122,4 +122,39 @@ final class OracleRegistry: Sendable {
 
   /// Looks something up.
   func read<R: Sendable>(_ look: @Sendable (Tables) -> R) -> R { tables.withLock { look($0) } }
+}
+
+/// Makes the registry's tables anew from what was taken, reports and registrations in the order in
+/// which they came.
+struct RegistryReplay {
+  private var tables: OracleRegistry.Tables
+  private var registrations: ArraySlice<StoredRegistration>
+
+  /// - Parameter registrations: all that there are, in the order they came.
+  init(_ tables: OracleRegistry.Tables, registrations: [StoredRegistration]) {
+    self.tables = tables
+    self.registrations = registrations[...]
+  }
+
+  /// Takes the next report: a node that reported was seen.
+  mutating func see(_ report: StoredReport) {
+    // The documented dialect has no registry.
+    guard report.dialect == .deployed else { return }
+    while let next = registrations.first, next.receivedAt <= report.receivedAt { register(next) }
+    tables.see(report.agent, at: report.receivedAt)
+  }
+
+  /// Takes the registrations that are left.
+  mutating func end() -> OracleRegistry.Tables {
+    while let next = registrations.first { register(next) }
+    return tables
+  }
+
+  private mutating func register(_ stored: StoredRegistration) {
+    registrations.removeFirst()
+    // What was taken once has the right form; a file that somebody changed is read as far as it makes
+    // sense.
+    guard let registration = try? Registration(stored.kind, stored.body) else { return }
+    _ = tables.take(registration, at: stored.receivedAt)
+  }
 }

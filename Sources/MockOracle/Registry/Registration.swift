@@ -36,8 +36,8 @@ struct Registration {
   private let bytes: [UInt8]
 
   /// Reads a body.
-  /// - Throws: ``Refusal/malformed(_:)`` or ``Refusal/invalid(_:)``.
-  init(_ kind: StoredRegistration.Kind, _ bytes: [UInt8]) throws(Refusal) {
+  /// - Throws: ``RejectionReason/malformed(_:)`` or ``RejectionReason/invalid(_:)``.
+  init(_ kind: StoredRegistration.Kind, _ bytes: [UInt8]) throws(RejectionReason) {
     let object = try kind.form.read(bytes)
     guard let text = object["address"]?.stringValue,
       // The rules have seen that it is an address.

@@ -19,7 +19,7 @@ public final class SQLiteReportLog: ReportLog {
   private struct State {
     var waiting: [Waiting] = []
     var isWriting = false
-    var books: KeptBooks
+    var reportStore: KeptBooks
     var registry: KeptRegistry
   }
 
@@ -57,7 +57,7 @@ public final class SQLiteReportLog: ReportLog {
         trace: trace)
       let opened = try opening.open()
       (pool, base) = (opened.pool, opened.highest)
-      state = Mutex(State(books: opened.books, registry: opened.registry))
+      state = Mutex(State(reportStore: opened.reportStore, registry: opened.registry))
       self.file = file
     } catch {
       file.removeIfEmpty()
@@ -130,8 +130,8 @@ public final class SQLiteReportLog: ReportLog {
 extension SQLiteReportLog: BookkeepingLog {
   var recoveredBooks: KeptBooks {
     state.withLock { state in
-      defer { state.books = KeptBooks() }
-      return state.books
+      defer { state.reportStore = KeptBooks() }
+      return state.reportStore
     }
   }
 

@@ -1,4 +1,7 @@
+import EthereumPrimitives
 import Foundation
+import GRDB
+import SystemErrors
 
 /// By what a store is known: its numbers in the file's head, and the tables that stores had before
 /// they had numbers.
@@ -92,5 +95,140 @@ enum StoreFormat {
   private static func hasLog(_ path: String) -> Bool {
     var status = stat()
     return stat(path + "-wal", &status) == 0 && status.st_size > 0
+  }
+}
+
+/// Reads rows of a file that anybody may have changed: what is missing or of another type is an error
+/// and not the process's end.
+extension Row {
+  /// The value of a column.
+  /// - Throws: an error that names the column and shows what it holds.
+  func read<Value: DatabaseValueConvertible>(
+    _ column: String, as type: Value.Type = Value.self
+  ) throws -> Value {
+    let held: DatabaseValue? = self[column]
+    guard let held, let value = Value.fromDatabaseValue(held) else {
+      throw DatabaseError(
+        message: "column \(column) holds \(held?.description ?? "nothing") and no \(Value.self)")
+    }
+    return value
+  }
+
+  /// The value of a column that may be empty.
+  func readIfPresent<Value: DatabaseValueConvertible>(
+    _ column: String, as type: Value.Type = Value.self
+  ) throws -> Value? {
+    let held: DatabaseValue? = self[column]
+    return held?.isNull == false ? try read(column, as: type) : nil
+  }
+
+  /// A number of zero or more.
+  func readCount(_ column: String) throws -> Int64 {
+    let value: Int64 = try read(column)
+    guard value >= 0 else { throw DatabaseError(message: "column \(column) holds \(value)") }
+    return value
+  }
+
+  /// A finite number of zero or more; SQLite keeps infinite ones as well.
+  func readMeasure(_ column: String) throws -> Double {
+    let value: Double = try read(column)
+    guard value.isFinite, value >= 0 else {
+      throw DatabaseError(message: "column \(column) holds \(value)")
+    }
+    return value
+  }
+
+  func readAddress(_ column: String) throws -> Address {
+    try Address(checksummed: try read(column, as: String.self))
+  }
+
+  func readEpoch(_ column: String) throws -> UInt64 { UInt64(bitPattern: try read(column)) }
+
+  /// How many proofs there were, and of how many tokens.
+  func readTally() throws -> ProofTally {
+    let text: String = try read("proof_tokens")
+    // As many as a million reports of the greatest number bring.
+    guard let tokens = Int128(text), (0...Int128(1) << 100).contains(tokens) else {
+      throw DatabaseError(message: "column proof_tokens holds \"\(text)\"")
+    }
+    return ProofTally(count: Int(try readSmall("proof_count")), tokens: tokens)
+  }
+
+  /// A count that goes on being counted.
+  func readSmall(_ column: String) throws -> Int64 {
+    let value = try readCount(column)
+    guard value <= 1 << 60 else { throw DatabaseError(message: "column \(column) holds \(value)") }
+    return value
+  }
+}
+
+/// Why a file of reports cannot be used.
+public struct ReportLogError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The ways in which a file can be of no use.
+  public enum Cause: Sendable, Hashable {
+    /// Somebody else uses the file: another process, or another part of this one.
+    case inUse(by: String)
+    /// The file may not be written.
+    case readOnly
+    /// The file is no SQLite database.
+    case notADatabase
+    /// The file is an SQLite database of another program, which can be told by this.
+    case foreign(String)
+    /// A newer version of this program wrote the file in a format that this one does not know.
+    case newer(format: UInt32, known: UInt32)
+    /// The file holds something that this program never writes.
+    case damaged(String)
+    /// The system or SQLite says why.
+    case unusable(String)
+  }
+
+  /// The file.
+  public let path: String
+  /// What is wrong with it.
+  public let cause: Cause
+
+  init(path: String, _ cause: Cause) {
+    self.path = path
+    self.cause = cause
+  }
+
+  /// What a lock that was not got says.
+  init(_ error: FileLockError) {
+    switch error {
+    case .held(let path, let holder):
+      self.init(path: path, .inUse(by: holder?.description ?? "another process"))
+    case .unusable(let path, let reason): self.init(path: path, .unusable(reason))
+    }
+  }
+
+  /// What is wrong, without the file's name.
+  public var reason: String {
+    switch cause {
+    case .inUse(let holder): "it is in use by \(holder)"
+    case .readOnly: "it may not be written"
+    case .notADatabase: "it is no SQLite database"
+    case .foreign(let sign): "it is an SQLite database of another program (\(sign))"
+    case .newer(let format, let known):
+      "a newer version of this program wrote it: its format is \(format), and this version knows "
+        + "\(known) at most"
+    case .damaged(let what): "it is damaged: \(what)"
+    case .unusable(let reason): reason
+    }
+  }
+
+  /// One line: what is wrong, and what to do.
+  public var description: String {
+    "store \(path) cannot be opened: \(reason); \(advice)"
+  }
+
+  private var advice: String {
+    switch cause {
+    case .inUse: "stop that one, or name another file"
+    case .readOnly: "make it writable, or name another file"
+    case .notADatabase, .foreign: "name another file; this one was not changed"
+    case .newer: "use that version, or name another file; this one was not changed"
+    case .damaged: "name another file, or bring this one back from a copy"
+    case .unusable: "name another file"
+    }
   }
 }

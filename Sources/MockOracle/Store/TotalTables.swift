@@ -148,7 +148,7 @@ enum TotalTables {
         SELECT epoch_total.* FROM agent_total JOIN epoch_total
         ON epoch_total.agent = agent_total.agent AND epoch_total.epoch = agent_total.latest_epoch
         ORDER BY first_report
-        """, arguments: [EpochBooks.limit])
+        """, arguments: [EpochLedger.limit])
     let epochs = try rows.map {
       KeptBooks.Epoch(record: try epoch($0), isSettled: try $0.read("settled"))
     }

@@ -58,7 +58,7 @@ import Testing
   func reports(dialect: ReportDialect) async throws {
     let oracle = MockOracle(
       OracleConfiguration(
-        dialects: [dialect], apiKey: "key", clock: TestTime(1_770_200_000).clock,
+        dialects: [dialect], apiKey: "key", unixClock: TestTime(1_770_200_000).clock,
         journalCapacity: 1))
     let key = try testKey()
     let (reports, proofsEach) = (600, 50)
@@ -106,7 +106,7 @@ import Testing
     let oracle = MockOracle(
       OracleConfiguration(
         dialects: [.deployed], apiKey: "key", epoch: EpochSource { UInt64(epoch.seconds) },
-        clock: TestTime(1_770_200_000).clock, journalCapacity: 1))
+        unixClock: TestTime(1_770_200_000).clock, journalCapacity: 1))
     func report(by key: SecretKey, tokens: Int64, timestamp: Int64) async throws {
       let body = try deployedReport(by: key, tokens: tokens, timestamp: timestamp)
       let answer = await oracle.post(

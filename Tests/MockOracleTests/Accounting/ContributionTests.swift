@@ -94,8 +94,8 @@ private final class GatedLog: ReportLog {
           return UInt64(epoch.seconds)
         },
         contributions: ContributionPlan(
-          account: account, interval: interval, clock: clock ?? ManualClock()),
-        log: log, clock: TestTime(1_770_200_000).clock))
+          account: account, interval: interval, unixClock: clock ?? ManualClock()),
+        log: log, unixClock: TestTime(1_770_200_000).clock))
   }
 
   @Test("When an epoch ends the pool is told what every agent did in it, in both dialects")
@@ -314,7 +314,7 @@ private final class GatedLog: ReportLog {
       OracleConfiguration(
         dialects: [.deployed], registration: .chain(client),
         contributions: ContributionPlan(account: account),
-        clock: TestTime(1_770_200_000).clock))
+        unixClock: TestTime(1_770_200_000).clock))
     let key = try testKey()
     let body = pipelineRegistration(by: key)
     #expect(await oracle.post(body, to: PipelineRegistration.path).status == 201)

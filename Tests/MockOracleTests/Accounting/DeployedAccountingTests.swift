@@ -14,7 +14,7 @@ import Testing
   ) -> MockOracle {
     MockOracle(
       OracleConfiguration(
-        dialects: [.deployed], profile: profile, epoch: epoch, clock: TestTime(start).clock))
+        dialects: [.deployed], profile: profile, epoch: epoch, unixClock: TestTime(start).clock))
   }
 
   @Test("Counters count by difference, and a counter that fell has started again")

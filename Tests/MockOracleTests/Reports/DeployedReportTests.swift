@@ -14,7 +14,8 @@ import Testing
   ) -> MockOracle {
     MockOracle(
       OracleConfiguration(
-        dialects: [.deployed], profile: profile, apiKey: apiKey, clock: TestTime(seconds).clock))
+        dialects: [.deployed], profile: profile, apiKey: apiKey, unixClock: TestTime(seconds).clock)
+    )
   }
 
   private func recorded(_ shouldReset: Bool) -> Answer {
@@ -128,7 +129,7 @@ import Testing
     let strict = MockOracle(
       OracleConfiguration(
         dialects: [.deployed], registration: RegistrationCheck { _ in false },
-        clock: TestTime(1_770_200_000).clock))
+        unixClock: TestTime(1_770_200_000).clock))
     #expect(
       await strict.post(try deployedReport(by: key), to: path)
         == refused(400, "Bad Request", "Agent not registered on-chain"))
@@ -191,7 +192,7 @@ import Testing
   func bothDialects() async throws {
     let oracle = MockOracle(
       OracleConfiguration(
-        dialects: [.documented, .deployed], clock: TestTime(1_770_200_000).clock))
+        dialects: [.documented, .deployed], unixClock: TestTime(1_770_200_000).clock))
     #expect(await oracle.post(try signedReport(by: testKey(1))).status == 200)
     #expect(await oracle.post(try deployedReport(by: testKey(2)), to: path).status == 201)
     #expect(oracle.agents.count == 2)

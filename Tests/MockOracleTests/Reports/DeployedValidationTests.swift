@@ -74,7 +74,7 @@ struct DeployedFault: Sendable, CustomTestStringConvertible {
     arguments: DeployedFault.fields + DeployedFault.proofs)
   func messages(fault: DeployedFault) async throws {
     let oracle = MockOracle(
-      OracleConfiguration(dialects: [.deployed], clock: TestTime(1_770_200_000).clock))
+      OracleConfiguration(dialects: [.deployed], unixClock: TestTime(1_770_200_000).clock))
     let report = try deployedReport(by: testKey(), change: fault.change)
     #expect(
       await oracle.post(report, to: ReportDialect.deployed.path)

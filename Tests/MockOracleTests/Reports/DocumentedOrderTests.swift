@@ -105,14 +105,14 @@ import Testing
   func maximumAge(offset: Int64, status: Int) async throws {
     let time = TestTime(1_770_200_000)
     let oracle = MockOracle(
-      OracleConfiguration(maximumAge: .seconds(60), clock: time.clock))
+      OracleConfiguration(maximumAge: .seconds(60), unixClock: time.clock))
     let report = try signedReport(by: testKey(), timestamp: time.seconds + offset)
     #expect(await oracle.post(report).status == status)
   }
 
   @Test("Without an age limit any timestamp above the last is fresh")
   func noWindow() async throws {
-    let oracle = MockOracle(OracleConfiguration(clock: TestTime(1_770_200_000).clock))
+    let oracle = MockOracle(OracleConfiguration(unixClock: TestTime(1_770_200_000).clock))
     for timestamp in [0, 1, 1_770_200_000, .max] as [Int64] {
       let report = try signedReport(by: testKey(), timestamp: timestamp)
       #expect(await oracle.post(report).status == 200)

@@ -46,7 +46,7 @@ struct ExtremeNumberDriverTests {
     MockOracle(
       OracleConfiguration(
         dialects: Set(ReportDialect.allCases), profile: profile, apiKey: "key",
-        epoch: EpochSource { 7 }, clock: TestTime(start).clock, journalCapacity: 1))
+        epoch: EpochSource { 7 }, unixClock: TestTime(start).clock, journalCapacity: 1))
   }
 
   /// The routes of the description with a method.
@@ -296,7 +296,7 @@ struct ExtremeNumberDriverTests {
         let oracle = MockOracle(
           OracleConfiguration(
             dialects: [.deployed], profile: profile, modelLayers: ["m": count],
-            clock: TestTime(start).clock))
+            unixClock: TestTime(start).clock))
         let body = pipelineRegistration(by: key, model: "m")
         let status = await oracle.post(body, to: PipelineRegistration.path).status
         #expect(status == (count > 0 ? 201 : 400), "\(count) layers")
@@ -305,7 +305,7 @@ struct ExtremeNumberDriverTests {
     for age in [Duration.zero, .seconds(1), longest, .zero - longest] {
       let oracle = MockOracle(
         OracleConfiguration(
-          maximumAge: age, clock: TestTime(start).clock, journalCapacity: .max,
+          maximumAge: age, unixClock: TestTime(start).clock, journalCapacity: .max,
           journalByteLimit: .max, rateLimit: RateLimit(burst: .max, per: longest),
           limits: ServerLimits(
             headerBytes: .max, connections: .max, requestTime: longest, idleTime: longest)))

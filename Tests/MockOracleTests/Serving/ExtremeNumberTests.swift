@@ -15,7 +15,7 @@ import Testing
     MockOracle(
       OracleConfiguration(
         dialects: [.documented, .deployed], profile: profile, apiKey: "secret",
-        epoch: EpochSource { 7 }, clock: TestTime(start).clock))
+        epoch: EpochSource { 7 }, unixClock: TestTime(start).clock))
   }
 
   /// Reads everything that is kept about an agent; each read must be answered.

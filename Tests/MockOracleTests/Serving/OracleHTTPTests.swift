@@ -12,7 +12,7 @@ import Testing
 @Suite("HTTP of the oracle", .timeLimit(.minutes(5))) struct OracleHTTPTests {
   private func oracle(_ dialects: Set<ReportDialect>) -> MockOracle {
     MockOracle(
-      OracleConfiguration(dialects: dialects, clock: TestTime(1_770_200_000).clock))
+      OracleConfiguration(dialects: dialects, unixClock: TestTime(1_770_200_000).clock))
   }
 
   private static let dialects: [Set<ReportDialect>] = [

@@ -33,7 +33,7 @@ import Testing
       try await oracle.journal.next(from: agent.address, within: .seconds(5), on: clock)
     }
     try await clock.advanceToNextDeadline()
-    let error = await #expect(throws: NothingCame.self) { try await waiting.value }
+    let error = await #expect(throws: ReportWaitTimeout.self) { try await waiting.value }
     #expect(
       error?.description.contains(
         "signature recovers to \(agent.address) but agent says \(other.address)") == true)
@@ -66,7 +66,8 @@ import Testing
       try await oracle.journal.next(from: agent, within: .seconds(5), on: clock)
     }
     try await clock.advanceToNextDeadline()
-    return await #expect(throws: NothingCame.self) { try await waiting.value }?.description ?? ""
+    return await #expect(throws: ReportWaitTimeout.self) { try await waiting.value }?.description
+      ?? ""
   }
 
   @Test(

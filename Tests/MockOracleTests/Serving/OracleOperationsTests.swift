@@ -12,7 +12,7 @@ import Testing
     let time = TestTime(1_770_200_000)
     let oracle = MockOracle(
       OracleConfiguration(
-        dialects: [.documented, .deployed], clock: time.clock,
+        dialects: [.documented, .deployed], unixClock: time.clock,
         rateLimit: RateLimit(burst: 2, per: .seconds(60))))
     let key = try testKey()
     func report(_ offset: Int64, by key: SecretKey) async throws -> WebResponse {
@@ -43,7 +43,7 @@ import Testing
 
   @Test("The metrics count requests by route, reports by dialect and refusals by reason")
   func metrics() async throws {
-    let oracle = MockOracle(OracleConfiguration(clock: TestTime(1_770_200_000).clock))
+    let oracle = MockOracle(OracleConfiguration(unixClock: TestTime(1_770_200_000).clock))
     let report = try signedReport(by: testKey())
     for _ in 0..<3 { _ = await oracle.post(report) }
     for path in ["/a", "/b", "/api/v1/agents/0x12"] { _ = await oracle.get(path) }

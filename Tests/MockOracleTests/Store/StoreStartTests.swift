@@ -110,7 +110,7 @@ import Testing
             dialects: [.documented, .deployed], profile: profile,
             epoch: EpochSource { UInt64(epoch.seconds) },
             log: try SQLiteReportLog(path: path, profile: profile, patience: .seconds(60)),
-            clock: time.clock))
+            unixClock: time.clock))
       }
       var before: [JSON] = []
       do {

@@ -1,0 +1,101 @@
+import EthereumPrimitives
+import PlumiseWire
+import Synchronization
+
+/// The ledger behind its lock, and the log that makes it last.
+final class ReportStore: Sendable {
+  private let ledger: Mutex<Ledger>
+  private let log: (any ReportLog)?
+  private let turns = KeyedAsyncLock()
+
+  /// A report that was taken.
+  struct Taken: Sendable {
+    /// The report, with the epoch that it is accounted to.
+    let report: StoredReport
+    /// Whether it is the agent's first in that epoch.
+    let isFirstInEpoch: Bool
+  }
+
+  /// Opens the reportStore.
+  /// - Parameter awaitsContributions: whether an epoch is kept until its contribution is settled.
+  init(profile: OracleProfile, log: (any ReportLog)?, awaitsContributions: Bool) {
+    var ledger = Ledger(profile: profile, awaitsContributions: awaitsContributions)
+    if let log = log as? any BookkeepingLog {
+      ledger.restore(log.recoveredBooks)
+    } else {
+      for report in log?.recovered ?? [] { ledger.take(report) }
+    }
+    self.ledger = Mutex(ledger)
+    self.log = log
+  }
+
+  /// Takes a report, and returns once it is kept for good.
+  ///
+  /// It counts only from then on: one that the log cannot keep leaves no trace, and may come again.
+  /// One whose epoch was closed while it was on its way is accounted to the next.
+  /// - Throws: ``RejectionReason/replay(timestamp:last:)`` or ``RejectionReason/notStored(_:)``.
+  func take(_ report: StoredReport) async throws(RejectionReason) -> Taken {
+    await turns.begin(report.agent)
+    defer { turns.end(report.agent) }
+    try checkReplay(report.timestamp, of: report.agent)
+    // In the agent's turn no epoch of its is closed.
+    let report = report.accounted(
+      to: read { $0.epochs.openEpoch(for: report.agent, from: report.epoch) })
+    let (effect, sequence) = ledger.withLock { ($0.effect(of: report), $0.nextSequence()) }
+    do {
+      if let log = log as? any BookkeepingLog {
+        try await log.append(effect, sequence: sequence)
+      } else {
+        try await log?.append(report, sequence: sequence)
+      }
+    } catch {
+      throw .notStored(String(describing: error))
+    }
+    ledger.withLock { $0.apply(effect) }
+    return Taken(report: report, isFirstInEpoch: effect.isFirstInEpoch)
+  }
+
+  /// Accounts nothing more to an epoch of an agent, once what is on its way there has arrived.
+  /// - Returns: what the agent did in it; nil when it did nothing.
+  func close(_ epoch: UInt64, of agent: Address) async -> EpochRecord? {
+    await turns.begin(agent)
+    defer { turns.end(agent) }
+    return ledger.withLock { ledger in
+      ledger.epochs.close(epoch, of: agent)
+      return ledger.epochs.record(epoch, of: agent)
+    }
+  }
+
+  /// Notes that an earlier process closed an epoch of an agent.
+  func recoverClosed(_ epoch: UInt64, of agent: Address) {
+    ledger.withLock { $0.epochs.close(epoch, of: agent) }
+  }
+
+  /// Takes over an epoch whose contribution an earlier process did not settle.
+  func restoreUnsettled(_ records: [EpochRecord]) {
+    ledger.withLock { ledger in
+      for record in records { ledger.epochs.restoreUnsettled(record) }
+    }
+  }
+
+  /// The latest epoch that anything was accounted to; nil before the first report.
+  var latestEpoch: UInt64? { read { $0.epochs.latestOfAll } }
+
+  /// Notes that an epoch's contribution needs nothing more.
+  func settle(_ epoch: UInt64, of agent: Address) {
+    ledger.withLock { $0.epochs.settle(epoch, of: agent) }
+  }
+
+  /// Refuses a timestamp that is not above the last one that was taken from the agent.
+  private func checkReplay(_ timestamp: Int64, of agent: Address) throws(RejectionReason) {
+    if let last = read({ $0.lastTimestamp(of: agent) }), timestamp <= last {
+      throw .replay(timestamp: timestamp, last: last)
+    }
+  }
+
+  /// The proofs of an agent, oldest first.
+  func proofs(of agent: Address) -> [HeldProof] { read { $0.proofs(of: agent) } }
+
+  /// Looks something up.
+  func read<R: Sendable>(_ look: @Sendable (Ledger) -> R) -> R { ledger.withLock { look($0) } }
+}

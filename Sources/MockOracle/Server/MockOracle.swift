@@ -1,0 +1,214 @@
+public import EthereumPrimitives
+import Logging
+public import MockServing
+import PlumiseWire
+import Synchronization
+
+/// An oracle that answers as the real one does, in either dialect, and says why.
+///
+/// It may be used in process, by ``respond(to:)``, or over HTTP, by ``withServer(port:faults:_:)``;
+/// both are the same code. Everything that came and everything that was answered stands in its
+/// ``journal``, which tests wait on.
+public final class MockOracle: Sendable {
+  /// What it speaks, checks and keeps.
+  public let configuration: OracleConfiguration
+  /// What came, what was answered, and why.
+  public let journal: Journal<OracleEntry>
+  let reportStore: ReportStore
+  let registry: OracleRegistry
+  let contributor: Contributor?
+  let limiter: RateLimiter?
+  let routes: [OracleRoute]
+  /// What `GET /openapi.json` answers.
+  let description: [UInt8]
+  let meters = OracleMeters()
+  /// The last epoch that was known.
+  let knownEpoch: Mutex<UInt64>
+  private let serving = Mutex(false)
+
+  /// Makes an oracle; a log in the configuration brings back what was accepted earlier.
+  public init(_ configuration: OracleConfiguration = OracleConfiguration()) {
+    self.configuration = configuration
+    journal = Journal(
+      capacity: configuration.journalCapacity, byteLimit: configuration.journalByteLimit
+    ) { $0.byteCount }
+    routes = OracleRoutes.all(of: configuration.dialects)
+    description = OpenAPI.description(of: configuration.dialects).serialized()
+    limiter = configuration.rateLimit.map { RateLimiter($0) }
+    // A log that keeps no reportStore hands its reports out once: they are read here for both.
+    let log = configuration.log.map { log in
+      log is any BookkeepingLog ? log : ReplayedLog(log)
+    }
+    registry = OracleRegistry(
+      profile: configuration.profile, layerCounts: configuration.modelLayers, log: log)
+    reportStore = ReportStore(
+      profile: configuration.profile, log: log,
+      awaitsContributions: configuration.contributions != nil)
+    knownEpoch = Mutex(reportStore.latestEpoch ?? 0)
+    let (reportStore, epoch) = (reportStore, configuration.epoch)
+    let logger = configuration.logger
+    contributor = configuration.contributions.map {
+      Contributor($0, epoch: epoch, reportStore: reportStore, log: log, logger: logger)
+    }
+  }
+
+  /// How the reports of contributions ended, in order; nothing without a plan for them.
+  public var contributions: Journal<ContributionOutcome>? { contributor?.outcomes }
+
+  /// Reports what was done in the epochs that have ended to the reward pool, now; nothing happens
+  /// without a plan for it.
+  public func reportContributions() async { await contributor?.reportEndedEpochs() }
+
+  /// What an agent's work in an epoch is worth; `nil` when it did none.
+  public func score(of agent: Address, in epoch: UInt64) -> AgentScore? {
+    self.epoch(epoch, of: agent).map { AgentScore($0) }
+  }
+
+  /// What the oracle holds about an agent, or `nil` before its first accepted report.
+  public func agent(_ address: Address) -> AgentRecord? { reportStore.read { $0.agents[address] } }
+
+  /// What the oracle holds about every agent, by address.
+  public var agents: [AgentRecord] {
+    reportStore.read { $0.agents.values.sorted { $0.address < $1.address } }
+  }
+
+  /// An agent's latest accepted reports, a thousand at most, oldest first; of all agents together
+  /// 8 MiB are kept, twenty thousand reports without proofs.
+  public func reports(of agent: Address) -> [StoredReport] {
+    reportStore.read { $0.reports(of: agent) }
+  }
+
+  /// The proofs of an agent's accepted reports that are kept, each once, oldest first.
+  public func proofs(of agent: Address) -> [StoredProof] {
+    reportStore.proofs(of: agent).map(\.proof)
+  }
+
+  /// What an agent did in one epoch, accounted as the deployed dialect does.
+  public func epoch(_ epoch: UInt64, of agent: Address) -> EpochRecord? {
+    reportStore.read { $0.epochs.record(epoch, of: agent) }
+  }
+
+  /// Waits until so many reports were accepted, from one agent or from any.
+  /// - Returns: the reports, in the order they were accepted.
+  /// - Throws: `CancellationError` when the task is cancelled first.
+  @discardableResult
+  public func waitForReports(
+    _ count: Int = 1, from agent: Address? = nil
+  ) async throws
+    -> [StoredReport]
+  {
+    try await journal.wait(forCount: count) { entry in
+      entry.accepted != nil && (agent == nil || entry.agent == agent)
+    }.compactMap(\.accepted)
+  }
+
+  /// Whether a server serves it: what `GET /ready` says.
+  public internal(set) var isServing: Bool {
+    get { serving.withLock { $0 } }
+    set { serving.withLock { $0 = newValue } }
+  }
+
+  /// Answers one request and notes it in the journal.
+  public func respond(to request: WebRequest) async -> WebResponse {
+    let began = ContinuousClock.now
+    let reply = await route(request)
+    let took = ContinuousClock.now - began
+    let entry = OracleEntry(
+      request: request, status: reply.response.status.code, agent: reply.agent,
+      dialect: reply.dialect, outcome: reply.outcome, notes: reply.notes)
+    meters.count(
+      entry, route: template(of: request), method: request.method.rawValue, took: took)
+    log(entry, took: took)
+    journal.record(entry)
+    return reply.response
+  }
+
+  /// The template of the route that a request asks for; nil for what is no route.
+  private func template(of request: WebRequest) -> String? {
+    // Most requests are reports, whose paths are their templates.
+    for route in routes where route.template == request.path { return route.template }
+    return routes.first { $0.matches(request.path) }?.template
+  }
+
+  private func log(_ entry: OracleEntry, took: Duration) {
+    let level: Logger.Level =
+      entry.refusal != nil ? .notice : entry.isTaken ? .info : .debug
+    configuration.logger.log(
+      level: level, "\(entry.request.method.rawValue) \(entry.request.path)",
+      metadata: entry.metadata(took: took))
+  }
+}
+
+extension OracleEntry {
+  /// What a line of the log says beside the request.
+  fileprivate func metadata(took: Duration) -> Logger.Metadata {
+    var metadata: Logger.Metadata = [
+      "status": "\(status)", "microseconds": "\(Int(took / .microseconds(1)))",
+    ]
+    if let agent { metadata["agent"] = "\(agent)" }
+    if let dialect { metadata["dialect"] = "\(dialect.rawValue)" }
+    if let refusal {
+      metadata["refusal"] = "\(refusal.name)"
+      metadata["reason"] = "\(refusal.shortDescription)"
+    }
+    if !notes.isEmpty { metadata["notes"] = "\(notes.joined(separator: "; "))" }
+    if let remote = request.remote { metadata["remote"] = "\(remote)" }
+    return metadata
+  }
+}
+
+extension MockOracle {
+  /// Serves the oracle over HTTP while a body runs, and stops gracefully after it.
+  /// - Parameters:
+  ///   - host: where to listen.
+  ///   - port: where to listen; 0 takes any free port.
+  ///   - faults: what goes wrong, and with which requests.
+  ///   - body: what is done while the oracle runs.
+  /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
+  public func withServer<R: Sendable>(
+    host: String = "127.0.0.1", port: Int = 0, isolation: isolated (any Actor)? = #isolation,
+    faults: FaultScript? = nil, _ body: (ServerAddress) async throws -> R
+  ) async throws -> R {
+    let server = ServerConfiguration(
+      host: host, port: port,
+      maximumBodyBytes: configuration.dialects.map(\.longestBody).max() ?? 1 << 20,
+      oversizedBody: .handOver, serviceName: "oracle", limits: configuration.limits,
+      runsOnEventLoops: true, logger: configuration.logger)
+    return try await withWebServer(
+      server, faults: faults, respond: { await self.respond(to: $0) }
+    ) { address in
+      isServing = true
+      defer { isServing = false }
+      return try await withContributions { try await body(address) }
+    }
+  }
+
+  /// Reports contributions while a body runs, when there is a plan for it.
+  private func withContributions<R: Sendable>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
+  ) async throws -> R {
+    guard let contributor else { return try await body() }
+    let reporting = Task { await contributor.run() }
+    do {
+      let result = try await body()
+      reporting.cancel()
+      await reporting.value
+      return result
+    } catch {
+      reporting.cancel()
+      await reporting.value
+      throw error
+    }
+  }
+
+  /// Makes an oracle and serves it while a body runs.
+  /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
+  public static func withServer<R: Sendable>(
+    _ configuration: OracleConfiguration = OracleConfiguration(),
+    isolation: isolated (any Actor)? = #isolation,
+    faults: FaultScript? = nil, _ body: (MockOracle, ServerAddress) async throws -> R
+  ) async throws -> R {
+    let oracle = MockOracle(configuration)
+    return try await oracle.withServer(faults: faults) { try await body(oracle, $0) }
+  }
+}
