@@ -8,9 +8,9 @@ public import PlumiseWire
 /// The configuration of a test's network.
 public struct NetworkPlan: Sendable {
   /// The blocks of each node, which cover the model together; several may serve the same blocks.
-  public var blocks: [LayerRange]
+  public var blocks: [BlockRange]
   /// The model that they serve.
-  public var model: ModelEnds
+  public var model: ClientModel
   /// How the chain starts.
   public var chain: ChainConfiguration
   /// The dialect of the reports that the nodes send and the oracle accepts.
@@ -33,11 +33,11 @@ public struct NetworkPlan: Sendable {
   ///   - nodes: 1 to the number of the model's blocks.
   ///   - replicas: How many nodes serve each part; all parts come once, then all once more.
   ///   - model: Nil takes ``TinyModel``.
-  /// - Throws: `LayerRangeError` when the model has fewer blocks than there are nodes.
-  public init(nodes: Int = 2, replicas: Int = 1, model: ModelEnds? = nil) throws {
-    let model = try model ?? TinyModel.ends()
-    let layers = model.checkpoint.configuration.layerCount
-    let parts = try LayerRange.split(layerCount: layers, into: nodes)
+  /// - Throws: `BlockRangeError` when the model has fewer blocks than there are nodes.
+  public init(nodes: Int = 2, replicas: Int = 1, model: ClientModel? = nil) throws {
+    let model = try model ?? TinyModel.clientModel()
+    let count = model.checkpoint.configuration.blockCount
+    let parts = try BlockRange.split(blockCount: count, into: nodes)
     self.init(
       blocks: Array(repeating: parts, count: max(1, replicas)).flatMap(\.self), model: model)
   }
@@ -47,7 +47,7 @@ public struct NetworkPlan: Sendable {
   /// - Parameters:
   ///   - blocks: One range a node.
   ///   - model: What they are ranges of.
-  public init(blocks: [LayerRange], model: ModelEnds) {
+  public init(blocks: [BlockRange], model: ClientModel) {
     self.blocks = blocks
     self.model = model
     chain = ChainConfiguration()
@@ -69,17 +69,17 @@ public enum TinyModel {
   /// The model's ends: the checkpoint, its tokenizer, the embedding and the LM head.
   ///
   /// - Throws: `CheckpointError` when the folder for temporary files cannot be written.
-  public static func ends() throws -> ModelEnds { try made.get() }
+  public static func clientModel() throws -> ClientModel { try made.get() }
 
   private static let made = Result { try make() }
 
-  private static func make() throws -> ModelEnds {
+  private static func make() throws -> ClientModel {
     let folder = FileManager.default.temporaryDirectory
       .appending(path: "plumise-tiny-model-\(UUID().uuidString)")
     defer { remove(folder) }
     try ModelSynthesizer.synthesize(shape: .tiny, dtype: .f16, into: folder)
     let tokenizer = try Tokenizer(directory: folder)
-    return ModelEnds(try Checkpoint(directory: folder), tokenizer: tokenizer)
+    return ClientModel(try Checkpoint(directory: folder), tokenizer: tokenizer)
   }
 
   private static func remove(_ folder: URL) {

@@ -70,15 +70,15 @@ extension PetalsNetwork {
   /// The nodes prove what they generated.
   /// - Parameters:
   ///   - prompt: What the text begins with; at least one token.
-  ///   - newTokens: Most tokens to generate.
+  ///   - maxNewTokens: Most tokens to generate.
   ///   - sampling: How tokens are chosen; greedily when not said.
   /// - Throws: `NodeError` and `RouteError`; ``MissingTokenizer``.
   public func generate(
-    _ prompt: String, newTokens: Int, sampling: SamplingParameters = .greedy
+    _ prompt: String, maxNewTokens: Int, sampling: SamplingParameters = .greedy
   ) async throws -> GenerationResult {
     try await generate(
       PipelineRequest(
-        promptIDs: try encode(prompt), prompt: prompt, maximumNewTokens: newTokens,
+        promptIDs: try encode(prompt), prompt: prompt, maxNewTokens: maxNewTokens,
         sampling: sampling))
   }
 
@@ -86,20 +86,20 @@ extension PetalsNetwork {
   ///
   /// - Throws: `NodeError` and `RouteError`.
   public func generate(
-    _ prompt: [Int32], newTokens: Int, sampling: SamplingParameters = .greedy
+    _ prompt: [Int32], maxNewTokens: Int, sampling: SamplingParameters = .greedy
   ) async throws -> GenerationResult {
     try await generate(
-      PipelineRequest(promptIDs: prompt, maximumNewTokens: newTokens, sampling: sampling))
+      PipelineRequest(promptIDs: prompt, maxNewTokens: maxNewTokens, sampling: sampling))
   }
 
   /// The ids that the whole model in this process generates, to compare with.
   ///
   /// - Throws: `TokenError`; ``MissingTokenizer``.
   public func generateLocally(
-    _ prompt: String, newTokens: Int, sampling: SamplingParameters = .greedy
+    _ prompt: String, maxNewTokens: Int, sampling: SamplingParameters = .greedy
   ) async throws -> [Int32] {
     let request = GenerationRequest(
-      prompt: try encode(prompt), maxNewTokens: newTokens, sampling: sampling)
+      prompt: try encode(prompt), maxNewTokens: maxNewTokens, sampling: sampling)
     return try await LocalGenerator(plan.model.checkpoint).generate(request).ids
   }
 
@@ -116,7 +116,7 @@ extension PetalsNetwork {
   public struct MissingTokenizer: Error, CustomStringConvertible {
     /// Says what to do.
     public var description: String {
-      "the network's model has no tokenizer: generate from token ids, or give ModelEnds one"
+      "the network's model has no tokenizer: generate from token ids, or give ClientModel one"
     }
   }
 }

@@ -70,7 +70,7 @@ struct NodeStarter {
   }
 
   private func withNodes<Result: Sendable>(
-    _ blocks: ArraySlice<LayerRange>, started: [NetworkNode],
+    _ blocks: ArraySlice<BlockRange>, started: [NetworkNode],
     _ body: ([NetworkNode]) async throws -> Result
   ) async throws -> Result {
     guard let range = blocks.first else { return try await body(started) }

@@ -62,10 +62,10 @@ struct GenerationTests {
   func tooLong() async throws {
     let generator = LocalGenerator(try TinyModel.checkpoint())
     let prompt = TinyModel.prompt(2047)
-    await #expect(throws: TokenError.tooLong(prompt: 2047, newTokens: 2, limit: 2048)) {
+    await #expect(throws: TokenError.tooLong(prompt: 2047, maxNewTokens: 2, limit: 2048)) {
       try await generator.generate(GenerationRequest(prompt: prompt, maxNewTokens: 2))
     }
-    await #expect(throws: TokenError.tooLong(prompt: 1, newTokens: .max, limit: 2048)) {
+    await #expect(throws: TokenError.tooLong(prompt: 1, maxNewTokens: .max, limit: 2048)) {
       try await generator.generate(GenerationRequest(prompt: [4], maxNewTokens: .max))
     }
     try GenerationRequest(prompt: prompt, maxNewTokens: 1)

@@ -16,7 +16,7 @@ struct GoldenForwardTests {
     let first = try await model.shard(0..<golden.split).forward(embedded)
     expectClose(
       first.values, try model.expected.floats("\(golden.name).after_first_shard"), "first shard")
-    let second = try await model.shard(golden.split..<model.layerCount).forward(first)
+    let second = try await model.shard(golden.split..<model.blockCount).forward(first)
     expectClose(
       second.values, try model.expected.floats("\(golden.name).after_second_shard"),
       "second shard")
@@ -71,7 +71,7 @@ struct GoldenForwardTests {
       outputGradient: expected.hiddenStates("\(golden.name).first_shard.grad_output"))
     expectClose(
       first.values, try expected.floats("\(golden.name).first_shard.grad_input"), "first shard")
-    let second = try await model.shard(golden.split..<model.layerCount).backward(
+    let second = try await model.shard(golden.split..<model.blockCount).backward(
       input: expected.hiddenStates("\(golden.name).after_first_shard"),
       outputGradient: expected.hiddenStates("\(golden.name).second_shard.grad_output"))
     expectClose(
@@ -142,13 +142,13 @@ final class GoldenModel: Sendable {
     expected = try Safetensors(folder.appending(path: "expected.safetensors"))
   }
 
-  var layerCount: Int { checkpoint.configuration.layerCount }
+  var blockCount: Int { checkpoint.configuration.blockCount }
 
   func ids(_ name: String) throws -> [Int32] {
     try expected.integers(name).map { Int32($0) }
   }
 
   func shard(_ range: Range<Int>) throws -> Shard {
-    try Shard(checkpoint, layers: LayerRange(range, of: layerCount))
+    try Shard(checkpoint, blocks: BlockRange(range, of: blockCount))
   }
 }

@@ -245,7 +245,7 @@ struct ModelFileNumberTests {
     let generator = LocalGenerator(opened)
     let some = try await generator.generate(GenerationRequest(prompt: [5, 6], maxNewTokens: 3))
     #expect(!some.ids.isEmpty)
-    let shard = try Shard(opened, layers: LayerRange(all: 1))
+    let shard = try Shard(opened, blocks: BlockRange(all: 1))
     for length in [Int.max, Int.max / 48, 1 << 55] {
       let cache = shard.makeCache(maximumLength: length)
       #expect(cache.usedByteCount == 0)

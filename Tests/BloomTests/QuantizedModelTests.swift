@@ -35,7 +35,7 @@ struct QuantizedModelTests {
 
   private func logits(_ checkpoint: Checkpoint, _ ids: [Int32]) async throws -> [Float] {
     let shard = try Shard(
-      checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+      checkpoint, blocks: BlockRange(all: checkpoint.configuration.blockCount))
     let states = try await shard.forward(Embedding(checkpoint)(ids))
     return try await LanguageModelHead(checkpoint).logits(states).values
   }
@@ -61,7 +61,7 @@ struct QuantizedModelTests {
   @Test("One token at a time, a batch and a whole prompt agree")
   func ways() async throws {
     try await quantizedTiny { checkpoint in
-      let shard = try Shard(checkpoint, layers: LayerRange(0..<6, of: 24))
+      let shard = try Shard(checkpoint, blocks: BlockRange(0..<6, of: 24))
       let states = try Embedding(checkpoint)(TinyModel.prompt(40))
       let cache = shard.makeCache(maximumLength: 40)
       var single: [Float] = []
@@ -85,11 +85,11 @@ struct QuantizedModelTests {
     let source = try GoldenModel.of(.tinyF16).checkpoint
     let input = try Embedding(source)([7, 8, 9, 10, 11, 12])
     let output = try Embedding(source)([13, 14, 15, 16, 17, 18])
-    let layers = try LayerRange(1..<3, of: source.configuration.layerCount)
-    let expected = try await Shard(source, layers: layers)
+    let layers = try BlockRange(1..<3, of: source.configuration.blockCount)
+    let expected = try await Shard(source, blocks: layers)
       .backward(input: input, outputGradient: output)
     try await quantized(source) { checkpoint in
-      let found = try await Shard(checkpoint, layers: layers)
+      let found = try await Shard(checkpoint, blocks: layers)
         .backward(input: input, outputGradient: output)
       expectClose(found.values, expected.values, tolerance: Self.tolerance, "gradient")
     }
@@ -190,7 +190,7 @@ struct QuantizedFaultTests {
         #expect(matrix.byteCount == 36 + 24)
         #expect(matrix.largestMagnitude == 9)
         let states = try Embedding(opened)([1, 2])
-        let output = try await Shard(opened, layers: LayerRange(all: 1)).forward(states)
+        let output = try await Shard(opened, blocks: BlockRange(all: 1)).forward(states)
         #expect(output.values.allSatisfy { $0.isFinite })
       }
     }

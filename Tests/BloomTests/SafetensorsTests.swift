@@ -81,7 +81,7 @@ struct SafetensorsTests {
         checkpoint.padding = padding
         try checkpoint.write(to: folder)
         let opened = try Checkpoint(directory: folder)
-        let shard = try Shard(opened, layers: LayerRange(all: 1))
+        let shard = try Shard(opened, blocks: BlockRange(all: 1))
         results.append(try await shard.forward(Embedding(opened)([1, 2, 3])).values)
       }
       #expect(Set(results).count == 1)

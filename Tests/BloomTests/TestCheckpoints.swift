@@ -16,7 +16,7 @@ struct SmallCheckpoint {
   static let configuration: BloomConfiguration = {
     do {
       return try BloomConfiguration(
-        vocabularySize: 10, hiddenSize: 6, headCount: 2, layerCount: 1, eosTokenID: 2)
+        vocabularySize: 10, hiddenSize: 6, headCount: 2, blockCount: 1, eosTokenID: 2)
     } catch {
       preconditionFailure("a fixed shape is valid: \(error)")
     }
@@ -143,6 +143,6 @@ enum TinyModel {
   }
 
   static func shard(_ range: Range<Int>) throws -> Shard {
-    try Shard(checkpoint(), layers: LayerRange(range, of: 24))
+    try Shard(checkpoint(), blocks: BlockRange(range, of: 24))
   }
 }

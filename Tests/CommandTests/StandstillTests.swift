@@ -116,10 +116,10 @@ struct StandstillTests {
             Issue.record("\(String(describing: failed.failure))")
             return
           }
-          let ends = ModelEnds(configuration.checkpoint)
+          let ends = ClientModel(configuration.checkpoint)
           let result = try await withPipelineClient(ends, transports: [node.transport]) {
             try await $0.generate(
-              PipelineRequest(promptIDs: [5, 6, 7], maximumNewTokens: 20)
+              PipelineRequest(promptIDs: [5, 6, 7], maxNewTokens: 20)
             ).collect()
           }
           #expect(result.generatedIDs.count == 20)

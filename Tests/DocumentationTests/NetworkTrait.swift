@@ -5,7 +5,7 @@ import Testing
 @Test("Two nodes generate what one generates", .petalsNetwork(nodes: 2))
 func twoNodes() async throws {
   let network = try PetalsNetwork.current
-  let text = try await network.generate("Hello", newTokens: 8)
-  #expect(try await text.generatedIDs == network.generateLocally("Hello", newTokens: 8))
+  let text = try await network.generate("Hello", maxNewTokens: 8)
+  #expect(try await text.generatedIDs == network.generateLocally("Hello", maxNewTokens: 8))
 }
 // end of snippet

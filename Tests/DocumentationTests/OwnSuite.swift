@@ -9,7 +9,7 @@ func reports() async throws {
   let network = try PetalsNetwork.current  // chain, oracle, nodes: all fresh, all real
   for node in network.nodes { try await node.register() }
 
-  let result = try await network.generate("Explain quantum computing", newTokens: 20)
+  let result = try await network.generate("Explain quantum computing", maxNewTokens: 20)
   for node in network.nodes { await node.reporter.reportNow() }
 
   for node in network.nodes {

@@ -33,8 +33,8 @@ struct EndToEndTests {
 
       // Serve and generate: the tokens are those of the whole model in one process.
       for member in network.nodes { try await member.reporter.start() }
-      let result = try await network.generate(Self.prompt, newTokens: 20)
-      let alone = try await network.generateLocally(Self.prompt, newTokens: 20)
+      let result = try await network.generate(Self.prompt, maxNewTokens: 20)
+      let alone = try await network.generateLocally(Self.prompt, maxNewTokens: 20)
       #expect(result.generatedIDs == alone)
       #expect(result.route.hops.map(\.blocks) == network.plan.blocks)
 
@@ -133,11 +133,11 @@ struct EndToEndTests {
         try await member.reporter.start()
       }
       let tokenizer = try #require(network.plan.model.tokenizer)
-      let alone = try await network.generateLocally(Self.prompt, newTokens: 20)
+      let alone = try await network.generateLocally(Self.prompt, maxNewTokens: 20)
       let (result, killed) = try await network.withClient { client in
         let stream = try client.generate(
           PipelineRequest(
-            promptIDs: tokenizer.encode(Self.prompt), prompt: Self.prompt, maximumNewTokens: 20))
+            promptIDs: tokenizer.encode(Self.prompt), prompt: Self.prompt, maxNewTokens: 20))
         var killed = ""
         for try await made in stream where made.index == token {
           killed = try #require(await stream.route).hops[hop].peer

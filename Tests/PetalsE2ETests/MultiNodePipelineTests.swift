@@ -17,12 +17,12 @@ struct MultiNodePipelineTests {
 
   @Test("Node A serves blocks 0-11 and node B blocks 12-23, where it was told to")
   func nodeInitialization() throws {
-    let model = try TinyModel.ends().checkpoint
+    let model = try TinyModel.clientModel().checkpoint
     let documented = [("0-11", 31330), ("12-23", 31331)]
     let nodes = try documented.map { blocks, port in
       PetalsNode(
         NodeConfiguration(
-          checkpoint: model, blocks: try LayerRange(parsing: blocks, of: 24),
+          checkpoint: model, blocks: try BlockRange(parsing: blocks, of: 24),
           grpc: .init(port: port)))
     }
     // What a node says of itself to everyone that asks, not what it was told.
@@ -34,9 +34,9 @@ struct MultiNodePipelineTests {
 
   @Test("Nodes are ready once a pass went through, and leave nothing behind when they stop")
   func bothNodesStartAndStop() async throws {
-    let model = try TinyModel.ends().checkpoint
+    let model = try TinyModel.clientModel().checkpoint
     let events = Mutex<[NodeEvent]>([])
-    for blocks in try LayerRange.split(layerCount: 24, into: 2) {
+    for blocks in try BlockRange.split(blockCount: 24, into: 2) {
       let node = try await withPetalsNode(
         NodeConfiguration(checkpoint: model, blocks: blocks),
         onEvent: { event in events.withLock { $0.append(event) } }
@@ -52,7 +52,7 @@ struct MultiNodePipelineTests {
       events.withLock { $0 = [] }
       // Nothing of it answers any more.
       await #expect(throws: RouteError.self) {
-        try await withPipelineClient(try TinyModel.ends(), peers: [address]) { _ in }
+        try await withPipelineClient(try TinyModel.clientModel(), peers: [address]) { _ in }
       }
     }
   }
@@ -83,11 +83,11 @@ struct MultiNodePipelineTests {
       let transport = try #require(transports.first)
       let session = try await transport.openSession(
         SessionOpening(id: "fifty", fingerprint: nil, blocks: blocks, maximumLength: 64))
-      var answers: [StepAnswer] = []
+      var answers: [StepResult] = []
       for step in steps { answers.append(try await session.step(step)) }
       #expect(answers.map(\.position) == Array(1...50))
       // Its blocks were computed, with every token before: the same arithmetic gives the same bits.
-      let shard = try Shard(network.plan.model.checkpoint, layers: blocks)
+      let shard = try Shard(network.plan.model.checkpoint, blocks: blocks)
       let cache = shard.makeCache(maximumLength: 64)
       for (step, answer) in zip(steps, answers) {
         let expected = try await shard.forward(step, cache: cache)
@@ -104,7 +104,7 @@ struct MultiNodePipelineTests {
     #expect(first.node.info.cache.usedBytes == 0)
 
     // Alone it cannot serve the whole model, and says which blocks are missing.
-    let whole = try TinyModel.ends()
+    let whole = try TinyModel.clientModel()
     await #expect(
       throws: RouteError.gap(missing: 12..<24, total: 24, peers: ["\(first.peer) (0-11)"])
     ) {
@@ -115,8 +115,8 @@ struct MultiNodePipelineTests {
   @Test("A hundred tokens through A and B are those of a single node", .petalsNetwork)
   func distributedInferenceBothNodes() async throws {
     let network = try PetalsNetwork.current
-    let result = try await network.generate(Self.prompt, newTokens: 100)
-    let alone = try await network.generateLocally(Self.prompt, newTokens: 100)
+    let result = try await network.generate(Self.prompt, maxNewTokens: 100)
+    let alone = try await network.generateLocally(Self.prompt, maxNewTokens: 100)
     #expect(result.generatedIDs == alone)
     #expect(alone.count == 100)
     #expect(result.route.hops.map(\.peer) == network.peers.map(\.description))
@@ -147,7 +147,7 @@ struct MultiNodePipelineTests {
     #expect(together.count == 20)
     var alone = 0
     for (index, prompt) in prompts.enumerated() {
-      let ids = try await network.generateLocally(prompt, newTokens: 12)
+      let ids = try await network.generateLocally(prompt, maxNewTokens: 12)
       #expect(together[index] == ids)
       alone += ids.count
     }
@@ -165,7 +165,7 @@ struct MultiNodePipelineTests {
       try await node.register()
       try await node.reporter.start()
     }
-    let tokens = try await network.generate(Self.prompt, newTokens: 8).generatedIDs.count
+    let tokens = try await network.generate(Self.prompt, maxNewTokens: 8).generatedIDs.count
     try await network.clock.waitForSleepers(2)
     network.clock.advance(by: network.plan.reportInterval)
     let reports = try await network.oracle.waitForReports(2)
@@ -176,43 +176,43 @@ struct MultiNodePipelineTests {
 
   @Test("The split of the documented network is disjoint and complete")
   func nodeLayerDistributionNoOverlap() throws {
-    let split = try LayerRange.split(layerCount: 24, into: 2)
+    let split = try BlockRange.split(blockCount: 24, into: 2)
     #expect(split.map(\.description) == ["0-11", "12-23"])
     #expect(Set(split[0].indices).isDisjoint(with: split[1].indices))
     #expect(split.flatMap(\.indices) == Array(0..<24))
-    try LayerRange.requireCover(split)
+    try BlockRange.requireCover(split)
   }
 
   @Test(
     "A split with a gap or an overlap is refused by name",
     arguments: [
-      (["0-10", "12-23"], LayerRangeError.gap(missing: 11..<12)),
+      (["0-10", "12-23"], BlockRangeError.gap(missing: 11..<12)),
       (["0-11", "12-22"], .gap(missing: 23..<24)),
       (["1-11", "12-23"], .gap(missing: 0..<1)),
       (["0-12", "12-23"], .overlap("12-23", alreadyCovered: 13)),
     ])
-  func wrongSplit(ranges: [String], expected: LayerRangeError) throws {
-    let ranges = try ranges.map { try LayerRange(parsing: $0, of: 24) }
-    #expect(throws: expected) { try LayerRange.requireCover(ranges) }
+  func wrongSplit(ranges: [String], expected: BlockRangeError) throws {
+    let ranges = try ranges.map { try BlockRange(parsing: $0, of: 24) }
+    #expect(throws: expected) { try BlockRange.requireCover(ranges) }
   }
 
   @Test(
     "A range that is no range of the model is refused by name",
     arguments: [
-      ("11-0", LayerRangeError.reversed("11-0")),
-      ("12-24", .outsideModel("12-24", layerCount: 24)),
+      ("11-0", BlockRangeError.reversed("11-0")),
+      ("12-24", .outsideModel("12-24", blockCount: 24)),
       ("twelve", .malformed("twelve")),
     ])
-  func wrongRange(text: String, expected: LayerRangeError) {
-    #expect(throws: expected) { try LayerRange(parsing: text, of: 24) }
+  func wrongRange(text: String, expected: BlockRangeError) {
+    #expect(throws: expected) { try BlockRange(parsing: text, of: 24) }
   }
 
   @Test("Every cut point gives the same tokens", arguments: 1...23)
   func everyCutPoint(cut: Int) async throws {
     let golden = try GoldenGeneration(.tinyF16, number: 2)
-    let blocks = [try LayerRange(0..<cut, of: 24), try LayerRange(cut..<24, of: 24)]
+    let blocks = [try BlockRange(0..<cut, of: 24), try BlockRange(cut..<24, of: 24)]
     try await withPetalsNetwork(NetworkPlan(blocks: blocks, model: golden.model)) { network in
-      let result = try await network.generate(golden.prompt, newTokens: golden.generated.count)
+      let result = try await network.generate(golden.prompt, maxNewTokens: golden.generated.count)
       #expect(result.generatedIDs == golden.generated)
     }
   }
@@ -221,7 +221,7 @@ struct MultiNodePipelineTests {
   func anyNumberOfNodes(nodes: Int) async throws {
     let golden = try GoldenGeneration(.tinyF16, number: 3)
     try await withPetalsNetwork(golden.plan(nodes: nodes)) { network in
-      let result = try await network.generate(golden.prompt, newTokens: golden.generated.count)
+      let result = try await network.generate(golden.prompt, maxNewTokens: golden.generated.count)
       #expect(result.generatedIDs == golden.generated)
       #expect(result.route.hops.count == nodes)
     }
@@ -245,7 +245,7 @@ struct MultiNodePipelineTests {
         group.addTask {
           let request = try PipelineRequest(
             promptIDs: tokenizer.encode(prompts[index]), prompt: prompts[index],
-            maximumNewTokens: 12)
+            maxNewTokens: 12)
           return (index, try await client.generate(request).collect().generatedIDs)
         }
       }

@@ -156,7 +156,7 @@ struct SingleNodeInferenceTests {
     func generatesTheReferencesTokens(number: Int) async throws {
       let golden = try GoldenGeneration(.tinyF16, number: number)
       try await withPetalsNetwork(golden.plan(nodes: 1)) { network in
-        let result = try await network.generate(golden.prompt, newTokens: golden.generated.count)
+        let result = try await network.generate(golden.prompt, maxNewTokens: golden.generated.count)
         #expect(result.generatedIDs == golden.generated)
         let metrics = try #require(network.nodes.first).metrics.snapshot
         #expect(metrics.totalTokens == Int64(golden.generated.count))
@@ -168,10 +168,10 @@ struct SingleNodeInferenceTests {
     func promptInOneGo() async throws {
       let network = try PetalsNetwork.current
       let ids: [Int32] = [17, 230, 99, 4, 311, 50, 12]
-      let together = try await network.generate(ids, newTokens: 6)
+      let together = try await network.generate(ids, maxNewTokens: 6)
       var context = ids
       for _ in 0..<6 {
-        context += try await network.generate(context, newTokens: 1).generatedIDs
+        context += try await network.generate(context, maxNewTokens: 1).generatedIDs
       }
       #expect(Array(context.dropFirst(ids.count)) == together.generatedIDs)
     }
@@ -182,7 +182,8 @@ struct SingleNodeInferenceTests {
       let rest: [Int32] = [230, 99, 4, 311, 50, 12, 77, 140]
       var continuations: Set<[Int32]> = []
       for first: Int32 in [17, 18, 200, 301] {
-        continuations.insert(try await network.generate([first] + rest, newTokens: 12).generatedIDs)
+        let result = try await network.generate([first] + rest, maxNewTokens: 12)
+        continuations.insert(result.generatedIDs)
       }
       #expect(continuations.count == 4)
     }

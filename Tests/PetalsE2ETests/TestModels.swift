@@ -6,7 +6,7 @@ import TestVectors
 
 /// A prompt and what the reference implementation generates from it, greedily.
 struct GoldenGeneration {
-  let model: ModelEnds
+  let model: ClientModel
   let prompt: [Int32]
   let generated: [Int32]
 
@@ -14,7 +14,7 @@ struct GoldenGeneration {
   init(_ model: TestVectors.Model, number: Int) throws {
     let folder = TestVectors.bloom(model)
     let expected = try Safetensors(folder.appending(path: "expected.safetensors"))
-    self.model = ModelEnds(
+    self.model = ClientModel(
       try Checkpoint(directory: folder), tokenizer: try Tokenizer(directory: folder))
     prompt = try expected.integers("case\(number).input_ids").map(Int32.init)
     generated = try expected.integers("case\(number).generated_ids").map(Int32.init)

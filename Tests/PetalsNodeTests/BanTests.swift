@@ -17,7 +17,7 @@ struct BanTests {
   private var request: PipelineRequest {
     get throws {
       try PipelineRequest(
-        promptIDs: model.ids("case1.input_ids"), maximumNewTokens: expected.count)
+        promptIDs: model.ids("case1.input_ids"), maxNewTokens: expected.count)
     }
   }
 
@@ -74,7 +74,7 @@ struct BanTests {
       configure: {
         // Room for one session.
         $0.cacheBudget =
-          tokens * Shard.bytesPerCachedToken(model.checkpoint.configuration, layers: $0.blocks)
+          tokens * Shard.bytesPerCachedToken(model.checkpoint.configuration, blocks: $0.blocks)
       }
     ) { nodes in
       try await withPipelineClient(model.ends, transports: nodes.map(\.transport)) { client in
@@ -103,7 +103,7 @@ struct BanTests {
     try await withNodes(
       of: model, cuts: [12],
       configure: {
-        let token = Shard.bytesPerCachedToken(model.checkpoint.configuration, layers: $0.blocks)
+        let token = Shard.bytesPerCachedToken(model.checkpoint.configuration, blocks: $0.blocks)
         $0.cacheBudget = token * ($0.blocks.lowerBound == 0 ? 1000 : 1)
       }
     ) { nodes in

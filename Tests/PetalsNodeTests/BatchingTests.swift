@@ -13,7 +13,7 @@ struct StepQueueTests {
 
   init() throws {
     model = try TinyModel()
-    shard = try Shard(model.checkpoint, layers: model.blocks(0..<12))
+    shard = try Shard(model.checkpoint, blocks: model.blocks(0..<12))
   }
 
   /// A session, and where it stands in a prompt whose hidden states are known.
@@ -30,9 +30,9 @@ struct StepQueueTests {
     }
   }
 
-  private func queue(chunk: Int = 8) -> (StepQueue, Rounds) {
+  private func queue(chunk: Int = 8) -> (DecodeScheduler, Rounds) {
     let rounds = Rounds()
-    return (StepQueue(shard, chunk: chunk, submit: { rounds.submit($0) }), rounds)
+    return (DecodeScheduler(shard, chunk: chunk, submit: { rounds.submit($0) }), rounds)
   }
 
   @Test("Steps that wait together are one round, and each gives what it gives alone")
@@ -53,7 +53,7 @@ struct StepQueueTests {
     }
     try await queue.waitUntilWaiting(8)
     try await rounds.run()
-    #expect(queue.rounds == 1 && queue.waiting == 0)
+    #expect(queue.batches == 1 && queue.waiting == 0)
     for (number, step) in steps.enumerated() {
       try expectClose(try await step.task.value, step.expected, "session \(number)")
     }
@@ -102,7 +102,7 @@ struct StepQueueTests {
     try await queue.waitUntilWaiting(1)
     while queue.waiting > 0 { try await rounds.run() }
     try expectClose(try await prompt.value, session.expected, "chunks of \(size)")
-    #expect(queue.rounds == (session.input.tokens + size - 1) / size)
+    #expect(queue.batches == (session.input.tokens + size - 1) / size)
     #expect(session.cache.position == session.input.tokens)
   }
 
@@ -190,10 +190,10 @@ struct ChoiceQueueTests {
     states = try model.hidden("case3.embeddings")
   }
 
-  private func queue() -> (ChoiceQueue, Rounds) {
+  private func queue() -> (SamplingBatcher, Rounds) {
     let (rounds, head) = (Rounds(), head)
-    let queue = ChoiceQueue(submit: { rounds.submit($0) }) {
-      try head.logitsHere($0, lastOnly: false)
+    let queue = SamplingBatcher(submit: { rounds.submit($0) }) {
+      try head.logitsSync($0, lastOnly: false)
     }
     return (queue, rounds)
   }
@@ -232,7 +232,7 @@ struct ChoiceQueueTests {
   @Test("More than a round takes wait for the next one")
   func nextRound() async throws {
     let (queue, rounds) = queue()
-    let count = ChoiceQueue.mostRows + 3
+    let count = SamplingBatcher.maxRows + 3
     let choices = (0..<count).map { number in
       Task {
         try await queue.choose(after: state(number)) { _ in

@@ -27,7 +27,7 @@ struct GenerationTests {
             let expected = try model.ids("\(name).generated_ids")
             let result = try await client.generate(
               PipelineRequest(
-                promptIDs: model.ids("\(name).input_ids"), maximumNewTokens: expected.count)
+                promptIDs: model.ids("\(name).input_ids"), maxNewTokens: expected.count)
             ).collect()
             #expect(result.generatedIDs == expected, "\(name)")
             #expect(result.finishReason == .length)
@@ -58,7 +58,7 @@ struct GenerationTests {
       try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
         let result = try await client.generate(
           PipelineRequest(
-            promptIDs: model.ids("case2.input_ids"), prompt: "the prompt", maximumNewTokens: 9)
+            promptIDs: model.ids("case2.input_ids"), prompt: "the prompt", maxNewTokens: 9)
         ).collect()
         let text = try #require(result.text)
         for (node, agent) in zip(nodes, agents) {
@@ -88,7 +88,7 @@ struct GenerationTests {
               let expected = try model.ids("\(name).generated_ids")
               let result = try await client.generate(
                 PipelineRequest(
-                  promptIDs: model.ids("\(name).input_ids"), maximumNewTokens: expected.count)
+                  promptIDs: model.ids("\(name).input_ids"), maxNewTokens: expected.count)
               ).collect()
               #expect(result.generatedIDs == expected, "\(name)")
             }
@@ -111,7 +111,7 @@ struct GenerationTests {
         try await withPipelineClient(model.ends, transports: nodes.map(\.transport)) { client in
           try await client.generate(
             PipelineRequest(
-              promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 16, sampling: sampling,
+              promptIDs: model.ids("case2.input_ids"), maxNewTokens: 16, sampling: sampling,
               seed: 7)
           ).collect().generatedIDs
         }
@@ -128,7 +128,7 @@ struct GenerationTests {
       try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
         var read: [Int32] = []
         let tokens = try client.generate(
-          PipelineRequest(promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 12))
+          PipelineRequest(promptIDs: model.ids("case2.input_ids"), maxNewTokens: 12))
         for try await token in tokens {
           #expect(token.index == read.count)
           read.append(token.id)
@@ -148,7 +148,7 @@ struct GenerationTests {
     try await withNodes(of: model, cuts: [12]) { nodes in
       try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
         let request = try PipelineRequest(
-          promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 2000)
+          promptIDs: model.ids("case2.input_ids"), maxNewTokens: 2000)
         let (begun, signal) = AsyncStream<Void>.makeStream()
         let generation = Task {
           for try await _ in try client.generate(request) { signal.yield() }
@@ -166,9 +166,9 @@ struct GenerationTests {
     try await withNodes(of: model, cuts: []) { nodes in
       try await withPipelineClient(model.ends, transports: [nodes[0].transport]) { client in
         let prompt = try model.ids("case2.input_ids")
-        let fits = try PipelineRequest(promptIDs: prompt, maximumNewTokens: 2041)
+        let fits = try PipelineRequest(promptIDs: prompt, maxNewTokens: 2041)
         _ = try client.generate(fits)
-        let tooLong = try PipelineRequest(promptIDs: prompt, maximumNewTokens: 2042)
+        let tooLong = try PipelineRequest(promptIDs: prompt, maxNewTokens: 2042)
         let error = #expect(throws: NodeError.self) { try client.generate(tooLong) }
         #expect(error?.code == .outOfRange)
       }
@@ -179,7 +179,7 @@ struct GenerationTests {
   func vocabulary(id: Int32) async throws {
     try await withNodes(of: model, cuts: []) { nodes in
       try await withPipelineClient(model.ends, transports: [nodes[0].transport]) { client in
-        let request = try PipelineRequest(promptIDs: [id], maximumNewTokens: 1)
+        let request = try PipelineRequest(promptIDs: [id], maxNewTokens: 1)
         let error = await #expect(throws: NodeError.self) {
           try await client.generate(request).collect()
         }
@@ -214,7 +214,7 @@ struct GenerationTests {
         model.ends, peers: nodes.map { try $0.boundAddress }
       ) { client in
         let request = try PipelineRequest(
-          promptIDs: model.ids("case2.input_ids"), maximumNewTokens: 2000)
+          promptIDs: model.ids("case2.input_ids"), maxNewTokens: 2000)
         return await #expect(throws: RouteError.self) {
           for try await token in try client.generate(request) where token.index == 3 {
             nodes[1].stop()
@@ -267,12 +267,12 @@ struct GenerationDefaultTests {
     _ node: PetalsNode, _ count: Int, _ sampling: SamplingParameters
   ) async throws -> String {
     let checkpoint = node.configuration.checkpoint
-    let ends = ModelEnds(checkpoint, tokenizer: try Tokenizer(directory: checkpoint.directory))
+    let ends = ClientModel(checkpoint, tokenizer: try Tokenizer(directory: checkpoint.directory))
     let prompt = try #require(ends.tokenizer).encode("Hello there")
     return try await withPipelineClient(ends, transports: [node.transport]) { client in
       try #require(
         try await client.generate(
-          PipelineRequest(promptIDs: prompt, maximumNewTokens: count, sampling: sampling)
+          PipelineRequest(promptIDs: prompt, maxNewTokens: count, sampling: sampling)
         ).collect().text)
     }
   }
@@ -329,10 +329,11 @@ struct GenerationDefaultTests {
     let checkpoint = try model(#"{"eos_token_id":[2,\#(stop)]}"#)
     defer { try? FileManager.default.removeItem(at: checkpoint.directory) }
     try await withPetalsNode(NodeConfiguration(checkpoint: checkpoint)) { node in
-      try await withPipelineClient(ModelEnds(checkpoint), transports: [node.transport]) { client in
+      let model = ClientModel(checkpoint)
+      return try await withPipelineClient(model, transports: [node.transport]) { client in
         let result = try await client.generate(
           PipelineRequest(
-            promptIDs: golden.ids("case2.input_ids"), maximumNewTokens: ids.count)
+            promptIDs: golden.ids("case2.input_ids"), maxNewTokens: ids.count)
         ).collect()
         #expect(result.generatedIDs == before)
         #expect(result.finishReason == .endOfSequence && result.endID == stop)

@@ -189,7 +189,7 @@ struct HTTPProtocolTests {
     ])
   func stopsAmidRequest(bytes: String) async throws {
     try await withNode {
-      $0.clientPatience = .milliseconds(200)
+      $0.clientTimeout = .milliseconds(200)
       $0.clientIdleLimit = .milliseconds(400)
     } _: { node in
       let answer = try await RawClient.answer(of: node, to: bytes)
@@ -268,7 +268,7 @@ private func withLongTokens(_ body: (NodeConfiguration) async throws -> Void) as
   try Data(JSON.object(tokenizer).serialized()).write(to: folder.appending(path: name))
   var configuration = NodeConfiguration(
     checkpoint: try Checkpoint(directory: folder), http: .init())
-  configuration.clientPatience = .milliseconds(300)
+  configuration.clientTimeout = .milliseconds(300)
   try await body(configuration)
 }
 

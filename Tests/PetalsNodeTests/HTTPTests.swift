@@ -49,7 +49,7 @@ struct HTTPTests {
       let expected = try await withPipelineClient(ends, transports: [nodes[0].transport]) {
         try await $0.generate(
           PipelineRequest(
-            promptIDs: tokenizer.encode("Hello there"), maximumNewTokens: 6, sampling: sampling)
+            promptIDs: tokenizer.encode("Hello there"), maxNewTokens: 6, sampling: sampling)
         ).collect()
       }
       let answer = try await call(

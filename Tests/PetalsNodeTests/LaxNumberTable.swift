@@ -4,7 +4,7 @@
 /// is refused.
 enum LaxNumberTable {
   typealias Row = (
-    json: String, maximumNewTokens: Double?, temperature: Double?, topP: Double?,
+    json: String, maxNewTokens: Double?, temperature: Double?, topP: Double?,
     repetitionPenalty: Double?
   )
 

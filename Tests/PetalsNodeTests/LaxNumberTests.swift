@@ -19,8 +19,8 @@ struct LaxNumberTests {
   func table() throws {
     #expect(LaxNumberTable.rows.count > 300)
     for row in LaxNumberTable.rows {
-      let tokens = try Self.body("max_new_tokens", row.json)?.maximumNewTokens
-      #expect(tokens.map(Double.init) == row.maximumNewTokens, "max_new_tokens \(row.json)")
+      let tokens = try Self.body("max_new_tokens", row.json)?.maxNewTokens
+      #expect(tokens.map(Double.init) == row.maxNewTokens, "max_new_tokens \(row.json)")
       let temperature = try Self.body("temperature", row.json)?.sampling.temperature
       #expect(temperature == row.temperature.map(Float.init), "temperature \(row.json)")
       let topP = try Self.body("top_p", row.json)?.sampling.topP

@@ -15,7 +15,7 @@ struct MemoryTests {
     configuration.cacheBudget =
       100
       * Shard.bytesPerCachedToken(
-        configuration.checkpoint.configuration, layers: configuration.blocks)
+        configuration.checkpoint.configuration, blocks: configuration.blocks)
   }
 
   @Test("Sessions reserve their maximum, and one too many is refused", arguments: Reach.allCases)
@@ -118,7 +118,7 @@ struct SharedDecodingTests {
         try await withThrowingDiscardingTaskGroup { group in
           group.addTask {
             let request = try PipelineRequest(
-              promptIDs: model.ids("case3.input_ids"), maximumNewTokens: 1000)
+              promptIDs: model.ids("case3.input_ids"), maxNewTokens: 1000)
             var made = 0
             for try await _ in try client.generate(request) {
               made += 1
@@ -131,7 +131,7 @@ struct SharedDecodingTests {
               let expected = try model.ids("\(name).generated_ids")
               let result = try await client.generate(
                 PipelineRequest(
-                  promptIDs: model.ids("\(name).input_ids"), maximumNewTokens: expected.count)
+                  promptIDs: model.ids("\(name).input_ids"), maxNewTokens: expected.count)
               ).collect()
               #expect(result.generatedIDs == expected, "\(name)")
             }

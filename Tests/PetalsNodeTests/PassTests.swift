@@ -103,7 +103,7 @@ struct PassTests {
   func chained() async throws {
     let input = try model.hidden("case3.embeddings")
     let gradient = try model.hidden("case3.second_shard.grad_output")
-    let whole = try await Shard(model.checkpoint, layers: model.blocks(0..<24))
+    let whole = try await Shard(model.checkpoint, blocks: model.blocks(0..<24))
       .backward(input: input, outputGradient: gradient)
     try await withNodes(of: model, cuts: [1, 2, 13, 23]) { nodes in
       try await withPipelineClient(model.ends, peers: nodes.map { try $0.boundAddress }) { client in
@@ -117,7 +117,7 @@ struct PassTests {
   func otherNode(broken: Int) async throws {
     let input = try model.hidden("case2.embeddings")
     let gradient = try model.hidden("case2.second_shard.grad_output")
-    let whole = try Shard(model.checkpoint, layers: model.blocks(0..<24))
+    let whole = try Shard(model.checkpoint, blocks: model.blocks(0..<24))
     let expected = try await whole.backward(input: input, outputGradient: gradient)
     // The last one has other ends than the three: it takes a part of its blocks.
     try await withNodes(of: model, serving: [0..<8, 8..<16, 16..<24, 0..<24]) { nodes in
@@ -165,14 +165,14 @@ struct PipelineScoreTests {
     var configuration = NodeConfiguration(checkpoint: checkpoint)
     configuration.http = .init()
     try await withPetalsNode(configuration) { node in
-      let ends = ModelEnds(checkpoint)
+      let ends = ClientModel(checkpoint)
       for reach in Reach.allCases {
         try await reach.withTransports(to: [node]) { transports in
           try await withPipelineClient(ends, transports: transports) { client in
             let error = try await #require(throws: NodeError.self) {
               try await client.generate(
                 PipelineRequest(
-                  promptIDs: [5, 6, 7], maximumNewTokens: 4, sampling: sampling)
+                  promptIDs: [5, 6, 7], maxNewTokens: 4, sampling: sampling)
               ).collect()
             }
             #expect(error.message == "\(alone)" && error.code == .internalFault)

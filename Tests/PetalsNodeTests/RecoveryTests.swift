@@ -19,7 +19,7 @@ struct RecoveryTests {
   private var request: PipelineRequest {
     get throws {
       try PipelineRequest(
-        promptIDs: model.ids("case2.input_ids"), maximumNewTokens: expected.count)
+        promptIDs: model.ids("case2.input_ids"), maxNewTokens: expected.count)
     }
   }
 
@@ -185,7 +185,7 @@ struct RecoveryTests {
       }
       #expect(ids == expected)
       let hops = try await stream.collect().route.hops
-      try LayerRange.requireCover(hops.map(\.blocks))
+      try BlockRange.requireCover(hops.map(\.blocks))
     }
   }
 

@@ -16,7 +16,7 @@ struct RouteTests {
       peer: name,
       stated: PeerInfo(
         modelName: "tiny", fingerprint: fingerprint ?? model.checkpoint.fingerprint,
-        blocks: try LayerRange(blocks, of: layers), hiddenSize: hidden, isReady: ready, agent: nil,
+        blocks: try BlockRange(blocks, of: layers), hiddenSize: hidden, isReady: ready, agent: nil,
         uptime: .zero,
         cache: CacheUsage(usedBytes: 0, budgetBytes: 1, sessions: 0, bytesPerToken: 1),
         maximumLength: 2048, blockStep: step))
@@ -65,14 +65,14 @@ struct RouteTests {
       [peer("b:2", 12..<24)], .gap(missing: 0..<12, total: 24, peers: ["b:2 (12-23)"]))
     try await expect(
       [peer("a:1", 0..<24, fingerprint: "beef")],
-      .otherModel(
+      .modelMismatch(
         peer: "a:1", name: "tiny", expected: model.checkpoint.fingerprint, actual: "beef"))
     try await expect(
       [peer("a:1", 0..<32, of: 32)],
-      .otherShape(peer: "a:1", field: "number of blocks", expected: 24, actual: 32))
+      .shapeMismatch(peer: "a:1", field: "number of blocks", expected: 24, actual: 32))
     try await expect(
       [peer("a:1", 0..<24, hidden: 48)],
-      .otherShape(peer: "a:1", field: "hidden size", expected: 64, actual: 48))
+      .shapeMismatch(peer: "a:1", field: "hidden size", expected: 64, actual: 48))
     try await expect(
       [peer("a:1", 0..<24, ready: false)],
       .unserved(
@@ -97,10 +97,10 @@ struct RouteTests {
       try await withPipelineClient(model.ends, peers: peers) { client in
         let result = try await client.generate(
           PipelineRequest(
-            promptIDs: model.ids("case3.input_ids"), maximumNewTokens: expected.count)
+            promptIDs: model.ids("case3.input_ids"), maxNewTokens: expected.count)
         ).collect()
         #expect(result.generatedIDs == expected)
-        try LayerRange.requireCover(result.route.hops.map(\.blocks))
+        try BlockRange.requireCover(result.route.hops.map(\.blocks))
       }
     }
   }
@@ -117,7 +117,7 @@ struct RouteTests {
         let error = await #expect(throws: RouteError.self) {
           try await withPipelineClient(ends, peers: [others[0].boundAddress]) { _ in }
         }
-        guard case .otherModel(let peer, _, _, _) = error else {
+        guard case .modelMismatch(let peer, _, _, _) = error else {
           Issue.record("\(error as Any) is not about another model")
           return
         }
@@ -158,8 +158,8 @@ struct RouteSearchTests {
     _ name: String, _ blocks: Range<Int>, roundTrip: Int, step: Int
   ) throws -> Candidate {
     Candidate(
-      peer: name, blocks: try LayerRange(blocks, of: 24), maximumLength: 2048,
-      times: PeerTimes(
+      peer: name, blocks: try BlockRange(blocks, of: 24), maximumLength: 2048,
+      times: PeerLatency(
         roundTrip: .milliseconds(roundTrip), blockStep: .milliseconds(step)))
   }
 

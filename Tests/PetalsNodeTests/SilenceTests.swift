@@ -212,7 +212,7 @@ struct DeadlineTests {
   @Test("A stretch is overdue at its limit, and one that ended is not")
   func watch() async throws {
     let clock = ManualClock()
-    let watch = TimeWatch(limit: .seconds(7), clock: clock)
+    let watch = Watchdog(limit: .seconds(7), clock: clock)
     let overdue = Task { try await watch.overdue() }
     try await clock.waitForSleeper(until: .seconds(7))
     clock.advance(by: .seconds(5))
@@ -232,7 +232,7 @@ struct DeadlineTests {
   @Test("A sleep ends at its time, however far the clock moves before it begins")
   func movedMeanwhile() async throws {
     let clock = MovingClock()
-    let watch = TimeWatch(limit: .seconds(100), clock: clock)
+    let watch = Watchdog(limit: .seconds(100), clock: clock)
     watch.begin()
     await #expect(throws: CancellationError.self) { try await watch.overdue() }
     // The first reading made the watch, the second began the stretch.

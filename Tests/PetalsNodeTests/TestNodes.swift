@@ -22,8 +22,10 @@ struct TinyModel: Sendable {
     expected = try Safetensors(directory.appending(path: "expected.safetensors"))
   }
 
-  var ends: ModelEnds {
-    get throws { ModelEnds(checkpoint, tokenizer: try Tokenizer(directory: checkpoint.directory)) }
+  var ends: ClientModel {
+    get throws {
+      ClientModel(checkpoint, tokenizer: try Tokenizer(directory: checkpoint.directory))
+    }
   }
 
   func ids(_ name: String) throws -> [Int32] {
@@ -34,8 +36,8 @@ struct TinyModel: Sendable {
 
   func hidden(_ name: String) throws -> HiddenStates { try expected.hiddenStates(name) }
 
-  func blocks(_ range: Range<Int>) throws -> LayerRange {
-    try LayerRange(range, of: checkpoint.configuration.layerCount)
+  func blocks(_ range: Range<Int>) throws -> BlockRange {
+    try BlockRange(range, of: checkpoint.configuration.blockCount)
   }
 
   func served(_ range: Range<Int>) throws -> ServedBlocks {
@@ -54,7 +56,7 @@ func withNodes<Result: Sendable>(
   of model: TinyModel, cuts: [Int], configure: (inout NodeConfiguration) throws -> Void = { _ in },
   _ body: ([PetalsNode]) async throws -> Result
 ) async throws -> Result {
-  let bounds = [0] + cuts + [model.checkpoint.configuration.layerCount]
+  let bounds = [0] + cuts + [model.checkpoint.configuration.blockCount]
   let ranges = zip(bounds, bounds.dropFirst()).map { $0..<$1 }
   return try await withNodes(of: model, serving: ranges, configure: configure, body)
 }
@@ -70,7 +72,7 @@ func withNodes<Result: Sendable>(
 }
 
 private func withNodes<Result: Sendable>(
-  of model: TinyModel, _ ranges: ArraySlice<LayerRange>, _ nodes: [PetalsNode],
+  of model: TinyModel, _ ranges: ArraySlice<BlockRange>, _ nodes: [PetalsNode],
   _ configure: (inout NodeConfiguration) throws -> Void,
   _ body: ([PetalsNode]) async throws -> Result
 ) async throws -> Result {

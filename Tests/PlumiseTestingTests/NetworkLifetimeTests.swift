@@ -59,7 +59,7 @@ struct NetworkLifetimeTests {
   private func end(_ ending: Ending, _ network: PetalsNetwork) async throws {
     switch ending {
     case .returning:
-      _ = try await network.generate("Hello", newTokens: 3)
+      _ = try await network.generate("Hello", maxNewTokens: 3)
     case .throwing:
       throw Unlucky()
     case .cancelled:
@@ -143,7 +143,7 @@ struct AgentLifeTests {
     let chain = EthereumClient(url: network.chainAddress.url)
     _ = try await chain.request("hardhat_reset")
     network.chain.fund(member.address)
-    _ = try await network.generate([1, 2, 3], newTokens: 4)
+    _ = try await network.generate([1, 2, 3], maxNewTokens: 4)
     _ = try await events.next { if case .verified = $0 { true } else { false } }
     #expect(network.chain.agent(member.address)?.totalTokensProcessed == 4)
     running.cancel()

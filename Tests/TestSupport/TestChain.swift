@@ -14,7 +14,7 @@ package struct TestChain {
 
   package init(_ configuration: ChainConfiguration = ChainConfiguration()) {
     self.init(
-      MockWeb3(configuration, wallClock: UnixClock { .seconds(Int64(TestChain.time)) }))
+      MockWeb3(configuration, unixClock: UnixClock { .seconds(Int64(TestChain.time)) }))
   }
 
   package init(_ chain: MockWeb3) {

@@ -55,7 +55,7 @@ package enum CheckpointLayout {
       ("\(embeddingNorm).weight", [hidden]),
       ("\(embeddingNorm).bias", [hidden]),
     ]
-    for block in 0..<configuration.layerCount {
+    for block in 0..<configuration.blockCount {
       for tensor in BlockTensor.allCases {
         tensors.append((tensor.name(block: block), tensor.shape(configuration)))
       }

@@ -9,7 +9,7 @@ enum Fingerprint {
     var hash = SHA256()
     let shape = [
       configuration.vocabularySize, configuration.hiddenSize, configuration.headCount,
-      configuration.layerCount, configuration.residualAfterLayerNorm ? 1 : 0,
+      configuration.blockCount, configuration.residualAfterLayerNorm ? 1 : 0,
       Int(configuration.layerNormEpsilon.bitPattern),
     ]
     hash.update(data: Data("\(shape)\n".utf8))

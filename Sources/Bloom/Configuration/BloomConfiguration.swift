@@ -7,7 +7,7 @@ public struct BloomConfiguration: Sendable, Hashable {
   /// Attention heads; they divide the hidden size.
   public let headCount: Int
   /// Blocks.
-  public let layerCount: Int
+  public let blockCount: Int
   /// What layer norms add to the variance.
   public let layerNormEpsilon: Float
   /// Whether a block's residuals start from the layer norm's result instead of its input.
@@ -36,7 +36,7 @@ public struct BloomConfiguration: Sendable, Hashable {
 
   /// Weights of the whole model; an embedding that is the LM head too counts once.
   public var parameterCount: Int {
-    layerCount * parametersPerBlock
+    blockCount * parametersPerBlock
       + (tiesWordEmbeddings ? 1 : 2) * vocabularySize * hiddenSize + 4 * hiddenSize
   }
 
@@ -48,7 +48,7 @@ public struct BloomConfiguration: Sendable, Hashable {
   /// What `hidden_size` may be.
   static let hiddenSizes = 1...(1 << 20)
   /// What `n_layer` may be.
-  static let layerCounts = 1...(1 << 16)
+  static let blockCounts = 1...(1 << 16)
   /// What `seq_length` may be.
   static let sequenceLengths = 1...(1 << 24)
 
@@ -56,7 +56,7 @@ public struct BloomConfiguration: Sendable, Hashable {
   ///
   /// The ids that end a text are `eosTokenID` and `eosTokenIDs` together.
   public init(
-    vocabularySize: Int, hiddenSize: Int, headCount: Int, layerCount: Int,
+    vocabularySize: Int, hiddenSize: Int, headCount: Int, blockCount: Int,
     layerNormEpsilon: Float = 1e-5, residualAfterLayerNorm: Bool = false,
     tiesWordEmbeddings: Bool = true, bosTokenID: Int32? = nil, eosTokenID: Int32? = nil,
     eosTokenIDs: [Int32] = [], padTokenID: Int32? = nil, sequenceLength: Int = 2048
@@ -69,7 +69,7 @@ public struct BloomConfiguration: Sendable, Hashable {
         field: "n_head", expected: "a divisor of hidden_size \(hiddenSize)",
         found: "\(headCount)")
     }
-    try Self.require("n_layer", layerCount, in: Self.layerCounts)
+    try Self.require("n_layer", blockCount, in: Self.blockCounts)
     guard layerNormEpsilon > 0, layerNormEpsilon < 1 else {
       throw ConfigurationError(
         field: "layer_norm_epsilon", expected: "a number between 0 and 1",
@@ -85,7 +85,7 @@ public struct BloomConfiguration: Sendable, Hashable {
     self.vocabularySize = vocabularySize
     self.hiddenSize = hiddenSize
     self.headCount = headCount
-    self.layerCount = layerCount
+    self.blockCount = blockCount
     self.layerNormEpsilon = layerNormEpsilon
     self.residualAfterLayerNorm = residualAfterLayerNorm
     self.tiesWordEmbeddings = tiesWordEmbeddings

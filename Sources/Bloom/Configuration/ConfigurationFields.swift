@@ -10,8 +10,8 @@ enum ConfigurationFields {
     return try BloomConfiguration(
       vocabularySize: vocabularySize, hiddenSize: hiddenSize,
       headCount: fields.integer(["n_head", "num_attention_heads"], in: 1...hiddenSize),
-      layerCount: fields.integer(
-        ["n_layer", "num_hidden_layers"], in: BloomConfiguration.layerCounts),
+      blockCount: fields.integer(
+        ["n_layer", "num_hidden_layers"], in: BloomConfiguration.blockCounts),
       layerNormEpsilon: Float(fields.number("layer_norm_epsilon", in: 0...1) ?? 1e-5),
       residualAfterLayerNorm:
         fields.flag("apply_residual_connection_post_layernorm") ?? false,

@@ -26,7 +26,7 @@ public struct GenerationRequest: Sendable, Hashable {
       maxNewTokens <= configuration.sequenceLength - prompt.count
     else {
       throw .tooLong(
-        prompt: prompt.count, newTokens: maxNewTokens, limit: configuration.sequenceLength)
+        prompt: prompt.count, maxNewTokens: maxNewTokens, limit: configuration.sequenceLength)
     }
   }
 }

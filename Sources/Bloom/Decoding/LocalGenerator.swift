@@ -18,7 +18,7 @@ public final class LocalGenerator: Sendable {
     head = LanguageModelHead(checkpoint)
     do {
       stack = try BlockStack(
-        checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+        checkpoint, range: BlockRange(all: checkpoint.configuration.blockCount))
     } catch {
       preconditionFailure("all blocks are blocks of the model: \(error)")
     }
@@ -84,7 +84,7 @@ private final class LocalSession: @unchecked Sendable {
     sampler = Sampler(request.sampling, seed: request.seed)
     logits = FloatBuffer(count: stack.configuration.vocabularySize)
     cache = KeyValueCache(
-      stack.configuration, layers: stack.layers,
+      stack.configuration, blocks: stack.range,
       maximumLength: request.prompt.count + request.maxNewTokens)
   }
 

@@ -58,7 +58,7 @@ extension Shard {
   package func backwardBytesPerToken(tokens: Int) -> Int {
     let configuration = stack.configuration
     return MemoryLayout<Float>.size
-      * ((layers.count + 32) * configuration.hiddenSize + 2 * tokens)
+      * ((blocks.count + 32) * configuration.hiddenSize + 2 * tokens)
   }
 
   /// The gradient at the input of these blocks, given the one at their output.

@@ -1,28 +1,28 @@
 /// A run of blocks with what they need to compute, called from a pool thread.
 final class BlockStack: Sendable {
   let configuration: BloomConfiguration
-  let layers: LayerRange
+  let range: BlockRange
   let blocks: [Block]
   let attention: Attention
   let workspaces: WorkspaceStore
 
-  init(_ checkpoint: Checkpoint, layers: LayerRange) throws(LayerRangeError) {
+  init(_ checkpoint: Checkpoint, range: BlockRange) throws(BlockRangeError) {
     let configuration = checkpoint.configuration
-    guard layers.layerCount == configuration.layerCount else {
-      throw .outsideModel("\(layers)", layerCount: configuration.layerCount)
+    guard range.blockCount == configuration.blockCount else {
+      throw .outsideModel("\(range)", blockCount: configuration.blockCount)
     }
     self.configuration = configuration
-    self.layers = layers
-    blocks = layers.indices.map { Block(checkpoint, index: $0) }
+    self.range = range
+    blocks = range.indices.map { Block(checkpoint, index: $0) }
     attention = Attention(configuration)
     workspaces = WorkspaceStore(configuration)
   }
 
   /// Some of the blocks of `whole`, which holds all of `part`; nothing is copied.
-  init(_ whole: BlockStack, part: LayerRange) {
+  init(_ whole: BlockStack, part: BlockRange) {
     configuration = whole.configuration
-    layers = part
-    let first = part.lowerBound - whole.layers.lowerBound
+    range = part
+    let first = part.lowerBound - whole.range.lowerBound
     blocks = Array(whole.blocks[first..<first + part.count])
     attention = whole.attention
     workspaces = whole.workspaces
@@ -43,8 +43,8 @@ final class BlockStack: Sendable {
 
   /// Requires that a cache was made for these blocks.
   func require(_ cache: KeyValueCache) throws(CacheError) {
-    guard cache.layers == layers else {
-      throw .otherBlocks(expected: "\(layers)", found: "\(cache.layers)")
+    guard cache.blocks == range else {
+      throw .otherBlocks(expected: "\(range)", found: "\(cache.blocks)")
     }
   }
 

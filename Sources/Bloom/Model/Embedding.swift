@@ -49,7 +49,7 @@ public enum TokenError: Error, Hashable, Sendable, CustomStringConvertible {
   case noTokens
   case outsideVocabulary(id: Int32, index: Int, vocabularySize: Int)
   /// Prompt and new tokens together are more than the model was made for.
-  case tooLong(prompt: Int, newTokens: Int, limit: Int)
+  case tooLong(prompt: Int, maxNewTokens: Int, limit: Int)
 
   /// One line that says what is wrong.
   public var description: String {
@@ -58,8 +58,8 @@ public enum TokenError: Error, Hashable, Sendable, CustomStringConvertible {
       "no tokens; at least one is needed"
     case .outsideVocabulary(let id, let index, let size):
       "token \(index): id \(id) is outside the vocabulary 0-\(size - 1)"
-    case .tooLong(let prompt, let newTokens, let limit):
-      "prompt of \(prompt) tokens and \(newTokens) new ones: the model allows \(limit) together"
+    case .tooLong(let prompt, let maxNewTokens, let limit):
+      "prompt of \(prompt) tokens and \(maxNewTokens) new ones: the model allows \(limit) together"
     }
   }
 }

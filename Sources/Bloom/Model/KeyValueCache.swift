@@ -12,7 +12,7 @@ public final class KeyValueCache: Sendable {
   }
 
   /// The blocks it belongs to.
-  public let layers: LayerRange
+  public let blocks: BlockRange
   /// Tokens it can hold.
   public let maximumLength: Int
   private let headCount: Int
@@ -22,9 +22,9 @@ public final class KeyValueCache: Sendable {
   /// Nil before the first pass; written once, under the lock, by who is about to begin a pass.
   private nonisolated(unsafe) var memory: CacheMemory?
 
-  init(_ configuration: BloomConfiguration, layers: LayerRange, maximumLength: Int) {
+  init(_ configuration: BloomConfiguration, blocks: BlockRange, maximumLength: Int) {
     precondition(maximumLength > 0, "a cache holds at least one token")
-    self.layers = layers
+    self.blocks = blocks
     self.maximumLength = maximumLength
     headCount = configuration.headCount
     headSize = configuration.headSize
@@ -36,7 +36,7 @@ public final class KeyValueCache: Sendable {
 
   /// Bytes of keys and values that a token takes.
   private var bytesPerToken: Int {
-    layers.count * 2 * hiddenSize * MemoryLayout<Float>.stride
+    blocks.count * 2 * hiddenSize * MemoryLayout<Float>.stride
   }
 
   /// Bytes it reserves.

@@ -17,12 +17,12 @@ public final class LanguageModelHead: Sendable {
   public func logits(_ states: HiddenStates, lastOnly: Bool = false) async throws -> Logits {
     try await ComputePool.shared.run { [self] cancellation in
       try cancellation.check()
-      return try logitsHere(states, lastOnly: lastOnly)
+      return try logitsSync(states, lastOnly: lastOnly)
     }
   }
 
   /// The same on this thread, which is a compute thread.
-  package func logitsHere(_ states: HiddenStates, lastOnly: Bool) throws -> Logits {
+  package func logitsSync(_ states: HiddenStates, lastOnly: Bool) throws -> Logits {
     guard states.hidden == configuration.hiddenSize else {
       throw ShapeError(
         what: "hidden states", expected: "\(configuration.hiddenSize) elements a token",

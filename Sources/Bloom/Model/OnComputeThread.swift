@@ -4,7 +4,7 @@ extension Shard {
   /// Sends tokens of several sessions through the blocks together, to the end, on this thread.
   ///
   /// As `forward(batch:)`; the caller is a compute thread, and decides how long a batch may be.
-  package func forwardHere(batch: [SessionStep]) throws -> [HiddenStates] {
+  package func forwardSync(batch: [SessionStep]) throws -> [HiddenStates] {
     let pass = try ForwardPass(stack, batch)
     let cancellation = Cancellation()
     while true {

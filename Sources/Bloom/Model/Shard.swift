@@ -6,47 +6,47 @@ public final class Shard: Sendable {
   /// The model.
   public let checkpoint: Checkpoint
   /// The blocks.
-  public let layers: LayerRange
+  public let blocks: BlockRange
   let stack: BlockStack
 
-  /// Throws when `layers` is a range of a model with another number of blocks.
-  public init(_ checkpoint: Checkpoint, layers: LayerRange) throws(LayerRangeError) {
+  /// Throws when `blocks` is a range of a model with another number of blocks.
+  public init(_ checkpoint: Checkpoint, blocks: BlockRange) throws(BlockRangeError) {
     self.checkpoint = checkpoint
-    self.layers = layers
-    stack = try BlockStack(checkpoint, layers: layers)
+    self.blocks = blocks
+    stack = try BlockStack(checkpoint, range: blocks)
   }
 
-  private init(_ whole: Shard, part: LayerRange) {
+  private init(_ whole: Shard, part: BlockRange) {
     checkpoint = whole.checkpoint
-    layers = part
+    blocks = part
     stack = BlockStack(whole.stack, part: part)
   }
 
   /// Some of these blocks as a shard of their own, which shares the weights.
   ///
   /// Nil when the blocks are not all among these.
-  public func part(_ layers: LayerRange) -> Shard? {
-    guard layers.layerCount == self.layers.layerCount,
-      layers.lowerBound >= self.layers.lowerBound, layers.upperBound <= self.layers.upperBound
+  public func part(_ blocks: BlockRange) -> Shard? {
+    guard blocks.blockCount == self.blocks.blockCount,
+      blocks.lowerBound >= self.blocks.lowerBound, blocks.upperBound <= self.blocks.upperBound
     else { return nil }
-    return layers == self.layers ? self : Shard(self, part: layers)
+    return blocks == self.blocks ? self : Shard(self, part: blocks)
   }
 
-  /// Bytes of cache that one token takes in `layers` blocks of a model: keys and values in float32.
+  /// Bytes of cache that one token takes in `blocks` of a model: keys and values in float32.
   public static func bytesPerCachedToken(
-    _ configuration: BloomConfiguration, layers: LayerRange
+    _ configuration: BloomConfiguration, blocks: BlockRange
   ) -> Int {
-    2 * layers.count * configuration.hiddenSize * MemoryLayout<Float>.stride
+    2 * blocks.count * configuration.hiddenSize * MemoryLayout<Float>.stride
   }
 
   /// Bytes of cache that one token of a session takes here.
   public var bytesPerCachedToken: Int {
-    Self.bytesPerCachedToken(checkpoint.configuration, layers: layers)
+    Self.bytesPerCachedToken(checkpoint.configuration, blocks: blocks)
   }
 
   /// An empty cache for a session of up to `maximumLength` tokens (at least one).
   public func makeCache(maximumLength: Int) -> KeyValueCache {
-    KeyValueCache(checkpoint.configuration, layers: layers, maximumLength: maximumLength)
+    KeyValueCache(checkpoint.configuration, blocks: blocks, maximumLength: maximumLength)
   }
 
   /// Sends tokens through the blocks, after those that `cache` holds; without a cache they are a

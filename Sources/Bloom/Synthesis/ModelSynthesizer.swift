@@ -106,7 +106,7 @@ public enum ModelSynthesizer {
       "model_type": "bloom",
       "vocab_size": \(configuration.vocabularySize),
       "hidden_size": \(configuration.hiddenSize),
-      "n_layer": \(configuration.layerCount),
+      "n_layer": \(configuration.blockCount),
       "n_head": \(configuration.headCount),
       "layer_norm_epsilon": 1e-05,
       "apply_residual_connection_post_layernorm": false,

@@ -11,11 +11,11 @@ public enum SyntheticShape: String, Sendable, CaseIterable {
       return switch self {
       case .tiny:
         try BloomConfiguration(
-          vocabularySize: 512, hiddenSize: 64, headCount: 4, layerCount: 24, bosTokenID: 1,
+          vocabularySize: 512, hiddenSize: 64, headCount: 4, blockCount: 24, bosTokenID: 1,
           eosTokenID: 2, padTokenID: 3)
       case .bloom560m:
         try BloomConfiguration(
-          vocabularySize: 250_880, hiddenSize: 1024, headCount: 16, layerCount: 24, bosTokenID: 1,
+          vocabularySize: 250_880, hiddenSize: 1024, headCount: 16, blockCount: 24, bosTokenID: 1,
           eosTokenID: 2, padTokenID: 3)
       }
     } catch {

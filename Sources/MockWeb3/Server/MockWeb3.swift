@@ -21,21 +21,21 @@ public final class MockWeb3: Sendable {
   private let cell: Mutex<PersistentChain>
   let producer: BlockProducer
   private let clock: any Clock<Duration>
-  private let wallClock: UnixClock
+  private let unixClock: UnixClock
 
   /// Starts a chain.
   /// - Parameters:
   ///   - configuration: accounts, rules, mining.
   ///   - clock: what block times and delays are measured on.
-  ///   - wallClock: what the timestamps of blocks come from.
+  ///   - unixClock: what the timestamps of blocks come from.
   public init(
     _ configuration: ChainConfiguration = ChainConfiguration(),
-    clock: any Clock<Duration> = ContinuousClock(), wallClock: UnixClock = .system
+    clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system
   ) {
     self.configuration = configuration
     self.clock = clock
-    self.wallClock = wallClock
-    cell = Mutex(PersistentChain(chain: Chain(configuration, now: wallClock.unsignedSeconds)))
+    self.unixClock = unixClock
+    cell = Mutex(PersistentChain(chain: Chain(configuration, now: unixClock.unsignedSeconds)))
     producer = BlockProducer(clock: clock)
     connectionFaults = FaultScript(clock: clock)
   }
@@ -48,7 +48,7 @@ public final class MockWeb3: Sendable {
   ///   - configuration: the same as when the file was made.
   ///   - stateFile: where the chain is kept.
   ///   - clock: what block times and delays are measured on.
-  ///   - wallClock: what the timestamps of blocks come from.
+  ///   - unixClock: what the timestamps of blocks come from.
   ///
   /// The file is this chain's alone until the chain is let go of, or the program ends in whatever
   /// way.
@@ -56,12 +56,12 @@ public final class MockWeb3: Sendable {
   ///   then nothing is written.
   public init(
     _ configuration: ChainConfiguration = ChainConfiguration(), stateFile: URL,
-    clock: any Clock<Duration> = ContinuousClock(), wallClock: UnixClock = .system
+    clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system
   ) throws {
     self.configuration = configuration
     self.clock = clock
-    self.wallClock = wallClock
-    let now = wallClock.unsignedSeconds
+    self.unixClock = unixClock
+    let now = unixClock.unsignedSeconds
     cell = Mutex(try PersistentChain(persistedAt: stateFile, configuration, now: now))
     producer = BlockProducer(clock: clock)
     connectionFaults = FaultScript(clock: clock)
@@ -71,7 +71,7 @@ public final class MockWeb3: Sendable {
   public var accounts: [DevelopmentAccount] { configuration.accounts }
 
   /// The time that the chain is given, in seconds since 1970.
-  var now: UInt64 { wallClock.unsignedSeconds }
+  var now: UInt64 { unixClock.unsignedSeconds }
 
   /// Answers JSON-RPC: one request or a batch.
   /// - Returns: nil when there were only notifications, which get no answer, or a fault of the

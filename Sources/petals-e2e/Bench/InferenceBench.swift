@@ -5,7 +5,7 @@ import PetalsNode
 /// Prefill, decoding, time to first token and memory of one process with the whole model.
 struct InferenceBench: Sendable {
   private static let promptLength = 128
-  private static let newTokens = 32
+  private static let maxNewTokens = 32
 
   let path: String
   let runs: Int
@@ -27,7 +27,7 @@ struct InferenceBench: Sendable {
       let long = try await generator.generate(.init(prompt: prompt, maxNewTokens: 1))
       prefill.append(Double(prompt.count) / (long.timeToFirstToken / .seconds(1)))
       let short = try await generator.generate(
-        .init(prompt: Array(prompt.prefix(8)), maxNewTokens: Self.newTokens))
+        .init(prompt: Array(prompt.prefix(8)), maxNewTokens: Self.maxNewTokens))
       first.append(short.timeToFirstToken / .milliseconds(1))
       decode.append(short.tokensPerSecond)
       bandwidth.append(await MemoryBandwidth.gigabytesPerSecond())
@@ -80,7 +80,7 @@ struct InferenceBench: Sendable {
 /// Their steps are computed together, and so are the scores of their next tokens.
 struct BatchBench: Sendable {
   private static let sessions = [1, 2, 4, 8, 16]
-  private static let newTokens = 16
+  private static let maxNewTokens = 16
 
   let checkpoint: Checkpoint
   let runs: Int
@@ -88,14 +88,15 @@ struct BatchBench: Sendable {
   func rows() async throws -> [BenchRow] {
     let configuration = NodeConfiguration(
       checkpoint: checkpoint,
-      blocks: LayerRange(all: checkpoint.configuration.layerCount))
+      blocks: BlockRange(all: checkpoint.configuration.blockCount))
     let rates = try await withPetalsNode(configuration) { node in
-      try await withPipelineClient(ModelEnds(checkpoint), transports: [node.transport]) { client in
+      let model = ClientModel(checkpoint)
+      return try await withPipelineClient(model, transports: [node.transport]) { client in
         var rates = [[Double]](repeating: [], count: Self.sessions.count)
         for _ in 0..<runs {
           for (index, count) in Self.sessions.enumerated() {
             rates[index].append(
-              try await Rate.measure(count * Self.newTokens) {
+              try await Rate.measure(count * Self.maxNewTokens) {
                 _ = try await Array(0..<count).concurrentMap {
                   try await generate(with: client, $0)
                 }
@@ -120,9 +121,9 @@ struct BatchBench: Sendable {
   /// One session: a token of its own as the prompt, so that none is like another.
   private func generate(with client: PipelineClient, _ session: Int) async throws {
     let request = try PipelineRequest(
-      promptIDs: [Int32(4 + session)], maximumNewTokens: Self.newTokens)
+      promptIDs: [Int32(4 + session)], maxNewTokens: Self.maxNewTokens)
     let result = try await client.generate(request).collect()
-    guard result.generatedIDs.count == Self.newTokens else {
+    guard result.generatedIDs.count == Self.maxNewTokens else {
       throw CommandFailure.failed(
         "a generation ended after \(result.generatedIDs.count) tokens: its rate says nothing")
     }
@@ -143,7 +144,7 @@ struct AccuracyBench: Sendable {
     let vocabulary = checkpoint.configuration.vocabularySize
     let tokens = (0..<Self.positions).map { Int32(($0 * 37 + 5) % vocabulary) }
     let shard = try Shard(
-      checkpoint, layers: LayerRange(all: checkpoint.configuration.layerCount))
+      checkpoint, blocks: BlockRange(all: checkpoint.configuration.blockCount))
     logits = try await LanguageModelHead(checkpoint).logits(
       shard.forward(Embedding(checkpoint)(tokens)))
   }

@@ -5,7 +5,7 @@ import Subprocess
 
 /// What nodes cost that are processes of their own.
 struct NodeBench: Sendable {
-  private static let newTokens = 32
+  private static let maxNewTokens = 32
 
   let path: String
   let runs: Int
@@ -55,7 +55,7 @@ struct NodeBench: Sendable {
   private func throughTwo(
     _ checkpoint: Checkpoint, _ name: String, _ processes: NetworkProcesses
   ) async throws -> [BenchRow] {
-    let halves = try LayerRange.split(layerCount: checkpoint.configuration.layerCount, into: 2)
+    let halves = try BlockRange.split(blockCount: checkpoint.configuration.blockCount, into: 2)
     let children = halves.map { blocks in
       processes.start(
         "node of blocks \(blocks)",
@@ -69,7 +69,7 @@ struct NodeBench: Sendable {
     var remote: [Double] = []
     var local: [Double] = []
     for run in 0...runs {
-      let request = Bloom.GenerationRequest(prompt: prompt, maxNewTokens: Self.newTokens)
+      let request = Bloom.GenerationRequest(prompt: prompt, maxNewTokens: Self.maxNewTokens)
       let far = try await RemoteGeneration.run(
         request, text: nil, checkpoint, nil, peers: peers)
       let near = try await generator.generate(request)
@@ -103,7 +103,7 @@ struct NodeBench: Sendable {
 
 /// How long a generation stands still when a node is killed under it and another takes its place.
 struct RecoveryBench: Sendable {
-  private static let newTokens = 24
+  private static let maxNewTokens = 24
   /// The node dies after so many tokens.
   private static let killAfterTokens = 8
 
@@ -113,7 +113,7 @@ struct RecoveryBench: Sendable {
   func rows() async throws -> [BenchRow] {
     let checkpoint = try ModelFolder.checkpoint(path)
     let request = Bloom.GenerationRequest(
-      prompt: (0..<8).map { Int32(4 + $0 * 3) }, maxNewTokens: Self.newTokens)
+      prompt: (0..<8).map { Int32(4 + $0 * 3) }, maxNewTokens: Self.maxNewTokens)
     let expected = try await LocalGenerator(checkpoint).generate(request).ids
     var pauses: [Double] = []
     for _ in 0..<runs {
@@ -135,7 +135,7 @@ struct RecoveryBench: Sendable {
     _ checkpoint: Checkpoint, _ request: Bloom.GenerationRequest, _ expected: [Int32],
     _ processes: NetworkProcesses
   ) async throws -> Double {
-    let halves = try LayerRange.split(layerCount: checkpoint.configuration.layerCount, into: 2)
+    let halves = try BlockRange.split(blockCount: checkpoint.configuration.blockCount, into: 2)
     // The second half is served twice.
     let children = [halves[0], halves[1], halves[1]].map { blocks in
       processes.start(
@@ -146,9 +146,9 @@ struct RecoveryBench: Sendable {
       try await $0.url(of: .node).replacing("grpc://", with: "")
     }
     let peers = try addresses.map { try PeerAddress(parsing: $0) }
-    return try await withPipelineClient(ModelEnds(checkpoint), peers: peers) { client in
+    return try await withPipelineClient(ClientModel(checkpoint), peers: peers) { client in
       let tokens = try client.generate(
-        PipelineRequest(promptIDs: request.prompt, maximumNewTokens: request.maxNewTokens))
+        PipelineRequest(promptIDs: request.prompt, maxNewTokens: request.maxNewTokens))
       let clock = ContinuousClock()
       var ids: [Int32] = []
       var last = clock.now

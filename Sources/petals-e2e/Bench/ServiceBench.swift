@@ -124,13 +124,13 @@ struct FixtureBench: Sendable {
 
   private func nodes(_ path: String) async throws {
     let checkpoint = try ModelFolder.checkpoint(path)
-    let halves = try LayerRange.split(layerCount: checkpoint.configuration.layerCount, into: 2)
+    let halves = try BlockRange.split(blockCount: checkpoint.configuration.blockCount, into: 2)
     let first = NodeConfiguration(checkpoint: checkpoint, blocks: halves[0])
     let second = NodeConfiguration(checkpoint: checkpoint, blocks: halves[1])
     try await withPetalsNode(first) { a in
       try await withPetalsNode(second) { b in
         let peers = [a, b].compactMap(\.address)
-        try await withPipelineClient(ModelEnds(checkpoint), peers: peers) { _ in }
+        try await withPipelineClient(ClientModel(checkpoint), peers: peers) { _ in }
       }
     }
   }

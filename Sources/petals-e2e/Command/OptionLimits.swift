@@ -190,7 +190,7 @@ extension OptionLimits where Self == WholeNumbers<Int> {
   static var port: Self { WholeNumbers("a port", 0...65_535) }
 
   /// How many tokens are generated; a token's position is 32 bits wide in every message.
-  static var newTokens: Self { WholeNumbers("a number of new tokens", 1...Int(Int32.max)) }
+  static var maxNewTokens: Self { WholeNumbers("a number of new tokens", 1...Int(Int32.max)) }
 }
 
 extension OptionLimits where Self == WholeNumbers<UInt64> {

@@ -26,7 +26,7 @@ struct FlowChecks: Sendable {
     try await log.run("the nodes cover every block") {
       let peers = try network.nodes.map { try PeerAddress(parsing: $0.peer) }
       let route = try await CommandFailure.mappingPeerErrors {
-        let ends = ModelEnds(network.checkpoint)
+        let ends = ClientModel(network.checkpoint)
         return try await withPipelineClient(ends, peers: peers) { $0.route }
       }
       return (peers, route.hops.map { "\($0.blocks)" }.joined(separator: " → "))

@@ -123,7 +123,7 @@ extension FlowReport {
     let checkpoint = network.checkpoint
     model = Model(
       name: checkpoint.name, directory: network.modelPath, fingerprint: checkpoint.fingerprint,
-      blocks: checkpoint.configuration.layerCount,
+      blocks: checkpoint.configuration.blockCount,
       parameters: checkpoint.configuration.parameterCount,
       elementType: checkpoint.elementType.rawValue)
     let urls = [network.chainURL, network.oracleURL] + network.nodes.map { "grpc://\($0.peer)" }

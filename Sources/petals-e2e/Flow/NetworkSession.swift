@@ -103,7 +103,7 @@ struct RunningNetwork: Sendable {
   /// A node, and the agent for which it reports and sends heartbeats.
   struct Node: Sendable {
     let process: ServiceProcess
-    let blocks: LayerRange
+    let blocks: BlockRange
     let key: SecretKey
     /// `host:port` of its gRPC service.
     let peer: String

@@ -15,7 +15,7 @@ struct NetworkStarter: Sendable {
   /// - Throws: what a step throws; the children that were started until then go on.
   func start(_ path: String, _ checkpoint: Checkpoint) async throws -> RunningNetwork {
     let ranges = try CommandFailure.checkingInput {
-      try LayerRange.split(layerCount: checkpoint.configuration.layerCount, into: options.nodes)
+      try BlockRange.split(blockCount: checkpoint.configuration.blockCount, into: options.nodes)
     }
     let chainArguments = ["chain", "--port", "\(options.ports.chain)"]
     let (chain, chainURL) = try await startService(.chain, chainArguments)
@@ -72,7 +72,7 @@ struct NetworkStarter: Sendable {
   }
 
   private func startNodes(
-    _ model: String, _ ranges: [LayerRange], _ agents: [SecretKey], _ chain: String,
+    _ model: String, _ ranges: [BlockRange], _ agents: [SecretKey], _ chain: String,
     _ oracle: String
   ) async throws -> [RunningNetwork.Node] {
     try await log.run("the nodes are up") {

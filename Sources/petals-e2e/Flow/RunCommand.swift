@@ -94,7 +94,7 @@ struct FlowOptions: ParsableArguments {
   @Option(help: "The text to continue (up continues none).")
   var prompt = "Explain quantum computing"
 
-  @Option(within: .newTokens, help: "Generate at most so many tokens; up generates none.")
+  @Option(within: .maxNewTokens, help: "Generate at most so many tokens; up generates none.")
   var maxNewTokens = 32
 
   @Option(help: "The folder for report.html and report.json (up writes none).")

@@ -31,7 +31,7 @@ struct BlockRoute: BlockPass {
   /// - Throws: `CommandFailure` (wrong input) when a node serves another model, or when the nodes'
   ///   blocks are not exactly the range.
   init(
-    _ nodes: [any BlockTransport], for checkpoint: Checkpoint, _ range: LayerRange
+    _ nodes: [any BlockTransport], for checkpoint: Checkpoint, _ range: BlockRange
   ) async throws {
     let infos = try await nodes.concurrentMap { (node: $0, info: try await $0.info()) }
     let ordered = infos.sorted { $0.info.blocks.lowerBound < $1.info.blocks.lowerBound }

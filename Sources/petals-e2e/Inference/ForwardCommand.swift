@@ -23,7 +23,7 @@ struct ForwardCommand: AsyncParsableCommand {
   var model: String
 
   @Option(within: .blocks, help: "The blocks to go through, first-last; all when not given.")
-  var blocks: BlockRange?
+  var blocks: BlockRangeArgument?
 
   @Option(
     within: .tokenIDs, name: .customLong("token-ids"),
@@ -51,8 +51,8 @@ struct ForwardCommand: AsyncParsableCommand {
   func run() async throws {
     let checkpoint = try ModelFolder.checkpoint(model)
     try requireOutputFile()
-    let layerCount = checkpoint.configuration.layerCount
-    let range = try blocks?.layers(of: layerCount) ?? LayerRange(all: layerCount)
+    let blockCount = checkpoint.configuration.blockCount
+    let range = try blocks?.range(of: blockCount) ?? BlockRange(all: blockCount)
     let states = try firstStates(checkpoint, range)
     let gradient = try gradOutput.map { try Self.read("grad_output", from: $0) }
     try requireShapes(checkpoint, states, gradient)
@@ -67,10 +67,10 @@ struct ForwardCommand: AsyncParsableCommand {
         }
       }
     } else {
-      let shard = try CommandFailure.checkingInput { try Shard(checkpoint, layers: range) }
+      let shard = try CommandFailure.checkingInput { try Shard(checkpoint, blocks: range) }
       try await pass(states, gradient, through: shard, into: &results)
     }
-    if range.upperBound == layerCount, let last = results.states("hidden_states") {
+    if range.upperBound == blockCount, let last = results.states("hidden_states") {
       results.add("logits", try await LanguageModelHead(checkpoint).logits(last))
     }
     try results.requireFinite()
@@ -108,7 +108,7 @@ struct ForwardCommand: AsyncParsableCommand {
     }
   }
 
-  private func firstStates(_ checkpoint: Checkpoint, _ range: LayerRange) throws -> HiddenStates {
+  private func firstStates(_ checkpoint: Checkpoint, _ range: BlockRange) throws -> HiddenStates {
     if let input { return try Self.read("hidden_states", from: input) }
     guard range.lowerBound == 0 else {
       throw CommandFailure.wrongInput(

@@ -18,7 +18,7 @@ struct GenerateCommand: AsyncParsableCommand {
   @Option(help: "The model's folder; nodes and this process need the same.")
   var model: String
 
-  @Option(within: .newTokens, help: "Generate at most so many tokens.")
+  @Option(within: .maxNewTokens, help: "Generate at most so many tokens.")
   var maxNewTokens = 20
 
   @OptionGroup var prompt: PromptOptions

@@ -52,11 +52,11 @@ enum RemoteGeneration {
     onToken: @Sendable (Int32) -> Void = { _ in }
   ) async throws -> GeneratedText {
     let result = try await CommandFailure.mappingPeerErrors {
-      let ends = ModelEnds(checkpoint, tokenizer: tokenizer)
+      let ends = ClientModel(checkpoint, tokenizer: tokenizer)
       return try await withPipelineClient(ends, peers: peers, limits: limits) { client in
         let tokens = try client.generate(
           PipelineRequest(
-            promptIDs: request.prompt, prompt: text, maximumNewTokens: request.maxNewTokens,
+            promptIDs: request.prompt, prompt: text, maxNewTokens: request.maxNewTokens,
             sampling: request.sampling, seed: request.seed))
         return try await tokens.collect { onToken($0.id) }
       }
@@ -89,6 +89,6 @@ enum LocalGeneration {
       text: tokenizer.map { $0.decode(result.ids) },
       timeToFirstToken: result.ids.isEmpty ? nil : result.timeToFirstToken,
       tokensPerSecond: result.tokensPerSecond,
-      route: [.init(peer: "local", blocks: 0..<checkpoint.configuration.layerCount)])
+      route: [.init(peer: "local", blocks: 0..<checkpoint.configuration.blockCount)])
   }
 }

@@ -74,14 +74,14 @@ extension CommandFailure {
 }
 
 /// A run of blocks as the command line spells it, before the model is known: `0-11`, or `7`.
-package struct BlockRange: Hashable, Sendable {
+package struct BlockRangeArgument: Hashable, Sendable {
   fileprivate let text: String
 
   /// The run as a part of a model.
   /// - Throws: `CommandFailure` (wrong input) when the model has fewer blocks.
-  func layers(of layerCount: Int) throws -> LayerRange {
+  func range(of blockCount: Int) throws -> BlockRange {
     do {
-      return try LayerRange(parsing: text, of: layerCount)
+      return try BlockRange(parsing: text, of: blockCount)
     } catch {
       throw CommandFailure.wrongInput("--blocks: \(error)")
     }
@@ -100,10 +100,10 @@ package struct BlockRanges: OptionLimits {
     "blocks are FIRST-LAST, as in 0-11, two whole numbers from 0 to \(Self.mostBlocks - 1) in order"
   }
 
-  package func value(_ text: String) -> BlockRange? {
+  package func value(_ text: String) -> BlockRangeArgument? {
     do {
-      _ = try LayerRange(parsing: text, of: Self.mostBlocks)
-      return BlockRange(text: text)
+      _ = try BlockRange(parsing: text, of: Self.mostBlocks)
+      return BlockRangeArgument(text: text)
     } catch {
       // What is expected says it all.
       return nil

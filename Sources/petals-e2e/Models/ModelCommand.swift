@@ -151,7 +151,7 @@ struct ModelInspectCommand: AsyncParsableCommand {
       ("dtype", .string(report.elementType.rawValue)),
       ("hidden_size", .integer(configuration.hiddenSize)),
       ("n_head", .integer(configuration.headCount)),
-      ("n_layer", .integer(configuration.layerCount)),
+      ("n_layer", .integer(configuration.blockCount)),
       ("vocab_size", .integer(configuration.vocabularySize)),
       ("seq_length", .integer(configuration.sequenceLength)),
       ("apply_residual_connection_post_layernorm", .bool(configuration.residualAfterLayerNorm)),

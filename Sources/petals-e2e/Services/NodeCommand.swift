@@ -24,7 +24,7 @@ struct NodeCommand: AsyncParsableCommand {
   var model: String
 
   @Option(within: .blocks, help: "The blocks to serve, first-last.")
-  var blocks: BlockRange
+  var blocks: BlockRangeArgument
 
   @OptionGroup var peers: PeerOptions
 
@@ -39,7 +39,7 @@ struct NodeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let checkpoint = try ModelFolder.checkpoint(model)
-    let range = try blocks.layers(of: checkpoint.configuration.layerCount)
+    let range = try blocks.range(of: checkpoint.configuration.blockCount)
     if httpPort != nil {
       try CommandFailure.checkingInput { try checkpoint.generationDefaults.requireSupported() }
     }

@@ -70,7 +70,7 @@ struct ReorganisationTests {
     let clock = ManualClock()
     let time = Int64(TestChain.time)
     let chain = MockWeb3(
-      wallClock: UnixClock { .seconds(time) + clock.now.offset })
+      unixClock: UnixClock { .seconds(time) + clock.now.offset })
     let id = chain.snapshot()
     clock.advance(by: .seconds(1000))
     #expect(chain.mine().header.timestamp == TestChain.time + 1000)

@@ -35,7 +35,7 @@ struct FaultAdminTests {
 
   init() {
     network = TestChain(
-      MockWeb3(clock: clock, wallClock: UnixClock { .seconds(Int64(TestChain.time)) }))
+      MockWeb3(clock: clock, unixClock: UnixClock { .seconds(Int64(TestChain.time)) }))
   }
 
   private func send() async throws -> SignedTransaction {

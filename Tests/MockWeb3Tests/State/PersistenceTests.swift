@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Chains that are kept in files", .timeLimit(.minutes(5)))
 struct PersistenceTests {
-  private static let wallClock = UnixClock { .seconds(Int64(TestChain.time)) }
+  private static let unixClock = UnixClock { .seconds(Int64(TestChain.time)) }
 
   /// A file of this test's own, gone afterwards.
   private func withFile(_ body: (URL) async throws -> Void) async throws {
@@ -19,7 +19,7 @@ struct PersistenceTests {
     _ url: URL, _ configuration: ChainConfiguration = ChainConfiguration()
   ) throws -> TestChain {
     TestChain(
-      try MockWeb3(configuration, stateFile: url, wallClock: Self.wallClock))
+      try MockWeb3(configuration, stateFile: url, unixClock: Self.unixClock))
   }
 
   /// What a chain goes on from that starts with the file as it is now: a copy, since the file itself

@@ -12,12 +12,12 @@ private struct KeptChain {
   let network: TestChain
   var chain: MockWeb3 { network.chain }
 
-  private static let wallClock = UnixClock { .seconds(Int64(TestChain.time)) }
+  private static let unixClock = UnixClock { .seconds(Int64(TestChain.time)) }
 
   init(_ file: URL, _ configuration: ChainConfiguration = ChainConfiguration()) throws {
     self.file = file
     network = TestChain(
-      try MockWeb3(configuration, stateFile: file, wallClock: Self.wallClock))
+      try MockWeb3(configuration, stateFile: file, unixClock: Self.unixClock))
   }
 
   func bytes() throws -> [UInt8] { Array(try Data(contentsOf: file)) }
@@ -35,7 +35,7 @@ private struct KeptChain {
 
   /// The chain that the file tells of at this moment.
   func told() throws -> MockWeb3 {
-    let other = MockWeb3(wallClock: Self.wallClock)
+    let other = MockWeb3(unixClock: Self.unixClock)
     try other.load(from: file)
     return other
   }
@@ -271,7 +271,7 @@ struct StateLogTests {
         return try kept.bytes()
       }()
       #expect(whole.count > 2000)
-      let target = MockWeb3(wallClock: UnixClock { .seconds(Int64(TestChain.time)) })
+      let target = MockWeb3(unixClock: UnixClock { .seconds(Int64(TestChain.time)) })
       let heading = try #require(whole.firstIndex(of: 0x0a)) + 1
       let start = marks[0].size
       for length in heading...whole.count {

@@ -1,0 +1,198 @@
+import Bloom
+import Synchronization
+
+// How the hidden states of a generation get through the nodes, though some of them fail.
+//
+// A node that fails is replaced by whoever else serves its blocks, and the new one is told all that
+// the old one was told. Nodes after it keep their caches: they have seen what the old one said.
+
+extension GenerationRun {
+  /// Hidden states of the next tokens through all nodes.
+  ///
+  /// - Throws: ``NodeError`` where another node would say the same; ``RouteError`` when nobody
+  ///   serves a range any more; `CancellationError`.
+  func pass(_ input: HiddenStates) async throws -> HiddenStates {
+    if links.isEmpty {
+      links = try await openLinks(0..<client.model.identity.blockCount, isFirst: true)
+    }
+    var hidden = input
+    var index = 0
+    // Nodes before this one are sent everything from the first token on.
+    var replayEnd = 0
+    while index < links.count {
+      let isReplay = index < replayEnd
+      do {
+        hidden = try await send(hidden, to: index, fromStart: isReplay)
+        index += 1
+        if isReplay, index == replayEnd {
+          hidden = hidden.slice(hidden.tokens - input.tokens..<hidden.tokens)
+        }
+      } catch {
+        try exclude(links[index].hop.peer, error)
+        links[index].session.cancel()
+        let first = links.nearestReplayable(index)
+        let whole = try await wholeInput(
+          of: first, failed: index, pending: hidden, isReplay: isReplay)
+        let others = try await openLinks(
+          links[index].hop.blocks.indices, isFirst: index == 0)
+        links.replaceSubrange(index...index, with: others)
+        replayEnd = max(replayEnd - 1, index) + others.count
+        hidden = whole
+        index = isReplay ? index : first
+      }
+    }
+    return hidden
+  }
+
+  /// All that the node at `first` has to see, so that the one at `failed` can be told everything.
+  private func wholeInput(
+    of first: Int, failed: Int, pending: HiddenStates, isReplay: Bool
+  ) async throws -> HiddenStates {
+    if isReplay { return pending }
+    if first == 0 { return try await client.model.embedOnPool(request.promptIDs + generated) }
+    guard let log = links[first].log else {
+      throw NodeError(.internalFault, "what a node was sent is not at hand")
+    }
+    // A node before the failed one has seen the newest tokens already.
+    return try log.replay(appending: first == failed ? pending : nil)
+  }
+
+  private func send(
+    _ hidden: HiddenStates, to index: Int, fromStart: Bool
+  ) async throws -> HiddenStates {
+    // Not the link as a whole: a second reference to its log would copy all of it at each token.
+    let (hop, session) = (links[index].hop, links[index].session)
+    let began = time.elapsed
+    let answer = try await session.step(hidden, startFrom: fromStart ? 0 : nil)
+    if hidden.tokens == 1 {
+      client.directory.recordStep(
+        hop.peer, elapsed: time.elapsed - began, answer: answer.computeTime,
+        blocks: hop.blocks.count)
+    }
+    links[index].log?.add(hidden, fromStart: fromStart)
+    return answer.hidden
+  }
+
+  /// Opens sessions with nodes that together serve a range, on whichever way is possible.
+  private func openLinks(_ range: Range<Int>, isFirst: Bool) async throws -> [SessionLink] {
+    // The token made last is never an input.
+    let length = request.promptIDs.count + request.maxNewTokens - 1
+    while true {
+      let route = try await client.route(range, length: length, excluding: excluded)
+      let opened = try await client.openSessions(on: route, maximumLength: length)
+      var links: [SessionLink] = []
+      for (hop, result) in zip(route.hops, opened) {
+        if case .success(let session) = result {
+          let needsLog = !(isFirst && links.isEmpty)
+          links.append(
+            SessionLink(
+              hop: hop, session: session,
+              log: needsLog ? client.makeLog(tokens: length) : nil))
+        }
+      }
+      if links.count == route.hops.count { return links }
+      for link in links { link.session.cancel() }
+      for (hop, result) in zip(route.hops, opened) {
+        if case .failure(let error) = result { try exclude(hop.peer, error) }
+      }
+    }
+  }
+
+  /// Does without a peer for the rest of this generation, or throws what no other peer can help.
+  ///
+  /// A full node is not at fault, and may serve other generations; any other is left alone.
+  private func exclude(_ peer: String, _ error: any Error) throws {
+    try Task.checkCancellation()
+    guard let error = error as? NodeError, error.code != .invalidArgument else { throw error }
+    excluded[peer] = error
+    if error.code != .resourceExhausted { client.directory.ban(peer, error) }
+    client.logger.notice("a node is replaced", metadata: ["error": "\(error)"])
+  }
+}
+
+/// A generation's session on one node of its way.
+struct SessionLink: Sendable {
+  let hop: Route.Hop
+  let session: any BlockSession
+  /// Nil for the first node, whose input the client can make again, and where there is no room.
+  var log: ReplayLog?
+}
+
+extension [SessionLink] {
+  /// The way that these sessions make.
+  var route: Route { Route(hops: map(\.hop)) }
+
+  /// The nearest node, at `index` or before it, whose whole input is at hand: the first one's
+  /// always is.
+  func nearestReplayable(_ index: Int) -> Int {
+    var nearest = index
+    while nearest > 0, self[nearest].log == nil { nearest -= 1 }
+    return nearest
+  }
+}
+
+/// A memory budget for the replay logs of all of a client's generations.
+final class ReplayBudget: Sendable {
+  private let limit: Int
+  private let used = Mutex(0)
+
+  /// Accounts for `limit` bytes.
+  init(limit: Int) { self.limit = limit }
+
+  /// Bytes held now.
+  var heldBytes: Int { used.withLock { $0 } }
+
+  /// Holds memory for as long as the result lives; nil when there is not enough left.
+  func hold(_ bytes: Int) -> Hold? {
+    let fits = used.withLock { used in
+      guard bytes <= limit - used else { return false }
+      used += bytes
+      return true
+    }
+    return fits ? Hold(bytes: bytes, budget: self) : nil
+  }
+
+  /// Memory that is given back when nobody refers to it.
+  final class Hold: Sendable {
+    private let bytes: Int
+    private let budget: ReplayBudget
+
+    fileprivate init(bytes: Int, budget: ReplayBudget) {
+      self.bytes = bytes
+      self.budget = budget
+    }
+
+    deinit { budget.used.withLock { $0 -= bytes } }
+  }
+}
+
+/// What a node was sent in a session, to be sent again to the one that takes its place.
+struct ReplayLog: Sendable {
+  private let hold: ReplayBudget.Hold
+  private let hidden: Int
+  /// Row-major `[tokens, hidden]`.
+  private var values: [Float] = []
+
+  /// A log with room for `tokens`, which is accounted for from the start; nil where there is none.
+  init?(tokens: Int, hidden: Int, budget: ReplayBudget) {
+    let count = tokens.multipliedReportingOverflow(by: hidden * MemoryLayout<Float>.stride)
+    guard !count.overflow, let hold = budget.hold(count.partialValue) else { return nil }
+    self.hold = hold
+    self.hidden = hidden
+    values.reserveCapacity(tokens * hidden)
+  }
+
+  /// Adds what was sent.
+  ///
+  /// - Parameter fromStart: Whether it replaces all that was sent before.
+  mutating func add(_ sent: HiddenStates, fromStart: Bool) {
+    if fromStart { values.removeAll(keepingCapacity: true) }
+    values.append(contentsOf: sent.values)
+  }
+
+  /// All that was sent, followed by `next`.
+  func replay(appending next: HiddenStates?) throws -> HiddenStates {
+    let all = values + (next?.values ?? [])
+    return try HiddenStates(tokens: all.count / hidden, hidden: hidden, values: all)
+  }
+}

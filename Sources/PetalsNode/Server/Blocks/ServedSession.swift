@@ -1,0 +1,160 @@
+import Bloom
+import Synchronization
+
+/// A session on the node's side: it owns its cache and gives it back at the end.
+final class ServedSession: Sendable {
+  /// The client's name of the session.
+  let id: String
+  private let server: BlockServer
+  private let span: ServedSpan
+  private let reservation: CacheReservation
+
+  private struct State: Sendable {
+    var progress: SessionProgress
+    /// Nil once the session gave its memory back; a step under way holds on to it until it ends.
+    var cache: KeyValueCache?
+    var isBusy = false
+    var isFinished = false
+  }
+
+  private let state: Mutex<State>
+
+  init(
+    id: String, maximumLength: Int, server: BlockServer, span: ServedSpan,
+    reservation: CacheReservation
+  ) {
+    self.id = id
+    self.server = server
+    self.span = span
+    self.reservation = reservation
+    state = Mutex(
+      State(
+        progress: SessionProgress(maximumLength: maximumLength),
+        cache: span.shard.makeCache(maximumLength: maximumLength)))
+  }
+
+  /// Bytes that the session holds.
+  var reservedBytes: Int { reservation.bytes }
+
+  /// Hidden states through the node's blocks, after what the cache holds.
+  ///
+  /// - Parameters:
+  ///   - hidden: `[tokens, hidden]`.
+  ///   - start: Where the cache is rolled back to first; nil goes on at its end.
+  /// - Throws: ``NodeError``; after an error other than a refusal the session is of no more use.
+  func step(
+    _ hidden: HiddenStates, startFrom start: Int? = nil
+  ) async throws -> StepResult {
+    try server.checkServing()
+    try server.model.check(hidden)
+    let (cache, position) = try begin(tokens: hidden.tokens, from: start)
+    defer { state.withLock { $0.isBusy = false } }
+    do {
+      let (output, time) = try await server.timed(hidden.tokens, in: span.shard.blocks) { [span] in
+        if let start { try cache.truncate(to: start) }
+        return try await span.steps.step(hidden, cache: cache)
+      }
+      return StepResult(
+        hidden: output, position: position + hidden.tokens, computeTime: time)
+    } catch {
+      // The cache may lack what the position counts.
+      state.withLock { $0.isFinished = true }
+      throw error
+    }
+  }
+
+  private func begin(
+    tokens: Int, from start: Int?
+  ) throws(NodeError) -> (cache: KeyValueCache, position: Int) {
+    try state.withLock { state throws(NodeError) in
+      guard let cache = state.cache, !state.isFinished else {
+        throw NodeError(.failedPrecondition, "session \(id) is finished")
+      }
+      if state.isBusy {
+        throw NodeError(.failedPrecondition, "session \(id) still computes a step: wait for it")
+      }
+      let position = try state.progress.advance(by: tokens, from: start)
+      state.isBusy = true
+      return (cache, position)
+    }
+  }
+
+  /// Ends the session, and counts what it was for.
+  ///
+  /// - Returns: Tokens that went through the node's blocks.
+  /// - Throws: ``NodeError`` for a summary that cannot be, or a second one.
+  func finish(_ summary: SessionSummary) throws(NodeError) -> Int {
+    let tokens = try state.withLock { state throws(NodeError) in
+      if state.isFinished {
+        throw NodeError(.failedPrecondition, "session \(id) is finished already")
+      }
+      try state.progress.check(summary)
+      state.isFinished = true
+      return state.progress.processedTokens
+    }
+    server.record(summary)
+    release()
+    return tokens
+  }
+
+  /// Gives the cache back; a second time does nothing.
+  func release() {
+    state.withLock { state in
+      state.isFinished = true
+      state.cache = nil
+    }
+    reservation.release()
+  }
+}
+
+/// Where a session stands: the rules of positions, apart from any cache.
+struct SessionProgress: Sendable {
+  /// Most tokens that the cache may hold.
+  let maximumLength: Int
+  /// Tokens in the cache.
+  private(set) var position = 0
+  /// Tokens that went through the blocks, those rolled back included.
+  private(set) var processedTokens = 0
+
+  /// A session that has seen nothing.
+  init(maximumLength: Int) { self.maximumLength = maximumLength }
+
+  /// Admits a step.
+  ///
+  /// - Parameters:
+  ///   - tokens: Rows of the step.
+  ///   - start: Where the cache is rolled back to first; nil goes on at its end.
+  /// - Returns: The position of the step's first token.
+  /// - Throws: ``NodeError/Code/outOfRange``; nothing has changed then.
+  mutating func advance(by tokens: Int, from start: Int? = nil) throws(NodeError) -> Int {
+    let start = start ?? position
+    guard (0...position).contains(start) else {
+      throw NodeError(
+        .outOfRange,
+        "cannot start from position \(start): the cache holds \(position) tokens")
+    }
+    guard tokens <= maximumLength - start else {
+      throw NodeError(
+        .outOfRange,
+        "\(tokens) tokens at position \(start) go beyond the session's maximum of "
+          + "\(maximumLength)")
+    }
+    position = start + tokens
+    processedTokens += tokens
+    return start
+  }
+
+  /// Checks a summary against what went through.
+  ///
+  /// Each generated token, the last one aside, passed through the blocks, and so did a prompt of
+  /// at least one token: no session can have made more than it processed.
+  /// - Throws: ``NodeError/Code/invalidArgument``.
+  func check(_ summary: SessionSummary) throws(NodeError) {
+    guard summary.generatedTokens <= processedTokens else {
+      throw NodeError(
+        .invalidArgument,
+        "the summary claims \(summary.generatedTokens) generated tokens, but only "
+          + "\(processedTokens) went through this node")
+    }
+  }
+}

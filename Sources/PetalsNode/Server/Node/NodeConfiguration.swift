@@ -1,0 +1,128 @@
+public import Bloom
+public import EthereumPrimitives
+
+/// What a node serves, and where.
+public struct NodeConfiguration: Sendable {
+  /// Where a service listens.
+  public struct Endpoint: Hashable, Sendable {
+    /// A name or an address of this machine.
+    public var host: String
+    /// 0 for any free port.
+    public var port: Int
+
+    /// An endpoint; without a host it is reached from this machine alone.
+    public init(host: String = "127.0.0.1", port: Int = 0) {
+      self.host = host
+      self.port = port
+    }
+  }
+
+  /// How a connection whose other end is gone is noticed, though nobody ended it.
+  ///
+  /// Both times are the machine's: they are the connection's own, far below any call.
+  public struct Keepalive: Hashable, Sendable {
+    /// A connection that brought nothing for this long is asked for a sign of life.
+    public var after: Duration
+    /// It gets no further calls when none came within this time, and is closed once its sessions
+    /// have ended, at the latest by ``NodeConfiguration/sessionIdleLimit``.
+    public var timeout: Duration
+
+    /// Times to ask and to wait.
+    public init(after: Duration = .seconds(60), timeout: Duration = .seconds(20)) {
+      self.after = after
+      self.timeout = timeout
+    }
+  }
+
+  /// The model.
+  public var checkpoint: Checkpoint
+  /// The blocks that this node serves.
+  public var blocks: BlockRange
+  /// Where gRPC listens.
+  public var grpc: Endpoint
+  /// Where the HTTP API (Wire.md, Nodes) listens; nil for none.
+  public var http: Endpoint?
+  /// Nodes that hold the other blocks, for when this one generates.
+  public var peers: [PeerAddress]
+  /// Its agent's address on the chain; proofs need one.
+  public var agent: Address?
+  /// Bytes that the caches of all sessions may take together.
+  public var cacheBudget: Int
+  /// Most tokens that one session or pass may hold.
+  public var maximumLength: Int
+  /// Most tokens of prompts that are computed before sessions that decode have their next turn.
+  public var prefillChunk: Int
+  /// The longest message that is read, in bytes.
+  ///
+  /// gRPC ends a call without a status when its message is longer. So the default is generous:
+  /// what is a little too long gets a status of the node's own.
+  public var largestRequest: Int
+  /// How long calls to peers may take.
+  public var limits: TransportLimits
+  /// How long a session may be silent before the node ends it: its client may be gone for good.
+  public var sessionIdleLimit: Duration
+  /// How a connection whose other end is gone is noticed.
+  public var keepalive: Keepalive
+  /// How long an HTTP client, or the reader of a gRPC stream of text, may take to send a request or
+  /// to take what it was sent; then its generation ends, and over HTTP its connection.
+  public var clientTimeout: Duration
+  /// How long an HTTP connection may be open without a request.
+  public var clientIdleLimit: Duration
+  /// How long a stop waits for calls in flight before it cuts them off.
+  public var gracePeriod: Duration
+
+  /// A configuration with its defaults.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: The model.
+  ///   - blocks: Nil for all of its blocks.
+  ///   - grpc: Where gRPC listens.
+  ///   - http: Where HTTP listens; nil for none.
+  ///   - peers: Nodes that hold the other blocks.
+  ///   - agent: The agent's address.
+  ///   - cacheBudget: In bytes. Nil takes 2 GiB, and enough for one session of the greatest
+  ///     length; pages are only taken as tokens come.
+  ///   - maximumLength: In tokens. Nil takes the model's sequence length.
+  ///   - prefillChunk: In tokens; smaller ones let others wait less and prompts longer.
+  ///   - limits: How long calls to peers may take.
+  ///   - sessionIdleLimit: How long a session may be silent.
+  ///   - keepalive: How a connection whose other end is gone is noticed.
+  ///   - clientTimeout: How long a client may take to send a request or to take an answer.
+  ///   - clientIdleLimit: How long an HTTP connection may be open without a request.
+  ///   - gracePeriod: How long a stop waits.
+  public init(
+    checkpoint: Checkpoint, blocks: BlockRange? = nil, grpc: Endpoint = Endpoint(),
+    http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
+    cacheBudget: Int? = nil, maximumLength: Int? = nil, prefillChunk: Int = 128,
+    limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
+    keepalive: Keepalive = Keepalive(), clientTimeout: Duration = .seconds(30),
+    clientIdleLimit: Duration = .seconds(300), gracePeriod: Duration = .seconds(2)
+  ) {
+    let model = checkpoint.configuration
+    let blocks = blocks ?? BlockRange(all: model.blockCount)
+    let length = maximumLength ?? model.sequenceLength
+    // Products that do not fit are as good as endless: what no memory holds is refused when it is
+    // asked for.
+    let session = length.multipliedReportingOverflow(
+      by: Shard.bytesPerCachedToken(model, blocks: blocks))
+    let tensors = length.multipliedReportingOverflow(by: 2 * 4 * model.hiddenSize)
+    self.checkpoint = checkpoint
+    self.blocks = blocks
+    self.grpc = grpc
+    self.http = http
+    self.peers = peers
+    self.agent = agent
+    self.cacheBudget = cacheBudget ?? max(2 << 30, session.overflow ? .max : session.partialValue)
+    self.maximumLength = length
+    // HTTP/2 and gRPC count a message's bytes in 32 bits.
+    let largest = tensors.overflow ? Int.max : tensors.partialValue
+    largestRequest = max(64 << 20, min(largest, Int(Int32.max) - (64 << 10)) + (64 << 10))
+    self.prefillChunk = prefillChunk
+    self.keepalive = keepalive
+    self.clientTimeout = clientTimeout
+    self.clientIdleLimit = clientIdleLimit
+    self.limits = limits
+    self.sessionIdleLimit = sessionIdleLimit
+    self.gracePeriod = gracePeriod
+  }
+}

@@ -1,0 +1,105 @@
+import Bloom
+import NIOPosix
+
+extension PetalsNode {
+  /// Listens, loads, tries itself, and serves until the phase says stop.
+  func serve() async throws {
+    let grpc = GRPCListener(
+      endpoint: configuration.grpc, largestRequest: configuration.largestRequest,
+      keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod, clock: clock)
+    let services = GRPCListener.services(
+      of: server, generator: generator, configuration, clock: clock)
+    try await grpc.run(services) { address in
+      defer { stop() }
+      await didListen(at: address, http: false)
+      try await withHTTP {
+        try await withGRPCTransports(
+          configuration.peers, limits: configuration.limits, clock: clock
+        ) { peers in
+          try await generator.run(through: [transport] + peers) {
+            try await becomeReady(at: address)
+            try await server.phase.wait { $0 >= .stopping }
+            // What is generated here uses the peers: end it before the way to them is gone.
+            stop()
+          }
+        }
+      }
+    }
+  }
+
+  private func withHTTP(_ body: () async throws -> Void) async throws {
+    guard let endpoint = configuration.http else { return try await body() }
+    let api = NodeAPI(server: server, generator: generator)
+    let http = HTTPListener(
+      endpoint: endpoint, gracePeriod: configuration.gracePeriod,
+      timeouts: ClientTimeouts(
+        limit: configuration.clientTimeout, idle: configuration.clientIdleLimit, clock: clock),
+      logger: logger)
+    try await http.run(api.respond) { address in
+      await didListen(at: address, http: true)
+      defer { stop() }
+      try await body()
+    }
+  }
+
+  private func becomeReady(at address: PeerAddress) async throws {
+    do {
+      let (checkpoint, blocks) = (configuration.checkpoint, configuration.blocks)
+      server.install(try await runBlocking { try Shard(checkpoint, blocks: blocks) })
+      if configuration.http != nil { try await generator.prepare() }
+      try await enter(.testing)
+      try await SelfTest(node: self, address: address).run()
+      try await enter(.ready)
+    } catch is CancellationError where phase >= .stopping {
+      // A stop while loading is a stop, not a failure.
+      return
+    }
+  }
+}
+
+/// Runs work that reads files for a while on a thread of its own, away from the cooperative pool.
+func runBlocking<Output: Sendable>(
+  _ work: @escaping @Sendable () throws -> Output
+) async throws -> Output {
+  try await NIOThreadPool.singleton.runIfActive(work)
+}
+
+/// A node's first pass, through its own port like anyone else's.
+struct SelfTest {
+  let node: PetalsNode
+  let address: PeerAddress
+
+  /// Sends one token's hidden states through the node's blocks.
+  ///
+  /// - Throws: ``NodeStartError/selfTestFailed(_:)``; the answer was checked to be finite and of
+  ///   the right shape by then.
+  func run() async throws {
+    let model = node.server.model
+    let size = model.hiddenSize
+    let hidden = try HiddenStates(
+      tokens: 1, hidden: size, values: (0..<size).map { Float($0 % 7) / 7 - 0.5 })
+    let blocks = ServedBlocks(fingerprint: model.fingerprint, blocks: model.blocks)
+    do {
+      _ = try await withGRPCTransports(
+        [reachable], limits: node.configuration.limits, clock: node.clock
+      ) { try await $0[0].forward(hidden, through: blocks) }
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      // A stop cuts the pass off: that is no failure of the node.
+      if node.phase >= .stopping { throw CancellationError() }
+      throw NodeStartError.selfTestFailed("\(error)")
+    }
+  }
+
+  /// An address that stands for all of the machine's is reached through loopback.
+  private var reachable: PeerAddress {
+    get throws {
+      switch address.host {
+      case "0.0.0.0": try PeerAddress(host: "127.0.0.1", port: address.port)
+      case "::": try PeerAddress(host: "::1", port: address.port)
+      default: address
+      }
+    }
+  }
+}
