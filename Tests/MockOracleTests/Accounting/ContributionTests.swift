@@ -94,7 +94,7 @@ private final class GatedLog: ReportLog {
           return UInt64(epoch.seconds)
         },
         contributions: ContributionPlan(
-          account: account, interval: interval, unixClock: clock ?? ManualClock()),
+          account: account, interval: interval, clock: clock ?? ManualClock()),
         log: log, unixClock: TestTime(1_770_200_000).clock))
   }
 
