@@ -40,17 +40,17 @@ public final class SQLiteReportLog: ReportLog {
   public convenience init(
     path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil
   ) throws(ReportLogError) {
-    try self.init(path: path, profile: profile, modelLayers: modelLayers, patience: .seconds(2))
+    try self.init(path: path, profile: profile, modelLayers: modelLayers, lockTimeout: .seconds(2))
   }
 
   /// - Parameters:
-  ///   - patience: how long a file that somebody has, perhaps about to close it, is waited for.
+  ///   - lockTimeout: how long a file that somebody has, perhaps about to close it, is waited for.
   ///   - trace: told every statement that the opening runs.
   package init(
     path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil,
-    patience: Duration, trace: (@Sendable (String) -> Void)? = nil
+    lockTimeout: Duration, trace: (@Sendable (String) -> Void)? = nil
   ) throws(ReportLogError) {
-    let file = try StoreFile(path: path, patience: patience)
+    let file = try StoreFile(path: path, lockTimeout: lockTimeout)
     do {
       let opening = StoreOpening(
         path: path, profile: profile, layerCounts: modelLayers ?? profile.modelLayers,

@@ -34,11 +34,11 @@ final class StoreFile: Sendable {
   private let lock: Mutex<FileLock?>
 
   /// Takes a file, or makes it.
-  /// - Parameter patience: how long one that somebody has, perhaps about to close it, is waited for.
+  /// - Parameter lockTimeout: how long one that somebody has, perhaps about to close it, is waited for.
   /// - Throws: ``ReportLogError``; then nothing was written, and no file was made.
-  init(path: String, patience: Duration) throws(ReportLogError) {
+  init(path: String, lockTimeout: Duration) throws(ReportLogError) {
     self.path = path
-    let limit = ContinuousClock.now + patience
+    let limit = ContinuousClock.now + lockTimeout
     while true {
       do throws(ReportLogError) {
         let (lock, identity, isNew) = try Self.take(path)

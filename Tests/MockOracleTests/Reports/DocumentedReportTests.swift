@@ -153,7 +153,7 @@ import Testing
           #expect(oracle.agent(key.address)?.proofCount == 1)
         }
         let oracle = MockOracle(
-          OracleConfiguration(log: try SQLiteReportLog(path: file, patience: .seconds(60))))
+          OracleConfiguration(log: try SQLiteReportLog(path: file, lockTimeout: .seconds(60))))
         let held = try #require(oracle.proofs(of: key.address).first)
         let original = validProof(of: key.address.checksummed)
         for (name, text) in [

@@ -58,7 +58,7 @@ import Testing
         for _ in 0..<50 {
           // Its last owner has it until the task below has run.
           let log = try await onThreadOfItsOwn {
-            try SQLiteReportLog(path: path, patience: .seconds(120))
+            try SQLiteReportLog(path: path, lockTimeout: .seconds(120))
           }
           group.addTask { withExtendedLifetime(log) {} }
         }

@@ -7,7 +7,7 @@ import Testing
 @Suite("Store refusals", .timeLimit(.minutes(5))) struct StoreRefusalTests {
   /// Opens a file that must be refused, and looks that nothing was written.
   private func refusal(
-    of path: String, in folder: URL, patience: Duration = .zero
+    of path: String, in folder: URL, lockTimeout: Duration = .zero
   ) throws -> ReportLogError {
     func contents() throws -> [String: Data] {
       var held: [String: Data] = [:]
@@ -19,7 +19,7 @@ import Testing
     }
     let before = try contents()
     let error = #expect(throws: ReportLogError.self) {
-      try SQLiteReportLog(path: path, patience: patience)
+      try SQLiteReportLog(path: path, lockTimeout: lockTimeout)
     }
     #expect(try contents() == before)
     #expect(error?.path == path && error?.description.contains(path) == true)
@@ -40,14 +40,14 @@ import Testing
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
         for name in [path, link] {
           let error = #expect(throws: ReportLogError.self) {
-            try SQLiteReportLog(path: name, patience: .milliseconds(30))
+            try SQLiteReportLog(path: name, lockTimeout: .milliseconds(30))
           }
           #expect(error?.cause == .inUse(by: "this process"), "\(name)")
         }
         let later = try signedReport(by: testKey(), timestamp: 1_770_200_001)
         #expect(await first.post(later).status == 200)
       }
-      #expect(try SQLiteReportLog(path: path, patience: .seconds(60)).recovered.count == 2)
+      #expect(try SQLiteReportLog(path: path, lockTimeout: .seconds(60)).recovered.count == 2)
     }
   }
 
@@ -106,7 +106,7 @@ import Testing
       try queue.close()
       let log = try Data(contentsOf: URL(filePath: path + "-wal"))
       let error = #expect(throws: ReportLogError.self) {
-        try SQLiteReportLog(path: path, patience: .zero)
+        try SQLiteReportLog(path: path, lockTimeout: .zero)
       }
       #expect(error?.cause == .foreign("its tables: customer"))
       #expect(try Data(contentsOf: URL(filePath: path + "-wal")) == log)
@@ -118,7 +118,7 @@ import Testing
     try await withFile { path, folder in
       _ = try SQLiteReportLog(path: path)
       try EarlierStore.edit(path) { try $0.execute(sql: "PRAGMA user_version = 99") }
-      let error = try refusal(of: path, in: folder, patience: .seconds(60))
+      let error = try refusal(of: path, in: folder, lockTimeout: .seconds(60))
       #expect(error.cause == .newer(format: 99, known: 1))
       #expect(error.description.contains("use that version"))
     }
@@ -130,7 +130,7 @@ import Testing
       _ = try SQLiteReportLog(path: path)
       let manager = FileManager.default
       try manager.setAttributes([.posixPermissions: 0o444], ofItemAtPath: path)
-      let error = try refusal(of: path, in: folder, patience: .seconds(60))
+      let error = try refusal(of: path, in: folder, lockTimeout: .seconds(60))
       #expect(error.cause == .readOnly && error.description.contains("make it writable"))
     }
   }
@@ -163,10 +163,10 @@ import Testing
         #expect(await oracle.post(try signedReport(by: testKey())).status == 200)
       }
       // Once nobody has it.
-      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       try EarlierStore.edit(path) { try $0.execute(sql: change) }
       #expect(throws: ReportLogError.self) {
-        try SQLiteReportLog(path: path, patience: .seconds(60))
+        try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       }
     }
   }

@@ -14,7 +14,7 @@ import Testing
   /// The statements that opening a file runs.
   private func statements(opening path: String) throws -> [String] {
     let statements = Mutex<[String]>([])
-    _ = try SQLiteReportLog(path: path, patience: .seconds(60)) { statement in
+    _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60)) { statement in
       statements.withLock { $0.append(statement) }
     }
     return statements.withLock { $0 }
@@ -64,7 +64,7 @@ import Testing
       let agents = try (1...3).map { try testKey($0).address }
       try EarlierStore.make(path, reports: 60_000, agents: agents)
       for _ in 0..<2 {
-        let log = try SQLiteReportLog(path: path, patience: .seconds(60))
+        let log = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
         let oracle = MockOracle(OracleConfiguration(log: log))
         #expect(oracle.agents.map(\.reportCount) == [20_000, 20_000, 20_000])
         #expect(Set(oracle.agents.map(\.processedTokens)) == [59_998, 59_999, 60_000])
@@ -73,7 +73,7 @@ import Testing
         // Of every epoch the difference to the one before.
         #expect(oracle.epoch(30, of: agents[0])?.processedTokens == 999)
       }
-      #expect(try SQLiteReportLog(path: path, patience: .seconds(60)).recovered.count < 21_000)
+      #expect(try SQLiteReportLog(path: path, lockTimeout: .seconds(60)).recovered.count < 21_000)
     }
   }
 
@@ -109,7 +109,7 @@ import Testing
           OracleConfiguration(
             dialects: [.documented, .deployed], profile: profile,
             epoch: EpochSource { UInt64(epoch.seconds) },
-            log: try SQLiteReportLog(path: path, profile: profile, patience: .seconds(60)),
+            log: try SQLiteReportLog(path: path, profile: profile, lockTimeout: .seconds(60)),
             unixClock: time.clock))
       }
       var before: [JSON] = []
@@ -151,7 +151,7 @@ import Testing
       }
       for isEarlier in [false, true, false] {
         if isEarlier {
-          _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+          _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
           try EarlierStore.strip(path)
         }
         let oracle = try oracle()
@@ -181,11 +181,11 @@ import Testing
           #expect(await oracle.post(report).status == 200)
         }
       }
-      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       try EarlierStore.edit(path) {
         try $0.execute(sql: "UPDATE epoch_total SET settled = 1; UPDATE accounted SET report = 1")
       }
-      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       try EarlierStore.edit(path) { database in
         let settled = try Int.fetchOne(database, sql: "SELECT MIN(settled) FROM epoch_total")
         let accounted = try Int.fetchOne(database, sql: "SELECT report FROM accounted")
@@ -204,12 +204,12 @@ import Testing
         let oracle = MockOracle(OracleConfiguration(log: try SQLiteReportLog(path: path)))
         #expect(await oracle.post(try signedReport(by: testKey(), timestamp: 10)).status == 200)
       }
-      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       try EarlierStore.edit(path) {
         try $0.execute(sql: "UPDATE \(table) SET average_latency_ms = 9e999")
       }
       let error = #expect(throws: ReportLogError.self) {
-        try SQLiteReportLog(path: path, patience: .seconds(60))
+        try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       }
       #expect(error?.cause == .damaged("column average_latency_ms holds inf"))
     }
@@ -226,13 +226,13 @@ import Testing
         #expect(
           await oracle.post(try signedReport(by: key, tokens: 5, timestamp: 10)).status == 200)
       }
-      _ = try SQLiteReportLog(path: path, patience: .seconds(60))
+      _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       try EarlierStore.edit(path) {
         try $0.execute(
           sql:
             "INSERT INTO report SELECT 2, dialect, agent, 0, 9, 1, 1, 1, 11, 11, NULL FROM report")
       }
-      let log = try SQLiteReportLog(path: path, patience: .seconds(60))
+      let log = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       let oracle = MockOracle(OracleConfiguration(log: log))
       #expect(oracle.agent(key.address)?.processedTokens == 9)
       #expect(oracle.agent(key.address)?.reportCount == 2)
