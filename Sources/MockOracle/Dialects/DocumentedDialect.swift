@@ -75,57 +75,7 @@ enum DocumentedDialect {
   }
 }
 
-/// What the documented dialect shows of the oracle's reportStore: our own, the document names none.
-///
-/// `GET /api/v1/agents` · `GET /api/v1/agents/ADDRESS` · `…/reports` · `…/proofs`.
-enum DocumentedReads {
-  static func agents(_ records: [AgentRecord]) -> JSON {
-    ["agents": .array(records.map(agent)), "count": .integer(records.count)]
-  }
-
-  static func agent(_ record: AgentRecord) -> JSON {
-    [
-      "agent": .string(record.address.checksummed),
-      "processed_tokens": .integer(record.processedTokens),
-      "avg_latency_ms": .number(JSONNumber(python: record.averageLatencyMilliseconds)),
-      "uptime_seconds": .integer(record.uptimeSeconds),
-      "tasks_completed": .integer(record.tasksCompleted),
-      "last_timestamp": .integer(record.lastTimestamp),
-      "reports": .integer(record.reportCount),
-      "proofs": .integer(record.proofCount),
-    ]
-  }
-
-  static func reports(_ reports: [StoredReport], of agent: Address) -> JSON {
-    ["agent": .string(agent.checksummed), "reports": .array(reports.map(report))]
-  }
-
-  static func proofs(_ proofs: [StoredProof], of agent: Address) -> JSON {
-    ["agent": .string(agent.checksummed), "proofs": .array(proofs.map(proof))]
-  }
-
-  static func proof(_ proof: StoredProof) -> JSON {
-    [
-      "modelHash": .string(proof.modelHash), "inputHash": .string(proof.inputHash),
-      "outputHash": .string(proof.outputHash), "tokenCount": .integer(proof.tokenCount),
-    ]
-  }
-
-  private static func report(_ report: StoredReport) -> JSON {
-    [
-      "dialect": .string(report.dialect.rawValue),
-      "processed_tokens": .integer(report.processedTokens),
-      "avg_latency_ms": .number(JSONNumber(python: report.averageLatencyMilliseconds)),
-      "uptime_seconds": .integer(report.uptimeSeconds),
-      "tasks_completed": .integer(report.tasksCompleted),
-      "timestamp": .integer(report.timestamp),
-      "received_at": .integer(report.receivedAt),
-      "proofs": .integer(report.proofs.count),
-    ]
-  }
-}
-
-/// A report of the documented dialect whose form is right; whose it is, is not known yet.
+/// A report of the documented dialect that was validated; its signature is not checked yet.
 struct DocumentedBody {
   let agent: Address
   let processedTokens: Int64
@@ -142,24 +92,24 @@ struct DocumentedBody {
   let signedText: SignedText
 
   /// Reads a body.
-  /// - Throws: ``RejectionReason/malformed(_:)``, or ``RejectionReason/invalid(_:)`` with every fault.
+  /// - Throws: ``RejectionReason/malformed(_:)``, or ``RejectionReason/invalid(_:)`` with every error.
   init(_ bytes: [UInt8]) throws(RejectionReason) {
     let body: JSON
     do { body = try JSON.parse(bytes) } catch { throw .malformed(error.description) }
 
-    var reader = FieldReader()
-    guard let root = reader.object(body, at: "body") else { throw .invalid(reader.faults) }
+    var reader = PydanticFields()
+    guard let root = reader.object(body, at: "body") else { throw .invalid(reader.errors) }
     let payload = root["payload"]
-    if payload == nil { reader.fault("payload", "field required") }
+    if payload == nil { reader.addError("payload", "field required") }
     let fields = payload.flatMap { reader.object($0, at: "payload") }
       .map { PayloadFields($0, &reader) }
     let signature = DocumentedFields.signature.read(root, at: "", &reader)
 
-    guard reader.faults.isEmpty, let payload, let signature, let fields,
+    guard reader.errors.isEmpty, let payload, let signature, let fields,
       let agent = fields.agent, let processedTokens = fields.processedTokens,
       let averageLatency = fields.averageLatency, let uptimeSeconds = fields.uptimeSeconds,
       let tasksCompleted = fields.tasksCompleted, let timestamp = fields.timestamp
-    else { throw .invalid(reader.faults) }
+    else { throw .invalid(reader.errors) }
     self.agent = agent
     self.processedTokens = processedTokens
     self.averageLatencyMilliseconds = averageLatency
@@ -185,7 +135,7 @@ struct DocumentedBody {
   }
 }
 
-/// The payload's fields; `nil` for one that the reader found a fault in.
+/// The payload's fields; `nil` for one that is missing or wrong.
 private struct PayloadFields {
   let agent: Address?
   let processedTokens: Int64?
@@ -197,7 +147,7 @@ private struct PayloadFields {
   /// How many hashes of the proofs have a doubled prefix.
   var doubledHashes = 0
 
-  init(_ payload: JSONObject, _ reader: inout FieldReader) {
+  init(_ payload: JSONObject, _ reader: inout PydanticFields) {
     let path = "payload."
     agent = DocumentedFields.agent.read(payload, at: path, &reader)
     processedTokens = DocumentedFields.processedTokens.read(payload, at: path, &reader)
@@ -207,7 +157,7 @@ private struct PayloadFields {
     timestamp = DocumentedFields.timestamp.read(payload, at: path, &reader)
     guard let listed = payload["proofs"], !listed.isNull else { return }
     guard let elements = listed.arrayValue else {
-      reader.fault("payload.proofs", "must be an array")
+      reader.addError("payload.proofs", "must be an array")
       return
     }
     proofs.reserveCapacity(min(elements.count, 2048))
@@ -222,70 +172,22 @@ private struct PayloadFields {
   }
 }
 
-/// One field of a documented body: how it is read, and how it is described.
-struct DocumentedField<Value: Sendable>: Sendable {
-  let name: String
-  let schema: Schema
-  private let take: @Sendable (inout FieldReader, JSON, () -> String) -> Value?
-
-  fileprivate init(
-    _ name: String, _ schema: Schema,
-    _ take: @escaping @Sendable (inout FieldReader, JSON, () -> String) -> Value?
-  ) {
-    self.name = name
-    self.schema = schema
-    self.take = take
-  }
-
-  /// The field of an object; nil with the fault noted when it is missing or wrong.
-  /// - Parameter path: where the object stands, with a point behind it; empty for the body.
-  func read(_ object: JSONObject, at path: String, _ reader: inout FieldReader) -> Value? {
-    guard let value = object[name] else {
-      reader.fault(path + name, "field required")
-      return nil
-    }
-    return take(&reader, value) { path + name }
-  }
-}
-
-extension DocumentedField<Address> {
-  static func address(_ name: String) -> Self {
-    Self(name, .address) { $0.address($1, at: $2()) }
-  }
-}
-
-extension DocumentedField<Int64> {
-  static func count(_ name: String) -> Self { Self(name, .count) { $0.count($1, at: $2()) } }
-}
-
-extension DocumentedField<Double> {
-  static func measure(_ name: String) -> Self { Self(name, .measure) { $0.measure($1, at: $2()) } }
-}
-
-extension DocumentedField<ProofHash> {
-  static func hash(_ name: String) -> Self { Self(name, .proofHash) { $0.hash($1, at: $2()) } }
-}
-
-extension DocumentedField<String> {
-  static func text(_ name: String) -> Self { Self(name, .text) { $0.string($1, at: $2()) } }
-}
-
 /// The fields of a report's payload, of its body, and of a proof (Wire.md, documented dialect).
 enum DocumentedFields {
-  static let agent = DocumentedField<Address>.address("agent")
-  static let processedTokens = DocumentedField<Int64>.count("processed_tokens")
-  static let averageLatency = DocumentedField<Double>.measure("avg_latency_ms")
-  static let uptimeSeconds = DocumentedField<Int64>.count("uptime_seconds")
-  static let tasksCompleted = DocumentedField<Int64>.count("tasks_completed")
-  static let timestamp = DocumentedField<Int64>.count("timestamp")
-  static let signature = DocumentedField<String>.text("signature")
+  static let agent = PydanticField<Address>.address("agent")
+  static let processedTokens = PydanticField<Int64>.count("processed_tokens")
+  static let averageLatency = PydanticField<Double>.measure("avg_latency_ms")
+  static let uptimeSeconds = PydanticField<Int64>.count("uptime_seconds")
+  static let tasksCompleted = PydanticField<Int64>.count("tasks_completed")
+  static let timestamp = PydanticField<Int64>.count("timestamp")
+  static let signature = PydanticField<String>.text("signature")
 
-  static let modelHash = DocumentedField<ProofHash>.hash("modelHash")
-  static let inputHash = DocumentedField<ProofHash>.hash("inputHash")
-  static let outputHash = DocumentedField<ProofHash>.hash("outputHash")
-  static let agentAddress = DocumentedField<Address>.address("agentAddress")
-  static let tokenCount = DocumentedField<Int64>.count("tokenCount")
-  static let proofHash = DocumentedField<ProofHash>.hash("proofHash")
+  static let modelHash = PydanticField<ProofHash>.hash("modelHash")
+  static let inputHash = PydanticField<ProofHash>.hash("inputHash")
+  static let outputHash = PydanticField<ProofHash>.hash("outputHash")
+  static let agentAddress = PydanticField<Address>.address("agentAddress")
+  static let tokenCount = PydanticField<Int64>.count("tokenCount")
+  static let proofHash = PydanticField<ProofHash>.hash("proofHash")
 
   /// What a proof must have.
   static let proofSchema = Schema.object([
@@ -313,7 +215,7 @@ enum DocumentedFields {
 enum DocumentedProof {
   /// Reads one proof: its six fields, and whether they agree with each other and the reporter.
   static func read(
-    _ value: JSON, at path: String, agent: Address?, _ reader: inout FieldReader
+    _ value: JSON, at path: String, agent: Address?, _ reader: inout PydanticFields
   ) -> (proof: StoredProof, doubled: Int)? {
     guard let object = reader.object(value, at: path) else { return nil }
     let inside = path + "."
@@ -324,7 +226,7 @@ enum DocumentedProof {
     let tokenCount = DocumentedFields.tokenCount.read(object, at: inside, &reader)
     let proofHash = DocumentedFields.proofHash.read(object, at: inside, &reader)
     if let prover, let agent, prover != agent {
-      reader.fault("\(path).agentAddress", "must be the reporting agent \(agent)")
+      reader.addError("\(path).agentAddress", "must be the reporting agent \(agent)")
     }
     guard let modelHash, let inputHash, let outputHash, let prover, let tokenCount, let proofHash
     else { return nil }
@@ -332,7 +234,7 @@ enum DocumentedProof {
     let expected = Keccak256.hash(
       modelHash.value.bytes + inputHash.value.bytes + outputHash.value.bytes + ABI.word(prover))
     if proofHash.value != expected {
-      reader.fault("\(path).proofHash", "must be the hash of the other fields, \(expected)")
+      reader.addError("\(path).proofHash", "must be the hash of the other fields, \(expected)")
     }
     let proof = StoredProof(
       modelHash: modelHash.text, inputHash: inputHash.text, outputHash: outputHash.text,

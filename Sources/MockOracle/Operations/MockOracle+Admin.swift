@@ -2,6 +2,7 @@ import EthereumPrimitives
 import HTTPTypes
 public import MockServing
 import PlumiseWire
+import TextKeys
 
 /// What tests and people do to an oracle that runs elsewhere: on a port of its own, never on the one
 /// that nodes reach.
@@ -95,6 +96,15 @@ extension MockOracle {
       "count": .integer(journal.count),
       "entries": .array(entries.suffix(limit).map(\.json)),
     ]
+  }
+}
+
+extension WebRequest {
+  /// The path's segments after a prefix, or `nil` when the path is somewhere else.
+  fileprivate func segments(after prefix: String) -> [String]? {
+    guard path == prefix || path.starts(withExactly: prefix + "/") else { return nil }
+    return path.utf8.dropFirst(prefix.utf8.count).split(separator: UInt8(ascii: "/"))
+      .map { String(decoding: $0, as: UTF8.self) }
   }
 }
 

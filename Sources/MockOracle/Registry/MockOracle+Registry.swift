@@ -26,7 +26,7 @@ extension MockOracle {
   ///
   /// Nodes: form, time window and signature, replay, registration. Pipeline: form, endpoints,
   /// replay, time window and signature, registration (or the node, when it says that it is ready).
-  func takeRegistration(
+  func acceptRegistration(
     _ request: WebRequest, _ kind: StoredRegistration.Kind
   ) async -> Reply {
     var agent: Address?

@@ -25,7 +25,7 @@ public struct StoredRegistration: Sendable, Hashable {
   public let body: [UInt8]
 }
 
-/// A body of the registry or the pipeline whose form is right; whose it is, is not known yet.
+/// A message to the registry or the pipeline that was validated; its signature is not checked yet.
 struct Registration {
   let kind: StoredRegistration.Kind
   let agent: Address
@@ -38,9 +38,9 @@ struct Registration {
   /// Reads a body.
   /// - Throws: ``RejectionReason/malformed(_:)`` or ``RejectionReason/invalid(_:)``.
   init(_ kind: StoredRegistration.Kind, _ bytes: [UInt8]) throws(RejectionReason) {
-    let object = try kind.form.read(bytes)
+    let object = try kind.validator.read(bytes)
     guard let text = object["address"]?.stringValue,
-      // The rules have seen that it is an address.
+      // The validator has seen that it is an address.
       let agent = try? Address(text), let timestamp = object["timestamp"]?.doubleValue,
       let signature = object["signature"]?.stringValue
     else { throw .invalid([]) }
@@ -64,7 +64,8 @@ struct Registration {
 }
 
 extension StoredRegistration.Kind {
-  var form: DeployedForm {
+  /// What its body must be.
+  var validator: ClassValidator {
     switch self {
     case .node: .node
     case .pipelineNode: .pipelineNode

@@ -8,7 +8,7 @@ import Synchronization
 /// Takes reports: the checks of each dialect in their order (Wire.md).
 extension MockOracle {
   /// Documented: 413, 400, 422, 401, 403, 409.
-  func takeDocumented(_ request: WebRequest) async -> Reply {
+  func acceptDocumentedReport(_ request: WebRequest) async -> Reply {
     var agent: Address?
     do throws(RejectionReason) {
       try checkSize(of: request, dialect: .documented)
@@ -38,7 +38,7 @@ extension MockOracle {
   }
 
   /// Deployed: form, key or time window and signature, registration, replay, token count.
-  func takeDeployed(_ request: WebRequest, mayUseKey: Bool) async -> Reply {
+  func acceptDeployedReport(_ request: WebRequest, mayUseKey: Bool) async -> Reply {
     var agent: Address?
     do throws(RejectionReason) {
       try checkSize(of: request, dialect: .deployed)

@@ -18,10 +18,10 @@ public final class MockOracle: Sendable {
   let registry: OracleRegistry
   let contributor: Contributor?
   let limiter: RateLimiter?
-  let routes: [OracleRoute]
+  let routes: RouteTable
   /// What `GET /openapi.json` answers.
   let description: [UInt8]
-  let meters = OracleMeters()
+  let metrics = OracleMetrics()
   /// The last epoch that was known.
   let knownEpoch: Mutex<UInt64>
   private let serving = Mutex(false)
@@ -32,7 +32,7 @@ public final class MockOracle: Sendable {
     journal = Journal(
       capacity: configuration.journalCapacity, byteLimit: configuration.journalByteLimit
     ) { $0.byteCount }
-    routes = OracleRoutes.all(of: configuration.dialects)
+    routes = RouteTable(of: configuration.dialects)
     description = OpenAPI.description(of: configuration.dialects).serialized()
     limiter = configuration.rateLimit.map { RateLimiter($0) }
     // A log that keeps no reportStore hands its reports out once: they are read here for both.
@@ -111,23 +111,16 @@ public final class MockOracle: Sendable {
   /// Answers one request and notes it in the journal.
   public func respond(to request: WebRequest) async -> WebResponse {
     let began = ContinuousClock.now
-    let reply = await route(request)
+    let reply = await dispatch(request)
     let took = ContinuousClock.now - began
     let entry = OracleEntry(
       request: request, status: reply.response.status.code, agent: reply.agent,
       dialect: reply.dialect, outcome: reply.outcome, notes: reply.notes)
-    meters.count(
-      entry, route: template(of: request), method: request.method.rawValue, took: took)
+    metrics.count(
+      entry, route: reply.template, method: request.method.rawValue, took: took)
     log(entry, took: took)
     journal.record(entry)
     return reply.response
-  }
-
-  /// The template of the route that a request asks for; nil for what is no route.
-  private func template(of request: WebRequest) -> String? {
-    // Most requests are reports, whose paths are their templates.
-    for route in routes where route.template == request.path { return route.template }
-    return routes.first { $0.matches(request.path) }?.template
   }
 
   private func log(_ entry: OracleEntry, took: Duration) {

@@ -1,12 +1,12 @@
 public import PlumiseWire
 
-/// The description of the oracle's interface (OpenAPI 3.1), made from the rules that bodies are
-/// checked by.
+/// The description of the oracle's interface (OpenAPI 3.1), made from the route table and the rules
+/// that bodies are checked by.
 public enum OpenAPI {
   /// The description of some dialects.
   public static func description(of dialects: Set<ReportDialect>) -> JSON {
     var paths = JSONObject()
-    for route in OracleRoutes.all(of: dialects) {
+    for route in RouteTable(of: dialects).routes {
       var item = paths[route.template]?.objectValue ?? JSONObject()
       item[route.method.rawValue.lowercased()] = operation(route)
       paths[route.template] = .object(item)
@@ -30,7 +30,7 @@ public enum OpenAPI {
       object["parameters"] = .array(
         route.parameters.map { parameter in
           [
-            "name": .string(parameter.name), "in": .string(parameter.place.rawValue),
+            "name": .string(parameter.name), "in": .string(parameter.location.rawValue),
             "required": .bool(parameter.isRequired), "schema": parameter.schema.json,
           ]
         })
@@ -127,29 +127,5 @@ indirect enum Schema: Sendable {
     if !required.isEmpty { object["required"] = .array(required.map { .string($0.0) }) }
     if isClosed { object["additionalProperties"] = false }
     return .object(object)
-  }
-}
-
-extension DeployedForm {
-  /// The form as it is described: the rules that bodies are checked by.
-  var schema: Schema {
-    let required = fields.filter { !$0.isOptional }.map { ($0.name, $0.rule.schema) }
-    let optional = fields.filter(\.isOptional).map { ($0.name, Schema.nullable($0.rule.schema)) }
-    return .object(required, optional: optional, isClosed: true)
-  }
-}
-
-extension DeployedRule {
-  var schema: Schema {
-    switch self {
-    case .number(let least): .number(least: least)
-    case .address: .address
-    case .text: .text
-    case .texts: .list(.text)
-    case .flag: .flag
-    case .url: .url
-    case .hash: .looseHash
-    case .list(let form): .list(form.schema)
-    }
   }
 }

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Routes are counted by their templates, and what is no route as one, so that no peer can make the
 /// oracle hold ever more names.
-final class OracleMeters: Sendable {
+final class OracleMetrics: Sendable {
   private struct RouteKey: Hashable {
     let route: String
     let method: String
@@ -20,7 +20,7 @@ final class OracleMeters: Sendable {
     var registrations = 0
     var seconds = 0.0
     /// How many answers took at most so long, by ``bounds``, and how many longer.
-    var buckets = [Int](repeating: 0, count: OracleMeters.bounds.count + 1)
+    var buckets = [Int](repeating: 0, count: OracleMetrics.bounds.count + 1)
   }
 
   private static let bounds = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.1, 1, 10]
