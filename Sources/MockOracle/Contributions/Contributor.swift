@@ -6,7 +6,7 @@ import PlumiseWire
 
 /// Reports what agents did to the reward pool, once their epoch has ended.
 ///
-/// Each report's transaction is kept before it is sent and sent again until it is in a block, so
+/// Each report's transaction is stored before it is sent, and sent again until it is in a block, so
 /// that no contribution is lost, and none is counted twice.
 actor Contributor {
   private struct Work: Hashable {
@@ -26,7 +26,7 @@ actor Contributor {
   private let logger: Logger
   private var signed: [Work: StoredContribution] = [:]
   private var isReporting = false
-  /// Whether what an earlier process left unsettled is known.
+  /// Whether what an earlier process left unsettled was restored.
   private var hasRecovered = false
 
   init(
@@ -85,23 +85,25 @@ actor Contributor {
       var result: ContributionOutcome.Result
       do {
         result = try await report(score, of: work)
-        try await (log as? any BookkeepingLog)?.settle(work.epoch, of: work.agent)
+        try await (log as? any SnapshotLog)?.settle(work.epoch, of: work.agent)
         reportStore.settle(work.epoch, of: work.agent)
         signed[work] = nil
       } catch {
         result = .postponed(reason: "\(error)")
       }
-      note(
+      publish(
         ContributionOutcome(epoch: work.epoch, agent: work.agent, score: score, result: result))
     }
   }
 
-  /// Takes over what a log that keeps reportStore did not see settled.
+  /// Restores what the log did not see settled.
   private func recover() async throws {
-    guard !hasRecovered, let log = log as? any BookkeepingLog else { return }
-    let left = try await log.unsettled()
-    reportStore.restoreUnsettled(left.epochs)
-    for stored in left.signed { signed[Work(epoch: stored.epoch, agent: stored.agent)] = stored }
+    guard !hasRecovered, let log = log as? any SnapshotLog else { return }
+    let unsettled = try await log.unsettled()
+    reportStore.restoreUnsettled(unsettled.epochs)
+    for stored in unsettled.signed {
+      signed[Work(epoch: stored.epoch, agent: stored.agent)] = stored
+    }
     hasRecovered = true
   }
 
@@ -125,7 +127,7 @@ actor Contributor {
         of: receipt, data: call.input, gasLimit: Self.gasLimit))
   }
 
-  /// The transaction that was signed for the work before, or a new one, which is kept.
+  /// The transaction that was signed for the work before, or a new one, which is stored.
   private func transaction(
     _ data: [UInt8], to pool: Address, for work: Work
   ) async throws -> StoredContribution {
@@ -138,7 +140,7 @@ actor Contributor {
     return stored
   }
 
-  private func note(_ outcome: ContributionOutcome) {
+  private func publish(_ outcome: ContributionOutcome) {
     outcomes.record(outcome)
     let metadata: Logger.Metadata = [
       "agent": "\(outcome.agent)", "epoch": "\(outcome.epoch)", "result": "\(outcome.result)",

@@ -8,9 +8,9 @@ enum DeployedDialect {
   /// How far a timestamp may lie from now, in seconds; the limit itself is accepted.
   static let window: Int64 = 60
   /// The most tokens that a report may carry.
-  static let mostTokens: Double = 1_000_000_000
+  static let maximumTokens: Double = 1_000_000_000
 
-  /// The answer to a report that was taken.
+  /// The answer to a report that was accepted.
   static func recorded(isFirstInEpoch: Bool) -> WebResponse {
     .json(
       ([
@@ -26,7 +26,7 @@ enum DeployedDialect {
     case pipeline
   }
 
-  /// The answer to a registration that was taken, with the layers that it brought.
+  /// The answer to a registration that was accepted, with the layers that it brought.
   static func registered(
     _ kind: StoredRegistration.Kind, _ assignment: LayerAssignment?
   ) -> WebResponse {
@@ -36,7 +36,7 @@ enum DeployedDialect {
     return .json(body.serialized(), status: .created)
   }
 
-  /// The answer to a report or a registration that was not taken.
+  /// The answer to a report or a registration that was not accepted.
   static func answer(to refusal: RejectionReason, on part: Part = .metrics) -> WebResponse {
     if part == .pipeline, let message = pipelineMessage(for: refusal) {
       return pipelineError(message)
@@ -166,6 +166,38 @@ struct DeployedBody {
     }
     signedText = DeployedReport.signedText(
       agent: .string(wallet), tokens: .number(tokens), timestamp: .number(timestamp))
+  }
+}
+
+extension DeployedBody {
+  /// The report as it is accounted.
+  /// - Throws: ``RejectionReason/tooManyTokens(_:)``, or ``RejectionReason/notWhole(field:)`` for a number that
+  ///   passes validation and cannot be accounted.
+  func report(
+    epoch: UInt64, receivedAt: Int64, isSigned: Bool
+  ) throws(RejectionReason) -> StoredReport {
+    guard tokensProcessed <= DeployedDialect.maximumTokens else {
+      throw .tooManyTokens(tokensProcessed)
+    }
+    func whole(_ number: Double, _ field: String) throws(RejectionReason) -> Int64 {
+      guard let integer = Int64(exactly: number) else { throw .notWhole(field: field) }
+      return integer
+    }
+    var stored: [StoredProof] = []
+    for (index, proof) in proofs.enumerated() {
+      stored.append(
+        StoredProof(
+          modelHash: proof.hashes[0], inputHash: proof.hashes[1], outputHash: proof.hashes[2],
+          tokenCount: try whole(proof.tokenCount, "proofs.\(index).tokenCount")))
+    }
+    return StoredReport(
+      dialect: .deployed, agent: agent, epoch: epoch,
+      processedTokens: try whole(tokensProcessed, "tokensProcessed"),
+      averageLatencyMilliseconds: averageLatencyMilliseconds,
+      uptimeSeconds: try whole(uptimeSeconds, "uptimeSeconds"),
+      tasksCompleted: try whole(requestCount, "requestCount"),
+      timestamp: try whole(timestamp, "timestamp"), receivedAt: receivedAt,
+      signature: isSigned ? signature : nil, proofs: stored)
   }
 }
 

@@ -5,11 +5,11 @@ import PlumiseWire
 
 /// The documented dialect's answers (Wire.md, documented dialect).
 enum DocumentedDialect {
-  /// The answer to a report that was taken.
+  /// The answer to a report that was accepted.
   static let received = WebResponse.json(
     (["status": "success", "message": "Report received"] as JSON).serialized())
 
-  /// The answer to a report that was not taken.
+  /// The answer to a report that was not accepted.
   static func answer(to refusal: RejectionReason) -> WebResponse {
     var body: JSONObject = ["status": "error", "message": .string(message(for: refusal))]
     if case .invalid(let faults) = refusal {

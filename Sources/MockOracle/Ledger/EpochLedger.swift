@@ -28,7 +28,7 @@ struct EpochLedger: Sendable {
   /// What an agent did in an epoch.
   func record(_ epoch: UInt64, of agent: Address) -> EpochRecord? { records[agent]?[epoch] }
 
-  /// Keeps a record, and lets an old one go for it.
+  /// Adds or replaces a record, and drops an old one for it.
   mutating func keep(_ record: EpochRecord) {
     let key = Key(agent: record.address, epoch: record.epoch)
     latest[key.agent] = key.epoch
@@ -40,19 +40,19 @@ struct EpochLedger: Sendable {
     for _ in 0..<2 where order.count > Self.limit { dropFirst() }
   }
 
-  /// Takes over what a log kept, oldest epoch first.
-  mutating func restore(_ kept: KeptBooks) {
-    for epoch in kept.epochs {
+  /// Restores what a log stored, oldest epoch first.
+  mutating func restore(_ snapshot: LedgerSnapshot) {
+    for epoch in snapshot.epochs {
       keep(epoch.record)
       if epoch.isSettled { settle(epoch.record.epoch, of: epoch.record.address) }
     }
-    for agent in kept.agents {
+    for agent in snapshot.agents {
       latest[agent.record.address] = agent.latestEpoch
       closed[agent.record.address] = agent.closedEpoch
     }
   }
 
-  /// Takes over an epoch whose contribution is not settled, unless it is known.
+  /// Restores an epoch whose contribution is not settled, unless it is known.
   mutating func restoreUnsettled(_ record: EpochRecord) {
     guard records[record.address]?[record.epoch] == nil else { return }
     records[record.address, default: [:]][record.epoch] = record
@@ -96,7 +96,7 @@ struct EpochLedger: Sendable {
     closed[agent] = max(epoch, closed[agent] ?? 0)
   }
 
-  /// Notes that an epoch's contribution needs nothing more.
+  /// Marks an epoch's contribution as settled: it needs nothing more.
   mutating func settle(_ epoch: UInt64, of agent: Address) {
     settled.insert(Key(agent: agent, epoch: epoch))
   }
@@ -143,7 +143,7 @@ public struct EpochRecord: Sendable, Hashable {
     lastReportedRequests = reportedRequests
   }
 
-  /// A record that was kept.
+  /// A record that a log stored.
   init(
     address: Address, epoch: UInt64, processedTokens: Int64, averageLatencyMilliseconds: Double,
     requestCount: Int64, uptimeSeconds: Int64, lastUpdated: Int64, proofs: ProofTally,
@@ -206,7 +206,7 @@ public struct EpochRecord: Sendable, Hashable {
   }
 }
 
-/// How many proofs there were, and of how many tokens: what remains of proofs that are let go.
+/// How many proofs there were, and of how many tokens: what remains of proofs that are dropped.
 struct ProofTally: Sendable, Hashable {
   private(set) var count = 0
   /// A sum of 64-bit numbers, which 128 bits always hold.
@@ -215,7 +215,7 @@ struct ProofTally: Sendable, Hashable {
   /// Nothing yet.
   init() {}
 
-  /// A tally that was kept.
+  /// A tally that a log stored.
   init(count: Int, tokens: Int128) {
     self.count = count
     self.tokens = tokens
@@ -233,7 +233,7 @@ struct ProofTally: Sendable, Hashable {
   }
 }
 
-/// Sums that stop at the ends of their type, where a report's numbers would carry them beyond.
+/// Saturating arithmetic, for numbers that reports carry.
 ///
 /// A report may carry any number that its dialect allows; what it adds up to must not end the oracle.
 extension Int64 {

@@ -1,28 +1,28 @@
 import EthereumPrimitives
 import TextKeys
 
-/// Where what the oracle accepted is kept beyond the process.
+/// A durable log of what the oracle accepted.
 ///
-/// What it hands back it hands back once, in the order it was taken: an oracle that has read it into
-/// its reportStore needs no second copy.
+/// What it recovers it returns once, in the order in which it was accepted: an oracle that has read it
+/// into memory needs no second copy.
 public protocol ReportLog: Sendable {
-  /// The reports that an earlier process had kept when the log was opened.
+  /// The reports that an earlier process had stored when the log was opened.
   var recovered: [StoredReport] { get }
-  /// The registrations that an earlier process had kept.
+  /// The registrations that an earlier process had stored.
   var recoveredRegistrations: [StoredRegistration] { get }
-  /// The contributions that an earlier process had kept.
+  /// The contributions that an earlier process had stored.
   var recoveredContributions: [StoredContribution] { get }
 
-  /// Keeps a report for good: when this returns, a crash cannot take it any more.
+  /// Stores a report durably: when this returns, a crash cannot lose it any more.
   ///
-  /// A report for which this throws was not taken, and may come again. An agent's reports come one
+  /// A report for which this throws was not accepted, and may come again. An agent's reports come one
   /// after another.
   /// - Parameter sequence: a number above that of every earlier report of this process, from 1; a
-  ///   report that could not be kept leaves a gap.
+  ///   report that could not be stored leaves a gap.
   func append(_ report: StoredReport, sequence: Int64) async throws
-  /// Keeps a registration for good.
+  /// Stores a registration durably.
   func append(_ registration: StoredRegistration) async throws
-  /// Keeps a contribution for good; a later one of the same agent and epoch takes its place.
+  /// Stores a contribution durably; a later one of the same agent and epoch takes its place.
   func append(_ contribution: StoredContribution) async throws
 }
 
@@ -32,34 +32,34 @@ extension ReportLog {
   public var recoveredRegistrations: [StoredRegistration] { [] }
   /// None.
   public var recoveredContributions: [StoredContribution] { [] }
-  /// Keeps nothing.
+  /// Stores nothing.
   public func append(_ registration: StoredRegistration) async throws {}
-  /// Keeps nothing.
+  /// Stores nothing.
   public func append(_ contribution: StoredContribution) async throws {}
 }
 
-/// A log that keeps the reportStore beside the reports, in the same transaction: an oracle that starts
-/// again reads the totals, and not every report that there ever was.
-protocol BookkeepingLog: ReportLog {
-  /// The reportStore as they were when the log was opened: once, then empty ones.
-  var recoveredBooks: KeptBooks { get }
+/// A log that stores the totals beside the reports, in the same transaction: an oracle that starts again
+/// reads the totals, and not every report that there ever was.
+protocol SnapshotLog: ReportLog {
+  /// The ledger as it was when the log was opened: once, then an empty one.
+  var recoveredLedger: LedgerSnapshot { get }
   /// The registry as it was when the log was opened: once, then an empty one.
-  var recoveredRegistry: KeptRegistry { get }
+  var recoveredRegistry: RegistrySnapshot { get }
 
-  /// Keeps a report and what it changed for good.
+  /// Stores a report and what it changed durably.
   func append(_ effect: Ledger.Effect, sequence: Int64) async throws
-  /// Keeps a registration for good, and with it how the layers of its model are shared now.
+  /// Stores a registration durably, and with it how the layers of its model are shared now.
   func append(
     _ registration: Registration, at time: Int64, _ change: PipelineTable.Change?)
     async throws
-  /// Keeps that an epoch's contribution needs nothing more.
+  /// Stores that an epoch's contribution is settled.
   func settle(_ epoch: UInt64, of agent: Address) async throws
   /// The epochs whose contributions are not settled, with those of them that were signed.
   func unsettled() async throws -> (epochs: [EpochRecord], signed: [StoredContribution])
 }
 
-/// What a log keeps of the reportStore: everything but old reports and old epochs.
-struct KeptBooks: Sendable {
+/// What a log stores of the ledger: everything but old reports and old epochs.
+struct LedgerSnapshot: Sendable {
   struct Agent: Sendable {
     let record: AgentRecord
     /// The epoch that its last report was accounted to.
@@ -81,16 +81,16 @@ struct KeptBooks: Sendable {
   var reports: [StoredReport] = []
 }
 
-/// What a log keeps of the registry.
-struct KeptRegistry: Sendable {
+/// What a log stores of the registry.
+struct RegistrySnapshot: Sendable {
   var nodes: [RegisteredNode] = []
   /// The pipelines by model, each in its order.
   var pipelines: TextDictionary<[PipelineTable.Entry]> = [:]
-  /// The timestamp of the last message of each kind that was taken from an account.
+  /// The timestamp of the last message of each kind that was accepted from an account.
   var lastTimestamps: [StoredRegistration.Kind: [Address: Double]] = [:]
 }
 
-/// A log that keeps reports alone: what it held is read once, and handed to whoever asks.
+/// A log without totals, whose reports are read once for the registry and the ledger.
 struct ReplayedLog: ReportLog {
   private let log: any ReportLog
   let recovered: [StoredReport]

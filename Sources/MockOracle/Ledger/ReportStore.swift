@@ -2,48 +2,48 @@ import EthereumPrimitives
 import PlumiseWire
 import Synchronization
 
-/// The ledger behind its lock, and the log that makes it last.
+/// The ledger behind its lock, with the log that makes it durable.
 final class ReportStore: Sendable {
   private let ledger: Mutex<Ledger>
   private let log: (any ReportLog)?
   private let turns = KeyedAsyncLock()
 
-  /// A report that was taken.
-  struct Taken: Sendable {
+  /// A report that was accepted.
+  struct Acceptance: Sendable {
     /// The report, with the epoch that it is accounted to.
     let report: StoredReport
     /// Whether it is the agent's first in that epoch.
     let isFirstInEpoch: Bool
   }
 
-  /// Opens the reportStore.
+  /// Opens the store, with what the log holds.
   /// - Parameter awaitsContributions: whether an epoch is kept until its contribution is settled.
   init(profile: OracleProfile, log: (any ReportLog)?, awaitsContributions: Bool) {
     var ledger = Ledger(profile: profile, awaitsContributions: awaitsContributions)
-    if let log = log as? any BookkeepingLog {
-      ledger.restore(log.recoveredBooks)
+    if let log = log as? any SnapshotLog {
+      ledger.restore(log.recoveredLedger)
     } else {
-      for report in log?.recovered ?? [] { ledger.take(report) }
+      for report in log?.recovered ?? [] { ledger.accept(report) }
     }
     self.ledger = Mutex(ledger)
     self.log = log
   }
 
-  /// Takes a report, and returns once it is kept for good.
+  /// Accepts a report, and returns once it is stored durably.
   ///
-  /// It counts only from then on: one that the log cannot keep leaves no trace, and may come again.
+  /// It counts only from then on: one that the log cannot store leaves no trace, and may come again.
   /// One whose epoch was closed while it was on its way is accounted to the next.
   /// - Throws: ``RejectionReason/replay(timestamp:last:)`` or ``RejectionReason/notStored(_:)``.
-  func take(_ report: StoredReport) async throws(RejectionReason) -> Taken {
+  func accept(_ report: StoredReport) async throws(RejectionReason) -> Acceptance {
     await turns.begin(report.agent)
     defer { turns.end(report.agent) }
     try checkReplay(report.timestamp, of: report.agent)
-    // In the agent's turn no epoch of its is closed.
+    // While the lock is held, none of the agent's epochs is closed.
     let report = report.accounted(
       to: read { $0.epochs.openEpoch(for: report.agent, from: report.epoch) })
     let (effect, sequence) = ledger.withLock { ($0.effect(of: report), $0.nextSequence()) }
     do {
-      if let log = log as? any BookkeepingLog {
+      if let log = log as? any SnapshotLog {
         try await log.append(effect, sequence: sequence)
       } else {
         try await log?.append(report, sequence: sequence)
@@ -52,7 +52,7 @@ final class ReportStore: Sendable {
       throw .notStored(String(describing: error))
     }
     ledger.withLock { $0.apply(effect) }
-    return Taken(report: report, isFirstInEpoch: effect.isFirstInEpoch)
+    return Acceptance(report: report, isFirstInEpoch: effect.isFirstInEpoch)
   }
 
   /// Accounts nothing more to an epoch of an agent, once what is on its way there has arrived.
@@ -66,12 +66,12 @@ final class ReportStore: Sendable {
     }
   }
 
-  /// Notes that an earlier process closed an epoch of an agent.
+  /// Closes an epoch of an agent, as an earlier process did. an epoch of an agent.
   func recoverClosed(_ epoch: UInt64, of agent: Address) {
     ledger.withLock { $0.epochs.close(epoch, of: agent) }
   }
 
-  /// Takes over an epoch whose contribution an earlier process did not settle.
+  /// Restores epochs whose contributions an earlier process did not settle.
   func restoreUnsettled(_ records: [EpochRecord]) {
     ledger.withLock { ledger in
       for record in records { ledger.epochs.restoreUnsettled(record) }
@@ -86,7 +86,7 @@ final class ReportStore: Sendable {
     ledger.withLock { $0.epochs.settle(epoch, of: agent) }
   }
 
-  /// Refuses a timestamp that is not above the last one that was taken from the agent.
+  /// Refuses a timestamp that is not above the last one that was accepted from the agent.
   private func checkReplay(_ timestamp: Int64, of agent: Address) throws(RejectionReason) {
     if let last = read({ $0.lastTimestamp(of: agent) }), timestamp <= last {
       throw .replay(timestamp: timestamp, last: last)
@@ -94,8 +94,8 @@ final class ReportStore: Sendable {
   }
 
   /// The proofs of an agent, oldest first.
-  func proofs(of agent: Address) -> [HeldProof] { read { $0.proofs(of: agent) } }
+  func proofs(of agent: Address) -> [AccountedProof] { read { $0.proofs(of: agent) } }
 
-  /// Looks something up.
+  /// Reads under the lock.
   func read<R: Sendable>(_ look: @Sendable (Ledger) -> R) -> R { ledger.withLock { look($0) } }
 }

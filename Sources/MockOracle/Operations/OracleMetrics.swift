@@ -45,7 +45,10 @@ final class OracleMetrics: Sendable {
     }
   }
 
-  /// The text, with some numbers of the oracle's reportStore.
+  /// The text of the exposition.
+  /// - Parameters:
+  ///   - agents: how many agents reported.
+  ///   - journal: the journal, whose size is told.
   func text(agents: Int, journal: Journal<OracleEntry>) -> String {
     let state = state.withLock { $0 }
     var text = MetricsText()

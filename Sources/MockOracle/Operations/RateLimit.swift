@@ -17,14 +17,14 @@ public struct RateLimit: Sendable, Hashable {
   }
 }
 
-/// Counts the reports of each agent: a bucket that a report takes from and time fills again.
+/// Limits the reports of each agent, by a token bucket for each.
 final class RateLimiter: Sendable {
   private struct Bucket {
     var level: Double
     var seenAt: Duration
   }
 
-  /// How many agents are kept before the full buckets are let go of.
+  /// How many buckets are kept before the full ones are dropped.
   private static let capacity = 10_000
 
   private let limit: RateLimit
@@ -35,9 +35,9 @@ final class RateLimiter: Sendable {
     buckets = Mutex([:])
   }
 
-  /// Takes one report.
-  /// - Returns: nil, or the seconds after which one may come again: at least 1.
-  func take(_ agent: Address, at now: Duration) -> Int64? {
+  /// Consumes a token for one report.
+  /// - Returns: nil, or the seconds after which the next report may come: at least 1.
+  func consume(from agent: Address, at now: Duration) -> Int64? {
     buckets.withLock { held in
       if held.count >= Self.capacity, held[agent] == nil {
         held = held.filter { self.level(of: $0.value, at: now) < Double(limit.burst) }

@@ -36,14 +36,14 @@ struct PipelineTable: Sendable {
     self.layerCounts = TextDictionary(uniqueKeysWithValues: layerCounts.map { ($0.key, $0.value) })
   }
 
-  /// The most layers that are shared out.
-  static let mostLayers = 65_536
+  /// The most layers that are assigned.
+  static let maximumLayers = 65_536
 
-  /// How many layers the oracle takes a model to have; 32 for one that it does not know.
-  func layers(of model: String) -> Int { min(layerCounts[model] ?? 32, Self.mostLayers) }
+  /// How many layers a model has; 32 for one that the oracle does not know.
+  func layers(of model: String) -> Int { min(layerCounts[model] ?? 32, Self.maximumLayers) }
 
-  /// Whether one more node finds a layer left, in a profile that hands out no empty range.
-  func hasRoom(for agent: Address, model: String, at now: Int64) -> Bool {
+  /// Whether a layer is left for one more node; the profile `faithful` assigns empty ranges too.
+  func hasFreeLayer(for agent: Address, model: String, at now: Int64) -> Bool {
     let others = active(model, at: now).filter { $0.address != agent }
     let layers = layers(of: model)
     return others.count < layers || (profile == .faithful && layers > 0)
@@ -53,13 +53,12 @@ struct PipelineTable: Sendable {
     models[model]?.contains { $0.address == agent } ?? false
   }
 
-  /// What adding a node to the pipeline of its model, or renewing it, would change.
-  ///
-  /// The layers are shared anew.
+  /// What adding a node to the pipeline of its model, or renewing it, would change: the layers of all
+  /// its nodes.
   func registering(_ registration: Registration, at now: Int64) -> Change {
     let model = registration.text("model")
     let total = layers(of: model)
-    // Who was silent for ten minutes has left.
+    // A node that was not seen for ten minutes has left.
     var entries = active(model, at: now)
     let index = entries.firstIndex { $0.address == registration.agent } ?? entries.count
     if index == entries.count {
@@ -88,7 +87,7 @@ struct PipelineTable: Sendable {
       model: model, entries: entries, forgotten: forgotten, assignment: entries[index].assignment)
   }
 
-  /// Makes a change, since which nothing was changed but when nodes were seen.
+  /// Applies a change; since it was computed, nothing has changed but when nodes were seen.
   mutating func apply(_ change: Change) {
     for model in change.forgotten { models[model] = nil }
     var entries = change.entries
@@ -99,7 +98,7 @@ struct PipelineTable: Sendable {
     models[change.model] = entries
   }
 
-  /// Takes over what a log kept.
+  /// Restores what a log stored.
   mutating func restore(_ pipelines: TextDictionary<[Entry]>) { models = pipelines }
 
   mutating func markReady(_ agent: Address, model: String, at now: Int64) {
@@ -108,8 +107,8 @@ struct PipelineTable: Sendable {
     models[model]?[index].seenAt = now
   }
 
-  /// Notes that a node reported.
-  mutating func see(_ agent: Address, at now: Int64) {
+  /// Marks a node as seen.
+  mutating func recordHeartbeat(of agent: Address, at now: Int64) {
     for model in models.keys {
       guard let index = models[model]?.firstIndex(where: { $0.address == agent }) else { continue }
       models[model]?[index].seenAt = now
@@ -127,6 +126,73 @@ struct PipelineTable: Sendable {
   }
 
   private func active(_ model: String, at now: Int64) -> [Entry] {
-    (models[model] ?? []).filter { $0.seenAt > now - NodeTable.activity }
+    (models[model] ?? []).filter { $0.seenAt > now - NodeTable.activePeriod }
+  }
+}
+
+/// How a model's layers are shared among the nodes of its pipeline, by weight (Wire.md, Node
+/// registry and pipeline).
+enum LayerShares {
+  /// What a node without any memory weighs, as in the deployed oracle.
+  private static let minimumWeight = 1.0
+
+  /// The weight of a node: its memory, or its accelerator's where it has one.
+  static func weight(ram: Double, device: String, vram: Double) -> Double {
+    let megabytes = device == "cpu" || vram == 0 ? ram : vram
+    return megabytes == 0 || megabytes.isNaN ? minimumWeight : megabytes
+  }
+
+  /// Ranges that follow one another, one for each weight.
+  ///
+  /// In the profile `fixed` each has a layer at least and there is neither gap nor overlap, as long
+  /// as there are no more nodes than layers; a node beyond them gets nothing. `faithful` rounds
+  /// every share but the last by itself, which gives empty and negative ranges.
+  /// - Parameters:
+  ///   - layers: the layers of the whole model.
+  ///   - weights: above zero, one for each node in the pipeline's order.
+  static func assignments(
+    of layers: Int, by weights: [Double], profile: OracleProfile
+  ) -> [LayerAssignment] {
+    let counts =
+      switch profile {
+      case .fixed: evenCounts(of: layers, by: weights)
+      case .faithful: roundedCounts(of: layers, by: weights)
+      }
+    var start = 0
+    return counts.map { count in
+      defer { start += count }
+      return LayerAssignment(layerStart: start, layerEnd: start + count, totalLayers: layers)
+    }
+  }
+
+  /// One layer for each, and each further one where most is lacking of the exact share.
+  private static func evenCounts(of layers: Int, by weights: [Double]) -> [Int] {
+    // Shares of the greatest weight, so that no sum goes beyond what a double holds.
+    let greatest = weights.max() ?? minimumWeight
+    let shares = weights.map { $0.isFinite ? $0 / greatest : 1 }
+    let total = shares.reduce(0, +)
+    var counts = weights.indices.map { $0 < layers ? 1 : 0 }
+    for _ in 0..<max(0, layers - weights.count) {
+      let lacking = shares.indices.map { index in
+        Double(layers) * shares[index] / total - Double(counts[index])
+      }
+      // The first of equals, so that the earlier node has the larger part.
+      guard let most = lacking.max(), let index = lacking.firstIndex(of: most) else { break }
+      counts[index] += 1
+    }
+    return counts
+  }
+
+  private static func roundedCounts(of layers: Int, by weights: [Double]) -> [Int] {
+    let total = weights.reduce(0, +)
+    var assigned = 0
+    return weights.enumerated().map { index, weight in
+      // JavaScript's Math.round: halves go up.
+      let share = (Double(layers) * (weight / total) + 0.5).rounded(.down)
+      let isLast = index == weights.count - 1 && index > 0
+      let count = weights.count == 1 || isLast ? layers - assigned : Int(Int64(saturating: share))
+      assigned += count
+      return count
+    }
   }
 }

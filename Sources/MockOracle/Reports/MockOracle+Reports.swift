@@ -1,13 +1,12 @@
-public import EthereumClient
-public import EthereumPrimitives
+import EthereumPrimitives
 import Logging
 import MockServing
 import PlumiseWire
 import Synchronization
 
-/// Takes reports: the checks of each dialect in their order (Wire.md).
+/// Accepts or rejects reports, by the checks of each dialect in their order (Wire.md).
 extension MockOracle {
-  /// Documented: 413, 400, 422, 401, 403, 409.
+  /// Accepts a documented report, or rejects it: 413, 400, 422, 401, 403 or 409, in this order.
   func acceptDocumentedReport(_ request: WebRequest) async -> Reply {
     var agent: Address?
     do throws(RejectionReason) {
@@ -26,9 +25,9 @@ extension MockOracle {
         uptimeSeconds: body.uptimeSeconds, tasksCompleted: body.tasksCompleted,
         timestamp: body.timestamp, receivedAt: now, signature: body.signature,
         proofs: body.proofs)
-      let taken = try await reportStore.take(report)
+      let accepted = try await reportStore.accept(report)
       return Reply(
-        response: DocumentedDialect.received, outcome: .accepted(taken.report), agent: agent,
+        response: DocumentedDialect.received, outcome: .accepted(accepted.report), agent: agent,
         dialect: .documented, notes: body.notes)
     } catch {
       return Reply(
@@ -37,7 +36,8 @@ extension MockOracle {
     }
   }
 
-  /// Deployed: form, key or time window and signature, registration, replay, token count.
+  /// Accepts a deployed report, or rejects it for its form, its key or its time window and signature,
+  /// the registration, a replay or the token count, in this order.
   func acceptDeployedReport(_ request: WebRequest, mayUseKey: Bool) async -> Reply {
     var agent: Address?
     do throws(RejectionReason) {
@@ -61,11 +61,11 @@ extension MockOracle {
       }
       let report = try body.report(
         epoch: try await currentEpoch(), receivedAt: now, isSigned: key == nil)
-      let taken = try await reportStore.take(report)
-      registry.see(body.agent, at: now)
+      let accepted = try await reportStore.accept(report)
+      registry.recordReport(by: body.agent, at: now)
       return Reply(
-        response: DeployedDialect.recorded(isFirstInEpoch: taken.isFirstInEpoch),
-        outcome: .accepted(taken.report), agent: agent, dialect: .deployed)
+        response: DeployedDialect.recorded(isFirstInEpoch: accepted.isFirstInEpoch),
+        outcome: .accepted(accepted.report), agent: agent, dialect: .deployed)
     } catch {
       return Reply(
         response: DeployedDialect.answer(to: error), outcome: .refused(error), agent: agent,
@@ -79,14 +79,16 @@ extension MockOracle {
     }
   }
 
-  /// Only who has signed takes from an agent's share.
+  /// Counts a report against the agent's rate limit, once its signature is known to be the agent's.
   private func checkRate(of agent: Address) throws(RejectionReason) {
-    guard let limiter, let seconds = limiter.take(agent, at: configuration.unixClock.now()) else {
+    guard let limiter, let seconds = limiter.consume(from: agent, at: configuration.unixClock.now())
+    else {
       return
     }
     throw .tooManyReports(agent, retryAfter: seconds)
   }
 
+  /// Refuses an agent that is not registered on chain.
   func checkRegistration(of agent: Address) async throws(RejectionReason) {
     let isRegistered: Bool
     do {
@@ -97,6 +99,7 @@ extension MockOracle {
     guard isRegistered else { throw .unregistered(agent) }
   }
 
+  /// Asks for the current epoch, and remembers it.
   func currentEpoch() async throws(RejectionReason) -> UInt64 {
     do {
       let epoch = try await configuration.epoch.current()
@@ -118,6 +121,7 @@ extension MockOracle {
     }
   }
 
+  /// Refuses a timestamp that is too far from now, where the configuration sets a limit.
   private func checkAge(_ timestamp: Int64, now: Int64) throws(RejectionReason) {
     guard let limit = configuration.maximumAge else { return }
     // Both are above −2^63, and one of them is a time of day of this century.
@@ -127,44 +131,13 @@ extension MockOracle {
     }
   }
 
+  /// Refuses a timestamp outside the deployed dialect's window.
   func checkWindow(_ timestamp: Double, now: Int64) throws(RejectionReason) {
     guard (Double(now) - timestamp).magnitude <= Double(DeployedDialect.window) else {
       throw .outsideWindow(
         timestamp: JSONNumber(javaScript: timestamp).text, now: now,
         limit: .seconds(DeployedDialect.window))
     }
-  }
-}
-
-extension DeployedBody {
-  /// The report as it is accounted.
-  /// - Throws: ``RejectionReason/tooManyTokens(_:)``, or ``RejectionReason/notWhole(field:)`` for a number that
-  ///   passes validation and cannot be accounted.
-  func report(
-    epoch: UInt64, receivedAt: Int64, isSigned: Bool
-  ) throws(RejectionReason) -> StoredReport {
-    guard tokensProcessed <= DeployedDialect.mostTokens else {
-      throw .tooManyTokens(tokensProcessed)
-    }
-    func whole(_ number: Double, _ field: String) throws(RejectionReason) -> Int64 {
-      guard let integer = Int64(exactly: number) else { throw .notWhole(field: field) }
-      return integer
-    }
-    var stored: [StoredProof] = []
-    for (index, proof) in proofs.enumerated() {
-      stored.append(
-        StoredProof(
-          modelHash: proof.hashes[0], inputHash: proof.hashes[1], outputHash: proof.hashes[2],
-          tokenCount: try whole(proof.tokenCount, "proofs.\(index).tokenCount")))
-    }
-    return StoredReport(
-      dialect: .deployed, agent: agent, epoch: epoch,
-      processedTokens: try whole(tokensProcessed, "tokensProcessed"),
-      averageLatencyMilliseconds: averageLatencyMilliseconds,
-      uptimeSeconds: try whole(uptimeSeconds, "uptimeSeconds"),
-      tasksCompleted: try whole(requestCount, "requestCount"),
-      timestamp: try whole(timestamp, "timestamp"), receivedAt: receivedAt,
-      signature: isSigned ? signature : nil, proofs: stored)
   }
 }
 
@@ -189,27 +162,4 @@ func verifySignature(
     throw .malformedSignature(error.description)
   }
   guard recovered == agent else { throw .wrongSigner(recovered: recovered, claimed: agent) }
-}
-
-/// How the oracle learns whether an agent is registered on chain.
-public struct RegistrationCheck: Sendable {
-  private let ask: @Sendable (Address) async throws -> Bool
-
-  /// Makes a check that is a function.
-  /// - Parameter ask: whether an agent is registered; throws when that cannot be found out.
-  public init(_ ask: @escaping @Sendable (Address) async throws -> Bool) {
-    self.ask = ask
-  }
-
-  /// Every agent counts as registered: what an oracle does that was told of no chain.
-  public static let everyone = RegistrationCheck { _ in true }
-
-  /// Asks a chain: whoever it knows as registered counts, active or not.
-  public static func chain(_ client: EthereumClient) -> RegistrationCheck {
-    RegistrationCheck { try await client.agentStatus(of: $0).isRegistered }
-  }
-
-  /// Whether an agent is registered.
-  /// - Throws: whatever the check throws when it cannot find out.
-  public func isRegistered(_ agent: Address) async throws -> Bool { try await ask(agent) }
 }

@@ -1,6 +1,6 @@
 public import EthereumPrimitives
 
-/// Why a report was not taken.
+/// Why a report was not accepted.
 public enum RejectionReason: Error, Sendable, Hashable, CustomStringConvertible {
   /// The body is longer than the dialect allows.
   case tooLarge(limit: Int)

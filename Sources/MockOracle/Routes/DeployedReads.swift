@@ -173,7 +173,7 @@ enum DeployedReads {
     ]
   }
 
-  static func proofs(_ proofs: [HeldProof], of address: String, limit: Int) -> JSON {
+  static func proofs(_ proofs: [AccountedProof], of address: String, limit: Int) -> JSON {
     // The latest first.
     let shown = proofs.reversed().prefix(limit)
     return [
@@ -255,7 +255,7 @@ enum DeployedReads {
     ]
   }
 
-  private static func proof(_ held: HeldProof) -> JSON {
+  private static func proof(_ held: AccountedProof) -> JSON {
     [
       "epoch": .integer(held.epoch), "modelHash": .string(held.proof.modelHash),
       "inputHash": .string(held.proof.inputHash), "outputHash": .string(held.proof.outputHash),

@@ -35,9 +35,9 @@ public final class MockOracle: Sendable {
     routes = RouteTable(of: configuration.dialects)
     description = OpenAPI.description(of: configuration.dialects).serialized()
     limiter = configuration.rateLimit.map { RateLimiter($0) }
-    // A log that keeps no reportStore hands its reports out once: they are read here for both.
+    // A log without totals returns its reports once: they are read here for ledger and registry.
     let log = configuration.log.map { log in
-      log is any BookkeepingLog ? log : ReplayedLog(log)
+      log is any SnapshotLog ? log : ReplayedLog(log)
     }
     registry = OracleRegistry(
       profile: configuration.profile, layerCounts: configuration.modelLayers, log: log)
@@ -125,7 +125,7 @@ public final class MockOracle: Sendable {
 
   private func log(_ entry: OracleEntry, took: Duration) {
     let level: Logger.Level =
-      entry.refusal != nil ? .notice : entry.isTaken ? .info : .debug
+      entry.refusal != nil ? .notice : entry.isAccepted ? .info : .debug
     configuration.logger.log(
       level: level, "\(entry.request.method.rawValue) \(entry.request.path)",
       metadata: entry.metadata(took: took))

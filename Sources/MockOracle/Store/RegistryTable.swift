@@ -3,8 +3,8 @@ import Foundation
 import GRDB
 import PlumiseWire
 
-/// The tables that hold registrations as they came, and what came of them: nodes, pipelines and
-/// replay guards.
+/// The tables of registrations as they came, and of their effects: nodes, pipelines and last
+/// timestamps.
 enum RegistryTable {
   static func create(in database: Database) throws {
     try database.execute(
@@ -38,7 +38,7 @@ enum RegistryTable {
     }
   }
 
-  /// Keeps a registration as it came.
+  /// Writes a registration as it came.
   static func insert(_ registration: StoredRegistration, into database: Database) throws {
     try database.cachedStatement(
       sql: """
@@ -51,15 +51,15 @@ enum RegistryTable {
     ])
   }
 
-  /// Keeps a registration and what it changes.
+  /// Writes a registration and what it changes.
   static func insert(
     _ registration: Registration, at time: Int64, _ change: PipelineTable.Change?,
     into database: Database
   ) throws {
     let agent = registration.agent.checksummed
     try insert(registration.stored(at: time), into: database)
-    try TotalTables.noteRegistration(database.lastInsertedRowID, in: database)
-    try insert(guardOf: registration.kind, agent, registration.timestamp, into: database)
+    try TotalTables.setAccounted(registration: database.lastInsertedRowID, in: database)
+    try insert(lastTimestampOf: registration.kind, agent, registration.timestamp, into: database)
     switch registration.kind {
     case .node:
       let node = NodeTable.registered(registration, at: time)
@@ -71,7 +71,7 @@ enum RegistryTable {
           """
       ).execute(arguments: arguments(node))
     case .pipelineNode:
-      try see(registration.agent, at: time, reported: false, in: database)
+      try recordHeartbeat(of: registration.agent, at: time, reported: false, in: database)
       if let change { try write(change, into: database) }
     case .pipelineReady:
       try database.cachedStatement(
@@ -80,9 +80,9 @@ enum RegistryTable {
     }
   }
 
-  /// Keeps that an agent of the deployed dialect was heard of.
-  static func see(
-    _ agent: Address, at time: Int64, reported: Bool, in database: Database
+  /// Writes that an agent of the deployed dialect was seen.
+  static func recordHeartbeat(
+    of agent: Address, at time: Int64, reported: Bool, in database: Database
   ) throws {
     let node = NodeTable.seen(agent, at: time)
     try database.cachedStatement(
@@ -109,28 +109,28 @@ enum RegistryTable {
     }
     for (kind, agents) in tables.lastTimestamps {
       for (agent, timestamp) in agents {
-        try insert(guardOf: kind, agent.checksummed, timestamp, into: database)
+        try insert(lastTimestampOf: kind, agent.checksummed, timestamp, into: database)
       }
     }
   }
 
-  static func read(in database: Database) throws -> KeptRegistry {
-    var kept = KeptRegistry()
-    kept.nodes = try Row.fetchAll(
+  static func read(in database: Database) throws -> RegistrySnapshot {
+    var snapshot = RegistrySnapshot()
+    snapshot.nodes = try Row.fetchAll(
       database, sql: "SELECT * FROM node ORDER BY last_heartbeat DESC LIMIT ?",
       arguments: [NodeTable.capacity]
     ).map(node)
     for row in try Row.fetchAll(database, sql: "SELECT * FROM pipeline_node ORDER BY model, place")
     {
-      kept.pipelines[try row.read("model"), default: []].append(try entry(row))
+      snapshot.pipelines[try row.read("model"), default: []].append(try entry(row))
     }
     for row in try Row.fetchAll(database, sql: "SELECT * FROM registration_guard") {
       let kind: String = try row.read("kind")
       guard let kind = StoredRegistration.Kind(rawValue: kind) else { throw unknown(kind) }
-      kept.lastTimestamps[kind, default: [:]][try row.readAddress("agent")] =
+      snapshot.lastTimestamps[kind, default: [:]][try row.readAddress("agent")] =
         try row.read("timestamp")
     }
-    return kept
+    return snapshot
   }
 
   /// Every registration, as it came.
@@ -149,7 +149,7 @@ enum RegistryTable {
   }
 
   private static func insert(
-    guardOf kind: StoredRegistration.Kind, _ agent: String, _ timestamp: Double,
+    lastTimestampOf kind: StoredRegistration.Kind, _ agent: String, _ timestamp: Double,
     into database: Database
   ) throws {
     try database.cachedStatement(sql: "INSERT OR REPLACE INTO registration_guard VALUES (?, ?, ?)")

@@ -3,7 +3,7 @@ import Foundation
 import GRDB
 import PlumiseWire
 
-/// The tables that hold reports and their proofs.
+/// The tables of reports and their proofs.
 enum ReportTable {
   static func create(in database: Database) throws {
     try database.execute(
@@ -49,8 +49,8 @@ enum ReportTable {
   static func latest(
     in database: Database, below highest: Int64
   ) throws -> [StoredReport] {
-    let mostReports = Int64(ReportHistory.byteLimit / ReportHistory.weight(ofProofs: 0)) + 1
-    let floor = highest.subtractingSaturated(mostReports)
+    let maximumReports = Int64(ReportHistory.byteLimit / ReportHistory.weight(ofProofs: 0)) + 1
+    let floor = highest.subtractingSaturated(maximumReports)
     let sizes = try Row.fetchCursor(
       database,
       sql: """
@@ -59,7 +59,7 @@ enum ReportTable {
         """, arguments: [floor])
     var (first, weight) = (highest, 0)
     while let row = try sizes.next() {
-      weight += ReportHistory.weight(ofProofs: Int(try row.readSmall("proofs")))
+      weight += ReportHistory.weight(ofProofs: Int(try row.readTotal("proofs")))
       guard weight <= ReportHistory.byteLimit else { break }
       first = try row.read("sequence")
     }
@@ -126,7 +126,7 @@ enum ReportTable {
   }
 }
 
-/// The table that holds contributions as they were signed for the reward pool.
+/// The table of contributions as they were signed for the reward pool.
 enum ContributionTable {
   static func create(in database: Database) throws {
     try database.execute(
@@ -138,7 +138,7 @@ enum ContributionTable {
         """)
   }
 
-  /// Keeps a contribution, and that nothing more is accounted to its epoch.
+  /// Writes a contribution, and that nothing more is accounted to its epoch.
   static func insert(_ contribution: StoredContribution, into database: Database) throws {
     let (epoch, agent) = (Int64(bitPattern: contribution.epoch), contribution.agent.checksummed)
     try database.cachedStatement(sql: "INSERT OR REPLACE INTO contribution VALUES (?, ?, ?, ?)")

@@ -4,12 +4,12 @@ import GRDB
 import PlumiseWire
 import Synchronization
 
-/// What the oracle accepted in an SQLite file, each thing on disk before it is acknowledged.
+/// A durable log in an SQLite file: what the oracle accepts is on disk before it is acknowledged.
 ///
 /// The file belongs to one log at a time. It is in write-ahead mode and every commit is flushed
 /// (`synchronous = FULL`), so that a process killed at any moment has kept everything it acknowledged.
-/// What comes while a commit is being flushed shares the next one. What reports add up to stands in
-/// tables of its own, so that a start does not read them all.
+/// What comes while a commit is being flushed shares the next one. The totals stand in
+/// tables of their own, so that a start does not read every report.
 public final class SQLiteReportLog: ReportLog {
   private struct Waiting {
     let write: @Sendable (Database) throws -> Void
@@ -19,15 +19,15 @@ public final class SQLiteReportLog: ReportLog {
   private struct State {
     var waiting: [Waiting] = []
     var isWriting = false
-    var reportStore: KeptBooks
-    var registry: KeptRegistry
+    var ledger: LedgerSnapshot
+    var registry: RegistrySnapshot
   }
 
   private let pool: DatabasePool
   /// The highest sequence number in the file; this process counts on from there.
   private let base: Int64
   private let state: Mutex<State>
-  /// Let go of behind the pool.
+  /// Released after the pool.
   private let file: StoreFile
 
   /// Opens a file, or makes it; one that an earlier version wrote is brought up to date, which reads
@@ -44,7 +44,7 @@ public final class SQLiteReportLog: ReportLog {
   }
 
   /// - Parameters:
-  ///   - lockTimeout: how long a file that somebody has, perhaps about to close it, is waited for.
+  ///   - lockTimeout: how long to wait for a file that is in use, perhaps about to be closed.
   ///   - trace: told every statement that the opening runs.
   package init(
     path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil,
@@ -57,7 +57,7 @@ public final class SQLiteReportLog: ReportLog {
         trace: trace)
       let opened = try opening.open()
       (pool, base) = (opened.pool, opened.highest)
-      state = Mutex(State(reportStore: opened.reportStore, registry: opened.registry))
+      state = Mutex(State(ledger: opened.ledger, registry: opened.registry))
       self.file = file
     } catch {
       file.removeIfEmpty()
@@ -73,22 +73,22 @@ public final class SQLiteReportLog: ReportLog {
 
   /// The latest reports that the file held when it was opened, as many as the oracle shows: once, then
   /// no more.
-  public var recovered: [StoredReport] { recoveredBooks.reports }
+  public var recovered: [StoredReport] { recoveredLedger.reports }
 
-  /// Keeps a report for good, without what it adds up to: the next start finds that out.
+  /// Stores a report durably, without the totals: the next start computes them.
   /// - Throws: SQLite's error when it cannot be written: a full disk, a file taken away.
   public func append(_ report: StoredReport, sequence: Int64) async throws {
     let number = base + sequence
     try await commit { try ReportTable.insert(report, sequence: number, into: $0) }
   }
 
-  /// Keeps a registration for good, without what it changes: the next start finds that out.
+  /// Stores a registration durably, without what it changes: the next start computes that.
   /// - Throws: SQLite's error when it cannot be written.
   public func append(_ registration: StoredRegistration) async throws {
     try await commit { try RegistryTable.insert(registration, into: $0) }
   }
 
-  /// Keeps a contribution for good.
+  /// Stores a contribution durably.
   /// - Throws: SQLite's error when it cannot be written.
   public func append(_ contribution: StoredContribution) async throws {
     try await commit { try ContributionTable.insert(contribution, into: $0) }
@@ -127,17 +127,17 @@ public final class SQLiteReportLog: ReportLog {
   }
 }
 
-extension SQLiteReportLog: BookkeepingLog {
-  var recoveredBooks: KeptBooks {
+extension SQLiteReportLog: SnapshotLog {
+  var recoveredLedger: LedgerSnapshot {
     state.withLock { state in
-      defer { state.reportStore = KeptBooks() }
-      return state.reportStore
+      defer { state.ledger = LedgerSnapshot() }
+      return state.ledger
     }
   }
 
-  var recoveredRegistry: KeptRegistry {
+  var recoveredRegistry: RegistrySnapshot {
     state.withLock { state in
-      defer { state.registry = KeptRegistry() }
+      defer { state.registry = RegistrySnapshot() }
       return state.registry
     }
   }
@@ -149,7 +149,8 @@ extension SQLiteReportLog: BookkeepingLog {
       try ReportTable.insert(report, sequence: number, into: database)
       try TotalTables.write(effect, sequence: number, into: database)
       if report.dialect == .deployed {
-        try RegistryTable.see(report.agent, at: report.receivedAt, reported: true, in: database)
+        try RegistryTable.recordHeartbeat(
+          of: report.agent, at: report.receivedAt, reported: true, in: database)
       }
     }
   }

@@ -4,8 +4,7 @@ import GRDB
 import Synchronization
 import SystemErrors
 
-/// A store's file, taken by one oracle until it lets go of it: no second process gets it, and no
-/// second part of this one.
+/// A store's file, locked for one oracle: against other processes, and against other parts of this one.
 final class StoreFile: Sendable {
   private struct Identity: Hashable {
     let device: UInt64
@@ -19,13 +18,13 @@ final class StoreFile: Sendable {
     }
   }
 
-  /// The files that this process has taken.
+  /// The files that this process has locked.
   ///
   /// Asked before a file is opened for its lock: closing any descriptor of a file drops the locks that
   /// SQLite has on it in this process (fcntl(2)).
-  private static let taken = Mutex<Set<Identity>>([])
-  /// The pause between two looks at a file that somebody has.
-  private static let pause = 0.01
+  private static let lockedFiles = Mutex<Set<Identity>>([])
+  /// The pause between two attempts at a file that is in use, in seconds.
+  private static let retryInterval = 0.01
 
   let path: String
   /// Whether there was no such file before.
@@ -33,15 +32,15 @@ final class StoreFile: Sendable {
   private let identity: Identity
   private let lock: Mutex<FileLock?>
 
-  /// Takes a file, or makes it.
-  /// - Parameter lockTimeout: how long one that somebody has, perhaps about to close it, is waited for.
+  /// Locks a file, or makes it.
+  /// - Parameter lockTimeout: how long to wait for a file that is in use, perhaps about to be closed.
   /// - Throws: ``ReportLogError``; then nothing was written, and no file was made.
   init(path: String, lockTimeout: Duration) throws(ReportLogError) {
     self.path = path
     let limit = ContinuousClock.now + lockTimeout
     while true {
       do throws(ReportLogError) {
-        let (lock, identity, isNew) = try Self.take(path)
+        let (lock, identity, isNew) = try Self.acquire(path)
         self.lock = Mutex(lock)
         self.identity = identity
         self.isNew = isNew
@@ -49,13 +48,13 @@ final class StoreFile: Sendable {
       } catch {
         guard case .inUse = error.cause, ContinuousClock.now < limit else { throw error }
       }
-      Thread.sleep(forTimeInterval: Self.pause)
+      Thread.sleep(forTimeInterval: Self.retryInterval)
     }
   }
 
   deinit {
     lock.withLock { $0 = nil }
-    _ = Self.taken.withLock { $0.remove(identity) }
+    _ = Self.lockedFiles.withLock { $0.remove(identity) }
   }
 
   /// Removes a file that was made here and never written.
@@ -64,13 +63,13 @@ final class StoreFile: Sendable {
     if isNew, stat(path, &status) == 0, status.st_size == 0 { unlink(path) }
   }
 
-  private static func take(
+  private static func acquire(
     _ path: String
   ) throws(ReportLogError) -> (FileLock, Identity, isNew: Bool) {
-    try taken.withLock { taken throws(ReportLogError) in
+    try lockedFiles.withLock { lockedFiles throws(ReportLogError) in
       let known = Identity(path)
       if let known {
-        guard !taken.contains(known) else {
+        guard !lockedFiles.contains(known) else {
           throw ReportLogError(path: path, .inUse(by: "this process"))
         }
         try check(path)
@@ -82,7 +81,7 @@ final class StoreFile: Sendable {
       guard let identity = Identity(path) else {
         throw ReportLogError(path: path, .unusable("it was removed just now"))
       }
-      taken.insert(identity)
+      lockedFiles.insert(identity)
       return (lock, identity, known == nil)
     }
   }
@@ -109,14 +108,14 @@ final class StoreFile: Sendable {
   }
 }
 
-/// Opens a store's file: finds out what it is, makes what is missing, and reads what a start needs.
+/// Opens a store's file: identifies it, makes what is missing, and reads what a start needs.
 struct StoreOpening {
   /// What a start needs.
   struct Opened {
     let pool: DatabasePool
     let highest: Int64
-    let reportStore: KeptBooks
-    let registry: KeptRegistry
+    let ledger: LedgerSnapshot
+    let registry: RegistrySnapshot
   }
 
   let path: String
@@ -128,7 +127,7 @@ struct StoreOpening {
     do {
       switch try StoreFormat.inspect(path) {
       case .nothing: try create()
-      case .pending: try checkTables()
+      case .pending: try checkSchema()
       case .store: break
       }
       let pool = try DatabasePool(path: path, configuration: configuration())
@@ -136,11 +135,11 @@ struct StoreOpening {
     } catch let error as ReportLogError {
       throw error
     } catch {
-      throw ReportLogError(path: path, .unusable(Self.words(error)))
+      throw ReportLogError(path: path, .unusable(Self.message(of: error)))
     }
   }
 
-  private static func words(_ error: any Error) -> String {
+  private static func message(of error: any Error) -> String {
     guard let error = error as? DatabaseError else { return String(describing: error) }
     return error.message ?? String(describing: error)
   }
@@ -168,7 +167,7 @@ struct StoreOpening {
   }
 
   /// Reads the schema of a file of which only SQLite knows it.
-  private func checkTables() throws {
+  private func checkSchema() throws {
     let shared = path + "-shm"
     let hadShared = FileManager.default.fileExists(atPath: shared)
     let queue = try DatabaseQueue(path: path, configuration: configuration(readOnly: true))
@@ -242,7 +241,7 @@ struct StoreOpening {
       let totals = try TotalTables.read(in: database)
       return Opened(
         pool: pool, highest: highest,
-        reportStore: KeptBooks(
+        ledger: LedgerSnapshot(
           agents: totals.agents, epochs: totals.epochs,
           reports: try ReportTable.latest(in: database, below: highest)),
         registry: try RegistryTable.read(in: database))
@@ -251,7 +250,7 @@ struct StoreOpening {
     {
       throw error
     } catch {
-      throw ReportLogError(path: path, .damaged(Self.words(error)))
+      throw ReportLogError(path: path, .damaged(Self.message(of: error)))
     }
   }
 
@@ -275,12 +274,12 @@ struct StoreOpening {
         firstReports[report.agent, default: [:]][report.epoch] = sequence
       }
       latest[report.agent] = report.epoch
-      replay.see(report)
+      replay.apply(report)
     }
     let closed = try ContributionTable.closed(in: database)
     for (agent, record) in ledger.agents {
       try TotalTables.write(
-        KeptBooks.Agent(
+        LedgerSnapshot.Agent(
           record: record, latestEpoch: latest[agent] ?? 0, closedEpoch: closed[agent]),
         into: database)
       for epoch in ledger.epochs.history(of: agent) {
@@ -289,104 +288,7 @@ struct StoreOpening {
       }
     }
     for (agent, epoch) in settled { try TotalTables.settle(epoch, of: agent, in: database) }
-    try RegistryTable.write(replay.end(), into: database)
-    try TotalTables.note(report: report, registration: registration, in: database)
-  }
-}
-
-/// What the first page of an SQLite file says, read without SQLite, which would write beside the file.
-///
-/// Source: https://www.sqlite.org/fileformat2.html, sections 1.3, 1.6 and 2.1.
-struct SQLiteHeader {
-  /// An entry of the schema: a table's or an index's name, and the statement that made it.
-  struct Entry {
-    let kind: String
-    let name: String
-    let statement: String
-  }
-
-  static let magic = Array("SQLite format 3\0".utf8)
-
-  /// The number by which programs tell their files (`PRAGMA application_id`).
-  let applicationID: UInt32
-  /// The number by which a program tells its versions (`PRAGMA user_version`).
-  let userVersion: UInt32
-  /// The schema; nil where it is larger than the first page.
-  let schema: [Entry]?
-
-  /// Reads the start of a file; nil for what is no SQLite file.
-  /// - Parameter bytes: 64 KiB, or what there is.
-  init?(_ bytes: [UInt8]) {
-    guard bytes.count >= 100, bytes.starts(with: Self.magic) else { return nil }
-    func number(at offset: Int, bytes count: Int) -> UInt32 {
-      bytes[offset..<offset + count].reduce(0) { $0 << 8 | UInt32($1) }
-    }
-    applicationID = number(at: 68, bytes: 4)
-    userVersion = number(at: 60, bytes: 4)
-    let size = number(at: 16, bytes: 2)
-    let page = bytes.prefix(size == 1 ? 65_536 : Int(size))
-    // A leaf of a table's tree holds everything; other kinds say where the rest stands.
-    guard page.count >= 108, page[100] == 0x0d else {
-      schema = nil
-      return
-    }
-    var entries: [Entry] = []
-    for index in 0..<Int(number(at: 103, bytes: 2)) {
-      let pointer = 108 + 2 * index
-      guard pointer + 2 <= page.count,
-        let entry = Self.entry(page, at: Int(number(at: pointer, bytes: 2)))
-      else {
-        schema = nil
-        return
-      }
-      entries.append(entry)
-    }
-    schema = entries
-  }
-
-  /// One cell: the payload's length, the row's id, and the record.
-  private static func entry(_ page: ArraySlice<UInt8>, at start: Int) -> Entry? {
-    var position = start
-    guard variable(page, &position) != nil, variable(page, &position) != nil else { return nil }
-    let head = position
-    guard let length = variable(page, &position) else { return nil }
-    var types: [Int] = []
-    while position < head + length, let type = variable(page, &position) { types.append(type) }
-    guard types.count >= 5 else { return nil }
-    position = head + length
-    var texts: [String] = []
-    for type in types.prefix(5) {
-      let count = Self.byteCount(type)
-      // A long statement goes on elsewhere; what stands here is enough.
-      let end = min(position + count, page.count)
-      guard position <= end else { return nil }
-      texts.append(String(decoding: page[position..<end], as: UTF8.self))
-      position = end
-    }
-    return Entry(kind: texts[0], name: texts[1], statement: texts[4])
-  }
-
-  /// How many bytes a value of a serial type takes.
-  private static func byteCount(_ type: Int) -> Int {
-    switch type {
-    case 0...4: type
-    case 5: 6
-    case 6, 7: 8
-    case 8...11: 0
-    default: (type - 12) / 2
-    }
-  }
-
-  /// A number of variable length; nil for one that is larger than any file of ours needs.
-  private static func variable(_ page: ArraySlice<UInt8>, _ position: inout Int) -> Int? {
-    var value = 0
-    for _ in 0..<5 {
-      guard page.indices.contains(position) else { return nil }
-      let byte = page[position]
-      position += 1
-      value = value << 7 | Int(byte & 0x7f)
-      if byte < 0x80 { return value }
-    }
-    return nil
+    try RegistryTable.write(replay.finish(), into: database)
+    try TotalTables.setAccounted(report: report, registration: registration, in: database)
   }
 }

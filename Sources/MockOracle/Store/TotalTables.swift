@@ -1,10 +1,10 @@
 import EthereumPrimitives
 import GRDB
 
-/// The tables that hold what reports add up to: of each agent, and of each agent in each epoch.
+/// The tables of totals: of each agent, and of each agent in each epoch.
 ///
-/// They are written in the transaction of the report, so that a start reads them and no report that
-/// is older than those that are shown.
+/// They are written in the transaction of the report, so that a start reads them and no report beside
+/// the latest.
 enum TotalTables {
   static func create(in database: Database) throws {
     try database.execute(
@@ -34,18 +34,19 @@ enum TotalTables {
         """)
   }
 
-  /// Keeps the totals that a report leaves.
+  /// Writes the totals that a report changes.
   static func write(_ effect: Ledger.Effect, sequence: Int64, into database: Database) throws {
     let (agent, epoch) = (effect.agent, effect.epoch)
     try write(
-      KeptBooks.Agent(record: agent, latestEpoch: epoch.epoch, closedEpoch: nil), into: database)
+      LedgerSnapshot.Agent(record: agent, latestEpoch: epoch.epoch, closedEpoch: nil),
+      into: database)
     try write(epoch, firstReport: sequence, into: database)
     // Reports of different agents may be written in another order than they were numbered in.
     try database.cachedStatement(sql: "UPDATE accounted SET report = MAX(report, ?)").execute(
       arguments: [sequence])
   }
 
-  static func write(_ agent: KeptBooks.Agent, into database: Database) throws {
+  static func write(_ agent: LedgerSnapshot.Agent, into database: Database) throws {
     let record = agent.record
     try database.cachedStatement(
       sql: """
@@ -84,13 +85,13 @@ enum TotalTables {
     ])
   }
 
-  /// Keeps up to where registrations are accounted.
-  static func noteRegistration(_ position: Int64, in database: Database) throws {
+  /// Writes up to where registrations are accounted.
+  static func setAccounted(registration position: Int64, in database: Database) throws {
     try database.cachedStatement(sql: "UPDATE accounted SET registration = ?").execute(
       arguments: [position])
   }
 
-  /// Keeps that nothing more is accounted to an epoch.
+  /// Writes that nothing more is accounted to an epoch.
   static func close(_ epoch: UInt64, of agent: Address, in database: Database) throws {
     let (epoch, agent) = (Int64(bitPattern: epoch), agent.checksummed)
     // Epochs of more than 63 bits are below all others here, and no chain has them.
@@ -122,8 +123,8 @@ enum TotalTables {
     return (try row.read("report"), try row.read("registration"))
   }
 
-  /// Notes up to where everything is accounted, in place of what was noted.
-  static func note(report: Int64, registration: Int64, in database: Database) throws {
+  /// Writes up to where everything is accounted.
+  static func setAccounted(report: Int64, registration: Int64, in database: Database) throws {
     try database.execute(
       sql: "INSERT OR REPLACE INTO accounted VALUES (1, ?, ?)", arguments: [report, registration])
   }
@@ -137,7 +138,7 @@ enum TotalTables {
   /// Every agent, and the epochs that the ledger keeps, oldest first.
   static func read(
     in database: Database
-  ) throws -> (agents: [KeptBooks.Agent], epochs: [KeptBooks.Epoch]) {
+  ) throws -> (agents: [LedgerSnapshot.Agent], epochs: [LedgerSnapshot.Epoch]) {
     let agents = try Row.fetchAll(database, sql: "SELECT * FROM agent_total").map(agent)
     // The latest of all agents, and of each its own latest.
     let rows = try Row.fetchAll(
@@ -150,7 +151,7 @@ enum TotalTables {
         ORDER BY first_report
         """, arguments: [EpochLedger.limit])
     let epochs = try rows.map {
-      KeptBooks.Epoch(record: try epoch($0), isSettled: try $0.read("settled"))
+      LedgerSnapshot.Epoch(record: try epoch($0), isSettled: try $0.read("settled"))
     }
     return (agents, epochs)
   }
@@ -162,17 +163,17 @@ enum TotalTables {
     ).map(epoch)
   }
 
-  private static func agent(_ row: Row) throws -> KeptBooks.Agent {
+  private static func agent(_ row: Row) throws -> LedgerSnapshot.Agent {
     var record = AgentRecord(address: try row.readAddress("agent"))
     record.processedTokens = try row.readCount("processed_tokens")
     record.averageLatencyMilliseconds = try row.readMeasure("average_latency_ms")
     record.uptimeSeconds = try row.readCount("uptime_seconds")
     record.tasksCompleted = try row.readCount("tasks_completed")
     record.lastTimestamp = try row.read("last_timestamp")
-    record.reportCount = Int(try row.readSmall("report_count"))
+    record.reportCount = Int(try row.readTotal("report_count"))
     record.proofs = try row.readTally()
     let closed: Int64? = try row.readIfPresent("closed_epoch")
-    return KeptBooks.Agent(
+    return LedgerSnapshot.Agent(
       record: record, latestEpoch: try row.readEpoch("latest_epoch"),
       closedEpoch: closed.map { UInt64(bitPattern: $0) })
   }

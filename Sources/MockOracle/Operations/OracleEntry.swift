@@ -1,0 +1,164 @@
+public import EthereumPrimitives
+public import MockServing
+public import PlumiseWire
+
+/// One thing that the oracle did: what came, what was answered, and why.
+public struct OracleEntry: Sendable, Hashable {
+  /// How a request ended.
+  public enum Outcome: Sendable, Hashable {
+    /// A report was accepted.
+    case accepted(StoredReport)
+    /// A registration was accepted.
+    case registered(StoredRegistration)
+    /// A report or a registration was not accepted.
+    case refused(RejectionReason)
+    /// Something was read.
+    case served
+    /// There is no such route.
+    case unknownRoute
+  }
+
+  /// What came.
+  public let request: WebRequest
+  /// The status that was answered.
+  public let status: Int
+  /// The agent that the request speaks for, once that could be read.
+  public let agent: Address?
+  /// The dialect of the route, when it has one.
+  public let dialect: ReportDialect?
+  /// How it ended.
+  public let outcome: Outcome
+  /// What was accepted although it is not as it should be, and why.
+  public internal(set) var notes: [String] = []
+
+  /// The report, when one was accepted.
+  public var accepted: StoredReport? {
+    if case .accepted(let report) = outcome { report } else { nil }
+  }
+
+  /// The registration, when one was accepted.
+  public var registered: StoredRegistration? {
+    if case .registered(let registration) = outcome { registration } else { nil }
+  }
+
+  /// Why a report was not accepted, when that is how it ended.
+  public var refusal: RejectionReason? {
+    if case .refused(let refusal) = outcome { refusal } else { nil }
+  }
+}
+
+/// What tests ask the oracle's journal.
+extension Journal<OracleEntry> {
+  /// The next report or registration that is accepted from an agent, at or after a position.
+  /// - Throws: `CancellationError` when the task is cancelled before one comes.
+  public func next(from agent: Address, after position: Int = 0) async throws -> OracleEntry {
+    try await next(after: position) { $0.agent == agent && $0.isAccepted }
+  }
+
+  /// Waits until so many reports and registrations were accepted, from one agent or from any.
+  /// - Throws: `CancellationError` when the task is cancelled first.
+  @discardableResult
+  public func waitFor(count: Int, from agent: Address? = nil) async throws -> [OracleEntry] {
+    try await wait(forCount: count) { $0.isAccepted && (agent == nil || $0.agent == agent) }
+  }
+
+  /// The next accepted report or registration of an agent, or why there is none.
+  /// - Parameters:
+  ///   - agent: who is waited for.
+  ///   - limit: how long.
+  ///   - clock: what the time is measured on.
+  /// - Throws: ``ReportWaitTimeout`` with what came instead, or `CancellationError`.
+  public func next(
+    from agent: Address, within limit: Duration,
+    on clock: any Clock<Duration> = ContinuousClock()
+  ) async throws -> OracleEntry {
+    let found: OracleEntry? = try await withThrowingTaskGroup(of: OracleEntry?.self) { group in
+      group.addTask { try await self.next(from: agent) }
+      group.addTask {
+        try await clock.sleep(for: limit)
+        return nil
+      }
+      defer { group.cancelAll() }
+      return try await group.next() ?? nil
+    }
+    guard let found else {
+      throw ReportWaitTimeout(agent: agent, within: limit, nearMisses: nearMisses(of: agent))
+    }
+    return found
+  }
+
+  /// Requests that nearly were an agent's, each with the reason why it was not accepted: refused ones
+  /// in its name or in nobody's, ones in another name with its signature, and ones that found no
+  /// route, as a report in the other dialect does.
+  public func nearMisses(of agent: Address) -> [String] {
+    entries.filter { $0.isNearMiss(of: agent) }.map { entry in
+      "\(entry.request.method.rawValue) \(entry.request.path) was answered \(entry.status): "
+        + entry.reason
+    }
+  }
+}
+
+/// Nothing of an agent was accepted in time; what came instead.
+public struct ReportWaitTimeout: Error, Sendable, Hashable, CustomStringConvertible {
+  /// Who was waited for.
+  public let agent: Address
+  /// How long.
+  public let within: Duration
+  /// What nearly was what was waited for.
+  public let nearMisses: [String]
+
+  /// One line: who did not come, and why.
+  public var description: String {
+    let listed = nearMisses.suffix(Self.maximumListed)
+    let earlier = nearMisses.count - listed.count
+    return "nothing of \(agent) was accepted within \(within); "
+      + (earlier > 0 ? "\(earlier) that were not taken, and then " : "")
+      + (listed.isEmpty ? "nothing came that is like it" : listed.joined(separator: "; "))
+  }
+
+  /// How many of the near misses the description holds: the latest.
+  private static let maximumListed = 10
+}
+
+extension OracleEntry {
+  /// Whether a report or a registration was accepted.
+  public var isAccepted: Bool { accepted != nil || registered != nil }
+
+  /// Whether something was posted that was not accepted, and that speaks for an agent or for nobody,
+  /// or has its signature.
+  func isNearMiss(of agent: Address) -> Bool {
+    switch outcome {
+    case .accepted, .registered, .served: return false
+    case .unknownRoute where request.body.isEmpty: return false
+    case .refused(.wrongSigner(agent, _)): return true
+    case .refused, .unknownRoute:
+      // What cannot be read may be anybody's.
+      return (self.agent ?? request.namedAgent).map { $0 == agent } ?? true
+    }
+  }
+
+  /// Why it was not accepted.
+  fileprivate var reason: String {
+    if let refusal { return refusal.shortDescription }
+    if let other = ReportDialect.allCases.first(where: { $0.path == request.path }) {
+      return "there the \(other.rawValue) dialect takes reports, which this oracle does not speak"
+    }
+    return "there is no such route"
+  }
+
+  /// About how many bytes of memory the entry holds.
+  package var byteCount: Int {
+    256 + request.byteCount + (accepted?.proofs.count ?? 0) * 300 + (refusal?.byteCount ?? 0)
+      + notes.reduce(0) { $0 + $1.utf8.count + 32 }
+  }
+}
+
+extension WebRequest {
+  /// The agent that the body names, in the words of either dialect; nil for what is no JSON, or
+  /// names none.
+  var namedAgent: Address? {
+    guard let body = try? JSON.parse(body) else { return nil }
+    let named = body["payload"]?["agent"] ?? body["wallet"] ?? body["address"]
+    return named?.stringValue.flatMap { try? Address($0) }
+  }
+}
