@@ -84,11 +84,15 @@ let package = Package(
     .target(name: "EthereumPrimitives", dependencies: ["CSecp256k1", "COpenSSL"]),
     .target(name: "SystemErrors"),
     .target(name: "TextKeys"),
+    .target(name: "JSONValues", dependencies: ["TextKeys"]),
 
     // Layer 1: the model, and the words that programs exchange.
     .target(
-      name: "Bloom", dependencies: ["CBLAS", "BloomKernels", "SystemErrors", "TextKeys", .crypto]),
-    .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "TextKeys"]),
+      name: "Bloom",
+      dependencies: [
+        "CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys", .crypto,
+      ]),
+    .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "JSONValues"]),
     .target(name: "EVM", dependencies: ["EthereumPrimitives"]),
 
     // Layer 2: what the parts are built from.
@@ -175,6 +179,7 @@ let package = Package(
     // Each part has its tests; PetalsE2ETests takes them all together.
     .testTarget(
       name: "EthereumPrimitivesTests", dependencies: ["EthereumPrimitives", "TestVectors"]),
+    .testTarget(name: "JSONValuesTests", dependencies: ["JSONValues", "TestVectors"]),
     .testTarget(
       name: "PlumiseWireTests", dependencies: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
     .testTarget(

@@ -28,8 +28,9 @@ KNOWS = {
     "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
     "SystemErrors": set(),
     "TextKeys": set(),
-    "Bloom": {"CBLAS", "BloomKernels", "SystemErrors", "TextKeys"},
-    "PlumiseWire": {"EthereumPrimitives", "TextKeys"},
+    "JSONValues": {"TextKeys"},
+    "Bloom": {"CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys"},
+    "PlumiseWire": {"EthereumPrimitives", "JSONValues"},
     "EVM": {"EthereumPrimitives"},
     "EVMConformance": {"EVM", "CZlib"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
@@ -73,8 +74,8 @@ ONLY = {
 
 # Values and arithmetic: no networking below floor 2.
 NO_NETWORK = {
-    "EthereumPrimitives", "SystemErrors", "TextKeys", "Bloom", "BloomKernels", "PlumiseWire", "EVM",
-    "EVMConformance", "InferenceMetrics",
+    "EthereumPrimitives", "SystemErrors", "TextKeys", "JSONValues", "Bloom", "BloomKernels",
+    "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics",
 }
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|Hummingbird|GRPC\w*")
 

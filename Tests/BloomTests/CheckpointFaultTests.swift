@@ -43,6 +43,12 @@ struct CheckpointFaultTests {
     Fault("a header that is no JSON", "not valid JSON") { checkpoint, _ in
       checkpoint.padding = "x"
     },
+    Fault("a header with a text that is not UTF-8", "header: a string is not UTF-8 at byte 2") {
+      checkpoint, folder in
+      checkpoint.fileName = "unused"
+      try Data([5, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x22, 0xff, 0x22, 0x7d])
+        .write(to: folder.appending(path: "model.safetensors"))
+    },
     Fault("a file that lost its end", "ln_f.bias", "outside", "the file is truncated") {
       checkpoint, _ in
       checkpoint.data.removeLast(8)

@@ -115,20 +115,6 @@ struct TextKeyTests {
     #expect(!"=\u{301}".hasPrefix("="))
   }
 
-  @Test("A JSON object has a member for each of them, and refuses one that is there twice")
-  func objects() throws {
-    for (one, two) in equivalents {
-      let node = try parse("{\"\(one)\": 1, \"\(two)\": 2}")
-      #expect(node[one]?.integerValue == 1)
-      #expect(node[two]?.integerValue == 2)
-      #expect(throws: JSONScanError.self) { try parse("{\"\(one)\": 1, \"\(one)\": 2}") }
-    }
-  }
-
-  private func parse(_ text: String) throws -> JSONNode {
-    try Array(text.utf8).withUnsafeBytes { try JSONNode(parsing: $0) }
-  }
-
   @Test("Tensors with such names are two, in the file and in an index")
   func tensors() async throws {
     try await withTemporaryFolder { folder in

@@ -8,7 +8,6 @@ import Testing
 ///
 /// They are read with Foundation's decoder, not with the one under test.
 struct Vectors: Decodable {
-  struct Canonical: Decodable { let payload, canonical: String }
   struct Report: Decodable, CustomTestStringConvertible {
     struct Documented: Decodable {
       let payload: Payload
@@ -44,7 +43,6 @@ struct Vectors: Decodable {
     var testDescription: String { "\(function) \(data.prefix(24))…" }
   }
 
-  let canonicalJSON: [Canonical]
   let reports: [Report]
   let proofs: [Proof]
   let calldata: [Call]
@@ -60,7 +58,6 @@ struct Vectors: Decodable {
 struct VectorCountTests {
   @Test("No section is empty: the counts are those of the file that was reviewed")
   func counts() {
-    #expect(Vectors.all.canonicalJSON.count == 18)
     #expect(Vectors.all.reports.count == 17)
     #expect(Vectors.all.proofs.count == 14)
     #expect(Vectors.all.calldata.count == 43)

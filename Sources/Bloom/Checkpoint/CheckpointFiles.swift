@@ -1,4 +1,5 @@
 import Foundation
+import JSONValues
 import TextKeys
 
 /// The weight files of a checkpoint: one `model.safetensors`, or shards with their index.
@@ -46,22 +47,23 @@ enum CheckpointFiles {
 
   private static func weightMap(_ index: URL) throws(CheckpointError) -> TextDictionary<String> {
     let file = try MappedFile(index)
-    let root: JSONNode
+    let root: JSON
     do {
-      root = try JSONNode(parsing: file.bytes)
+      root = try JSON.parse(file.bytes, dialect: .python)
     } catch {
-      throw .malformedJSON(path: file.path, reason: "\(error)")
+      throw .malformedJSON(path: file.path, reason: error.detail)
     }
-    guard let members = root["weight_map"]?.objectValue else {
+    guard let members = root["weight_map"]?.objectValue?.members else {
       throw .malformedJSON(path: file.path, reason: "expected an object weight_map")
     }
     var map: TextDictionary<String> = [:]
-    for (tensor, node) in members {
-      guard let name = node.stringValue else {
+    for member in members {
+      guard let name = member.value.stringValue else {
         throw .contradictoryIndex(
-          path: file.path, tensor: tensor, expected: "a file name", found: node.summary)
+          path: file.path, tensor: member.key, expected: "a file name",
+          found: member.value.summary)
       }
-      map[tensor] = name
+      map[member.key] = name
     }
     return map
   }

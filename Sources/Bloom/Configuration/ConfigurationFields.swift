@@ -1,3 +1,5 @@
+import JSONValues
+
 /// The fields of `config.json` that BLOOM's reference implementation reads (Numerics.md, Fields of
 /// the configuration): each is honoured here, or refused by its name.
 enum ConfigurationFields {
@@ -52,7 +54,7 @@ enum ConfigurationFields {
   }
 
   private static func require(
-    _ fields: JSONFields, _ field: String, _ expected: String, _ isRight: (JSONNode) -> Bool
+    _ fields: JSONFields, _ field: String, _ expected: String, _ isRight: (JSON) -> Bool
   ) throws(ConfigurationError) {
     guard let node = fields[field], !isRight(node) else { return }
     let first = node.arrayValue?.first

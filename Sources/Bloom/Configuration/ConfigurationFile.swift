@@ -1,4 +1,5 @@
 import Foundation
+import JSONValues
 
 /// `config.json` of a checkpoint, in every spelling that BLOOM checkpoints use, and what
 /// `generation_config.json` beside it says of the ids that begin, end and fill a text.
@@ -49,11 +50,11 @@ struct ConfigurationFile: Sendable {
     }
   }
 
-  private static func parse(_ file: MappedFile) throws(CheckpointError) -> JSONNode {
+  private static func parse(_ file: MappedFile) throws(CheckpointError) -> JSON {
     do {
-      return try JSONNode(parsing: file.bytes)
+      return try JSON.parse(file.bytes, dialect: .python)
     } catch {
-      throw .malformedJSON(path: file.path, reason: "\(error)")
+      throw .malformedJSON(path: file.path, reason: error.detail)
     }
   }
 

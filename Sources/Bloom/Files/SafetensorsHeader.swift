@@ -1,3 +1,4 @@
+import JSONValues
 import TextKeys
 
 /// One tensor as a safetensors header describes it.
@@ -35,26 +36,26 @@ struct SafetensorsHeader: Sendable {
     guard dataStart <= file.count else {
       throw .truncatedHeader(path: path, expected: dataStart, found: file.count)
     }
-    let members: TextDictionary<JSONNode>
+    let header: JSON
     do {
-      let node = try JSONNode(parsing: UnsafeRawBufferPointer(rebasing: file[8..<dataStart]))
-      guard let object = node.objectValue else {
-        throw CheckpointError.malformedHeader(
-          path: path, tensor: nil, expected: "an object", found: node.summary)
-      }
-      members = object
-    } catch let error as CheckpointError {
-      throw error
+      header = try JSON.parse(
+        UnsafeRawBufferPointer(rebasing: file[8..<dataStart]), dialect: .python)
     } catch {
-      throw .malformedJSON(path: path, reason: "header: \(error)")
+      throw .malformedJSON(path: path, reason: "header: \(error.detail)")
+    }
+    guard let members = header.objectValue?.members else {
+      throw .malformedHeader(
+        path: path, tensor: nil, expected: "an object", found: header.summary)
     }
     var metadata: TextDictionary<String> = [:]
     var entries: [SafetensorsEntry] = []
-    for (name, node) in members {
-      if name == "__metadata__" {
-        for (key, value) in node.objectValue ?? [:] { metadata[key] = value.stringValue }
+    for member in members {
+      if member.key == "__metadata__" {
+        for pair in member.value.objectValue?.members ?? [] {
+          metadata[pair.key] = pair.value.stringValue
+        }
       } else {
-        entries.append(try Self.entry(name, node, path: path))
+        entries.append(try Self.entry(member.key, member.value, path: path))
       }
     }
     self.metadata = metadata
@@ -66,9 +67,9 @@ struct SafetensorsHeader: Sendable {
   }
 
   private static func entry(
-    _ name: String, _ node: JSONNode, path: String
+    _ name: String, _ node: JSON, path: String
   ) throws(CheckpointError) -> SafetensorsEntry {
-    func fault(_ expected: String, _ found: JSONNode?) -> CheckpointError {
+    func fault(_ expected: String, _ found: JSON?) -> CheckpointError {
       .malformedHeader(
         path: path, tensor: name, expected: expected, found: found?.summary ?? "nothing")
     }
@@ -82,7 +83,7 @@ struct SafetensorsHeader: Sendable {
       }
       var sizes: [Int] = []
       for element in elements {
-        guard let size = element.integerValue, size >= 0 else {
+        guard let size = element.intValue, size >= 0 else {
           throw fault("\(field) of whole numbers from 0 to \(Int.max)", element)
         }
         sizes.append(size)

@@ -1,4 +1,5 @@
 import Foundation
+import JSONValues
 import TextKeys
 
 /// What `tokenizer_config.json` says about the ids of a text.
@@ -7,7 +8,7 @@ import TextKeys
 /// two contradict each other there is no right id: the folder is refused by the field's name.
 struct TokenizerConfiguration {
   private let path: String
-  private let root: JSONNode
+  private let root: JSON
 
   /// Nil for a folder without the file.
   init?(directory: URL) throws {
@@ -21,9 +22,9 @@ struct TokenizerConfiguration {
       throw error
     }
     do {
-      root = try JSONNode(parsing: file.bytes)
+      root = try JSON.parse(file.bytes, dialect: .python)
     } catch {
-      throw TokenizerError.malformed(path: path, reason: "\(error)")
+      throw TokenizerError.malformed(path: path, reason: error.detail)
     }
   }
 
@@ -33,7 +34,8 @@ struct TokenizerConfiguration {
         path: path, field: "add_prefix_space",
         expected: "\(!asked), as in tokenizer.json", found: "\(asked)")
     }
-    for (id, token) in root["added_tokens_decoder"]?.objectValue ?? [:] {
+    for member in root["added_tokens_decoder"]?.objectValue?.members ?? [] {
+      let (id, token) = (member.key, member.value)
       guard let content = token["content"]?.stringValue else { continue }
       let known =
         file.addedTokens.first { $0.content.isExactly(content) }?.id

@@ -1,5 +1,7 @@
+import JSONValues
+
 extension TokenizerFile {
-  mutating func readPostProcessor(_ node: JSONNode) throws {
+  mutating func readPostProcessor(_ node: JSON) throws {
     guard node != .null else { return }
     for part in try flattened(node, "post_processor", members: "processors") {
       switch part["type"]?.stringValue {
@@ -20,7 +22,7 @@ extension TokenizerFile {
   }
 
   /// `single`, the template of one text; a pair of texts is nothing that is asked for here.
-  private func template(_ part: JSONNode) throws -> [TokenEnds.Piece] {
+  private func template(_ part: JSON) throws -> [TokenEnds.Piece] {
     guard let pieces = part["single"]?.arrayValue else {
       throw unsupported("post_processor.single", "an array of pieces", part["single"])
     }
@@ -41,24 +43,24 @@ extension TokenizerFile {
     }
   }
 
-  private func pairID(_ part: JSONNode, _ field: String) throws -> Int32 {
+  private func pairID(_ part: JSON, _ field: String) throws -> Int32 {
     guard let pair = part[field]?.arrayValue, pair.count == 2 else {
       throw unsupported("post_processor.\(field)", "a token and its id", part[field])
     }
     return try tokenID(pair[1], "post_processor.\(field)")
   }
 
-  private func tokenID(_ node: JSONNode, _ field: String) throws -> Int32 {
+  private func tokenID(_ node: JSON, _ field: String) throws -> Int32 {
     guard let value = node.integerValue, let id = Int32(exactly: value), id >= 0 else {
       throw unsupported(field, "a token id", node)
     }
     return id
   }
 
-  mutating func readTruncation(_ node: JSONNode) throws {
+  mutating func readTruncation(_ node: JSON) throws {
     guard node != .null else { return }
     let added = ends.addedCount
-    guard let length = node["max_length"]?.integerValue, length >= added else {
+    guard let length = node["max_length"]?.intValue, length >= added else {
       throw unsupported(
         "truncation.max_length",
         "a number of tokens, at least the \(added) that post_processor adds",
@@ -73,7 +75,7 @@ extension TokenizerFile {
       throw unsupported("truncation.strategy", "LongestFirst or OnlyFirst", node["strategy"])
     }
     let room = length - added
-    guard let stride = node["stride"]?.integerValue, stride >= 0, room == 0 || stride < room else {
+    guard let stride = node["stride"]?.intValue, stride >= 0, room == 0 || stride < room else {
       throw unsupported("truncation.stride", "less than the \(room) tokens left", node["stride"])
     }
     ends.truncation = TokenEnds.Truncation(length: length, isLeft: direction == "Left")
@@ -81,7 +83,7 @@ extension TokenizerFile {
 
   /// Padding that adds nothing to a single text is taken; what would add tokens is refused, since
   /// the model has no mask that would hide them.
-  func readPadding(_ node: JSONNode) throws {
+  func readPadding(_ node: JSON) throws {
     guard node != .null else { return }
     guard node["strategy"]?.stringValue == "BatchLongest" else {
       throw unsupported("padding.strategy", "BatchLongest", node["strategy"])

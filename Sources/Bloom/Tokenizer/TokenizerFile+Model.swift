@@ -1,3 +1,5 @@
+import JSONValues
+
 extension TokenizerFile {
   mutating func readModel(_ scanner: inout JSONScanner) throws {
     var pairs: [UInt8] = []
@@ -16,7 +18,7 @@ extension TokenizerFile {
         try Self.readMerges(&scanner, &pairs, &pairEnds)
         found.insert(key)
       default:
-        try readOption(key, try JSONNode(&scanner))
+        try readOption(key, try JSON(&scanner))
       }
     }
     for key in ["vocab", "merges"] where !found.contains(key) {
@@ -28,7 +30,7 @@ extension TokenizerFile {
     }
   }
 
-  private mutating func readOption(_ key: String, _ node: JSONNode) throws {
+  private mutating func readOption(_ key: String, _ node: JSON) throws {
     func flag() throws -> Bool {
       if node == .null { return false }
       guard let value = node.boolValue else {
@@ -58,7 +60,7 @@ extension TokenizerFile {
     try scanner.entries { scanner, spelling in
       let value = try scanner.integer()
       guard let id = Int32(exactly: value), id >= 0, id < 1 << 24 else {
-        throw scanner.failure("a token id")
+        throw scanner.failure(expecting: "a token id")
       }
       guard vocabulary.insert(spelling, id: id) else {
         throw TokenizerError.duplicateToken(
@@ -79,7 +81,7 @@ extension TokenizerFile {
           try scanner.string(into: &pairs)
           ends.append(pairs.count)
         }
-        if ends.count != before + 2 { throw scanner.failure("a pair") }
+        if ends.count != before + 2 { throw scanner.failure(expecting: "a pair") }
       } else {
         let start = pairs.count
         try scanner.string(into: &pairs)
@@ -90,7 +92,7 @@ extension TokenizerFile {
         }
         guard let cut = pairs[start...].firstIndex(of: space),
           !pairs[(cut + 1)...].contains(space)
-        else { throw scanner.failure("two tokens with a space between them") }
+        else { throw scanner.failure(expecting: "two tokens with a space between them") }
         pairs.remove(at: cut)
         ends.append(cut)
         ends.append(pairs.count)

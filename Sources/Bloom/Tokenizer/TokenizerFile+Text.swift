@@ -1,5 +1,7 @@
+import JSONValues
+
 extension TokenizerFile {
-  mutating func readAddedTokens(_ node: JSONNode) throws {
+  mutating func readAddedTokens(_ node: JSON) throws {
     guard node != .null else { return }
     guard let list = node.arrayValue else {
       throw unsupported("added_tokens", "an array", node)
@@ -37,7 +39,7 @@ extension TokenizerFile {
     }
   }
 
-  mutating func readNormalizer(_ node: JSONNode) throws {
+  mutating func readNormalizer(_ node: JSON) throws {
     guard node != .null else { return }
     normalizer = Normalizer(
       steps: try flattened(node, "normalizer", members: "normalizers").map { part in
@@ -65,7 +67,7 @@ extension TokenizerFile {
       })
   }
 
-  mutating func readPreTokenizer(_ node: JSONNode) throws {
+  mutating func readPreTokenizer(_ node: JSON) throws {
     var steps: [PreTokenizer.Step] = []
     var hasByteLevel = false
     for part in try flattened(node, "pre_tokenizer", members: "pretokenizers") {
@@ -94,7 +96,7 @@ extension TokenizerFile {
     preTokenizer = PreTokenizer(steps: steps)
   }
 
-  private func split(_ part: JSONNode) throws -> PreTokenizer.Step {
+  private func split(_ part: JSON) throws -> PreTokenizer.Step {
     let name = part["behavior"]?.stringValue ?? ""
     guard let behavior = PreTokenizer.Behavior(rawValue: name) else {
       let known = PreTokenizer.Behavior.allCases.map(\.rawValue).joined(separator: ", ")
@@ -105,7 +107,7 @@ extension TokenizerFile {
       isInverted: try flag(part, "invert", in: "pre_tokenizer"))
   }
 
-  private func pattern(_ part: JSONNode, in name: String) throws -> TextPattern {
+  private func pattern(_ part: JSON, in name: String) throws -> TextPattern {
     let node = part["pattern"]
     do {
       if let regex = node?["Regex"]?.stringValue { return try TextPattern(regex: regex) }
@@ -118,14 +120,14 @@ extension TokenizerFile {
     throw unsupported("\(name).pattern", "a Regex or a String", node)
   }
 
-  private func text(_ part: JSONNode, _ field: String, in name: String) throws -> String {
+  private func text(_ part: JSON, _ field: String, in name: String) throws -> String {
     guard let text = part[field]?.stringValue else {
       throw unsupported("\(name).\(field)", "a text", part[field])
     }
     return text
   }
 
-  mutating func readDecoder(_ node: JSONNode) throws {
+  mutating func readDecoder(_ node: JSON) throws {
     guard node != .null else { return }
     let types = try flattened(node, "decoder", members: "decoders").map { $0["type"] ?? $0 }
     // Fuse joins what ByteLevel has joined already.

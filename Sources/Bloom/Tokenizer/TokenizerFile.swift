@@ -1,4 +1,5 @@
 import Foundation
+import JSONValues
 import TextKeys
 
 /// `tokenizer.json` of a byte-level BPE tokenizer, read in one pass.
@@ -42,16 +43,16 @@ struct TokenizerFile {
       throw error
     }
     do {
-      var scanner = JSONScanner(file.bytes)
+      var scanner = JSONScanner(file.bytes, dialect: .python)
       try read(&scanner)
       try scanner.end()
-    } catch let error as JSONScanError {
-      throw TokenizerError.malformed(path: path, reason: "\(error)")
+    } catch let error as JSONError {
+      throw TokenizerError.malformed(path: path, reason: error.detail)
     }
   }
 
   private mutating func read(_ scanner: inout JSONScanner) throws {
-    var parts: TextDictionary<JSONNode> = [:]
+    var parts: TextDictionary<JSON> = [:]
     var hasModel = false
     try scanner.object { scanner, key in
       if key == "model" {
@@ -59,7 +60,7 @@ struct TokenizerFile {
         try readModel(&scanner)
         hasModel = true
       } else {
-        let part = try JSONNode(&scanner)
+        let part = try JSON(&scanner)
         guard parts.updateValue(part, forKey: key) == nil else {
           throw malformed("\(key) is there twice")
         }
@@ -78,7 +79,7 @@ struct TokenizerFile {
     try readPadding(parts["padding"] ?? .null)
   }
 
-  func unsupported(_ field: String, _ expected: String, _ found: JSONNode?) -> TokenizerError {
+  func unsupported(_ field: String, _ expected: String, _ found: JSON?) -> TokenizerError {
     .unsupported(
       path: path, field: field, expected: expected, found: found?.summary ?? "nothing")
   }
@@ -87,7 +88,7 @@ struct TokenizerFile {
 
   /// A flag; null and absent are `usual`.
   func flag(
-    _ node: JSONNode, _ name: String, in part: String, usual: Bool = false
+    _ node: JSON, _ name: String, in part: String, usual: Bool = false
   ) throws -> Bool {
     guard let value = node[name], value != .null else { return usual }
     guard let flag = value.boolValue else {
@@ -97,7 +98,7 @@ struct TokenizerFile {
   }
 
   /// A part's type and the parts of a `Sequence`, flat and in their order.
-  func flattened(_ node: JSONNode, _ part: String, members: String) throws -> [JSONNode] {
+  func flattened(_ node: JSON, _ part: String, members: String) throws -> [JSON] {
     // A sequence without its type is how old files spell one.
     guard let list = node[members]?.arrayValue else { return [node] }
     if let type = node["type"], type.stringValue != "Sequence" {

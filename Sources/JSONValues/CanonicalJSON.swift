@@ -1,3 +1,41 @@
+/// The form of JSON that the documented dialect signs.
+///
+/// Keys sorted by code point at every level, no white space, everything outside printable ASCII
+/// escaped as `\uXXXX` (surrogate pairs beyond the basic plane), `/` as it is, and numbers exactly
+/// as they stand in the value: what a body spells `100.0` is signed as `100.0`. It is what Python's
+/// `json.dumps(payload, sort_keys=True, separators=(",", ":"))` gives.
+public enum CanonicalJSON {
+  /// The canonical text of a value.
+  public static func text(of value: JSON) -> String {
+    var printer = JSONPrinter(escapesNonASCII: true, sortsKeys: true)
+    printer.append(value)
+    return String(decoding: printer.output, as: UTF8.self)
+  }
+}
+
+/// The form of JSON that the deployed dialect signs: what JavaScript's `JSON.stringify` gives.
+///
+/// Keys in their order, no white space, raw UTF-8, and numbers as JavaScript prints them after it
+/// has read them as doubles: what a body spells `600.0` is signed as `600`.
+public enum JavaScriptJSON {
+  /// The text that `JSON.stringify` gives for a value.
+  public static func text(of value: JSON) -> String { reprinted(value).text }
+
+  private static func reprinted(_ value: JSON) -> JSON {
+    switch value {
+    case .null, .bool, .string: return value
+    case .number(let number):
+      let double = number.double
+      // JavaScript reads 1e400 as Infinity and prints what JSON cannot spell as null.
+      return double.isFinite ? .number(JSONNumber(javaScript: double)) : .null
+    case .array(let elements): return .array(elements.map(reprinted))
+    case .object(let object):
+      let members = object.members.map { ($0.key, reprinted($0.value)) }
+      return .object(JSONObject(uniqueMembers: members))
+    }
+  }
+}
+
 /// Prints JSON without white space.
 struct JSONPrinter {
   /// Whether everything outside printable ASCII is escaped, as Python does by default.

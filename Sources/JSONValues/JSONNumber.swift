@@ -1,6 +1,6 @@
 /// A JSON number, held as the text that spells it.
 public struct JSONNumber: Hashable, Sendable {
-  /// The spelling, which is valid JSON.
+  /// The spelling, which is valid JSON; in a model's files also one of Python's three for no number.
   public let text: String
 
   /// An integer in decimal digits.
@@ -25,7 +25,7 @@ public struct JSONNumber: Hashable, Sendable {
     self = number
   }
 
-  /// A text that the parser has found to be a number.
+  /// A text that the scanner has found to be a number.
   init(verified text: String) { self.text = text }
 
   /// The nearest double; a number beyond the range of doubles is infinite.

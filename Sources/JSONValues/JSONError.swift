@@ -24,6 +24,8 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooDeep(limit: Int)
     /// Something follows the value.
     case trailingBytes
+    /// The text is JSON, but its reader needs another value.
+    case unexpectedValue(expected: String)
   }
 
   /// What is wrong.
@@ -33,6 +35,9 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What is wrong, in one line.
   public var description: String { "invalid JSON at byte \(offset): \(reason)" }
+
+  /// What is wrong and where, for a message that says itself that JSON is meant.
+  package var detail: String { "\(reason) at byte \(offset)" }
 }
 
 extension JSONError.Reason: CustomStringConvertible {
@@ -50,6 +55,7 @@ extension JSONError.Reason: CustomStringConvertible {
     case .duplicateKey(let key): "the key \"\(key)\" stands twice in an object"
     case .tooDeep(let limit): "arrays and objects nest deeper than \(limit)"
     case .trailingBytes: "something follows the value"
+    case .unexpectedValue(let expected): "expected \(expected)"
     }
   }
 

@@ -1,12 +1,14 @@
+import JSONValues
+
 /// Typed access to the fields of a JSON object in a model's files.
 ///
 /// A field that is null counts as absent. What cannot be is refused by the field's name, with what
 /// would have been right.
 struct JSONFields {
-  private let root: JSONNode
+  private let root: JSON
 
   /// Throws for a value that is no object.
-  init(_ root: JSONNode) throws(ConfigurationError) {
+  init(_ root: JSON) throws(ConfigurationError) {
     guard root.objectValue != nil else {
       throw ConfigurationError(field: "the file", expected: "an object", found: root.summary)
     }
@@ -14,7 +16,7 @@ struct JSONFields {
   }
 
   /// The value of a field that is there.
-  subscript(field: String) -> JSONNode? {
+  subscript(field: String) -> JSON? {
     let node = root[field]
     return node == .null ? nil : node
   }
@@ -24,7 +26,7 @@ struct JSONFields {
     _ field: String, in range: ClosedRange<Int>
   ) throws(ConfigurationError) -> Int? {
     guard let node = self[field] else { return nil }
-    guard let value = node.integerValue, range.contains(value) else {
+    guard let value = node.intValue, range.contains(value) else {
       throw ConfigurationError(
         field: field, expected: Self.words(range), found: node.summary)
     }
@@ -76,7 +78,7 @@ struct JSONFields {
     guard let node = self[field] else { return nil }
     var ids: [Int32] = []
     for element in node.arrayValue ?? [node] {
-      guard let value = element.integerValue, (0..<count).contains(value),
+      guard let value = element.intValue, (0..<count).contains(value),
         let id = Int32(exactly: value)
       else {
         throw ConfigurationError(
@@ -103,4 +105,9 @@ struct JSONFields {
   private static func words(_ range: ClosedRange<Int>) -> String {
     "a whole number from \(range.lowerBound) to \(range.upperBound)"
   }
+}
+
+extension JSON {
+  /// The number, when the value is one that is written as an integer and fits `Int`.
+  var intValue: Int? { integerValue.flatMap { Int(exactly: $0) } }
 }

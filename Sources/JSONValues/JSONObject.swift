@@ -52,7 +52,7 @@ public struct JSONObject: Sendable {
     }
   }
 
-  /// Members whose names the parser has found to differ.
+  /// Members whose names the reader has found to differ.
   init(verified members: [Member]) { self.members = members }
 
   /// The names in their order.

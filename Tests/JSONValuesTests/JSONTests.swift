@@ -1,5 +1,6 @@
 import Foundation
-import PlumiseWire
+import JSONValues
+import TestVectors
 import Testing
 
 @Suite("Reading JSON")
@@ -92,6 +93,16 @@ struct JSONParserTests {
     #expect(object.count == 2)
     #expect(object["\u{e9}"] == 1)
     #expect(object["e\u{301}"] == 2)
+  }
+
+  @Test("An object has a member for each of two such names, and refuses one that is there twice")
+  func lookalikesTwice() throws {
+    for (one, two) in [("\u{e9}", "e\u{301}"), ("K", "\u{212a}"), ("\u{c5}", "\u{212b}")] {
+      let object = try JSON.parse("{\"\(one)\": 1, \"\(two)\": 2}")
+      #expect(object[one]?.integerValue == 1)
+      #expect(object[two]?.integerValue == 2)
+      #expect(throws: JSONError.self) { try JSON.parse("{\"\(one)\": 1, \"\(one)\": 2}") }
+    }
   }
 
   @Test(
@@ -248,6 +259,24 @@ struct JSONValueTests {
 
 @Suite("Canonical JSON")
 struct CanonicalJSONTests {
+  /// The section of `ethereum.json` that this target checks, read with Foundation's decoder.
+  struct Vectors: Decodable {
+    struct Canonical: Decodable { let payload, canonical: String }
+
+    let canonicalJSON: [Canonical]
+
+    static let all: Vectors = {
+      do {
+        return try JSONDecoder().decode(Vectors.self, from: Data(contentsOf: TestVectors.ethereum))
+      } catch { fatalError("ethereum.json cannot be read: \(error)") }
+    }()
+  }
+
+  @Test("The golden data are not empty: their count is that of the file that was reviewed")
+  func count() {
+    #expect(Vectors.all.canonicalJSON.count == 18)
+  }
+
   @Test("The text equals that of another implementation", arguments: Vectors.all.canonicalJSON)
   func golden(_ vector: Vectors.Canonical) throws {
     #expect(CanonicalJSON.text(of: try JSON.parse(vector.payload)) == vector.canonical)

@@ -1,4 +1,4 @@
-import PlumiseWire
+import JSONValues
 import Testing
 
 @Suite("Numbers in JSON")
