@@ -126,3 +126,106 @@ public struct AccessListEntry: Hashable, Sendable {
     self.storageKeys = storageKeys
   }
 }
+
+/// A transaction with its signature, as it travels.
+public struct SignedTransaction: Hashable, Sendable {
+  /// What was signed.
+  public let transaction: Transaction
+  /// The sender's signature.
+  public let signature: Signature
+  /// The bytes that are sent: RLP, behind the type's byte when there is one (EIP-2718).
+  public let raw: [UInt8]
+  /// keccak256 of the bytes that are sent.
+  public let hash: Hash32
+
+  /// A transaction with a signature made elsewhere.
+  public init(_ transaction: Transaction, signature: Signature) {
+    self.transaction = transaction
+    self.signature = signature
+    raw = transaction.encoded(with: signature)
+    hash = Keccak256.hash(raw)
+  }
+
+  /// Decodes the bytes that were sent.
+  ///
+  /// - Throws: `TransactionError` unless they are the one canonical encoding of a transaction whose
+  ///   signature has low s and parts in range.
+  public init(raw: [UInt8]) throws(TransactionError) {
+    let decoder = try TransactionDecoder(raw: raw)
+    (transaction, signature) = try decoder.decode()
+    self.raw = raw
+    hash = Keccak256.hash(raw)
+  }
+
+  /// The account that signed.
+  ///
+  /// It is recovered at every call: keep it.
+  ///
+  /// - Throws: `SignatureError.unrecoverable` when no key can have made the signature.
+  public func sender() throws(SignatureError) -> Address {
+    try signature.recoverAddress(transaction.signingHash)
+  }
+
+  /// The signature's v as JSON-RPC shows it: with the chain id in a legacy transaction, else the
+  /// parity.
+  public var v: Word { transaction.signatureV(signature.yParity) }
+}
+
+/// Why bytes are not an encoded transaction.
+public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A field of a transaction.
+  public enum Field: String, Hashable, Sendable {
+    case chainID, nonce, gasPrice, maxPriorityFeePerGas, maxFeePerGas, gasLimit, to, value, data
+    case accessList, v, r, s
+  }
+
+  /// There are no bytes.
+  case empty
+  /// The first byte names a type that is not known (EIP-2718).
+  case unsupportedType(UInt8)
+  /// The payload is not canonical RLP.
+  case rlp(RLPError)
+  /// The payload is a byte string.
+  case notAList
+  /// A list has more or fewer fields than its kind.
+  case wrongFieldCount(expected: Int, actual: Int)
+  /// A list stands where bytes belong.
+  case unexpectedList(Field)
+  /// Bytes stand where a list belongs.
+  case unexpectedBytes(Field)
+  /// An integer begins with a zero byte.
+  case leadingZero(Field)
+  /// An integer has more bits than its field.
+  case tooLarge(Field, bits: Int)
+  /// An address or a storage key has a wrong length, in bytes.
+  case wrongLength(Field, expected: Int, actual: Int)
+  /// v is neither a parity nor one of the numbers that stand for it.
+  case invalidV(Word)
+  /// The signature's parts are out of range.
+  case signature(SignatureError)
+
+  // Where go-ethereum has words for it they come first: they reach users through JSON-RPC.
+  /// What is wrong, in one line.
+  public var description: String {
+    switch self {
+    case .empty: "typed transaction too short"
+    case .unsupportedType: "transaction type not supported"
+    case .rlp(let error): "\(error)"
+    case .notAList: "rlp: expected input list for a transaction"
+    case .wrongFieldCount(let expected, let actual):
+      "rlp: too \(actual < expected ? "few" : "many") elements for a transaction "
+        + "(\(actual) instead of \(expected))"
+    case .unexpectedList(let field): "rlp: expected input string or byte for \(field.rawValue)"
+    case .unexpectedBytes(let field): "rlp: expected input list for \(field.rawValue)"
+    case .leadingZero(let field):
+      "rlp: non-canonical integer (leading zero bytes) for \(field.rawValue)"
+    case .tooLarge(let field, let bits):
+      "rlp: input string too long for \(field.rawValue) (more than \(bits) bits)"
+    case .wrongLength(let field, let expected, let actual):
+      "rlp: input string too \(actual < expected ? "short" : "long") for \(field.rawValue) "
+        + "(\(actual) bytes instead of \(expected))"
+    case .invalidV(let v): "invalid transaction v, r, s values (v is \(v))"
+    case .signature(let error): "invalid transaction v, r, s values (\(error))"
+    }
+  }
+}
