@@ -1,4 +1,5 @@
 internal import BloomKernels
+import Foundation
 
 /// A fixed run of floats outside the array world: shared between threads without copies or checks.
 final class FloatBuffer: @unchecked Sendable {
@@ -22,4 +23,67 @@ final class FloatBuffer: @unchecked Sendable {
   }
 
   deinit { UnsafeMutableRawPointer(pointer).deallocate() }
+}
+
+/// Vectors as 16-bit integers, for products with 8-bit weights.
+final class RoundedVectors: @unchecked Sendable {
+  // Sendable: written by the one who takes it from the store, then only read until it goes back.
+  /// [vectors, columns].
+  let integers: UnsafeMutablePointer<Int16>
+  /// [vectors, groups].
+  let steps: UnsafeMutablePointer<Float>
+  private let capacity: (integers: Int, steps: Int)
+
+  private init(integers: Int, steps: Int) {
+    self.integers = .allocate(capacity: integers)
+    self.steps = .allocate(capacity: steps)
+    capacity = (integers, steps)
+  }
+
+  deinit {
+    integers.deallocate()
+    steps.deallocate()
+  }
+
+  // As in TileStore, for the thread sanitizer's sake no `Mutex`.
+  private static let lock = NSLock()
+  private nonisolated(unsafe) static var idle: [RoundedVectors] = []
+
+  /// Lends x [tokens, columns], rounded, to `body`.
+  static func with<Result>(
+    _ x: UnsafePointer<Float>, tokens: Int, columns: Int, _ body: (RoundedVectors) -> Result
+  ) -> Result {
+    let integers = tokens * columns
+    let steps = tokens * QuantizedLayout.groups(columns)
+    let rounded = take(integers, steps)
+    defer { lock.withLock { idle.append(rounded) } }
+    bloom_q8_round(x, tokens, columns, rounded.integers, rounded.steps)
+    return body(rounded)
+  }
+
+  private static func take(_ integers: Int, _ steps: Int) -> RoundedVectors {
+    if let known = lock.withLock({ idle.popLast() }), known.capacity.integers >= integers,
+      known.capacity.steps >= steps
+    {
+      return known
+    }
+    return RoundedVectors(integers: integers, steps: steps)
+  }
+}
+
+/// Scratch tiles in which half-precision weights become floats for a matrix product.
+enum TileStore {
+  /// Floats in a tile: one MiB, so that a tile stays in a core's cache between being written and read.
+  static let capacity = 1 << 18
+
+  // Every compute thread comes here in the same microsecond. The thread sanitizer follows this lock,
+  // while it takes a contended `Mutex` for none.
+  private static let lock = NSLock()
+  private nonisolated(unsafe) static var idle: [FloatBuffer] = []
+
+  static func withTile<Result>(_ body: (FloatBuffer) -> Result) -> Result {
+    let tile = lock.withLock { idle.popLast() } ?? FloatBuffer(count: capacity)
+    defer { lock.withLock { idle.append(tile) } }
+    return body(tile)
+  }
 }

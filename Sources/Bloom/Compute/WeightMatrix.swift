@@ -93,3 +93,208 @@ private struct WeightScales: Sendable {
     }
   }
 }
+
+extension WeightMatrix {
+  /// What happens to a product before it is handed on, in the same pass over it.
+  package enum Finish {
+    case nothing
+    case gelu
+    /// Adds rows of the product's own shape.
+    case adding(UnsafePointer<Float>)
+  }
+
+  /// From these numbers of vectors on, the BLAS is faster than the kernel.
+  ///
+  /// Measured on AVX2, where products of 16- and 8-bit weights are faster in the kernel at any
+  /// number; a portable kernel is no match for a BLAS.
+  private static let blasThresholds: (floats: Int, others: Int) =
+    bloom_best_instructions() == BLOOM_PORTABLE ? (24, 24) : (96, .max)
+
+  /// How a product is made.
+  package enum Way: Sendable, CaseIterable {
+    case kernel
+    case blas
+  }
+
+  /// The faster way for so many vectors.
+  private func fasterWay(_ tokens: Int) -> Way {
+    let thresholds = Self.blasThresholds
+    let threshold = elementType == .f32 ? thresholds.floats : thresholds.others
+    return tokens < threshold ? .kernel : .blas
+  }
+
+  /// Below this many multiplications, another thread's help costs more than it brings.
+  static let parallelThreshold = 1 << 18
+  /// Bytes of weights that one thread takes at a time, about a tenth of a millisecond's work.
+  private static let largestPart = 2 << 20
+
+  /// y [tokens, rows] = x [tokens, columns] times the transposed matrix, plus `bias` [rows].
+  package func multiply(
+    _ x: UnsafePointer<Float>, tokens: Int, bias: UnsafePointer<Float>?,
+    into y: UnsafeMutablePointer<Float>, then finish: Finish = .nothing, by way: Way? = nil,
+    on pool: ComputePool = .shared
+  ) {
+    let way = way ?? fasterWay(tokens)
+    if elementType == .q8 && way == .kernel {
+      RoundedVectors.with(x, tokens: tokens, columns: columns) { rounded in
+        // Small products are made here, without the cost of a closure that outlives the call.
+        guard let parts = parts(tokens, across: rows, on: pool) else {
+          multiply(rounded, 0..<rows, tokens, bias, y)
+          return end(0..<rows, tokens, y, finish)
+        }
+        pool.parallel(parts) { part in
+          let range = range(part, of: parts, across: rows)
+          multiply(rounded, range, tokens, bias, y)
+          end(range, tokens, y, finish)
+        }
+      }
+    } else {
+      guard let parts = parts(tokens, across: rows, on: pool) else {
+        compute(0..<rows, x, tokens, bias, y, way)
+        return end(0..<rows, tokens, y, finish)
+      }
+      pool.parallel(parts) { part in
+        let range = range(part, of: parts, across: rows)
+        compute(range, x, tokens, bias, y, way)
+        end(range, tokens, y, finish)
+      }
+    }
+  }
+
+  /// A part's rows (or columns), in multiples of 16: whole cache lines of the result.
+  func range(_ part: Int, of parts: Int, across extent: Int) -> Range<Int> {
+    let blocks = (extent + 15) / 16
+    return min(extent, blocks * part / parts * 16)..<min(extent, blocks * (part + 1) / parts * 16)
+  }
+
+  /// Into how many parts the work is cut; nil when one thread had better do all.
+  func parts(_ tokens: Int, across extent: Int, on pool: ComputePool) -> Int? {
+    let work = rows * columns * tokens
+    guard work >= Self.parallelThreshold, pool.threads > 1 else { return nil }
+    // More parts than threads, and none too large, so that a thread that was interrupted does not
+    // hold up the rest for long.
+    let most = max(4 * pool.threads, byteCount / Self.largestPart)
+    return min(work / (Self.parallelThreshold / 2), most, max(1, extent / 16))
+  }
+
+  private func compute(
+    _ range: Range<Int>, _ x: UnsafePointer<Float>, _ tokens: Int, _ bias: UnsafePointer<Float>?,
+    _ y: UnsafeMutablePointer<Float>, _ way: Way
+  ) {
+    guard way == .blas else {
+      return bloom_matrix_vectors(
+        elementType.kernelElement, address(range.lowerBound, 0), range.count, columns, x, columns,
+        tokens, bias.map { $0 + range.lowerBound }, y + range.lowerBound, rows)
+    }
+    spread(bias, range, tokens, y)
+    if elementType == .f32 {
+      BLAS.multiply(
+        tokens, range.count, columns, x, columns,
+        weights(from: range.lowerBound, as: Float.self), columns, transposing: true, beta: 1,
+        y + range.lowerBound, rows)
+    } else {
+      tiled(range, x, tokens, y)
+    }
+  }
+
+  private func multiply(
+    _ x: RoundedVectors, _ range: Range<Int>, _ tokens: Int, _ bias: UnsafePointer<Float>?,
+    _ y: UnsafeMutablePointer<Float>
+  ) {
+    bloom_q8_matrix_vectors(
+      weights(from: range.lowerBound, as: Int8.self), scales(from: range.lowerBound), range.count,
+      columns, x.integers, x.steps, tokens, bias.map { $0 + range.lowerBound },
+      y + range.lowerBound, rows)
+  }
+
+  /// The result starts as the bias, onto which products are added.
+  private func spread(
+    _ bias: UnsafePointer<Float>?, _ range: Range<Int>, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+  ) {
+    for token in 0..<tokens {
+      let target = y + token * rows + range.lowerBound
+      if let bias {
+        target.update(from: bias + range.lowerBound, count: range.count)
+      } else {
+        target.update(repeating: 0, count: range.count)
+      }
+    }
+  }
+
+  private func tiled(
+    _ range: Range<Int>, _ x: UnsafePointer<Float>, _ tokens: Int,
+    _ y: UnsafeMutablePointer<Float>
+  ) {
+    // A row longer than a tile is cut as well.
+    let width = min(columns, TileStore.capacity)
+    let height = max(1, TileStore.capacity / width)
+    TileStore.withTile { tile in
+      for row in stride(from: range.lowerBound, to: range.upperBound, by: height) {
+        let count = min(height, range.upperBound - row)
+        for column in stride(from: 0, to: columns, by: width) {
+          let span = min(width, columns - column)
+          copyTile(row..<row + count, column..<column + span, into: tile.pointer)
+          BLAS.multiply(
+            tokens, count, span, x + column, columns, tile.pointer, span, transposing: true,
+            beta: 1, y + row, rows)
+        }
+      }
+    }
+  }
+
+  private func end(
+    _ range: Range<Int>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>, _ finish: Finish
+  ) {
+    // A whole row range is one run of memory.
+    let runs = range.count == rows ? 1 : tokens
+    let length = range.count == rows ? tokens * rows : range.count
+    for run in 0..<runs {
+      let offset = run * rows + range.lowerBound
+      switch finish {
+      case .nothing: return
+      case .gelu: bloom_gelu(y + offset, length)
+      case .adding(let other): bloom_add(other + offset, length, y + offset)
+      }
+    }
+  }
+}
+
+extension WeightMatrix {
+  /// dx [tokens, columns] = dy [tokens, rows] times the matrix: the gradient of ``multiply``.
+  func multiplyTransposed(
+    _ dy: UnsafePointer<Float>, tokens: Int, into dx: UnsafeMutablePointer<Float>,
+    on pool: ComputePool = .shared
+  ) {
+    guard let parts = parts(tokens, across: columns, on: pool) else {
+      return computeTransposed(0..<columns, dy, tokens, dx)
+    }
+    pool.parallel(parts) { part in
+      computeTransposed(range(part, of: parts, across: columns), dy, tokens, dx)
+    }
+  }
+
+  private func computeTransposed(
+    _ range: Range<Int>, _ dy: UnsafePointer<Float>, _ tokens: Int,
+    _ dx: UnsafeMutablePointer<Float>
+  ) {
+    let width = range.count
+    if elementType == .f32 {
+      let weights = address(0, range.lowerBound).assumingMemoryBound(to: Float.self)
+      BLAS.multiply(
+        tokens, width, rows, dy, rows, weights, columns, dx + range.lowerBound, columns)
+      return
+    }
+    precondition(width <= TileStore.capacity, "a row longer than a tile")
+    let height = TileStore.capacity / width
+    TileStore.withTile { tile in
+      for row in stride(from: 0, to: rows, by: height) {
+        let count = min(height, rows - row)
+        copyTile(row..<row + count, range, into: tile.pointer)
+        BLAS.multiply(
+          tokens, width, count, dy + row, rows, tile.pointer, width, beta: row == 0 ? 0 : 1,
+          dx + range.lowerBound, columns)
+      }
+    }
+  }
+}

@@ -1,3 +1,5 @@
+import JSONValues
+
 /// What `generation_config.json` says of how a model's texts are made; nil where it says nothing.
 ///
 /// The HTTP API and the network's own service take these values where a request does not say. Source:

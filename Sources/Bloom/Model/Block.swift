@@ -1,3 +1,5 @@
+import BloomKernels
+
 /// One transformer block's weights; an object, so that a pass copies none of its parts.
 final class Block: Sendable {
   let inputNorm: LayerNorm
@@ -42,5 +44,117 @@ final class Block: Sendable {
     down.apply(
       workspace.inner.pointer, tokens: tokens, into: x,
       then: .adding(residualAfterLayerNorm ? normal : middle))
+  }
+}
+
+/// A run of blocks with what they need to compute, called from a pool thread.
+final class BlockStack: Sendable {
+  let configuration: BloomConfiguration
+  let range: BlockRange
+  let blocks: [Block]
+  let attention: Attention
+  let workspaces: WorkspaceStore
+
+  init(_ checkpoint: Checkpoint, range: BlockRange) throws(BlockRangeError) {
+    let configuration = checkpoint.configuration
+    guard range.blockCount == configuration.blockCount else {
+      throw .outsideModel("\(range)", blockCount: configuration.blockCount)
+    }
+    self.configuration = configuration
+    self.range = range
+    blocks = range.indices.map { Block(checkpoint, index: $0) }
+    attention = Attention(configuration)
+    workspaces = WorkspaceStore(configuration)
+  }
+
+  /// Some of the blocks of `whole`, which holds all of `part`; nothing is copied.
+  init(_ whole: BlockStack, part: BlockRange) {
+    configuration = whole.configuration
+    range = part
+    let first = part.lowerBound - whole.range.lowerBound
+    blocks = Array(whole.blocks[first..<first + part.count])
+    attention = whole.attention
+    workspaces = whole.workspaces
+  }
+
+  /// Sends `workspace.states` through the blocks; stops between two of them when cancelled.
+  func forward(
+    _ workspace: Workspace, _ segments: [Attention.Segment], _ cancellation: Cancellation
+  ) throws {
+    let tokens = segments.last?.rows.upperBound ?? 0
+    for (index, block) in blocks.enumerated() {
+      try cancellation.check()
+      block.forward(workspace, tokens: tokens) {
+        attention.apply(workspace, segments, block: index)
+      }
+    }
+  }
+
+  /// Requires that a cache was made for these blocks.
+  func require(_ cache: KeyValueCache) throws(CacheError) {
+    guard cache.blocks == range else {
+      throw .otherBlocks(expected: "\(range)", found: "\(cache.blocks)")
+    }
+  }
+
+  func require(_ states: HiddenStates) throws(ShapeError) {
+    guard states.hidden == configuration.hiddenSize else {
+      throw ShapeError(
+        what: "hidden states", expected: "\(configuration.hiddenSize) elements a token",
+        found: "\(states.hidden)")
+    }
+  }
+}
+
+/// A layer norm with its scale and shift.
+struct LayerNorm: Sendable {
+  private let weight: FloatBuffer
+  private let bias: FloatBuffer
+  private let epsilon: Float
+
+  /// The tensors `name.weight` and `name.bias`, each [hidden].
+  init(_ checkpoint: Checkpoint, _ name: String) {
+    weight = checkpoint.vector("\(name).weight")
+    bias = checkpoint.vector("\(name).bias")
+    epsilon = checkpoint.configuration.layerNormEpsilon
+  }
+
+  /// y [tokens, hidden]; may be x.
+  func apply(_ x: UnsafePointer<Float>, tokens: Int, into y: UnsafeMutablePointer<Float>) {
+    bloom_layer_norm(x, tokens, weight.count, weight.pointer, bias.pointer, epsilon, y)
+  }
+
+  /// Adds to dx [tokens, hidden] the gradient at x for the result's gradient dy.
+  func addGradient(
+    _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>, tokens: Int,
+    to dx: UnsafeMutablePointer<Float>
+  ) {
+    bloom_layer_norm_backward(x, dy, tokens, weight.count, weight.pointer, epsilon, dx)
+  }
+}
+
+/// A matrix and its bias.
+struct Linear: Sendable {
+  let weight: WeightMatrix
+  private let bias: FloatBuffer
+
+  init(_ checkpoint: Checkpoint, weight: String, bias: String) {
+    self.weight = checkpoint.matrix(weight)
+    self.bias = checkpoint.vector(bias)
+  }
+
+  /// y [tokens, rows] = x [tokens, columns] · weightᵀ + bias.
+  func apply(
+    _ x: UnsafePointer<Float>, tokens: Int, into y: UnsafeMutablePointer<Float>,
+    then finish: WeightMatrix.Finish = .nothing
+  ) {
+    weight.multiply(x, tokens: tokens, bias: bias.pointer, into: y, then: finish)
+  }
+
+  /// dx [tokens, columns] for the result's gradient dy [tokens, rows].
+  func gradient(
+    _ dy: UnsafePointer<Float>, tokens: Int, into dx: UnsafeMutablePointer<Float>
+  ) {
+    weight.multiplyTransposed(dy, tokens: tokens, into: dx)
   }
 }
