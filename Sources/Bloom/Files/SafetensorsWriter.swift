@@ -1,4 +1,5 @@
 public import Foundation
+import JSONValues
 public import TextKeys
 
 /// Writes a safetensors file from tensors that are made piece by piece.
@@ -88,7 +89,7 @@ public struct SafetensorsWriter {
     var members: [String] = []
     if !metadata.isEmpty {
       let pairs = metadata.sorted { TextKey($0.key) < TextKey($1.key) }
-        .map { "\(JSONText.quoted($0.key)):\(JSONText.quoted($0.value))" }
+        .map { "\(JSON.string($0.key).text):\(JSON.string($0.value).text)" }
       members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
     var offset = 0
@@ -96,7 +97,7 @@ public struct SafetensorsWriter {
       let shape = tensor.shape.map(String.init).joined(separator: ",")
       let end = offset + tensor.byteCount
       members.append(
-        "\(JSONText.quoted(tensor.name)):{\"dtype\":\"\(tensor.type.rawValue)\","
+        "\(JSON.string(tensor.name).text):{\"dtype\":\"\(tensor.type.rawValue)\","
           + "\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(end)]}")
       offset = end
     }
@@ -120,24 +121,5 @@ public struct SafetensorsWriter {
       }
       rest = rest.dropFirst(count)
     }
-  }
-}
-
-/// JSON texts that this target writes.
-enum JSONText {
-  /// A string in quotes, escaped.
-  static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\u{0}"..<" ":
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

@@ -1,5 +1,6 @@
 import BloomKernels
 public import Foundation
+import JSONValues
 import SystemErrors
 
 /// Makes up a checkpoint in Hugging Face layout, with seeded weights.
@@ -102,7 +103,7 @@ public enum ModelSynthesizer {
   ) -> String {
     """
     {
-      "_name_or_path": \(JSONText.quoted(name)),
+      "_name_or_path": \(JSON.string(name).text),
       "architectures": ["BloomForCausalLM"],
       "model_type": "bloom",
       "vocab_size": \(configuration.vocabularySize),
@@ -116,7 +117,7 @@ public enum ModelSynthesizer {
       "eos_token_id": 2,
       "pad_token_id": 3,
       "seq_length": \(configuration.sequenceLength),
-      "torch_dtype": \(JSONText.quoted(dtype.torchName))
+      "torch_dtype": \(JSON.string(dtype.torchName).text)
     }
 
     """
@@ -264,17 +265,17 @@ enum SyntheticTokenizer {
   /// `tokenizer.json`.
   static var file: String {
     let added = specials.enumerated().map { id, content in
-      "{\"id\":\(id),\"content\":\(JSONText.quoted(content)),\"single_word\":false,"
+      "{\"id\":\(id),\"content\":\(JSON.string(content).text),\"single_word\":false,"
         + "\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}"
     }
     let spellings = specials + order.map { String(ByteAlphabet.scalars[Int($0)]) }
-    let vocabulary = spellings.enumerated().map { "\(JSONText.quoted($1)):\($0)" }
+    let vocabulary = spellings.enumerated().map { "\(JSON.string($1).text):\($0)" }
     return """
       {"version":"1.0","truncation":null,"padding":null,
       "added_tokens":[\(added.joined(separator: ","))],
       "normalizer":null,
       "pre_tokenizer":{"type":"Sequence","pretokenizers":[
-      {"type":"Split","pattern":{"Regex":\(JSONText.quoted(pattern))},"behavior":"Isolated",\
+      {"type":"Split","pattern":{"Regex":\(JSON.string(pattern).text)},"behavior":"Isolated",\
       "invert":false},
       {"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]},
       "post_processor":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,\
