@@ -13,7 +13,7 @@ struct BlockRangeTests {
     #expect(ranges.flatMap { Array($0.indices) } == Array(0..<24))
     let lengths = ranges.map(\.count)
     #expect((lengths.max() ?? 0) - (lengths.min() ?? 0) <= 1)
-    try BlockRange.requireCover(ranges)
+    try BlockRange.validateCoverage(ranges)
   }
 
   @Test("Two nodes get blocks 0-11 and 12-23")
@@ -66,21 +66,21 @@ struct BlockRangeTests {
       try texts.map { try BlockRange(parsing: $0, of: 24) }
     }
     #expect(throws: BlockRangeError.gap(missing: 10..<12)) {
-      try BlockRange.requireCover(ranges("0-9", "12-23"))
+      try BlockRange.validateCoverage(ranges("0-9", "12-23"))
     }
     #expect(throws: BlockRangeError.gap(missing: 12..<24)) {
-      try BlockRange.requireCover(ranges("0-11"))
+      try BlockRange.validateCoverage(ranges("0-11"))
     }
     #expect(throws: BlockRangeError.overlap("11-23", alreadyCovered: 12)) {
-      try BlockRange.requireCover(ranges("0-11", "11-23"))
+      try BlockRange.validateCoverage(ranges("0-11", "11-23"))
     }
     #expect(throws: BlockRangeError.gap(missing: 0..<12)) {
-      try BlockRange.requireCover(ranges("12-23", "0-11"))
+      try BlockRange.validateCoverage(ranges("12-23", "0-11"))
     }
-    #expect(throws: BlockRangeError.noRanges) { try BlockRange.requireCover([]) }
+    #expect(throws: BlockRangeError.noRanges) { try BlockRange.validateCoverage([]) }
     let other = try BlockRange(12..<13, of: 13)
     #expect(throws: BlockRangeError.self) {
-      try BlockRange.requireCover(ranges("0-11") + [other])
+      try BlockRange.validateCoverage(ranges("0-11") + [other])
     }
   }
 }

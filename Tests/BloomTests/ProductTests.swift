@@ -121,15 +121,15 @@ struct WeightMatrixTests {
   private static let name = "h.3.mlp.dense_h_to_4h.weight"
 
   private func product(
-    _ matrix: WeightMatrix, _ x: [Float], _ tokens: Int, _ way: WeightMatrix.Way,
-    _ finish: (UnsafePointer<Float>) -> WeightMatrix.Finish = { _ in .nothing }
+    _ matrix: WeightMatrix, _ x: [Float], _ tokens: Int, _ kernel: WeightMatrix.Kernel,
+    _ epilogue: (UnsafePointer<Float>) -> WeightMatrix.Epilogue = { _ in .nothing }
   ) -> [Float] {
     let bias = numbers(matrix.rows, seed: 8)
     let other = numbers(tokens * matrix.rows, seed: 9)
     return other.withUnsafeBufferPointer { other in
       [Float](unsafeUninitializedCapacity: tokens * matrix.rows) { buffer, count in
         guard let y = buffer.baseAddress, let other = other.baseAddress else { return }
-        matrix.multiply(x, tokens: tokens, bias: bias, into: y, then: finish(other), by: way)
+        matrix.multiply(x, tokens: tokens, bias: bias, into: y, then: epilogue(other), by: kernel)
         count = tokens * matrix.rows
       }
     }

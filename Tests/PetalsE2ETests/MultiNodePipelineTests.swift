@@ -180,7 +180,7 @@ struct MultiNodePipelineTests {
     #expect(split.map(\.description) == ["0-11", "12-23"])
     #expect(Set(split[0].indices).isDisjoint(with: split[1].indices))
     #expect(split.flatMap(\.indices) == Array(0..<24))
-    try BlockRange.requireCover(split)
+    try BlockRange.validateCoverage(split)
   }
 
   @Test(
@@ -193,7 +193,7 @@ struct MultiNodePipelineTests {
     ])
   func wrongSplit(ranges: [String], expected: BlockRangeError) throws {
     let ranges = try ranges.map { try BlockRange(parsing: $0, of: 24) }
-    #expect(throws: expected) { try BlockRange.requireCover(ranges) }
+    #expect(throws: expected) { try BlockRange.validateCoverage(ranges) }
   }
 
   @Test(

@@ -185,7 +185,7 @@ struct RecoveryTests {
       }
       #expect(ids == expected)
       let hops = try await stream.collect().route.hops
-      try BlockRange.requireCover(hops.map(\.blocks))
+      try BlockRange.validateCoverage(hops.map(\.blocks))
     }
   }
 

@@ -100,7 +100,7 @@ struct RouteTests {
             promptIDs: model.ids("case3.input_ids"), maxNewTokens: expected.count)
         ).collect()
         #expect(result.generatedIDs == expected)
-        try BlockRange.requireCover(result.route.hops.map(\.blocks))
+        try BlockRange.validateCoverage(result.route.hops.map(\.blocks))
       }
     }
   }

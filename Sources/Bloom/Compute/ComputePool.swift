@@ -66,7 +66,7 @@ package final class ComputePool: @unchecked Sendable {
   ///
   /// The products of a job follow each other within microseconds, a wake-up costs tens of them. When
   /// nobody has a job, whoever brings the next one needs the core.
-  private static let patience = Duration.microseconds(30)
+  private static let spinDuration = Duration.microseconds(30)
 
   package init(threads: Int, refusal: EnvironmentError? = nil) {
     self.threads = threads
@@ -222,7 +222,7 @@ extension ComputePool {
 
   private func spin(until isDone: () -> Bool) -> Bool {
     if isDone() { return true }
-    let deadline = ContinuousClock.now + Self.patience
+    let deadline = ContinuousClock.now + Self.spinDuration
     repeat {
       for _ in 0..<16 {
         if isDone() { return true }

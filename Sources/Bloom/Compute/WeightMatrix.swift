@@ -96,7 +96,7 @@ private struct WeightScales: Sendable {
 
 extension WeightMatrix {
   /// What happens to a product before it is handed on, in the same pass over it.
-  package enum Finish {
+  package enum Epilogue {
     case nothing
     case gelu
     /// Adds rows of the product's own shape.
@@ -111,13 +111,13 @@ extension WeightMatrix {
     bloom_best_instructions() == BLOOM_PORTABLE ? (24, 24) : (96, .max)
 
   /// How a product is made.
-  package enum Way: Sendable, CaseIterable {
+  package enum Kernel: Sendable, CaseIterable {
     case kernel
     case blas
   }
 
-  /// The faster way for so many vectors.
-  private func fasterWay(_ tokens: Int) -> Way {
+  /// The faster kernel for so many vectors.
+  private func fasterKernel(_ tokens: Int) -> Kernel {
     let thresholds = Self.blasThresholds
     let threshold = elementType == .f32 ? thresholds.floats : thresholds.others
     return tokens < threshold ? .kernel : .blas
@@ -131,32 +131,33 @@ extension WeightMatrix {
   /// y [tokens, rows] = x [tokens, columns] times the transposed matrix, plus `bias` [rows].
   package func multiply(
     _ x: UnsafePointer<Float>, tokens: Int, bias: UnsafePointer<Float>?,
-    into y: UnsafeMutablePointer<Float>, then finish: Finish = .nothing, by way: Way? = nil,
+    into y: UnsafeMutablePointer<Float>, then epilogue: Epilogue = .nothing,
+    by kernel: Kernel? = nil,
     on pool: ComputePool = .shared
   ) {
-    let way = way ?? fasterWay(tokens)
-    if elementType == .q8 && way == .kernel {
+    let kernel = kernel ?? fasterKernel(tokens)
+    if elementType == .q8 && kernel == .kernel {
       RoundedVectors.with(x, tokens: tokens, columns: columns) { rounded in
         // Small products are made here, without the cost of a closure that outlives the call.
         guard let parts = parts(tokens, across: rows, on: pool) else {
           multiply(rounded, 0..<rows, tokens, bias, y)
-          return end(0..<rows, tokens, y, finish)
+          return end(0..<rows, tokens, y, epilogue)
         }
         pool.parallel(parts) { part in
           let range = range(part, of: parts, across: rows)
           multiply(rounded, range, tokens, bias, y)
-          end(range, tokens, y, finish)
+          end(range, tokens, y, epilogue)
         }
       }
     } else {
       guard let parts = parts(tokens, across: rows, on: pool) else {
-        compute(0..<rows, x, tokens, bias, y, way)
-        return end(0..<rows, tokens, y, finish)
+        compute(0..<rows, x, tokens, bias, y, kernel)
+        return end(0..<rows, tokens, y, epilogue)
       }
       pool.parallel(parts) { part in
         let range = range(part, of: parts, across: rows)
-        compute(range, x, tokens, bias, y, way)
-        end(range, tokens, y, finish)
+        compute(range, x, tokens, bias, y, kernel)
+        end(range, tokens, y, epilogue)
       }
     }
   }
@@ -179,9 +180,9 @@ extension WeightMatrix {
 
   private func compute(
     _ range: Range<Int>, _ x: UnsafePointer<Float>, _ tokens: Int, _ bias: UnsafePointer<Float>?,
-    _ y: UnsafeMutablePointer<Float>, _ way: Way
+    _ y: UnsafeMutablePointer<Float>, _ kernel: Kernel
   ) {
-    guard way == .blas else {
+    guard kernel == .blas else {
       return bloom_matrix_vectors(
         elementType.kernelElement, address(range.lowerBound, 0), range.count, columns, x, columns,
         tokens, bias.map { $0 + range.lowerBound }, y + range.lowerBound, rows)
@@ -244,14 +245,14 @@ extension WeightMatrix {
   }
 
   private func end(
-    _ range: Range<Int>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>, _ finish: Finish
+    _ range: Range<Int>, _ tokens: Int, _ y: UnsafeMutablePointer<Float>, _ epilogue: Epilogue
   ) {
     // A whole row range is one run of memory.
     let runs = range.count == rows ? 1 : tokens
     let length = range.count == rows ? tokens * rows : range.count
     for run in 0..<runs {
       let offset = run * rows + range.lowerBound
-      switch finish {
+      switch epilogue {
       case .nothing: return
       case .gelu: bloom_gelu(y + offset, length)
       case .adding(let other): bloom_add(other + offset, length, y + offset)

@@ -70,7 +70,7 @@ public struct BlockRange: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Requires that `ranges`, in this order, cover every block of a model exactly once.
-  public static func requireCover(_ ranges: [BlockRange]) throws(BlockRangeError) {
+  public static func validateCoverage(_ ranges: [BlockRange]) throws(BlockRangeError) {
     guard let blockCount = ranges.first?.blockCount else { throw .noRanges }
     var next = 0
     for range in ranges {

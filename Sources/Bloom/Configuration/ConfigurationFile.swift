@@ -15,7 +15,7 @@ struct ConfigurationFile: Sendable {
     let root = try Self.parse(file)
     let vocabularySize = try Self.reading(file.path) { () throws(ConfigurationError) in
       let fields = try JSONFields(root)
-      try ConfigurationFields.requireHonoured(fields)
+      try ConfigurationFields.validateSupported(fields)
       return try fields.integer(["vocab_size"], in: BloomConfiguration.vocabularySizes)
     }
     let generation = try Self.generation(in: directory, vocabularySize: vocabularySize)
@@ -23,7 +23,7 @@ struct ConfigurationFile: Sendable {
       let fields = try JSONFields(root)
       let ids = try SpecialTokens(fields, below: vocabularySize)
       return try ConfigurationFields.configuration(
-        fields, vocabularySize: vocabularySize, generation.ids.falling(backTo: ids))
+        fields, vocabularySize: vocabularySize, generation.ids.merging(defaults: ids))
     }
     generationDefaults = generation.defaults
     let name = root["_name_or_path"]?.stringValue
@@ -87,7 +87,7 @@ struct SpecialTokens: Hashable, Sendable {
   }
 
   /// These ids, and another file's where this one has none.
-  func falling(backTo other: SpecialTokens) -> SpecialTokens {
+  func merging(defaults other: SpecialTokens) -> SpecialTokens {
     var result = self
     result.bos = bos ?? other.bos
     result.eos = eos ?? other.eos
@@ -120,7 +120,7 @@ enum ConfigurationFields {
   }
 
   /// Refuses what would make another model of these weights.
-  static func requireHonoured(_ fields: JSONFields) throws(ConfigurationError) {
+  static func validateSupported(_ fields: JSONFields) throws(ConfigurationError) {
     try require(fields, "model_type", "\"bloom\"") { $0.stringValue == "bloom" }
     try requireArchitecture(fields)
     try require(fields, "quantization_config", "none: weights that stand for themselves") { _ in

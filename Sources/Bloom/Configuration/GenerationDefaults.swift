@@ -34,7 +34,7 @@ public struct GenerationDefaults: Sendable, Hashable {
       "repetition_penalty", in: SamplingParameters.repetitionPenalties
     ).map(SamplingParameters.positive)
     maxNewTokens = try fields.integer("max_new_tokens", in: 1...Int(Int32.max))
-    for (field, neutral) in Self.notDone {
+    for (field, neutral) in Self.unsupportedFields {
       guard let node = fields[field], node != .bool(false), node != .array([]),
         node != .object([:]), node.doubleValue == nil || node.doubleValue != neutral
       else { continue }
@@ -56,7 +56,7 @@ public struct GenerationDefaults: Sendable, Hashable {
   }
 
   /// Fields that choose other tokens, and the number with which they choose the same.
-  private static let notDone: [(field: String, neutral: Double?)] = [
+  private static let unsupportedFields: [(field: String, neutral: Double?)] = [
     ("num_beams", 1), ("num_beam_groups", 1), ("penalty_alpha", 0), ("dola_layers", nil),
     ("typical_p", 1), ("min_p", 0), ("top_h", nil), ("epsilon_cutoff", 0), ("eta_cutoff", 0),
     ("encoder_repetition_penalty", 1), ("no_repeat_ngram_size", 0),

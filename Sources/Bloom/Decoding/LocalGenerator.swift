@@ -94,7 +94,7 @@ private final class LocalSession: @unchecked Sendable {
     let hidden = stack.configuration.hiddenSize
     let count = min(context.count - position, WorkspaceStore.chunk)
     let workspace = stack.workspaces.take(count)
-    defer { stack.workspaces.giveBack(workspace) }
+    defer { stack.workspaces.release(workspace) }
     embedding.embed(context[position..<position + count], into: workspace.states.pointer)
     let segment = Attention.Segment(cache: cache, rows: 0..<count, position: position)
     try stack.forward(workspace, [segment], cancellation)

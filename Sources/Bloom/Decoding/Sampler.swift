@@ -55,11 +55,12 @@ public struct Sampler: Sendable {
     defer { swap(&weights, &scores) }
     return weights.withUnsafeMutableBufferPointer { scores in
       let best = bloom_argmax(scores.baseAddress, scores.count)
-      let steepness = 1 / parameters.temperature
+      let inverseTemperature = 1 / parameters.temperature
       // A temperature so near to zero that its inverse is no number is zero for every purpose.
-      guard steepness.isFinite else { return Int32(best) }
-      var sum = bloom_exponentials(scores.baseAddress, scores.count, scores[best], steepness)
-      if (1..<scores.count).contains(parameters.topK) { sum = keepLikeliest(scores) }
+      guard inverseTemperature.isFinite else { return Int32(best) }
+      var sum = bloom_exponentials(
+        scores.baseAddress, scores.count, scores[best], inverseTemperature)
+      if (1..<scores.count).contains(parameters.topK) { sum = keepTopK(scores) }
       return parameters.topP < 1
         ? drawFromNucleus(scores, best: best, sum: Double(sum)) : drawFromAll(scores)
     }
@@ -79,7 +80,7 @@ public struct Sampler: Sendable {
   }
 
   /// Takes every weight below the top-k-th to zero; returns the sum of the others.
-  private func keepLikeliest(_ weights: UnsafeMutableBufferPointer<Float>) -> Float {
+  private func keepTopK(_ weights: UnsafeMutableBufferPointer<Float>) -> Float {
     // The largest weights so far, ascending. Few weights of a long run are among them.
     var kept: [Float] = []
     for weight in weights {

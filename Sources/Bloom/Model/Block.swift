@@ -146,9 +146,9 @@ struct Linear: Sendable {
   /// y [tokens, rows] = x [tokens, columns] · weightᵀ + bias.
   func apply(
     _ x: UnsafePointer<Float>, tokens: Int, into y: UnsafeMutablePointer<Float>,
-    then finish: WeightMatrix.Finish = .nothing
+    then epilogue: WeightMatrix.Epilogue = .nothing
   ) {
-    weight.multiply(x, tokens: tokens, bias: bias.pointer, into: y, then: finish)
+    weight.multiply(x, tokens: tokens, bias: bias.pointer, into: y, then: epilogue)
   }
 
   /// dx [tokens, columns] for the result's gradient dy [tokens, rows].

@@ -27,7 +27,7 @@ final class ForwardPass: @unchecked Sendable {
       for step in batch {
         try stack.require(step.input)
         try stack.require(step.cache)
-        let position = try step.cache.claim(step.input.tokens)
+        let position = try step.cache.reserve(step.input.tokens)
         sessions.append(
           Session(input: step.input, cache: step.cache, position: position, start: start))
         start += step.input.tokens
@@ -43,7 +43,7 @@ final class ForwardPass: @unchecked Sendable {
     do {
       let rows = done..<min(total, done + WorkspaceStore.chunk)
       let workspace = stack.workspaces.take(rows.count)
-      defer { stack.workspaces.giveBack(workspace) }
+      defer { stack.workspaces.release(workspace) }
       let hidden = stack.configuration.hiddenSize
       let segments = load(rows, into: workspace)
       try stack.forward(workspace, segments, cancellation)
@@ -169,7 +169,7 @@ final class WorkspaceStore: Sendable {
       ?? Workspace(configuration, capacity: capacity)
   }
 
-  func giveBack(_ workspace: Workspace) {
+  func release(_ workspace: Workspace) {
     idle.withLock { idle in
       if idle[workspace.capacity, default: []].count < Self.kept {
         idle[workspace.capacity, default: []].append(workspace)

@@ -8,7 +8,7 @@ import Synchronization
 public final class KeyValueCache: Sendable {
   private struct State {
     var position = 0
-    var isClaimed = false
+    var isReserved = false
   }
 
   /// The blocks it belongs to.
@@ -58,7 +58,7 @@ public final class KeyValueCache: Sendable {
   /// Forgets the tokens from `position` on; throws when there are fewer, or a pass is under way.
   public func truncate(to position: Int) throws(CacheError) {
     try state.withLock { state throws(CacheError) in
-      guard !state.isClaimed else { throw .busy }
+      guard !state.isReserved else { throw .busy }
       guard (0...state.position).contains(position) else {
         throw .beyondPosition(requested: position, position: state.position)
       }
@@ -67,14 +67,14 @@ public final class KeyValueCache: Sendable {
   }
 
   /// Reserves the cache for a pass of `tokens` more; returns their first position.
-  func claim(_ tokens: Int) throws(CacheError) -> Int {
+  func reserve(_ tokens: Int) throws(CacheError) -> Int {
     try allocate()
     return try state.withLock { state throws(CacheError) in
-      guard !state.isClaimed else { throw .busy }
+      guard !state.isReserved else { throw .busy }
       guard tokens <= maximumLength - state.position else {
         throw .full(position: state.position, tokens: tokens, maximum: maximumLength)
       }
-      state.isClaimed = true
+      state.isReserved = true
       return state.position
     }
   }
@@ -82,7 +82,7 @@ public final class KeyValueCache: Sendable {
   /// Ends a pass; `tokens` are now held (none after a failure).
   func release(adding tokens: Int) {
     state.withLock {
-      $0.isClaimed = false
+      $0.isReserved = false
       $0.position += tokens
     }
   }

@@ -13,7 +13,7 @@ public enum ModelQuantizer {
     _ checkpoint: Checkpoint, into directory: URL,
     progress: (ModelSynthesizer.Progress) -> Void = { _ in }
   ) throws {
-    try DraftFolder.make(directory) { draft in
+    try AtomicDirectory.make(directory) { draft in
       try copy("config.json", from: checkpoint.directory, to: draft)
       for name in ["generation_config.json", "tokenizer.json"] {
         let file = checkpoint.directory.appending(path: name)

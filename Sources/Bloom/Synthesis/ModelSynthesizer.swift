@@ -32,7 +32,7 @@ public enum ModelSynthesizer {
     progress: (Progress) -> Void = { _ in }
   ) throws {
     let configuration = shape.configuration
-    try DraftFolder.make(directory) { draft in
+    try AtomicDirectory.make(directory) { draft in
       do {
         try Data(SyntheticTokenizer.file.utf8).write(to: draft.appending(path: "tokenizer.json"))
         try Data(file(configuration, dtype, name: "synthetic/\(shape.rawValue)").utf8)

@@ -37,7 +37,7 @@ struct BytePairEncoder: Sendable {
     var next = (0..<Int32(tokens.count)).map { $0 + 1 < tokens.count ? $0 + 1 : -1 }
     var previous = (0..<Int32(tokens.count)).map { $0 - 1 }
     var queue = PriorityQueue<Candidate>()
-    func offer(_ left: Int32) {
+    func enqueue(_ left: Int32) {
       guard left >= 0, next[Int(left)] >= 0 else { return }
       let a = tokens[Int(left)]
       let b = tokens[Int(next[Int(left)])]
@@ -45,7 +45,7 @@ struct BytePairEncoder: Sendable {
         queue.insert(Candidate(rank: merge.rank, left: left, result: merge.result))
       }
     }
-    for left in 0..<Int32(tokens.count) { offer(left) }
+    for left in 0..<Int32(tokens.count) { enqueue(left) }
     while let candidate = queue.removeSmallest() {
       let left = Int(candidate.left)
       // What stands there now may be another pair than the one that was found; it is joined all the
@@ -57,8 +57,8 @@ struct BytePairEncoder: Sendable {
       tokens[right] = -1
       next[left] = next[right]
       if next[left] >= 0 { previous[Int(next[left])] = candidate.left }
-      offer(previous[left])
-      offer(candidate.left)
+      enqueue(previous[left])
+      enqueue(candidate.left)
     }
     ids.append(contentsOf: tokens.lazy.filter { $0 >= 0 })
   }

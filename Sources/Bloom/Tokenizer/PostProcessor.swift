@@ -2,7 +2,7 @@ import JSONValues
 
 /// What a tokenizer's file does with the ids of a whole text: it cuts them to a length, and puts
 /// tokens around them.
-struct TokenEnds: Sendable {
+struct PostProcessor: Sendable {
   struct Truncation: Hashable, Sendable {
     /// Tokens in all, those that are put around the text included.
     let length: Int
@@ -48,9 +48,9 @@ extension TokenizerFile {
       switch part["type"]?.stringValue {
       // It moves offsets, of which there are none here.
       case "ByteLevel": break
-      case "TemplateProcessing": ends.templates.append(try template(part))
+      case "TemplateProcessing": postProcessor.templates.append(try template(part))
       case "BertProcessing", "RobertaProcessing":
-        ends.templates.append([
+        postProcessor.templates.append([
           .tokens([try pairID(part, "cls")]), .text, .tokens([try pairID(part, "sep")]),
         ])
       default:
@@ -63,7 +63,7 @@ extension TokenizerFile {
   }
 
   /// `single`, the template of one text; a pair of texts is nothing that is asked for here.
-  private func template(_ part: JSON) throws -> [TokenEnds.Piece] {
+  private func template(_ part: JSON) throws -> [PostProcessor.Piece] {
     guard let pieces = part["single"]?.arrayValue else {
       throw unsupported("post_processor.single", "an array of pieces", part["single"])
     }
@@ -100,7 +100,7 @@ extension TokenizerFile {
 
   mutating func readTruncation(_ node: JSON) throws {
     guard node != .null else { return }
-    let added = ends.addedCount
+    let added = postProcessor.addedCount
     guard let length = node["max_length"]?.intValue, length >= added else {
       throw unsupported(
         "truncation.max_length",
@@ -119,7 +119,7 @@ extension TokenizerFile {
     guard let stride = node["stride"]?.intValue, stride >= 0, room == 0 || stride < room else {
       throw unsupported("truncation.stride", "less than the \(room) tokens left", node["stride"])
     }
-    ends.truncation = TokenEnds.Truncation(length: length, isLeft: direction == "Left")
+    postProcessor.truncation = PostProcessor.Truncation(length: length, isLeft: direction == "Left")
   }
 
   /// Padding that adds nothing to a single text is taken; what would add tokens is refused, since

@@ -17,7 +17,7 @@ public final class Tokenizer: Sendable {
   private let verbatimTokens: AddedTokenFinder
   private let normalizedTokens: AddedTokenFinder
   private let addedContents: [Int32: [UInt8]]
-  private let ends: TokenEnds
+  private let postProcessor: PostProcessor
   private let decoder: TokenizerFile.Decoder
 
   /// Reads `tokenizer.json` in a checkpoint's folder; throws a ``TokenizerError``, also where
@@ -31,7 +31,7 @@ public final class Tokenizer: Sendable {
     ignoresMerges = file.model.ignoresMerges
     normalizer = file.normalizer
     preTokenizer = file.preTokenizer
-    ends = file.ends
+    postProcessor = file.postProcessor
     decoder = file.decoder
     // A normalised token is looked for, and written, as its content is after normalisation.
     let found = file.addedTokens.map { token in
@@ -60,7 +60,7 @@ public final class Tokenizer: Sendable {
       let normalized = normalizer.steps.isEmpty ? text : normalizer.normalized(text)
       Self.visit(normalized, normalizedTokens, into: &ids, encodeWords)
     }
-    return ends.applied(to: ids)
+    return postProcessor.applied(to: ids)
   }
 
   /// The text of ids; bytes that are no valid UTF-8 become U+FFFD, ids without a token nothing.

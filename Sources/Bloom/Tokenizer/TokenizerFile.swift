@@ -13,7 +13,7 @@ struct TokenizerFile {
   var normalizer = Normalizer(steps: [])
   var preTokenizer = PreTokenizer(steps: [])
   var decoder = Decoder.joined
-  var ends = TokenEnds()
+  var postProcessor = PostProcessor()
   var addedTokens: [AddedToken] = []
   let path: String
 

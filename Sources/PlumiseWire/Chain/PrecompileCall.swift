@@ -80,7 +80,7 @@ public enum PrecompileCall: Hashable, Sendable {
   private static func sponsored(_ input: [UInt8]) throws(PrecompileInputError) -> Address? {
     guard !input.isEmpty else { return nil }
     guard input.count == 32 else { throw .wrongLength(expected: "0 or 32", actual: input.count) }
-    return try InputWords(input).address(0)
+    return try PrecompileInput(input).address(0)
   }
 }
 
@@ -131,7 +131,7 @@ public struct AgentRegistration: Hashable, Sendable {
     guard input.count >= 96 else {
       throw .wrongLength(expected: "96 or more", actual: input.count)
     }
-    let words = try InputWords(input)
+    let words = try PrecompileInput(input)
     let stated = try words.number(2)
     // The stated count can be any number of 256 bits: nothing is computed with it.
     let rest = UInt64(words.count - 3)
@@ -234,16 +234,16 @@ public enum ProofLayout: String, CaseIterable, Hashable, Sendable {
       outputHash: try words.hash(hashes + 2), agent: try words.address(agent), tokenCount: count)
   }
 
-  private static func words(_ input: [UInt8]) throws(PrecompileInputError) -> InputWords {
+  private static func words(_ input: [UInt8]) throws(PrecompileInputError) -> PrecompileInput {
     guard input.count == inputLength else {
       throw .wrongLength(expected: "\(inputLength)", actual: input.count)
     }
-    return try InputWords(input)
+    return try PrecompileInput(input)
   }
 }
 
 /// The input of a precompiled contract, in words of 32 bytes.
-struct InputWords {
+struct PrecompileInput {
   private let bytes: [UInt8]
 
   /// An input of whole words.

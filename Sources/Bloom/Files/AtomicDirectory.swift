@@ -6,7 +6,7 @@ import SystemErrors
 /// They are written into a draft: beside a folder that is yet to be made, inside one that is there
 /// and empty (which may be a mount that cannot be renamed). A process that is killed in between
 /// leaves its draft; the next one that writes to the same place removes it.
-struct DraftFolder {
+struct AtomicDirectory {
   private let target: URL
   private let isThere: Bool
 
@@ -15,7 +15,7 @@ struct DraftFolder {
   /// Nothing is left of the draft when `fill` throws. Throws ``CheckpointError``, and what `fill`
   /// throws.
   static func make(_ target: URL, fill: (URL) throws -> Void) throws {
-    let folder = DraftFolder(target)
+    let folder = AtomicDirectory(target)
     let draft = try folder.begin()
     defer {
       // After the move there is nothing left to remove.
