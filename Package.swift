@@ -80,6 +80,7 @@ let package = Package(
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
     .systemLibrary(
       name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .target(name: "AsyncPrimitives"),
     .target(name: "BloomKernels"),
     .target(name: "EthereumPrimitives", dependencies: ["CSecp256k1", "COpenSSL"]),
     .target(name: "SystemErrors"),
@@ -90,7 +91,8 @@ let package = Package(
     .target(
       name: "Bloom",
       dependencies: [
-        "CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys", .crypto,
+        "AsyncPrimitives", "CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys",
+        .crypto,
       ]),
     .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "JSONValues"]),
     .target(name: "EVM", dependencies: ["EthereumPrimitives"]),
@@ -99,20 +101,28 @@ let package = Package(
     .target(
       name: "PipelineRPC", dependencies: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
       exclude: ["Protos", "generate.sh"]),
-    .target(name: "InferenceMetrics", dependencies: ["PlumiseWire", "SystemErrors", .metrics]),
+    .target(
+      name: "InferenceMetrics",
+      dependencies: ["AsyncPrimitives", "PlumiseWire", "SystemErrors", .metrics]),
     .target(
       name: "EthereumClient",
-      dependencies: ["EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore, .nioPosix]),
+      dependencies: [
+        "AsyncPrimitives", "EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore,
+        .nioPosix,
+      ]),
     .target(
       name: "EVMConformance", dependencies: ["EVM", "PlumiseWire", "EthereumPrimitives", "CZlib"]),
     .target(
       name: "MockServing",
-      dependencies: ["TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix]),
+      dependencies: [
+        "AsyncPrimitives", "TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix,
+      ]),
 
     // Layer 3: the parts themselves.
     .target(
       name: "PetalsNode",
       dependencies: [
+        "AsyncPrimitives",
         "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives",
         .grpcCore, .grpcNIO, .grpcProtobuf, .hummingbirdCore, .httpTypes, .logging, .nioCore,
         .nioHTTP1, .nioPosix, .serviceLifecycle,
@@ -120,23 +130,27 @@ let package = Package(
     .target(
       name: "OracleReporter",
       dependencies: [
+        "AsyncPrimitives",
         "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", .asyncHTTPClient, .logging,
         .nioCore, .nioSSL, .serviceLifecycle,
       ]),
     .target(
       name: "ChainAgent",
       dependencies: [
+        "AsyncPrimitives",
         "EthereumClient", "PlumiseWire", "EthereumPrimitives", .logging, .serviceLifecycle,
       ]),
     .target(
       name: "MockOracle",
       dependencies: [
+        "AsyncPrimitives",
         "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", "SystemErrors",
         "TextKeys", .httpTypes, .grdb, .logging, .nioCore,
       ]),
     .target(
       name: "MockWeb3",
       dependencies: [
+        "AsyncPrimitives",
         "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
       ]),
@@ -152,6 +166,7 @@ let package = Package(
     .executableTarget(
       name: "petals-e2e",
       dependencies: [
+        "AsyncPrimitives",
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", "SystemErrors", "TextKeys", "EVM", "EVMConformance", .argumentParser,
@@ -160,7 +175,8 @@ let package = Package(
 
     // Golden data made with other implementations.
     .target(
-      name: "TestVectors", path: "Tests/TestVectors", exclude: ["Scripts"],
+      name: "TestVectors", dependencies: ["AsyncPrimitives"], path: "Tests/TestVectors",
+      exclude: ["Scripts"],
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
         .copy("bloom"), .copy("evm"), .copy("tokenizers"), .copy("words.json"),
@@ -178,10 +194,14 @@ let package = Package(
 
     // Each part has its tests; PetalsE2ETests takes them all together.
     .testTarget(
-      name: "EthereumPrimitivesTests", dependencies: ["EthereumPrimitives", "TestVectors"]),
+      name: "AsyncPrimitivesTests", dependencies: ["AsyncPrimitives", "PlumiseTesting"]),
     .testTarget(name: "JSONValuesTests", dependencies: ["JSONValues", "TestVectors"]),
     .testTarget(
-      name: "PlumiseWireTests", dependencies: ["PlumiseWire", "EthereumPrimitives", "TestVectors"]),
+      name: "EthereumPrimitivesTests",
+      dependencies: ["AsyncPrimitives", "EthereumPrimitives", "TestVectors"]),
+    .testTarget(
+      name: "PlumiseWireTests",
+      dependencies: ["AsyncPrimitives", "EthereumPrimitives", "PlumiseWire", "TestVectors"]),
     .testTarget(
       name: "EVMTests",
       dependencies: [
@@ -213,6 +233,7 @@ let package = Package(
     .testTarget(
       name: "PetalsNodeTests",
       dependencies: [
+        "AsyncPrimitives",
         "PetalsNode", "Bloom", "EthereumPrimitives", "InferenceMetrics", "MockServing",
         "PipelineRPC", "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors",
         .asyncHTTPClient, .grpcCore, .grpcNIO, .logging, .nioCore, .nioPosix, .serviceLifecycle,
@@ -220,6 +241,7 @@ let package = Package(
     .testTarget(
       name: "OracleReporterTests",
       dependencies: [
+        "AsyncPrimitives",
         "OracleReporter", "EthereumPrimitives", "InferenceMetrics", "MockOracle", "MockServing",
         "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes, .logging,
         .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .serviceLifecycle,
@@ -227,6 +249,7 @@ let package = Package(
     .testTarget(
       name: "ChainAgentTests",
       dependencies: [
+        "AsyncPrimitives",
         "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing", "MockWeb3",
         "PlumiseTesting", "PlumiseWire", "TestSupport",
       ]),
@@ -240,6 +263,7 @@ let package = Package(
     .testTarget(
       name: "MockWeb3Tests",
       dependencies: [
+        "AsyncPrimitives",
         "MockWeb3", "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing",
         "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes,
       ]),

@@ -17,34 +17,39 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PRIMITIVES_AND_WIRE = {"EthereumPrimitives", "PlumiseWire"}
 FLOOR_3 = {"PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3"}
 FLOOR_4 = FLOOR_3 | PRIMITIVES_AND_WIRE | {
-    "Bloom", "InferenceMetrics", "EthereumClient", "MockServing"
+    "AsyncPrimitives", "Bloom", "InferenceMetrics", "EthereumClient", "MockServing"
 }
 KNOWS = {
     "CBLAS": set(),
     "CSecp256k1": set(),
     "COpenSSL": set(),
     "CZlib": set(),
+    "AsyncPrimitives": set(),
     "BloomKernels": set(),
     "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
     "SystemErrors": set(),
     "TextKeys": set(),
     "JSONValues": {"TextKeys"},
-    "Bloom": {"CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys"},
+    "Bloom": {
+        "AsyncPrimitives", "CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys"
+    },
     "PlumiseWire": {"EthereumPrimitives", "JSONValues"},
     "EVM": {"EthereumPrimitives"},
     "EVMConformance": {"EVM", "CZlib"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
-    "InferenceMetrics": {"PlumiseWire", "SystemErrors"},
-    "EthereumClient": PRIMITIVES_AND_WIRE,
-    "MockServing": {"TextKeys"},
-    "PetalsNode": {"Bloom", "PipelineRPC", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
-    "OracleReporter": {"InferenceMetrics"} | PRIMITIVES_AND_WIRE,
-    "ChainAgent": {"EthereumClient"} | PRIMITIVES_AND_WIRE,
-    "MockOracle": {"MockServing", "EthereumClient", "SystemErrors", "TextKeys"} | PRIMITIVES_AND_WIRE,
-    "MockWeb3": {"MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
+    "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
+    "EthereumClient": {"AsyncPrimitives"} | PRIMITIVES_AND_WIRE,
+    "MockServing": {"AsyncPrimitives", "TextKeys"},
+    "PetalsNode": {"AsyncPrimitives", "Bloom", "PipelineRPC", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
+    "OracleReporter": {"AsyncPrimitives", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
+    "ChainAgent": {"AsyncPrimitives", "EthereumClient"} | PRIMITIVES_AND_WIRE,
+    "MockOracle": {
+        "AsyncPrimitives", "MockServing", "EthereumClient", "SystemErrors", "TextKeys",
+    } | PRIMITIVES_AND_WIRE,
+    "MockWeb3": {"AsyncPrimitives", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": FLOOR_4,
     "petals-e2e": FLOOR_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
-    "TestVectors": set(),
+    "TestVectors": {"AsyncPrimitives"},
     "TestSupport": FLOOR_4 - {"PetalsNode", "ChainAgent", "Bloom"} | {"PlumiseTesting", "TestVectors"},
 }
 
@@ -74,8 +79,8 @@ ONLY = {
 
 # Values and arithmetic: no networking below floor 2.
 NO_NETWORK = {
-    "EthereumPrimitives", "SystemErrors", "TextKeys", "JSONValues", "Bloom", "BloomKernels",
-    "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics",
+    "AsyncPrimitives", "EthereumPrimitives", "SystemErrors", "TextKeys", "JSONValues", "Bloom",
+    "BloomKernels", "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics",
 }
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|Hummingbird|GRPC\w*")
 

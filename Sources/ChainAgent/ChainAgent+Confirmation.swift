@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumClient
 import EthereumPrimitives
 import Logging
@@ -11,21 +12,12 @@ extension ChainAgent {
     // The usual case: with a block for each transaction it is there already.
     var tracker = ReceiptTracker(configuration)
     if case .done(let receipt) = try await poll(for: pending, &tracker) { return receipt }
-    let clock = client.clock
     let timeout = configuration.receiptTimeout
-    return try await withThrowingTaskGroup(of: Receipt.self) { group in
-      group.addTask { [tracker] in try await self.pollUntilMined(for: pending, tracker) }
-      group.addTask {
-        try await clock.sleep(for: timeout)
-        throw EthereumClientError.timedOut(
-          waitingFor: "receipt of \(pending.latest.hash.hex)", after: timeout)
-      }
-      defer { group.cancelAll() }
-      guard let receipt = try await group.next() else {
-        preconditionFailure("a group of two tasks has a first one")
-      }
-      return receipt
-    }
+    return try await withDeadline(
+      timeout, on: client.clock,
+      orThrow: EthereumClientError.timedOut(
+        waitingFor: "receipt of \(pending.latest.hash.hex)", after: timeout)
+    ) { [tracker] in try await self.pollUntilMined(for: pending, tracker) }
   }
 
   private func pollUntilMined(

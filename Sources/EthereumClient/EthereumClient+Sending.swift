@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import EthereumPrimitives
 import PlumiseWire
 
@@ -55,7 +56,9 @@ extension EthereumClient {
   ) async throws -> Receipt {
     if let receipt = try await receiptUnlessOutage(transaction) { return receipt }
     return try await withDeadline(
-      timeout, on: clock, waitingFor: "receipt of \(transaction.hex)"
+      timeout, on: clock,
+      orThrow: EthereumClientError.timedOut(
+        waitingFor: "receipt of \(transaction.hex)", after: timeout)
     ) {
       while true {
         try await clock.sleep(for: pollInterval)

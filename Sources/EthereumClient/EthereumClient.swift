@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import PlumiseWire
 
 /// A client of an Ethereum chain's JSON-RPC interface.
@@ -101,7 +102,9 @@ public struct EthereumClient: Sendable {
     let transport = transport
     do {
       let bytes = try await withDeadline(
-        requestTimeout, on: clock, waitingFor: "answer to \(method)"
+        requestTimeout, on: clock,
+        orThrow: EthereumClientError.timedOut(
+          waitingFor: "answer to \(method)", after: requestTimeout)
       ) { try await transport.send(body) }
       switch try RPCReply(bytes) {
       case .single(let response): return [response]

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import PlumiseWire
 import Synchronization
 
@@ -13,7 +14,7 @@ public final class MetricsCollector: Sendable {
   }
 
   private let counters = Mutex(Counters())
-  private let elapsed: @Sendable () -> Duration
+  private let age: Stopwatch
 
   /// The proofs that wait to be reported.
   public let proofs: ProofBuffer
@@ -26,7 +27,7 @@ public final class MetricsCollector: Sendable {
     clock: any Clock<Duration> = ContinuousClock(), proofs: ProofBuffer = ProofBuffer()
   ) {
     self.proofs = proofs
-    elapsed = Self.stopwatch(clock)
+    age = Stopwatch(clock)
   }
 
   /// Counts one finished inference.
@@ -51,18 +52,13 @@ public final class MetricsCollector: Sendable {
 
   /// All counters at one moment.
   public var snapshot: InferenceMetrics {
-    let uptime = elapsed()
+    let uptime = age.elapsed
     return counters.withLock { counters in
       InferenceMetrics(
         totalTokens: counters.tokens, totalRequests: counters.requests,
         totalLatency: counters.latency, uptime: uptime,
         latencyPercentiles: LatencyPercentiles(counters.histogram))
     }
-  }
-
-  private static func stopwatch<C: Clock<Duration>>(_ clock: C) -> @Sendable () -> Duration {
-    let start = clock.now
-    return { start.duration(to: clock.now) }
   }
 }
 

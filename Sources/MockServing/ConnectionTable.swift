@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import NIOCore
 import Synchronization
 
@@ -80,12 +81,8 @@ final class ConnectionTable: Sendable {
 
   init(_ limits: ServerLimits) {
     self.limits = limits
-    elapsed = Self.stopwatch(limits.clock)
-  }
-
-  private static func stopwatch<C: Clock<Duration>>(_ clock: C) -> @Sendable () -> Duration {
-    let start = clock.now
-    return { start.duration(to: clock.now) }
+    let age = Stopwatch(limits.clock)
+    elapsed = { age.elapsed }
   }
 
   var count: Int { state.withLock { $0.open.count } }

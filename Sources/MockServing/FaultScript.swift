@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import HTTPTypes
 import Synchronization
 
@@ -20,7 +21,7 @@ public final class FaultScript: Sendable {
   private struct State {
     var entries: [Entry] = []
     var added = 0
-    var chance: SeededChance
+    var chance: SeededGenerator
 
     /// Takes one use of an entry; false when it has none left, or lets the request pass.
     mutating func use(_ id: Int) -> Bool {
@@ -53,7 +54,7 @@ public final class FaultScript: Sendable {
   ///   - seed: what decides where a fault is likely and not certain.
   public init(clock: any Clock<Duration> = ContinuousClock(), seed: UInt64 = 0) {
     self.clock = clock
-    state = Mutex(State(chance: SeededChance(seed: seed)))
+    state = Mutex(State(chance: SeededGenerator(seed: seed)))
   }
 
   /// Adds a fault at the end of the script.
@@ -86,7 +87,7 @@ public final class FaultScript: Sendable {
 
   /// Begins chance anew: from here on the same requests in the same order meet the same faults.
   public func seed(_ seed: UInt64) {
-    state.withLock { $0.chance = SeededChance(seed: seed) }
+    state.withLock { $0.chance = SeededGenerator(seed: seed) }
   }
 
   /// Takes one fault back.

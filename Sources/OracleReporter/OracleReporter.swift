@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import EthereumPrimitives
 public import InferenceMetrics
 public import Logging

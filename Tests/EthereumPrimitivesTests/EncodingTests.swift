@@ -1,5 +1,5 @@
+import AsyncPrimitives
 import EthereumPrimitives
-import TestVectors
 import Testing
 
 @Suite("Hexadecimal")

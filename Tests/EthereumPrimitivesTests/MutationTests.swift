@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumPrimitives
 import TestVectors
 import Testing

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumPrimitives
 import InferenceMetrics
 import Logging
@@ -8,7 +9,6 @@ import PlumiseTesting
 import PlumiseWire
 import Synchronization
 import TestSupport
-import TestVectors
 import Testing
 
 /// Everything that can go wrong between a reporter and its oracle, chosen by a seed.

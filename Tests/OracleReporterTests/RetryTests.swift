@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import HTTPTypes
 import MockOracle
 import MockServing
@@ -6,7 +7,6 @@ import PlumiseTesting
 import PlumiseWire
 import Synchronization
 import TestSupport
-import TestVectors
 import Testing
 
 @Suite("Retries", .timeLimit(.minutes(5))) struct RetryTests {

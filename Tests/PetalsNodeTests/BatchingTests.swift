@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Bloom
 import MockServing
 import PetalsNode
@@ -61,7 +62,7 @@ struct StepQueueTests {
 
   @Test("Sessions come and go at any step, and none notices", arguments: 0..<6 as Range<UInt64>)
   func comeAndGo(seed: UInt64) async throws {
-    var random = Bloom.SeededGenerator(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let (queue, rounds) = queue(chunk: 3)
     var sessions: [Session] = []
     for _ in 0..<14 {

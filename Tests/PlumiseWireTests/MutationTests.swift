@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumPrimitives
 import PlumiseWire
 import TestVectors

@@ -1,3 +1,5 @@
+import AsyncPrimitives
+
 /// The whole model in this process: embedding, all blocks, LM head and sampler.
 ///
 /// Each generation has its own cache; any number may run at once. A step of one token neither
@@ -35,19 +37,12 @@ public final class LocalGenerator: Sendable {
   ) async throws -> Generation {
     try request.validate(checkpoint.configuration)
     try embedding.require(request.prompt)
-    return try await timed(request, onToken, clock)
-  }
-
-  private func timed<C: Clock<Duration>>(
-    _ request: GenerationRequest, _ onToken: @escaping @Sendable (Int32) -> Void, _ clock: C
-  ) async throws -> Generation {
-    let start = clock.now
-    let elapsed: @Sendable () -> Duration = { start.duration(to: clock.now) }
+    let watch = Stopwatch(clock)
     guard request.maxNewTokens > 0 else {
-      return Generation(ids: [], timeToFirstToken: .zero, duration: elapsed())
+      return Generation(ids: [], timeToFirstToken: .zero, duration: watch.elapsed)
     }
     let session = LocalSession(
-      request, embedding, stack, head, elapsed: elapsed, onToken: onToken)
+      request, embedding, stack, head, watch: watch, onToken: onToken)
     return try await ComputePool.shared.runSteps { try session.step($0) }
   }
 }
@@ -59,7 +54,7 @@ private final class LocalSession: @unchecked Sendable {
   private let embedding: Embedding
   private let stack: BlockStack
   private let head: LanguageModelHead
-  private let elapsed: @Sendable () -> Duration
+  private let watch: Stopwatch
   private let onToken: @Sendable (Int32) -> Void
   private let cache: KeyValueCache
   private let logits: FloatBuffer
@@ -70,14 +65,14 @@ private final class LocalSession: @unchecked Sendable {
 
   init(
     _ request: GenerationRequest, _ embedding: Embedding, _ stack: BlockStack,
-    _ head: LanguageModelHead, elapsed: @escaping @Sendable () -> Duration,
+    _ head: LanguageModelHead, watch: Stopwatch,
     onToken: @escaping @Sendable (Int32) -> Void
   ) {
     self.request = request
     self.embedding = embedding
     self.stack = stack
     self.head = head
-    self.elapsed = elapsed
+    self.watch = watch
     self.onToken = onToken
     context = request.prompt
     context.reserveCapacity(request.prompt.count + request.maxNewTokens)
@@ -107,7 +102,7 @@ private final class LocalSession: @unchecked Sendable {
   }
 
   private func accept(_ id: Int32) -> Generation? {
-    if context.count == request.prompt.count { firstToken = elapsed() }
+    if context.count == request.prompt.count { firstToken = watch.elapsed }
     if !stack.configuration.endsSequence(id) {
       context.append(id)
       onToken(id)
@@ -115,7 +110,7 @@ private final class LocalSession: @unchecked Sendable {
     }
     return Generation(
       ids: Array(context[request.prompt.count...]), timeToFirstToken: firstToken,
-      duration: elapsed())
+      duration: watch.elapsed)
   }
 }
 

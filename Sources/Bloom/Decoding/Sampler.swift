@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import BloomKernels
 
 /// Chooses the next token from its scores.

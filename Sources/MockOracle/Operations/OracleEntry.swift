@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import EthereumPrimitives
 public import MockServing
 public import PlumiseWire
@@ -72,19 +73,10 @@ extension Journal<OracleEntry> {
     from agent: Address, within limit: Duration,
     on clock: any Clock<Duration> = ContinuousClock()
   ) async throws -> OracleEntry {
-    let found: OracleEntry? = try await withThrowingTaskGroup(of: OracleEntry?.self) { group in
-      group.addTask { try await self.next(from: agent) }
-      group.addTask {
-        try await clock.sleep(for: limit)
-        return nil
-      }
-      defer { group.cancelAll() }
-      return try await group.next() ?? nil
-    }
-    guard let found else {
-      throw ReportWaitTimeout(agent: agent, within: limit, nearMisses: nearMisses(of: agent))
-    }
-    return found
+    try await withDeadline(
+      limit, on: clock,
+      orThrow: ReportWaitTimeout(agent: agent, within: limit, nearMisses: nearMisses(of: agent))
+    ) { try await self.next(from: agent) }
   }
 
   /// Requests that nearly were an agent's, each with the reason why it was not accepted: refused ones

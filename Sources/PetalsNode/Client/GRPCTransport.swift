@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import Bloom
 import GRPCCore
 import PipelineRPC
@@ -160,21 +161,19 @@ public final class GRPCTransport: BlockTransport {
     _ work: @escaping @Sendable (GRPCConnection.Service) async throws -> Answer
   ) async throws -> Answer {
     let (calls, time) = (calls, Stopwatch(clock))
-    return try await withThrowingTaskGroup(of: Answer?.self) { group in
-      group.addTask { try await work(connection.service) }
-      group.addTask {
+    let answer: Answer? = try await race(
+      { try await work(connection.service) },
+      against: {
         try await connection.liveness.waitUntilLost(
           waiting: { time.elapsed }, probe: { try await calls.run { try await connection.probe() } }
         )
         return nil
-      }
-      defer { group.cancelAll() }
-      guard let first = try await group.next(), let answer = first else {
-        replace(connection)
-        throw NodeError(silent: peer, for: limits.silence)
-      }
-      return answer
+      })
+    guard let answer else {
+      replace(connection)
+      throw NodeError(silent: peer, for: limits.silence)
     }
+    return answer
   }
 
   private func late(_ action: String, _ limit: Duration) -> NodeError {

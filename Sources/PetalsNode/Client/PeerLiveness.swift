@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Synchronization
 
 /// Detects a peer that sends nothing on a connection while an answer is due.

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Synchronization
 
 /// A restartable timeout, with one sleeping task for a whole session.
@@ -41,14 +42,11 @@ package final class Watchdog: Sendable {
   func unlessOverdue(
     _ error: NodeError, _ work: @escaping @Sendable () async throws -> Void
   ) async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await work() }
-      group.addTask {
+    try await race(
+      work,
+      against: {
         try await self.overdue()
         throw error
-      }
-      defer { group.cancelAll() }
-      try await group.next()
-    }
+      })
   }
 }

@@ -1,8 +1,8 @@
+import AsyncPrimitives
 import EthereumClient
 import EthereumPrimitives
 import MockWeb3
 import TestSupport
-import TestVectors
 import Testing
 
 /// What the chain should be like, kept by the simplest means.

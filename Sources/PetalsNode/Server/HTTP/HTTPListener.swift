@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import HummingbirdCore
 import Logging
 import NIOCore

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Bloom
 import EthereumPrimitives
 import GRPCCore

@@ -1,21 +1,22 @@
-/// Time since its making, on any clock.
-struct Stopwatch: Sendable {
+/// The time since its making, on any clock.
+package struct Stopwatch: Sendable {
   private let read: @Sendable () -> Duration
   private let wait: @Sendable (Duration) async throws -> Void
 
-  init(_ clock: any Clock<Duration>) {
+  /// Makes a watch that shows zero now.
+  package init(_ clock: any Clock<Duration>) {
     (read, wait) = Self.functions(clock)
   }
 
   /// How long ago the watch was made.
-  var elapsed: Duration { read() }
+  package var elapsed: Duration { read() }
 
   /// Sleeps until the watch shows a time; one that is past is over at once.
   ///
   /// What is computed from ``elapsed`` is slept for this way: a sleep of a length would begin
   /// whenever the clock is read anew, and end too late by what it moved meanwhile.
   /// - Throws: `CancellationError` when the task is cancelled first.
-  func sleep(until elapsed: Duration) async throws { try await wait(elapsed) }
+  package func sleep(until elapsed: Duration) async throws { try await wait(elapsed) }
 
   private static func functions<C: Clock<Duration>>(
     _ clock: C
