@@ -1,3 +1,4 @@
+public import AsyncPrimitives
 public import EthereumClient
 public import EthereumPrimitives
 public import Logging
@@ -197,34 +198,34 @@ extension AgentService {
     public var claimInterval: Duration?
     /// Claims wait until so much is pending, in wei.
     public var claimThreshold: Word
-    /// The delay after a registration or a heartbeat that failed; it doubles with each failure in a
-    /// row.
-    public var retryDelay: Duration
-    /// What no pause exceeds, by default a heartbeat's interval of 120 s: what a chain refuses or
-    /// reverts for good is not sent more often than heartbeats are, and it costs gas.
-    public var longestPause: Duration = HeartbeatService.defaultInterval
-    /// What no pause exceeds while the chain cannot be reached: to look again costs nothing.
-    public var longestOutagePause: Duration = .seconds(30)
+    /// The delays after registrations or heartbeats that failed.
+    ///
+    /// The longest is by default a heartbeat's interval of 120 s: what a chain refuses or reverts
+    /// for good is not sent more often than heartbeats are, and it costs gas.
+    public var backoff: Backoff
+    /// What no delay exceeds while the chain cannot be reached: to look again costs nothing.
+    public var maximumOutageDelay: Duration = .seconds(30)
 
     /// Makes a schedule; by default heartbeats come every 120 s, and nothing is claimed.
     public init(
       heartbeatInterval: Duration = HeartbeatService.defaultInterval,
-      claimInterval: Duration? = nil, claimThreshold: Word = 1, retryDelay: Duration = .seconds(5)
+      claimInterval: Duration? = nil, claimThreshold: Word = 1,
+      backoff: Backoff = Backoff(
+        initial: .seconds(5), maximum: HeartbeatService.defaultInterval, jitter: 0)
     ) {
       precondition(claimInterval.map { $0 > .zero } ?? true, "claims are some time apart")
-      precondition(retryDelay > .zero, "a retry comes after some time, not \(retryDelay)")
+      precondition(backoff.initial > .zero, "a retry comes after some time, not at once")
       self.heartbeatInterval = heartbeatInterval
       self.claimInterval = claimInterval
       self.claimThreshold = claimThreshold
-      self.retryDelay = retryDelay
+      self.backoff = backoff
     }
 
     /// The pause after so many failures in a row, of which this is the last.
     func pause(after failures: Int, _ error: any Error) -> Duration {
       let isOutage = ChainFailureKind(error) == .outage
-      let longest = isOutage ? min(longestOutagePause, longestPause) : longestPause
-      // Beyond 2³⁰ times the first pause every sensible schedule is at its longest.
-      return min(retryDelay * (1 << min(failures - 1, 30)), longest)
+      let delay = backoff.delay(after: failures)
+      return isOutage ? min(delay, maximumOutageDelay) : delay
     }
   }
 }

@@ -21,7 +21,7 @@ public struct EthereumClient: Sendable {
   ///   - clock: what time-outs, retries and polls are measured on.
   ///   - requestTimeout: how long a single request may take.
   ///   - retries: what is done when the chain cannot be reached; nothing by default.
-  ///   - random: from 0 to 1, for the pauses between retries.
+  ///   - random: from 0 to 1: how much of the jitter the next delay between retries loses.
   public init(
     transport: any RPCTransport, clock: any Clock<Duration> = ContinuousClock(),
     requestTimeout: Duration = .seconds(30), retries: RPCRetryPolicy = .none,
@@ -93,7 +93,7 @@ public struct EthereumClient: Sendable {
         guard failures < retries.attempts, error.isTransient else {
           throw EthereumClientError.outage(error)
         }
-        try await clock.sleep(for: retries.pause(after: failures, random: random()))
+        try await clock.sleep(for: retries.backoff.delay(after: failures, random: random()))
       }
     }
   }

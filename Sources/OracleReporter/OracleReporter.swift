@@ -142,7 +142,8 @@ public actor OracleReporter {
   /// when the oracle asks for patience.
   private func pause(after outcome: ReportOutcome) -> Duration {
     guard let failure = outcome.failure, failure.isRetryable else { return configuration.interval }
-    let pause = configuration.retry.pause(after: outcome.consecutiveFailures, chance: chance())
+    let pause = configuration.retry.backoff.delay(
+      after: outcome.consecutiveFailures, random: chance())
     guard case .refused(_, _, let patience?) = failure else {
       return min(pause, configuration.interval)
     }

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import ChainAgent
 import EthereumClient
 import EthereumPrimitives
@@ -16,7 +17,8 @@ struct AgentRetryTests {
   func pauses() async throws {
     let clock = ManualClock()
     let transport = TestTransport(chain: network.chain)
-    let policy = RPCRetryPolicy(attempts: 4, basePause: .seconds(8), longestPause: .seconds(20))
+    let policy = RPCRetryPolicy(
+      attempts: 4, backoff: Backoff(initial: .seconds(8), maximum: .seconds(20), jitter: 1))
     let client = EthereumClient(
       transport: transport, clock: clock, retries: policy, random: { 0.5 })
     transport.fail(next: 3)
@@ -32,7 +34,7 @@ struct AgentRetryTests {
   @Test("After the last attempt the outage is told; a refusal is never retried")
   func limits() async throws {
     let transport = TestTransport(chain: network.chain)
-    let policy = RPCRetryPolicy(attempts: 3, basePause: .zero, longestPause: .zero)
+    let policy = RPCRetryPolicy(attempts: 3, backoff: .none)
     let client = EthereumClient(transport: transport, retries: policy)
     transport.fail(next: 3)
     await #expect(throws: EthereumClientError.self) { try await client.blockNumber() }
@@ -45,11 +47,11 @@ struct AgentRetryTests {
 
   @Test("Pauses stay within their bounds, whatever the number of failures")
   func bounds() {
-    let policy = RPCRetryPolicy.standard
+    let backoff = RPCRetryPolicy.standard.backoff
     for failures in [1, 2, 5, 31, 64, 1000] {
-      #expect(policy.pause(after: failures, random: 1) <= policy.longestPause)
-      #expect(policy.pause(after: failures, random: 0) == .zero)
-      #expect(policy.pause(after: failures, random: 7) <= policy.longestPause)
+      #expect(backoff.delay(after: failures, random: 0) <= backoff.maximum)
+      #expect(backoff.delay(after: failures, random: 1) == .zero)
+      #expect(backoff.delay(after: failures, random: 7) <= backoff.maximum)
     }
   }
 
@@ -57,7 +59,7 @@ struct AgentRetryTests {
   func agent() async throws {
     let transport = TestTransport(chain: network.chain)
     var configuration = ChainAgentConfiguration()
-    configuration.retries = RPCRetryPolicy(attempts: 2, basePause: .zero, longestPause: .zero)
+    configuration.retries = RPCRetryPolicy(attempts: 2, backoff: .none)
     let agent = ChainAgent(
       configuration, key: network.account(0).key,
       client: EthereumClient(transport: transport))

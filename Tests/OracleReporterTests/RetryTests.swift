@@ -12,7 +12,8 @@ import Testing
 @Suite("Retries", .timeLimit(.minutes(5))) struct RetryTests {
   /// A reporter without chance, against an oracle that gives these answers one after another.
   private func reporting(
-    _ answers: [Int], retryAfter: Duration? = nil, retry: RetryPolicy = RetryPolicy(jitter: 0)
+    _ answers: [Int], retryAfter: Duration? = nil,
+    retry: RetryPolicy = RetryPolicy(backoff: Backoff(jitter: 0))
   ) throws -> ReporterFixture {
     let left = Mutex(answers)
     return try ReporterFixture(
@@ -39,7 +40,8 @@ import Testing
 
   @Test("What may be tried again is, after pauses that double up to the longest")
   func backOff() async throws {
-    let policy = RetryPolicy(firstPause: .seconds(2), longestPause: .seconds(10), jitter: 0)
+    let policy = RetryPolicy(
+      backoff: Backoff(initial: .seconds(2), maximum: .seconds(10), jitter: 0))
     let reporting = try reporting([500, 503, 502, 408, 429], retry: policy)
     #expect(
       try await times(reporting, count: 7)
@@ -48,7 +50,8 @@ import Testing
 
   @Test("A pause is never longer than the interval")
   func withinTheInterval() async throws {
-    let policy = RetryPolicy(firstPause: .seconds(50), longestPause: .seconds(500), jitter: 0)
+    let policy = RetryPolicy(
+      backoff: Backoff(initial: .seconds(50), maximum: .seconds(500), jitter: 0))
     let reporting = try reporting([500, 500, 500], retry: policy)
     #expect(
       try await times(reporting, count: 4) == [60, 110, 170, 230].map { .seconds($0) })
@@ -67,24 +70,10 @@ import Testing
     #expect(try await times(reporting, count: 2) == [.seconds(60), .seconds(67)])
   }
 
-  @Test("Chance takes its share off a pause, and no more")
-  func jitter() {
-    let policy = RetryPolicy(firstPause: .seconds(8), longestPause: .seconds(64), jitter: 0.25)
-    #expect(policy.pause(after: 1, chance: 0) == .seconds(8))
-    #expect(policy.pause(after: 1, chance: 1) == .seconds(6))
-    #expect(policy.pause(after: 3, chance: 0.5) == .seconds(28))
-    #expect(policy.pause(after: 1000, chance: 0) == .seconds(64))
-    var chance = SeededGenerator(seed: 1)
-    for failures in 1...100 {
-      let pause = policy.pause(after: failures, chance: .random(in: 0..<1, using: &chance))
-      #expect(pause >= .seconds(6) && pause <= .seconds(64))
-    }
-  }
-
   @Test("The last report is tried again while the deadline lasts")
   func finalAttempts() async throws {
     let reporting = try reporting(
-      [500, 500], retry: RetryPolicy(jitter: 0, finalAttempts: 3))
+      [500, 500], retry: RetryPolicy(backoff: Backoff(jitter: 0), finalAttempts: 3))
     try await reporting.reporter.start()
     async let last = reporting.reporter.stop()
     // The deadline sleeps already; the pauses of 1 s and 2 s come before it.
@@ -116,7 +105,8 @@ import Testing
 
     let refused = try reporting(
       Array(repeating: 500, count: 9),
-      retry: RetryPolicy(firstPause: .seconds(10), jitter: 0, finalAttempts: 9))
+      retry: RetryPolicy(
+        backoff: Backoff(initial: .seconds(10), jitter: 0), finalAttempts: 9))
     try await refused.reporter.start()
     async let lastRefused = refused.reporter.stop(within: .seconds(15))
     try await refused.clock.waitForSleeper(until: .seconds(15))

@@ -1,11 +1,11 @@
-import Foundation
+import AsyncPrimitives
 
 /// Retries an operation after transient failures, with exponential back-off.
 struct TransferRetryPolicy: Sendable {
   /// Consecutive failures without progress after which the error is thrown.
   var maximumFailures = 5
-  /// The first delay; each later one is twice the one before.
-  var initialBackoff = Duration.milliseconds(250)
+  /// The delays between attempts.
+  var backoff = Backoff(initial: .milliseconds(250), maximum: .seconds(60), jitter: 0)
 
   /// Bytes of progress below which an attempt counts as one more failure.
   var significantProgress: Int64 = 64 << 10
@@ -35,6 +35,6 @@ struct TransferRetryPolicy: Sendable {
     if let error = error as? RetryableHubError, let seconds = error.retryAfter, seconds >= 0 {
       return .seconds(min(seconds, 60))
     }
-    return initialBackoff * (1 << (failures - 1))
+    return backoff.delay(after: failures)
   }
 }
