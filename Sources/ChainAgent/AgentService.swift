@@ -96,14 +96,14 @@ public struct AgentService: Service {
   private func registerIfForgotten(
     after error: any Error, _ registering: SharedOperation<Void>
   ) async throws -> Bool {
-    switch ChainFailureKind(error) {
-    case .refusal, .revert, .timeOut: break
+    switch (error as? ChainError)?.code {
+    case .refused, .reverted, .timedOut: break
     // The chain gave no answer that could mean so.
-    case .outage, .misconfiguration, .cancellation, nil: return false
+    default: return false
     }
     do {
       guard try await !agent.status().isRegistered else { return false }
-    } catch let error as EthereumClientError {
+    } catch let error as ChainError {
       report(.status, error)
       return false
     }
@@ -223,7 +223,7 @@ extension AgentService {
 
     /// The pause after so many failures in a row, of which this is the last.
     func pause(after failures: Int, _ error: any Error) -> Duration {
-      let isOutage = ChainFailureKind(error) == .outage
+      let isOutage = (error as? ChainError)?.isOutage == true
       let delay = backoff.delay(after: failures)
       return isOutage ? min(delay, maximumOutageDelay) : delay
     }
@@ -247,7 +247,7 @@ public enum AgentEvent: Sendable {
 }
 
 /// An operation of an agent's service that failed, and when it is retried.
-public struct AgentFailure: Error, Sendable, CustomStringConvertible {
+public struct AgentFailure: Sendable, CustomStringConvertible {
   /// The operation that failed.
   public enum Work: Sendable, Hashable {
     /// Registering the agent.
@@ -266,7 +266,7 @@ public struct AgentFailure: Error, Sendable, CustomStringConvertible {
   public let work: Work
   /// The agent.
   public let agent: Address
-  /// Why it failed.
+  /// Why it failed: a `ChainError`, unless the client's transport throws errors of its own.
   public let error: any Error
   /// How often in a row the same work has failed, this time included.
   public let failures: Int
@@ -292,8 +292,8 @@ public struct AgentFailure: Error, Sendable, CustomStringConvertible {
 
   /// Whether the account cannot pay for the transaction.
   public var needsCoins: Bool {
-    guard case EthereumClientError.refused(_, let failure) = error else { return false }
-    return failure.message.hasPrefix("insufficient funds")
+    guard let error = error as? ChainError, error.code == .refused else { return false }
+    return error.failure?.message.hasPrefix("insufficient funds") == true
   }
 }
 

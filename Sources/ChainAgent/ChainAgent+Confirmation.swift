@@ -7,7 +7,7 @@ import PlumiseWire
 /// From a transaction that was sent to one that is in a block.
 extension ChainAgent {
   /// Waits for the receipt, and sends the transaction again while it is stuck.
-  /// - Throws: `EthereumClientError.timedOut` after the configuration's `receiptTimeout`.
+  /// - Throws: `ChainError` of code `timedOut` after the configuration's `receiptTimeout`.
   func confirm(_ pending: PendingTransaction) async throws -> Receipt {
     // The usual case: with a block for each transaction it is there already.
     var tracker = ReceiptTracker(configuration)
@@ -15,7 +15,7 @@ extension ChainAgent {
     let timeout = configuration.receiptTimeout
     return try await withDeadline(
       timeout, on: client.clock,
-      orThrow: EthereumClientError.timedOut(
+      orThrow: ChainError.timedOut(
         waitingFor: "receipt of \(pending.latest.hash.hex)", after: timeout)
     ) { [tracker] in try await self.pollUntilMined(for: pending, tracker) }
   }
@@ -45,7 +45,7 @@ extension ChainAgent {
       let height =
         receipt != nil && tracker.needsHeight ? try await client.blockNumber() : 0
       return tracker.observe(receipt, height: height)
-    } catch let error as EthereumClientError where error.isTransient {
+    } catch let error as ChainError where error.allowsAnotherPoll {
       logger.debug("no answer about a receipt", metadata: ["error": "\(error)"])
       return .wait
     }
@@ -70,20 +70,15 @@ extension ChainAgent {
       try await client.sendEnsuringArrival(version)
       pending.wasReplaced(by: version)
       logger.info("sent with higher fees", metadata: ["hash": "\(version.hash)"])
-    } catch let error as EthereumClientError {
+    } catch let error as ChainError {
       logger.notice("a stuck transaction was not sent again", metadata: ["error": "\(error)"])
     }
   }
 }
 
-extension EthereumClientError {
+extension ChainError {
   /// Whether the next poll may be answered.
-  fileprivate var isTransient: Bool {
-    switch self {
-    case .outage, .timedOut, .refused: true
-    case .reverted, .malformedAnswer: false
-    }
-  }
+  fileprivate var allowsAnotherPoll: Bool { isOutage || code == .timedOut || code == .refused }
 }
 
 /// Decides, poll by poll, whether a transaction is confirmed, still pending or stuck.

@@ -6,8 +6,8 @@ public import PlumiseWire
 /// A Plumise agent's account: registers, sends heartbeats and proofs, and claims rewards.
 ///
 /// Calls may overlap: their transactions get consecutive nonces, in the order of the calls, and
-/// each call waits for its own receipt. Errors are ``ChainAgentError`` and `EthereumClientError`,
-/// which tell an outage, a refusal, a revert and a time-out apart.
+/// each call waits for its own receipt. Errors are `ChainError`, whose code tells an outage, a refusal,
+/// a revert and a time-out apart.
 public actor ChainAgent {
   /// The agent's account.
   public nonisolated let address: Address
@@ -123,7 +123,7 @@ public actor ChainAgent {
       to: PlumiseNetwork.Contract.rewardPool,
       data: ABI.call("getPendingReward(address)", [.address(address)]))
     guard answer.count == 32 else {
-      throw EthereumClientError.malformedAnswer(
+      throw ChainError.malformedAnswer(
         method: "eth_call", reason: "getPendingReward gave \(answer.count) bytes, not 32")
     }
     return try Word(bigEndian: answer)
@@ -146,7 +146,7 @@ public actor ChainAgent {
   }
 
   /// Sends a transaction and waits for its receipt.
-  /// - Throws: ``ChainAgentError/reverted(_:reason:)`` when its call did not go through.
+  /// - Throws: a `ChainError` of code `reverted`, with the receipt, when its call did not go through.
   public func send(
     to recipient: Address, value: Word = .zero, data: [UInt8] = [], gasLimit: UInt64
   ) async throws -> Receipt {
@@ -157,7 +157,7 @@ public actor ChainAgent {
     guard receipt.succeeded else {
       let reason = try await client.revertReason(
         of: receipt, data: request.data, value: request.value, gasLimit: request.gasLimit)
-      throw ChainAgentError.reverted(receipt, reason: reason)
+      throw ChainError.reverted(receipt, reason: reason)
     }
     return receipt
   }
@@ -165,7 +165,7 @@ public actor ChainAgent {
   private func receipt(of pending: PendingTransaction) async throws -> Receipt {
     do {
       return try await confirm(pending)
-    } catch let error as EthereumClientError {
+    } catch let error as ChainError {
       // The chain may have dropped it: then its nonce is the next one again, and only the chain
       // knows. Counting on would leave a gap that no later transaction gets past.
       nonces.forget()
@@ -183,10 +183,8 @@ public actor ChainAgent {
     let isCounted = nonces.known != nil
     do {
       return try await submitOnce(request)
-    } catch EthereumClientError.refused(_, let failure)
-      where isCounted && failure.isNonceConflict
-    {
-      logger.notice("the nonce was taken", metadata: ["refusal": "\(failure.message)"])
+    } catch let error as ChainError where isCounted && error.failure?.isNonceConflict == true {
+      logger.notice("the nonce was taken", metadata: ["refusal": "\(error.failure?.message ?? "")"])
       return try await submitOnce(request)
     }
   }
@@ -222,7 +220,7 @@ public actor ChainAgent {
     guard !isChainChecked else { return }
     let actual = try await client.chainID()
     guard actual == configuration.chainID else {
-      throw ChainAgentError.wrongChain(expected: configuration.chainID, actual: actual)
+      throw ChainError.wrongChain(expected: configuration.chainID, actual: actual)
     }
     isChainChecked = true
   }
@@ -239,11 +237,8 @@ extension RPCFailure {
 /// Whether an agent may be registered although its transaction failed: the answer was lost, or
 /// another transaction registered it first.
 private func outcomeIsUnknown(_ error: any Error) -> Bool {
-  switch error {
-  case EthereumClientError.outage, EthereumClientError.timedOut: true
-  case ChainAgentError.reverted: true
-  default: false
-  }
+  guard let error = error as? ChainError else { return false }
+  return error.isOutage || error.code == .timedOut || error.receipt != nil
 }
 
 /// What a registration came to.
@@ -252,62 +247,4 @@ public enum RegistrationOutcome: Hashable, Sendable {
   case registered(Receipt)
   /// The chain knew the agent already; nothing was sent, or what was sent before had arrived.
   case alreadyRegistered
-}
-
-/// Why something was not done on the chain, apart from what ``EthereumClientError`` says.
-public enum ChainAgentError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The chain at the other end is another one; nothing was signed for it.
-  case wrongChain(expected: UInt64, actual: UInt64)
-  /// The transaction is in a block, and its call did not go through; the reason is the program's
-  /// own, nil where the chain does not tell.
-  case reverted(Receipt, reason: String?)
-
-  /// One line: what happened.
-  public var description: String {
-    switch self {
-    case .wrongChain(let expected, let actual):
-      "the chain's id is \(actual), not \(expected): check the RPC address"
-    case .reverted(let receipt, let reason):
-      "transaction \(receipt.transactionHash) in block \(receipt.blockNumber) was reverted: "
-        + (reason ?? "the chain tells no reason")
-    }
-  }
-}
-
-/// What kind of failure an agent met, which decides what its owner can do.
-public enum ChainFailureKind: String, Hashable, Sendable, CaseIterable {
-  /// The chain could not be reached: it may be down, or the way to it. Try again later.
-  case outage
-  /// The chain said no before anything was mined: the fees, the coins or the nonce are wrong.
-  case refusal
-  /// The transaction is in a block, or would be, and its call did not go through. The same call
-  /// will not go through either until something else changes.
-  case revert
-  /// Nothing came in time: what was sent may still be mined. Look before sending again.
-  case timeOut
-  /// The server is another chain, or does not answer as one.
-  case misconfiguration
-  /// The task was cancelled.
-  case cancellation
-
-  /// The kind of an error; nil for one that is not about the chain.
-  public init?(_ error: any Error) {
-    switch error {
-    case let error as ChainAgentError:
-      switch error {
-      case .wrongChain: self = .misconfiguration
-      case .reverted: self = .revert
-      }
-    case let error as EthereumClientError:
-      switch error {
-      case .outage: self = .outage
-      case .refused: self = .refusal
-      case .reverted: self = .revert
-      case .timedOut: self = .timeOut
-      case .malformedAnswer: self = .misconfiguration
-      }
-    case is CancellationError: self = .cancellation
-    default: return nil
-    }
-  }
 }

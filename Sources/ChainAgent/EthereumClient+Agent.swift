@@ -30,29 +30,16 @@ extension EthereumClient {
   func sendEnsuringArrival(_ transaction: SignedTransaction) async throws {
     do {
       try await send(transaction)
-    } catch let lost as EthereumClientError where lost.arrivalIsUnknown {
+    } catch let lost as ChainError where lost.isOutage || lost.code == .timedOut {
+      // It may have arrived although no answer came.
       do {
         try await send(transaction)
-      } catch EthereumClientError.refused {
+      } catch let error as ChainError where error.code == .refused {
         guard try await hasTransaction(transaction.hash) else { throw lost }
       }
-    } catch EthereumClientError.refused(let method, let failure)
-      where failure.mayMeanAlreadyKnown
-    {
+    } catch let refusal as ChainError where refusal.failure?.mayMeanAlreadyKnown == true {
       // Refused although it arrived: an earlier answer was lost on the way.
-      guard try await hasTransaction(transaction.hash) else {
-        throw EthereumClientError.refused(method: method, failure)
-      }
-    }
-  }
-}
-
-extension EthereumClientError {
-  /// Whether what was sent may have arrived although no answer came.
-  fileprivate var arrivalIsUnknown: Bool {
-    switch self {
-    case .outage, .timedOut: true
-    case .refused, .reverted, .malformedAnswer: false
+      guard try await hasTransaction(transaction.hash) else { throw refusal }
     }
   }
 }
@@ -89,7 +76,7 @@ enum ChainQuery: Hashable {
 
 /// What the chain answered; each answer is read, and may fail, only when it is needed.
 struct ChainQueryResults {
-  fileprivate var outcomes: [String: Result<JSON, EthereumClientError>] = [:]
+  fileprivate var outcomes: [String: Result<JSON, ChainError>] = [:]
 
   func gasPrice() throws -> Word { try word(ChainQuery.gasPrice.method) }
   func tip() throws -> Word { try word(ChainQuery.tip.method) }
@@ -97,7 +84,7 @@ struct ChainQueryResults {
   func nonce() throws -> UInt64 {
     let method = ChainQuery.nonce(of: .zero).method
     guard let nonce = try word(method).exactUInt64() else {
-      throw EthereumClientError.malformedAnswer(method: method, reason: "more than 64 bits")
+      throw ChainError.malformedAnswer(method: method, reason: "more than 64 bits")
     }
     return nonce
   }
@@ -111,7 +98,7 @@ struct ChainQueryResults {
 
   private func answer(_ method: String) throws -> JSON {
     guard let outcome = outcomes[method] else {
-      throw EthereumClientError.malformedAnswer(method: method, reason: "it was not asked")
+      throw ChainError.malformedAnswer(method: method, reason: "it was not asked")
     }
     return try outcome.get()
   }
@@ -122,7 +109,7 @@ struct ChainQueryResults {
     do {
       return try Quantity.decode(answer.stringValue ?? "")
     } catch {
-      throw EthereumClientError.malformedAnswer(method: method, reason: "\(error)")
+      throw ChainError.malformedAnswer(method: method, reason: "\(error)")
     }
   }
 }

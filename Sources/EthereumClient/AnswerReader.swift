@@ -17,7 +17,7 @@ struct AnswerReader {
     self.path = path
   }
 
-  private func failure(_ expected: String) -> EthereumClientError {
+  private func failure(_ expected: String) -> ChainError {
     let text = json.text
     let shown = text.count > 80 ? text.prefix(80) + "…" : text[...]
     return .malformedAnswer(method: method, reason: "\(path) should be \(expected), not \(shown)")

@@ -56,7 +56,7 @@ extension EthereumClient {
   /// Runs a call without a transaction (`eth_call`).
   /// - Parameter gasLimit: what the call may use; nil for what the chain allows.
   /// - Returns: what the program returned.
-  /// - Throws: ``EthereumClientError/reverted(reason:data:)`` when it was reverted.
+  /// - Throws: a ``ChainError`` of code ``ChainError/Code/reverted`` when it was reverted.
   public func call(
     to recipient: Address, data: [UInt8] = [], from sender: Address? = nil, value: Word = .zero,
     gasLimit: UInt64? = nil, at block: BlockSelector = .latest

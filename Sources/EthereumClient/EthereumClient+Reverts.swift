@@ -28,7 +28,7 @@ extension EthereumClient {
         _ = try await call(
           to: recipient, data: data, from: receipt.from, value: value, gasLimit: gasLimit, at: block
         )
-      } catch let error as EthereumClientError {
+      } catch let error as ChainError {
         if let reason = error.revertReason { return reason }
       }
     }
@@ -47,7 +47,7 @@ extension EthereumClient {
           try answer["input"].bytes(), try answer["value"].word(), try answer["gas"].uint64()
         )
       }
-    } catch is EthereumClientError {
+    } catch is ChainError {
       return nil
     }
     return try await revertReason(
@@ -55,16 +55,14 @@ extension EthereumClient {
   }
 }
 
-extension EthereumClientError {
+extension ChainError {
   /// What the answer to a call says about its failure; nil when it says nothing about the call.
   fileprivate var revertReason: String? {
-    switch self {
-    case .reverted(let reason, _): reason ?? "the program gave no reason"
+    if code == .reverted { return reason ?? "the program gave no reason" }
     // Chains other than go-ethereum have codes of their own, and words that are alike.
-    case .refused(_, let failure):
-      RevertData.bytes(in: failure.data).flatMap(RevertData.reason) ?? failure.executionMessage
-    case .outage, .timedOut, .malformedAnswer: nil
-    }
+    guard code == .refused, let failure else { return nil }
+    return RevertData.bytes(in: failure.data).flatMap(RevertData.reason)
+      ?? failure.executionMessage
   }
 }
 

@@ -6,7 +6,7 @@ import PlumiseWire
 extension EthereumClient {
   /// Sends a signed transaction.
   /// - Returns: its hash.
-  /// - Throws: ``EthereumClientError/refused(method:_:)`` in the chain's words.
+  /// - Throws: a ``ChainError`` of code ``ChainError/Code/refused``, in the chain's words.
   @discardableResult
   public func send(_ transaction: SignedTransaction) async throws -> Hash32 {
     try await sendRawTransaction(transaction.raw)
@@ -48,8 +48,8 @@ extension EthereumClient {
   ///   - transaction: its hash.
   ///   - timeout: how long to wait, on the client's clock.
   ///   - pollInterval: the pause between two looks.
-  /// - Throws: ``EthereumClientError/timedOut(waitingFor:after:)``. An outage, or one look that is
-  ///   not answered, does not end the wait: the next look may find the chain again.
+  /// - Throws: a ``ChainError`` of code ``ChainError/Code/timedOut``. An outage, or one look that is not
+  ///   answered, does not end the wait: the next look may find the chain again.
   public func waitForReceipt(
     of transaction: Hash32, timeout: Duration = .seconds(120),
     pollInterval: Duration = .milliseconds(500)
@@ -57,7 +57,7 @@ extension EthereumClient {
     if let receipt = try await receiptUnlessOutage(transaction) { return receipt }
     return try await withDeadline(
       timeout, on: clock,
-      orThrow: EthereumClientError.timedOut(
+      orThrow: ChainError.timedOut(
         waitingFor: "receipt of \(transaction.hex)", after: timeout)
     ) {
       while true {
@@ -70,7 +70,7 @@ extension EthereumClient {
   private func receiptUnlessOutage(_ transaction: Hash32) async throws -> Receipt? {
     do {
       return try await receipt(of: transaction)
-    } catch EthereumClientError.outage, EthereumClientError.timedOut {
+    } catch let error as ChainError where error.isOutage || error.code == .timedOut {
       return nil
     }
   }

@@ -4,7 +4,7 @@ public import PlumiseWire
 /// A client of an Ethereum chain's JSON-RPC interface.
 ///
 /// A value without state of its own: copies share the transport's connections. Errors are
-/// ``EthereumClientError``, or `CancellationError` when the task was cancelled.
+/// ``ChainError``, or `CancellationError` when the task was cancelled.
 public struct EthereumClient: Sendable {
   private let transport: any RPCTransport
   /// What time-outs and the pauses between polls are measured on.
@@ -64,7 +64,7 @@ public struct EthereumClient: Sendable {
   /// - Returns: their results in the same order.
   public func batch(
     _ requests: [(method: String, parameters: [JSON])]
-  ) async throws -> [Result<JSON, EthereumClientError>] {
+  ) async throws -> [Result<JSON, ChainError>] {
     guard !requests.isEmpty else { return [] }
     let calls = requests.enumerated().map { index, request in
       RPCRequest(id: .integer(index + 1), method: request.method, params: request.parameters).json
@@ -78,7 +78,7 @@ public struct EthereumClient: Sendable {
         return .failure(
           .malformedAnswer(method: request.method, reason: "the answer to the request is missing"))
       }
-      return response.outcome.mapError { EthereumClientError($0, method: request.method) }
+      return response.outcome.mapError { ChainError.answered($0, method: request.method) }
     }
   }
 
@@ -88,11 +88,9 @@ public struct EthereumClient: Sendable {
     while true {
       do {
         return try await send(body, method: method)
-      } catch EthereumClientError.outage(let error) {
+      } catch let error as ChainError where error.code.isTransientOutage {
         failures += 1
-        guard failures < retries.attempts, error.isTransient else {
-          throw EthereumClientError.outage(error)
-        }
+        guard failures < retries.attempts else { throw error }
         try await clock.sleep(for: retries.backoff.delay(after: failures, random: random()))
       }
     }
@@ -103,52 +101,15 @@ public struct EthereumClient: Sendable {
     do {
       let bytes = try await withDeadline(
         requestTimeout, on: clock,
-        orThrow: EthereumClientError.timedOut(
+        orThrow: ChainError.timedOut(
           waitingFor: "answer to \(method)", after: requestTimeout)
       ) { try await transport.send(body) }
       switch try RPCReply(bytes) {
       case .single(let response): return [response]
       case .batch(let responses): return responses
       }
-    } catch let error as TransportError {
-      throw EthereumClientError.outage(error)
     } catch let error as RPCReplyError {
-      throw EthereumClientError.malformedAnswer(method: method, reason: "\(error)")
+      throw ChainError.malformedAnswer(method: method, reason: "\(error)", cause: error)
     }
-  }
-}
-
-/// Why a request to the chain failed.
-public enum EthereumClientError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// No answer came: the chain may be down. Whether it saw the request is not known.
-  case outage(TransportError)
-  /// The chain answered with an error.
-  case refused(method: String, RPCFailure)
-  /// The call was reverted; the reason is the program's own, when it gave one.
-  case reverted(reason: String?, data: [UInt8])
-  /// The wait was longer than allowed.
-  case timedOut(waitingFor: String, after: Duration)
-  /// The answer is not what the method's answer should be.
-  case malformedAnswer(method: String, reason: String)
-
-  /// One line: what happened.
-  public var description: String {
-    switch self {
-    case .outage(let error): "\(error)"
-    case .refused(let method, let failure):
-      "\(method) was refused: \(failure.message) (\(failure.code))"
-    case .reverted(let reason, _): "execution reverted" + (reason.map { ": \($0)" } ?? "")
-    case .timedOut(let what, let duration): "no \(what) within \(duration)"
-    case .malformedAnswer(let method, let reason): "malformed answer to \(method): \(reason)"
-    }
-  }
-
-  init(_ failure: RPCFailure, method: String) {
-    guard failure.code == 3 else {
-      self = .refused(method: method, failure)
-      return
-    }
-    let data = RevertData.bytes(in: failure.data) ?? []
-    self = .reverted(reason: RevertData.reason(data), data: data)
   }
 }

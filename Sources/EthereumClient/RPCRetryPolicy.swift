@@ -29,12 +29,7 @@ public struct RPCRetryPolicy: Hashable, Sendable {
     backoff: Backoff(initial: .milliseconds(250), maximum: .seconds(5), jitter: 1))
 }
 
-extension TransportError {
-  /// Whether the next attempt may succeed where this one failed.
-  var isTransient: Bool {
-    switch self {
-    case .connectionRefused, .connectionLost, .other: true
-    case .httpStatus(let status, _): [429, 502, 503, 504].contains(status)
-    }
-  }
+extension ChainError.Code {
+  /// Whether the next attempt may succeed where this one met an outage.
+  var isTransientOutage: Bool { isOutage && self != .unexpectedStatus }
 }

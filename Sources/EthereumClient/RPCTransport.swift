@@ -14,30 +14,9 @@ import PlumiseWire
 /// How JSON-RPC bytes get to a chain and back.
 public protocol RPCTransport: Sendable {
   /// Sends a request, or a batch, and returns the answer's bytes.
-  /// - Throws: ``TransportError`` when no answer came; `CancellationError` when cancelled.
+  /// - Throws: a ``ChainError`` whose code is an outage (``ChainError/Code/isOutage``) when no answer
+  ///   came; `CancellationError` when cancelled.
   func send(_ body: [UInt8]) async throws -> [UInt8]
-}
-
-/// Why no answer came.
-public enum TransportError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// Nothing listens there.
-  case connectionRefused(url: String)
-  /// The connection was reset or closed before the answer was complete.
-  case connectionLost(url: String, reason: String)
-  /// Something answered, but not JSON-RPC: the HTTP status.
-  case httpStatus(Int, url: String)
-  /// Anything else that the network says.
-  case other(url: String, reason: String)
-
-  /// One line: what happened, and where.
-  public var description: String {
-    switch self {
-    case .connectionRefused(let url): "nothing listens at \(url)"
-    case .connectionLost(let url, let reason): "the connection to \(url) was lost: \(reason)"
-    case .httpStatus(let status, let url): "\(url) answered with HTTP status \(status)"
-    case .other(let url, let reason): "\(url) cannot be reached: \(reason)"
-    }
-  }
 }
 
 /// A chain in this process.
@@ -53,7 +32,7 @@ public struct InMemoryRPCTransport: RPCTransport {
   /// Sends a request to the closure.
   public func send(_ body: [UInt8]) async throws -> [UInt8] {
     guard let answer = await respond(body) else {
-      throw TransportError.connectionLost(url: "the chain in this process", reason: "no answer")
+      throw ChainError.connectionLost(url: "the chain in this process", reason: "no answer")
     }
     return answer
   }
@@ -87,7 +66,7 @@ public struct HTTPTransport: RPCTransport {
   /// Posts a request and collects the answer.
   public func send(_ body: [UInt8]) async throws -> [UInt8] {
     guard URLPort.isPossible(in: url) else {
-      throw TransportError.other(url: url, reason: "a port is a whole number from 1 to 65535")
+      throw ChainError.unreachable(url: url, reason: "a port is a whole number from 1 to 65535")
     }
     var request = HTTPClientRequest(url: url)
     request.method = .POST
@@ -97,36 +76,37 @@ public struct HTTPTransport: RPCTransport {
       let response = try await Self.client.execute(request, timeout: Self.longestRequest)
       let answer = try await response.body.collect(upTo: Self.maximumAnswer)
       guard (200..<300).contains(Int(response.status.code)) else {
-        throw TransportError.httpStatus(Int(response.status.code), url: url)
+        throw ChainError.httpStatus(Int(response.status.code), url: url)
       }
       return Array(answer.readableBytesView)
-    } catch let error as TransportError {
+    } catch let error as ChainError {
       throw error
     } catch {
       // The client reports a cancelled task in a word of its own.
       try Task.checkCancellation()
-      throw TransportError(error, url: url)
+      throw ChainError(error, url: url)
     }
   }
 }
 
-extension TransportError {
+extension ChainError {
   fileprivate init(_ error: any Error, url: String) {
     switch error {
     case let error as NIOConnectionError:
       self =
         error.connectionErrors.contains { ($0.error as? IOError)?.errnoCode == ECONNREFUSED }
-        ? .connectionRefused(url: url) : .other(url: url, reason: "\(error)")
+        ? .connectionRefused(url: url, cause: error)
+        : .unreachable(url: url, reason: "\(error)", cause: error)
     case let error as IOError where error.errnoCode == ECONNREFUSED:
-      self = .connectionRefused(url: url)
+      self = .connectionRefused(url: url, cause: error)
     case let error as IOError:
-      self = .connectionLost(url: url, reason: "\(error)")
+      self = .connectionLost(url: url, reason: "\(error)", cause: error)
     case let error as HTTPClientError where error == .remoteConnectionClosed:
-      self = .connectionLost(url: url, reason: "closed by the other side")
+      self = .connectionLost(url: url, reason: "closed by the other side", cause: error)
     case let error as HTTPClientError where error == .connectTimeout:
-      self = .other(url: url, reason: "no connection within 10 seconds")
+      self = .unreachable(url: url, reason: "no connection within 10 seconds", cause: error)
     default:
-      self = .connectionLost(url: url, reason: "\(error)")
+      self = .connectionLost(url: url, reason: "\(error)", cause: error)
     }
   }
 }

@@ -29,7 +29,7 @@ public struct NetworkNode: Sendable {
 
   /// Registers the agent on the chain, by the name that the network's nodes give themselves.
   ///
-  /// - Throws: `ChainAgentError` and `EthereumClientError`.
+  /// - Throws: `ChainError`.
   @discardableResult
   public func register() async throws -> RegistrationOutcome {
     try await agent.register(registration)

@@ -37,11 +37,11 @@ struct AgentRetryTests {
     let policy = RPCRetryPolicy(attempts: 3, backoff: .none)
     let client = EthereumClient(transport: transport, retries: policy)
     transport.fail(next: 3)
-    await #expect(throws: EthereumClientError.self) { try await client.blockNumber() }
+    await #expect(throws: ChainError.self) { try await client.blockNumber() }
     #expect(try await client.blockNumber() == 0)
     network.chain.inject(ChainFaultRule(.refuse(.refused("busy")), count: 1))
     await #expect(
-      throws: EthereumClientError.refused(method: "eth_blockNumber", .refused("busy"))
+      throws: ChainError.answered(.refused("busy"), method: "eth_blockNumber")
     ) { try await client.blockNumber() }
   }
 
@@ -72,12 +72,12 @@ struct AgentRetryTests {
 
   @Test("Errors tell an outage, a refusal, a revert and a time-out apart")
   func kinds() async throws {
-    func kind(_ work: () async throws -> Void) async -> ChainFailureKind? {
+    func code(_ work: () async throws -> Void) async throws -> ChainError.Code? {
       do {
         try await work()
         return nil
-      } catch {
-        return ChainFailureKind(error)
+      } catch let error as ChainError {
+        return error.code
       }
     }
     let transport = TestTransport(chain: network.chain)
@@ -86,20 +86,32 @@ struct AgentRetryTests {
     let agent = ChainAgent(
       configuration, key: network.account(0).key, client: EthereumClient(transport: transport))
     transport.fail(next: 9)
-    #expect(await kind { try await agent.heartbeat() } == .outage)
+    let outage = try await code { try await agent.heartbeat() }
+    #expect(outage == .connectionLost && outage?.isOutage == true)
     transport.fail(next: 0)
     network.chain.inject(ChainFaultRule(.refuse(.refused("no")), method: "eth_sendRawTransaction"))
-    #expect(await kind { try await agent.heartbeat() } == .refusal)
-    #expect(await kind { try await agent.heartbeat() } == .revert)
+    #expect(try await code { try await agent.heartbeat() } == .refused)
+    #expect(try await code { try await agent.heartbeat() } == .reverted)
     network.chain.setMining(.manual)
     configuration.receiptTimeout = .zero
     let hasty = ChainAgent(configuration, key: network.account(1).key, client: network.client)
-    #expect(await kind { try await hasty.claimReward() } == .timeOut)
+    #expect(try await code { try await hasty.claimReward() } == .timedOut)
     configuration.chainID = 1
     let lost = ChainAgent(configuration, key: network.account(1).key, client: network.client)
-    #expect(await kind { try await lost.claimReward() } == .misconfiguration)
-    #expect(ChainFailureKind(CancellationError()) == .cancellation)
-    #expect(ChainFailureKind(TestChain.NotMined(hash: .zero)) == nil)
+    #expect(try await code { try await lost.claimReward() } == .wrongChain)
+    let codes: [ChainError.Code] = [.refused, .reverted, .timedOut, .malformedAnswer, .wrongChain]
+    #expect(codes.allSatisfy { !$0.isOutage })
+    // A caller that is cancelled gets its cancellation, and no error of the chain.
+    let clock = ManualClock()
+    let chain = network.chain
+    let waiting = ChainAgent(
+      key: network.account(2).key,
+      client: EthereumClient(
+        transport: InMemoryRPCTransport { await chain.respond(to: $0) }, clock: clock))
+    let claim = Task { try await waiting.claimReward() }
+    try await clock.waitForSleeper(until: .milliseconds(500))
+    claim.cancel()
+    await #expect(throws: CancellationError.self) { try await claim.value }
   }
 }
 
@@ -146,7 +158,7 @@ struct AgentNonceTests {
     chain.inject(ChainFaultRule(.refuse(failure), method: "eth_sendRawTransaction", count: nil))
     let agent = agent()
     await #expect(
-      throws: EthereumClientError.refused(method: "eth_sendRawTransaction", failure)
+      throws: ChainError.answered(failure, method: "eth_sendRawTransaction")
     ) { try await agent.claimReward() }
     let sent = chain.journal.entries.filter { $0.method == "eth_sendRawTransaction" }
     #expect(sent.count == 1)

@@ -19,7 +19,7 @@ private final class Way: RPCTransport {
 
   func send(_ body: [UInt8]) async throws -> [UInt8] {
     guard let answer = await end.withLock({ $0 })?.respond(to: body) else {
-      throw TransportError.connectionRefused(url: "test")
+      throw ChainError.connectionRefused(url: "test")
     }
     return answer
   }

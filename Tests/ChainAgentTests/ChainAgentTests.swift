@@ -77,7 +77,7 @@ struct ChainAgentTests {
     network.chain.inject(
       ChainFaultRule(.refuse(.refused("busy")), method: "eth_sendRawTransaction"))
     await #expect(
-      throws: EthereumClientError.refused(method: "eth_sendRawTransaction", .refused("busy"))
+      throws: ChainError.answered(.refused("busy"), method: "eth_sendRawTransaction")
     ) { try await agent.claimReward() }
     try await agent.claimReward()
     #expect(nonces(of: agent) == [0])
@@ -96,7 +96,7 @@ struct ChainAgentTests {
     let dropped = Task { try await agent.claimReward() }
     try await clock.waitForSleeper(until: .seconds(3))
     clock.advance(by: .seconds(3))
-    await #expect(throws: EthereumClientError.self) { try await dropped.value }
+    await #expect(throws: ChainError.self) { try await dropped.value }
     try await agent.claimReward()
     #expect(nonces(of: agent) == [0])
   }
@@ -156,10 +156,9 @@ struct ChainAgentTests {
     await #expect {
       try await agent.heartbeat()
     } throws: { error in
-      guard case .reverted(let receipt, let reason) = error as? ChainAgentError else {
-        return false
-      }
-      return !receipt.succeeded && reason == "agentHeartbeat: not registered"
+      guard let error = error as? ChainError, let receipt = error.receipt else { return false }
+      return error.code == .reverted && !receipt.succeeded
+        && error.reason == "agentHeartbeat: not registered"
     }
   }
 
@@ -168,7 +167,7 @@ struct ChainAgentTests {
     let agent = ChainAgent(
       ChainAgentConfiguration(chainID: 419_561), key: network.account(0).key,
       client: network.client)
-    await #expect(throws: ChainAgentError.wrongChain(expected: 419_561, actual: 41956)) {
+    await #expect(throws: ChainError.wrongChain(expected: 419_561, actual: 41956)) {
       try await agent.register(registration)
     }
     #expect(network.chain.transactions.isEmpty)

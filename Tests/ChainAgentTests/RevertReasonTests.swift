@@ -18,21 +18,22 @@ struct RevertReasonTests {
   }
 
   /// The error that an operation ends with.
-  private func failure(_ operation: () async throws -> Void) async -> ChainAgentError? {
+  private func failure(_ operation: () async throws -> Void) async -> ChainError? {
     do {
       try await operation()
       return nil
     } catch {
-      return error as? ChainAgentError
+      return error as? ChainError
     }
   }
 
   private func reason(_ operation: () async throws -> Void) async throws -> String? {
-    guard case .reverted(_, let reason) = try #require(await failure(operation)) else {
+    let error = try #require(await failure(operation))
+    guard error.code == .reverted, error.receipt != nil else {
       Issue.record("another error than a revert")
       return nil
     }
-    return reason
+    return error.reason
   }
 
   /// Everything that agents send.
@@ -57,7 +58,8 @@ struct RevertReasonTests {
     chain.inject(.revert(reason: "closed for today"))
     let agent = agent()
     let error = try #require(await failure { try await call.make(agent) })
-    guard case .reverted(let receipt, "closed for today") = error else {
+    guard error.code == .reverted, let receipt = error.receipt, error.reason == "closed for today"
+    else {
       Issue.record("\(error)")
       return
     }
@@ -78,7 +80,7 @@ struct RevertReasonTests {
       try await client.call(
         to: claim.contract.address, data: claim.input, from: agent.address, at: block)
     }
-    await #expect(throws: EthereumClientError.self) { try await call(at: .number(1)) }
+    await #expect(throws: ChainError.self) { try await call(at: .number(1)) }
     #expect(try await call(at: .latest).isEmpty)
     chain.mine()
     #expect(try await call(at: .number(2)).isEmpty)
@@ -160,7 +162,7 @@ struct RevertReasonTests {
     chain.inject(
       ChainFaultRule(.refuse(.refused("header not found")), method: "eth_call", count: nil))
     let untold = try #require(await failure { try await agent.heartbeat() })
-    guard case .reverted(_, nil) = untold else {
+    guard untold.code == .reverted, untold.receipt != nil, untold.reason == nil else {
       Issue.record("\(untold)")
       return
     }

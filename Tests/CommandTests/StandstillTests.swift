@@ -137,7 +137,7 @@ struct StandstillTests {
         url: try await services[0].url(), requestTimeout: .milliseconds(500))
       let id = try await client.chainID()
       try await Self.withStopped(services[0]) {
-        let error = await #expect(throws: EthereumClientError.self) {
+        let error = await #expect(throws: ChainError.self) {
           try await client.blockNumber()
         }
         #expect(error?.description.contains("within 0.5 seconds") == true)

@@ -31,7 +31,7 @@ struct EthereumClientTests {
   func impossiblePort() async throws {
     for port in ["0", "65536", "99999", "18446744073709551696", "-1"] {
       let url = "http://127.0.0.1:\(port)"
-      let error = await #expect(throws: EthereumClientError.self) {
+      let error = await #expect(throws: ChainError.self) {
         try await EthereumClient(url: url).chainID()
       }
       #expect(error.map { "\($0)".contains("from 1 to 65535") } == true, "\(port)")
@@ -49,18 +49,18 @@ struct EthereumClientTests {
     let outcomes = try await client.batch([("x", []), ("y", []), ("z", [])])
     #expect(
       outcomes == [
-        .success("a"), .failure(.refused(method: "y", .refused("b"))), .success("c"),
+        .success("a"), .failure(.answered(.refused("b"), method: "y")), .success("c"),
       ])
   }
 
   /// Asks a server for its chain id.
   private func error(
     of url: String, clock: any Clock<Duration> = ContinuousClock()
-  ) async throws -> EthereumClientError? {
+  ) async throws -> ChainError? {
     do {
       _ = try await EthereumClient(url: url, clock: clock).chainID()
       return nil
-    } catch let error as EthereumClientError {
+    } catch let error as ChainError {
       return error
     }
   }
@@ -69,7 +69,7 @@ struct EthereumClientTests {
   func connectionRefused() async throws {
     try await withClosedPort { address async throws in
       let url = address.url
-      #expect(try await error(of: url) == .outage(.connectionRefused(url: url)))
+      #expect(try await error(of: url) == .connectionRefused(url: url))
     }
   }
 
@@ -83,7 +83,7 @@ struct EthereumClientTests {
     let chain = MockWeb3()
     chain.connectionFaults.add(fault)
     try await chain.withServer { address in
-      guard case .outage(.connectionLost) = try await error(of: address.url) else {
+      guard try await error(of: address.url)?.code == .connectionLost else {
         Issue.record("the answer came in spite of \(fault)")
         return
       }
@@ -97,7 +97,7 @@ struct EthereumClientTests {
     chain.connectionFaults.add(.status(503))
     try await chain.withServer { (address) async throws in
       #expect(
-        try await error(of: address.url) == .outage(.httpStatus(503, url: address.url)))
+        try await error(of: address.url) == .httpStatus(503, url: address.url))
     }
   }
 
@@ -129,11 +129,9 @@ struct EthereumClientTests {
     await #expect {
       try await client.chainID()
     } throws: { error in
-      if case .malformedAnswer(method: "eth_chainId", _) = error as? EthereumClientError {
-        true
-      } else {
-        false
-      }
+      let error = error as? ChainError
+      return error?.code == .malformedAnswer
+        && error?.message.hasPrefix("malformed answer to eth_chainId: ") == true
     }
   }
 
@@ -141,13 +139,15 @@ struct EthereumClientTests {
   func refusals() async throws {
     let network = TestChain()
     await #expect(
-      throws: EthereumClientError.refused(
-        method: "eth_nonsense", .methodNotFound("eth_nonsense"))
+      throws: ChainError.answered(
+        .methodNotFound("eth_nonsense"), method: "eth_nonsense")
     ) { try await network.client.request("eth_nonsense") }
     let reason = "agentHeartbeat: not registered"
-    await #expect(
-      throws: EthereumClientError.reverted(reason: reason, data: ABI.encodeError(reason))
+    let revert = await #expect(
+      throws: ChainError.answered(.reverted(reason: reason), method: "eth_call")
     ) { try await network.client.call(to: .precompile(0x22)) }
+    #expect(revert?.code == .reverted && revert?.reason == reason && revert?.receipt == nil)
+    #expect(revert?.revertData == ABI.encodeError(reason))
   }
 
   @Test("With automatic mining the first look finds the receipt")
@@ -198,7 +198,7 @@ struct EthereumClientTests {
     try await clock.waitForSleeper(until: .seconds(1))
     clock.advance(by: .seconds(1))
     await #expect(
-      throws: EthereumClientError.timedOut(
+      throws: ChainError.timedOut(
         waitingFor: "receipt of \(Hash32.zero.hex)", after: .seconds(1))
     ) { try await receipt.value }
   }

@@ -41,8 +41,8 @@ struct ChainRegistrationTests {
     do {
       try await operation()
       return nil
-    } catch ChainAgentError.reverted(let receipt, let reason) {
-      return (receipt, reason)
+    } catch let error as ChainError where error.code == .reverted {
+      return (try #require(error.receipt), error.reason)
     }
   }
 
@@ -133,7 +133,7 @@ struct ChainRegistrationTests {
       let url = address.url
       let agent = ChainAgent(
         ChainAgentConfiguration(retries: .none), key: .random(), client: EthereumClient(url: url))
-      await #expect(throws: EthereumClientError.outage(.connectionRefused(url: url))) {
+      await #expect(throws: ChainError.connectionRefused(url: url)) {
         try await agent.register(registration)
       }
     }
@@ -146,7 +146,7 @@ struct ChainRegistrationTests {
       await #expect {
         try await agent.register(registration)
       } throws: { error in
-        if case .outage(.connectionLost) = error as? EthereumClientError { true } else { false }
+        (error as? ChainError)?.code == .connectionLost
       }
       #expect(chain.transactions.isEmpty)
       chain.connectionFaults.add(.drop(.midBody(after: 10), .reset)) { request in
@@ -203,7 +203,7 @@ struct ChainRegistrationTests {
       await #expect {
         try await agent.heartbeat()
       } throws: { error in
-        if case .outage = error as? EthereumClientError { true } else { false }
+        (error as? ChainError)?.isOutage == true
       }
       #expect(try await agent.heartbeat().succeeded)
       #expect(chain.nonce(of: agent.address) == 2)
@@ -278,7 +278,7 @@ struct ChainRegistrationTests {
   @Test("An agent for another chain signs nothing")
   func wrongChain() async throws {
     try await withAgent(chainID: 1) { agent, chain in
-      await #expect(throws: ChainAgentError.wrongChain(expected: 1, actual: 41956)) {
+      await #expect(throws: ChainError.wrongChain(expected: 1, actual: 41956)) {
         try await agent.register(registration)
       }
       #expect(!chain.journal.entries.contains { $0.method == "eth_sendRawTransaction" })
@@ -312,7 +312,8 @@ struct ChainRegistrationTests {
       do {
         try await agent.client.sendRawTransaction(raw)
         Issue.record("\(offence) was accepted")
-      } catch EthereumClientError.refused(_, let failure) {
+      } catch let error as ChainError where error.code == .refused {
+        let failure = try #require(error.failure)
         #expect(failure.code == -32000)
         #expect(failure.message.hasPrefix(offence.words), "\(failure.message)")
       }

@@ -73,8 +73,8 @@ package struct TestChain {
     do {
       _ = try await client.call(to: to, data: data, from: account.address)
       return nil
-    } catch EthereumClientError.reverted(let reason, _) {
-      return reason ?? ""
+    } catch let error as ChainError where error.code == .reverted {
+      return error.reason ?? ""
     }
   }
 
@@ -92,8 +92,8 @@ package struct TestChain {
     do {
       _ = try await client.request(method, parameters)
       return nil
-    } catch EthereumClientError.refused(_, let failure) {
-      return failure
+    } catch let error as ChainError where error.code == .refused {
+      return error.failure
     }
   }
 }
@@ -129,7 +129,7 @@ package final class TestTransport: RPCTransport {
       if answer { state.lostAnswer = nil }
       return (request, answer)
     }
-    let lost = TransportError.connectionLost(url: "test", reason: "on purpose")
+    let lost = ChainError.connectionLost(url: "test", reason: "on purpose")
     if isRequestLost { throw lost }
     let answer = await chain.respond(to: body)
     let isHeld = state.withLock { state in

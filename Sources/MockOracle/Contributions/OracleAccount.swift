@@ -55,10 +55,10 @@ public final class OracleAccount: Sendable {
     }
     do {
       try await client.sendRawTransaction(raw)
-    } catch EthereumClientError.refused(_, let failure) where failure.message == "already known" {
+    } catch let error as ChainError where error.failure?.message == "already known" {
       // An earlier answer was lost on the way.
-    } catch EthereumClientError.refused(_, let failure)
-      where failure.message.hasPrefix("nonce too low")
+    } catch let error as ChainError
+      where error.failure?.message.hasPrefix("nonce too low") == true
     {
       return try await client.receipt(of: hash)
     }

@@ -115,7 +115,7 @@ struct DoorFaultTests {
         await #expect {
           try await client.request("evm_mine")
         } throws: { error in
-          if case .outage(.connectionLost) = error as? EthereumClientError { true } else { false }
+          (error as? ChainError)?.code == .connectionLost
         }
         #expect(chain.blockNumber == height)
       }
@@ -125,7 +125,7 @@ struct DoorFaultTests {
   @Test("In process a reset takes the answer away")
   func resetInProcess() async throws {
     chain.inject(ChainFaultRule(.reset(afterHandling: true), method: "evm_mine"))
-    await #expect(throws: EthereumClientError.self) {
+    await #expect(throws: ChainError.self) {
       try await network.client.request("evm_mine")
     }
     #expect(chain.blockNumber == 1)

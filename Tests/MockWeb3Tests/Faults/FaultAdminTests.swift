@@ -220,7 +220,7 @@ struct FaultTraitTests {
     .chainFaults(ChainFaultRule(.refuse(.refused("busy")), method: "eth_sendRawTransaction")))
   func refuse() async throws {
     await #expect(
-      throws: EthereumClientError.refused(method: "eth_sendRawTransaction", .refused("busy"))
+      throws: ChainError.answered(.refused("busy"), method: "eth_sendRawTransaction")
     ) { try await send() }
   }
 
@@ -239,7 +239,7 @@ struct FaultTraitTests {
     "Reset",
     .chainFaults(ChainFaultRule(.reset(afterHandling: true), method: "eth_sendRawTransaction")))
   func reset() async throws {
-    await #expect(throws: EthereumClientError.self) { try await send() }
+    await #expect(throws: ChainError.self) { try await send() }
     #expect(try PetalsNetwork.current.chain.blockNumber == 1)
   }
 }

@@ -120,7 +120,11 @@ struct ChainFaultsTraitTests {
     let agent = ChainAgent(
       key: sender.key, client: EthereumClient(url: network.chainAddress.url))
     for _ in 0..<2 {
-      await #expect(throws: ChainAgentError.self) { try await agent.claimReward() }
+      await #expect {
+        try await agent.claimReward()
+      } throws: { error in
+        (error as? ChainError)?.receipt?.succeeded == false
+      }
     }
     #expect(try await agent.claimReward().succeeded)
   }
