@@ -40,13 +40,40 @@ extension Target.Dependency {
 let package = Package(
   name: "plumise-petals-e2e",
   platforms: [.macOS(.v15)],
+  // A product holds every target that its public interface names: Scripts/check-layers.py checks it.
   products: [
-    .library(name: "PetalsNode", targets: ["PetalsNode"]),
-    .library(name: "OracleReporter", targets: ["OracleReporter"]),
-    .library(name: "ChainAgent", targets: ["ChainAgent"]),
-    .library(name: "MockOracle", targets: ["MockOracle"]),
-    .library(name: "MockWeb3", targets: ["MockWeb3"]),
-    .library(name: "PlumiseTesting", targets: ["PlumiseTesting"]),
+    .library(
+      name: "PlumiseTesting",
+      targets: [
+        "PlumiseTesting", "Bloom", "ChainAgent", "EthereumClient", "EthereumPrimitives",
+        "InferenceMetrics", "MockOracle", "MockServing", "MockWeb3", "OracleReporter", "PetalsNode",
+        "PlumiseWire", "TextKeys",
+      ]),
+    .library(
+      name: "PetalsNode",
+      targets: [
+        "PetalsNode", "Bloom", "EthereumPrimitives", "InferenceMetrics", "PlumiseWire", "TextKeys",
+      ]),
+    .library(
+      name: "OracleReporter",
+      targets: ["OracleReporter", "EthereumPrimitives", "InferenceMetrics", "PlumiseWire"]),
+    .library(
+      name: "ChainAgent",
+      targets: ["ChainAgent", "EthereumClient", "EthereumPrimitives", "PlumiseWire"]),
+    .library(
+      name: "MockOracle",
+      targets: [
+        "MockOracle", "EthereumClient", "EthereumPrimitives", "MockServing", "PlumiseWire",
+        "TextKeys",
+      ]),
+    .library(
+      name: "MockWeb3",
+      targets: ["MockWeb3", "EthereumPrimitives", "MockServing", "PlumiseWire", "TextKeys"]),
+    .library(name: "Bloom", targets: ["Bloom", "TextKeys"]),
+    .library(name: "EVM", targets: ["EVM", "EthereumPrimitives"]),
+    .library(
+      name: "EthereumClient", targets: ["EthereumClient", "EthereumPrimitives", "PlumiseWire"]),
+    .library(name: "EthereumPrimitives", targets: ["EthereumPrimitives"]),
     .executable(name: "petals-e2e", targets: ["petals-e2e"]),
   ],
   dependencies: [

@@ -2,7 +2,9 @@
 """Guards the arrows of Documentation/Architecture.md.
 
 Reads the targets' dependencies from `swift package describe --type json` and the imports of every
-Swift file, and compares both with the tables below. `--self-test` shows that violations are caught.
+Swift file, and compares both with the tables below. Checks as well that each library product holds
+the targets that its public interface names, and no others. `--self-test` shows that violations are
+caught.
 """
 
 import json
@@ -90,6 +92,12 @@ IMPORT = re.compile(
     re.MULTILINE,
 )
 
+PUBLIC_IMPORT = re.compile(
+    r"^(?:@\w+(?:\([^)]*\))?\s+)*public\s+import\s+"
+    r"(?:(?:struct|class|enum|protocol|func|var|let|typealias|actor)\s+)?(\w+)",
+    re.MULTILINE,
+)
+
 
 def allowed_by_only(name, is_test, module):
     owners = ONLY.get(module)
@@ -126,13 +134,33 @@ def violations(targets, imports):
     return found
 
 
-def imports_of(target):
+def product_violations(products, interfaces):
+    """Library products that lack a target which their interface names, or hold one that it does not.
+
+    products: {product name: its targets}. interfaces: {target name: the modules that it imports
+    publicly}.
+    """
+    found = []
+    for name, held in sorted(products.items()):
+        named, next_targets = set(), [name]
+        while next_targets:
+            target = next_targets.pop()
+            named.add(target)
+            next_targets += (interfaces.get(target, set()) & interfaces.keys()) - named
+        for target in sorted(named - set(held)):
+            found.append(f"product {name}: its interface names {target}; add it to its targets")
+        for target in sorted(set(held) - named):
+            found.append(f"product {name}: its interface does not name {target}; remove it")
+    return found
+
+
+def imports_of(target, pattern=IMPORT):
     folder = ROOT / target["path"]
     return [
         (str((folder / source).relative_to(ROOT)), module)
         for source in target["sources"]
         if source.endswith(".swift")
-        for module in IMPORT.findall((folder / source).read_text())
+        for module in pattern.findall((folder / source).read_text())
     ]
 
 
@@ -171,6 +199,14 @@ def self_test():
     clean = [target("PlumiseWire", ["EthereumPrimitives"]), target("A", ["MockWeb3"], kind="test")]
     assert not violations(clean, {"A": [("A.swift", "Testing")]}), "a clean package is refused"
 
+    assert PUBLIC_IMPORT.findall("public import A\nimport B\n@_exported public import struct C.D") == [
+        "A", "C",
+    ]
+    interfaces = {"A": {"B", "Logging"}, "B": {"C"}, "C": set()}
+    assert product_violations({"A": ["A", "B"]}, interfaces), "not caught: a module of a module"
+    assert product_violations({"C": ["C", "B"]}, interfaces), "not caught: a target too many"
+    assert not product_violations({"A": ["A", "B", "C"], "C": ["C"]}, interfaces)
+
 
 def main():
     if "--self-test" in sys.argv[1:]:
@@ -181,14 +217,26 @@ def main():
     result = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(f"check-layers: {' '.join(describe)} fails:\n{result.stderr}")
-    targets = json.loads(result.stdout)["targets"]
+    description = json.loads(result.stdout)
+    targets = description["targets"]
     imports = {target["name"]: imports_of(target) for target in targets}
     if not any(imports.values()):
         sys.exit("check-layers: read no import at all")
-    found = violations(targets, imports)
+    libraries = {
+        product["name"]: product["targets"]
+        for product in description["products"]
+        if "library" in product["type"]
+    }
+    if not libraries:
+        sys.exit("check-layers: read no library product at all")
+    interfaces = {
+        target["name"]: {module for _, module in imports_of(target, PUBLIC_IMPORT)}
+        for target in targets
+    }
+    found = violations(targets, imports) + product_violations(libraries, interfaces)
     if found:
         sys.exit("\n".join(found) + "\ncheck-layers: see Documentation/Architecture.md")
-    print(f"check-layers: {len(targets)} targets keep to their arrows")
+    print(f"check-layers: {len(targets)} targets keep to their arrows, {len(libraries)} libraries are whole")
 
 
 main()
