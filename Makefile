@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build e2e test lint ci bench docs coverage interop sanitize clean
+.PHONY: help deps build e2e test lint ci bench docs coverage interop own-suite sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -9,7 +9,7 @@ SWIFT_BUILD = swift build -c $(CONFIGURATION)
 COMMAND = source Scripts/blas-environment.sh && "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e"
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what is missing of the system libraries, check the Swift version
 	@Scripts/deps.sh
@@ -45,6 +45,9 @@ coverage: deps ## run the tests with coverage, print a table per target
 
 interop: build ## web3.py 6, 7, 8, eth-account and py-evm against the chain, the oracle and the machine (needs Python and PyPI)
 	@Scripts/interop.sh
+
+own-suite: deps ## build and run Documentation/Examples/OwnSuite, which knows this package by its products alone
+	@Scripts/own-suite.sh
 
 sanitize: deps ## arithmetic, nodes and the metrics' threads under the address and the thread sanitizer
 	@Scripts/sanitize.sh $(SANITIZERS)

@@ -35,6 +35,7 @@ extension Target.Dependency {
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
   static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
   static let swiftProtobuf = product(name: "SwiftProtobuf", package: "swift-protobuf")
+  static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
 
 let package = Package(
@@ -317,7 +318,7 @@ let package = Package(
       name: "DocumentationTests",
       dependencies: [
         "PlumiseTesting", "ChainAgent", "EVM", "EthereumClient", "EthereumPrimitives",
-        "MockServing", "MockWeb3", "PlumiseWire", .logging, .serviceLifecycle,
+        "MockServing", "MockWeb3", "PlumiseWire", .logging, .serviceLifecycle, .unixSignals,
       ]),
   ]
 )

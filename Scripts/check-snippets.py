@@ -43,7 +43,7 @@ def snippets(text):
 def manifest_problems(page, block, manifest):
     """What a piece of a manifest names that the package has not."""
     name = re.search(r'^  name: "([^"]+)"', manifest, re.MULTILINE).group(1)
-    products = set(re.findall(r'\.(?:library|executable)\(name: "([^"]+)"', manifest))
+    products = set(re.findall(r'\.(?:library|executable)\(\s*name: "([^"]+)"', manifest))
     found = 0
     for product, package in re.findall(r'\.product\(name: "([^"]+)", package: "([^"]+)"\)', block):
         found += 1

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 command -v python3 >/dev/null ||
   { echo "lint: python3 is missing, which the checks are written in; apt-get install python3" >&2; exit 1; }
 
-find Package.swift Sources Tests -name '*.swift' -not -path '*/Generated/*' -print0 |
+find Package.swift Sources Tests Documentation/Examples -name '*.swift' -not -path '*/Generated/*' -not -path '*/.build/*' -print0 |
   xargs -0 swift format lint --strict --parallel
 echo "lint: format is clean"
 python3 Scripts/check-layers.py --self-test

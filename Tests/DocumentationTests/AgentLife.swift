@@ -9,6 +9,7 @@ import EthereumPrimitives
 import Logging
 import PlumiseWire
 import ServiceLifecycle
+import UnixSignals
 
 /// Lives on a chain until SIGTERM; the intervals are measured on the clock.
 func live(

@@ -2,6 +2,7 @@
 import ChainAgent
 import EthereumClient
 import EthereumPrimitives
+import MockServing
 import MockWeb3
 import PlumiseWire
 import Testing
