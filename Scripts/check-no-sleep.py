@@ -17,7 +17,7 @@ SLEEP = re.compile(
       | (Continuous|Suspending)Clock\(\)\s*\.\s*sleep
       | \.\s*(continuous|suspending)\s*\.\s*sleep
       | \b(u|nano|clock_nano)sleep\s*\(        # C
-      | (?<![\w.])sleep\s*\(
+      | (?<![\w.])(?<!func\ )sleep\s*\(        # a clock of a test declares its own
       | \b(time|asyncio)\s*\.\s*sleep\s*\(     # Python
       | \bsetTimeout\s*\(                      # JavaScript
       | (?:^|[;&|]|\b(?:do|then|else))\s*sleep\s+[\d.$"]   # the shell
@@ -66,6 +66,7 @@ def self_test():
         "// Task.sleep would make this slow",
         "try await journal.wait(forCount: 2)",
         "func sleeps() {}",
+        "func sleep(until deadline: Instant, tolerance: Duration?) async throws {",
         "let waiter = clock.sleep(until: deadline)  // a manual clock",
     ]
     for line in sleeping:
