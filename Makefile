@@ -36,6 +36,7 @@ bench: build ## measure inference, chain, oracle and fixtures (BENCH_FLAGS adds 
 	@$(COMMAND) bench $(BENCH_FLAGS)
 
 docs: ## check the links between the documentation's pages, and that the Swift in them is compiled
+	@python3 Scripts/check-links.py --self-test
 	@python3 Scripts/check-links.py
 	@python3 Scripts/check-snippets.py --self-test
 	@python3 Scripts/check-snippets.py

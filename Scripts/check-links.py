@@ -1,5 +1,11 @@
 #!/usr/bin/env python3
-"""Checks that every relative link between the Markdown pages leads to a file and a heading."""
+"""Checks that every relative link between the Markdown pages leads to a file and a heading, and that
+the reading lists of Documentation/Architecture.md name files that exist.
+
+A reading list is a numbered list below a heading `## How a … travels` or `## How a test runs`: each
+entry begins with the path of a file, and there are at most twelve. `--self-test` shows that what is
+wrong is found.
+"""
 
 import pathlib
 import re
@@ -9,6 +15,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+READING_LISTS = [
+    "How a report travels", "How a transaction travels", "How a hidden state travels",
+    "How a test runs",
+]
+LONGEST_READING_LIST = 12
+ENTRY = re.compile(r"^\d+\. (?:`((?:Sources|Tests)/[^`]+)`: )?", re.MULTILINE)
 
 
 def pages():
@@ -57,12 +69,65 @@ def unreachable(every):
                 yield f"Documentation/README.md: does not mention {path}"
 
 
+def reading_list_problems(text, exists):
+    """What is wrong with the reading lists of a page. exists: whether a path names a file."""
+    name = "Documentation/Architecture.md"
+    sections = dict(
+        part.partition("\n")[::2] for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    )
+    for title in READING_LISTS:
+        paths = ENTRY.findall(sections.get(title, ""))
+        if not paths:
+            yield f"{name}: no numbered list below the heading {title}"
+        if len(paths) > LONGEST_READING_LIST:
+            yield f"{name}: {title} takes {len(paths)} files, {LONGEST_READING_LIST} at most"
+        for number, path in enumerate(paths, 1):
+            if not path:
+                yield f"{name}: {title}, entry {number} does not begin with the path of a file"
+            elif not exists(path):
+                yield f"{name}: {title}, entry {number}: no file {path}"
+            elif path in paths[: number - 1]:
+                yield f"{name}: {title} names {path} twice"
+
+
+def self_test():
+    entries = ["1. `Sources/A.swift`: begins\n", "2. `Tests/B.swift`: ends\n"]
+
+    def page(*lists):
+        return "# Page\n\n" + "".join(
+            f"## {title}\n\nWords.\n\n{''.join(entries)}\n"
+            for title, entries in zip(READING_LISTS, lists)
+        )
+
+    def found(first, rest=3):
+        text = page(first, *[entries] * rest)
+        known = {"Sources/A.swift", "Tests/B.swift"} | {f"Sources/{n}.swift" for n in range(13)}
+        return list(reading_list_problems(text, known.__contains__))
+
+    many = [f"{n + 1}. `Sources/{n}.swift`: goes on\n" for n in range(13)]
+    assert found(entries) == []
+    assert found(many[:12]) == []
+    for wrong in [[], many, ["1. `Sources/C.swift`: is gone\n"], ["1. A.swift: has no folder\n"],
+                  [entries[0], entries[0].replace("1.", "2.")]]:
+        assert len(found(wrong)) == 1, wrong
+    assert len(found(entries, rest=2)) == 1, "a missing section"
+    assert anchors("# A b\n## A b\n") == {"a-b", "a-b-1"}
+    print("check-links: what is wrong is found")
+
+
 def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
     every = pages()
     found = [problem for page in every for problem in problems(page)] + list(unreachable(every))
+    architecture = (ROOT / "Documentation" / "Architecture.md").read_text()
+    found += reading_list_problems(architecture, lambda path: (ROOT / path).is_file())
     if found:
         sys.exit("\n".join(found))
-    print(f"check-links: {len(every)} pages, every link leads somewhere")
+    print(
+        f"check-links: {len(every)} pages, every link leads somewhere;"
+        f" {len(READING_LISTS)} reading lists, every file exists"
+    )
 
 
 main()
