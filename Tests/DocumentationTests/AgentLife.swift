@@ -11,8 +11,8 @@ import PlumiseWire
 import ServiceLifecycle
 import UnixSignals
 
-/// Lives on a chain until SIGTERM; the intervals are measured on the clock.
-func live(
+/// Runs an agent until SIGTERM; the intervals are measured on the clock.
+func runAgent(
   as key: SecretKey, on url: String, clock: any Clock<Duration> = ContinuousClock()
 ) async throws {
   let agent = ChainAgent(key: key, client: EthereumClient(url: url))
@@ -34,7 +34,7 @@ struct AgentLifeTests {
     let account = chain.accounts[0]
     let clock = ManualClock()
     try await chain.withServer { address in
-      let life = Task { try await live(as: account.key, on: address.url, clock: clock) }
+      let life = Task { try await runAgent(as: account.key, on: address.url, clock: clock) }
       try await clock.waitForSleeper(until: .seconds(120))
       #expect(chain.agent(account.address)?.lastHeartbeat ?? 0 > 0)
       life.cancel()
