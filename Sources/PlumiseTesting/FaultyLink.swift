@@ -5,7 +5,7 @@ import Synchronization
 
 /// A TCP proxy in front of a node, which a test can stall or disconnect.
 ///
-/// The node itself keeps running, as a machine does whose cable was pulled. The link exists within
+/// The node itself keeps running, as behind an unplugged cable. The link exists within
 /// ``withFaultyLink(to:_:)``.
 public final class FaultyLink: Sendable {
   private enum Mode: Sendable {
@@ -19,7 +19,7 @@ public final class FaultyLink: Sendable {
     var channels: [any Channel] = []
   }
 
-  /// Where the node is reached through this link.
+  /// The node's address through this link.
   public let peer: PeerAddress
   private let state = Mutex(State())
   private let listener: any Channel

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// A clock that stands still until the test moves it.
+/// A clock that a test moves by hand.
 ///
 /// Every interval, deadline and retry of this package takes a clock; with this one a test decides
-/// when each of them is over. A test never waits for time, it waits until somebody *sleeps*:
+/// when each of them is over. A test never waits for time; it waits until a task *sleeps*:
 ///
 /// ```swift
 /// let clock = ManualClock()
@@ -17,15 +17,15 @@ public final class ManualClock: Clock, Sendable {
     /// The time since the clock was made.
     public var offset: Duration
 
-    /// Makes the moment that lies `offset` after the clock's beginning.
+    /// Creates the moment that is `offset` after the clock's beginning.
     public init(offset: Duration = .zero) { self.offset = offset }
 
-    /// The moment that lies `duration` after this one.
+    /// The moment that is `duration` after this one.
     public func advanced(by duration: Duration) -> Instant {
       Instant(offset: offset + duration)
     }
 
-    /// How far `other` lies ahead of this moment.
+    /// The time from this moment to `other`.
     public func duration(to other: Instant) -> Duration { other.offset - offset }
 
     /// Whether `lhs` is the earlier moment.
@@ -37,7 +37,7 @@ public final class ManualClock: Clock, Sendable {
   /// Makes a clock that shows zero.
   public init() {}
 
-  /// The moment at which the clock stands.
+  /// The clock's present moment.
   public var now: Instant { state.withLock { $0.now } }
 
   /// Zero: a manual clock is exact.
@@ -82,7 +82,7 @@ public final class ManualClock: Clock, Sendable {
     try await wait { $0.contains(Instant(offset: offset)) }
   }
 
-  /// Waits until somebody sleeps, then moves the clock to the earliest deadline.
+  /// Waits until a task sleeps, then moves the clock to the earliest deadline.
   ///
   /// - Returns: by how much the clock was moved.
   /// - Throws: `CancellationError` when the waiting task is cancelled.

@@ -9,13 +9,13 @@ public import PlumiseWire
 public struct NetworkNode: Sendable {
   /// Serves the blocks; it is ready.
   public let node: PetalsNode
-  /// Where it is reached: its own address, or that of its link.
+  /// The address for clients: its own, or that of its link.
   public let peer: PeerAddress
-  /// The proxy in front of it, where the plan asks for faulty links.
+  /// The proxy in front of it, if the plan has faulty links.
   public let link: FaultyLink?
   /// The agent's key; its account has 10 000 PLM.
   public let key: SecretKey
-  /// Registers and sends heartbeats on the network's chain; it has done neither yet.
+  /// The agent on the network's chain; it is not registered yet.
   public let agent: ChainAgent
   /// Reports to the network's oracle; it is not started.
   public let reporter: OracleReporter
@@ -35,7 +35,7 @@ public struct NetworkNode: Sendable {
     try await agent.register(registration)
   }
 
-  /// What the agent registers with.
+  /// The registration of the agent.
   public var registration: AgentRegistration {
     .ofNode(serving: node.configuration.checkpoint.name, as: address)
   }
@@ -45,8 +45,8 @@ public struct NetworkNode: Sendable {
   ///
   /// A task of the test runs it; its intervals are measured on the network's clock.
   /// - Parameters:
-  ///   - schedule: How often things are done.
-  ///   - onEvent: Gets everything that happens.
+  ///   - schedule: The intervals.
+  ///   - onEvent: Called with each event.
   public func service(
     schedule: AgentService.Schedule = AgentService.Schedule(),
     onEvent: @escaping @Sendable (AgentEvent) -> Void = { _ in }

@@ -46,7 +46,7 @@ public struct NetworkPlan: Sendable {
   ///
   /// - Parameters:
   ///   - blocks: One range a node.
-  ///   - model: What they are ranges of.
+  ///   - model: The model.
   public init(blocks: [BlockRange], model: ClientModel) {
     self.blocks = blocks
     self.model = model
@@ -60,13 +60,13 @@ public struct NetworkPlan: Sendable {
   }
 }
 
-/// The model that tests run on when they bring none: 24 blocks, hidden 64, 4 heads, vocabulary 512.
+/// The default model of a test's network: 24 blocks, hidden 64, 4 heads, vocabulary 512.
 ///
 /// It has the depth of bloom-560m, so that every split of it is a split of the real one, and is
-/// small enough that a whole network runs on it in milliseconds. It is made up once a process, and
-/// its folder is gone as soon as the weights are mapped.
+/// small enough that a whole network runs on it in milliseconds. It is synthesized once a process, and
+/// its folder is deleted as soon as the weights are mapped.
 public enum TinyModel {
-  /// The model's ends: the checkpoint, its tokenizer, the embedding and the LM head.
+  /// The model's checkpoint, its tokenizer, the embedding and the LM head.
   ///
   /// - Throws: `CheckpointError` when the folder for temporary files cannot be written.
   public static func clientModel() throws -> ClientModel { try made.get() }

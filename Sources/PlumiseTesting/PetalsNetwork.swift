@@ -6,8 +6,8 @@ public import PetalsNode
 
 /// A complete network, every part real: a chain, an oracle, and nodes that serve a model.
 ///
-/// All of it listens on free ports of 127.0.0.1 and lives within
-/// ``withPetalsNetwork(_:_:)`` or a test's ``PetalsNetworkTrait``.
+/// All of it listens on free ports of 127.0.0.1. It exists within ``withPetalsNetwork(_:_:)`` or a
+/// test with a ``PetalsNetworkTrait``.
 public final class PetalsNetwork: Sendable {
   /// The network's configuration.
   public let plan: NetworkPlan
@@ -15,13 +15,13 @@ public final class PetalsNetwork: Sendable {
   public let clock: ManualClock
   /// The chain.
   public let chain: MockWeb3
-  /// Where the chain answers JSON-RPC.
+  /// The address of the chain's JSON-RPC.
   public let chainAddress: ServerAddress
   /// The oracle.
   public let oracle: MockOracle
-  /// Where the oracle takes reports.
+  /// The address of the oracle.
   public let oracleAddress: ServerAddress
-  /// What goes wrong on the way to the oracle.
+  /// The faults of the connections to the oracle.
   public let oracleFaults: FaultScript
   /// The nodes, in the order of the plan.
   public let nodes: [NetworkNode]
@@ -41,7 +41,7 @@ public final class PetalsNetwork: Sendable {
     self.nodes = nodes
   }
 
-  /// Where the nodes serve their blocks.
+  /// The addresses of the nodes.
   public var peers: [PeerAddress] { nodes.map(\.peer) }
 
   /// Runs a body with a client that generates through the nodes.
@@ -49,8 +49,8 @@ public final class PetalsNetwork: Sendable {
   /// When it returns, the nodes have counted what was generated.
   /// - Parameters:
   ///   - limits: How long calls may take.
-  ///   - recovery: How the client goes on when a node fails.
-  ///   - clock: What measures both; the network's own clock is for its intervals.
+  ///   - recovery: How the client recovers from failed nodes.
+  ///   - clock: The clock of both; the network's own clock is for its intervals.
   ///   - body: Generates.
   /// - Throws: what connecting throws, and what `body` throws.
   public func withClient<Result: Sendable>(
@@ -67,7 +67,7 @@ public final class PetalsNetwork: Sendable {
 extension PetalsNetwork {
   /// Generates a continuation of a text through all nodes, with a client of its own.
   ///
-  /// The nodes prove what they generated.
+  /// Each node records a proof of the generation.
   /// - Parameters:
   ///   - prompt: What the text begins with; at least one token.
   ///   - maxNewTokens: Most tokens to generate.
@@ -92,7 +92,7 @@ extension PetalsNetwork {
       PipelineRequest(promptIDs: prompt, maxNewTokens: maxNewTokens, sampling: sampling))
   }
 
-  /// The ids that the whole model in this process generates, to compare with.
+  /// Generates with the whole model in this process, to compare ids with.
   ///
   /// - Throws: `TokenError`; ``MissingTokenizer``.
   public func generateLocally(
@@ -112,7 +112,7 @@ extension PetalsNetwork {
     return tokenizer.encode(text)
   }
 
-  /// A text was given to a model that has no tokenizer.
+  /// The error of a text prompt for a model without a tokenizer.
   public struct MissingTokenizer: Error, CustomStringConvertible {
     /// Says what to do.
     public var description: String {

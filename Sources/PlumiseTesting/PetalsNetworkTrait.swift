@@ -66,7 +66,7 @@ extension PetalsNetwork {
     }
   }
 
-  /// Someone asked for the running test's network where there is none.
+  /// The error of ``PetalsNetwork/current`` outside a test with a network.
   public struct MissingNetwork: Error, CustomStringConvertible {
     /// Says what to do.
     public var description: String {
@@ -75,7 +75,7 @@ extension PetalsNetwork {
   }
 }
 
-/// Makes things go wrong on the way to the oracle of a test's network.
+/// Injects faults into the connections to the oracle of a test's network.
 ///
 /// ```swift
 /// import MockServing
@@ -95,8 +95,8 @@ extension PetalsNetwork {
 /// }
 /// ```
 ///
-/// It stands behind the ``PetalsNetworkTrait`` whose network it is meant for. The faults are there
-/// when the test's body begins, and gone when it ends: the nodes' last reports meet none.
+/// Put it after the ``PetalsNetworkTrait`` of the test. The faults are active while the test's body
+/// runs; the nodes' final reports are sent without them.
 public struct OracleFaultsTrait: TestTrait, SuiteTrait, TestScoping {
   private let rules: [FaultRule]
   private let seed: UInt64
@@ -124,16 +124,16 @@ public struct OracleFaultsTrait: TestTrait, SuiteTrait, TestScoping {
 }
 
 extension Trait where Self == OracleFaultsTrait {
-  /// Faults on the way to the oracle, for the test's network.
+  /// Faults of the connections to the oracle of the test's network.
   /// - Parameters:
-  ///   - rules: what goes wrong, and which requests it meets.
-  ///   - seed: decides about the faults that are likely and not certain.
+  ///   - rules: the faults, and the requests that get them.
+  ///   - seed: the seed of faults with a likelihood.
   public static func oracleFaults(_ rules: FaultRule..., seed: UInt64 = 0) -> Self {
     Self(rules, seed: seed)
   }
 }
 
-/// Makes things go wrong on the chain of a test's network.
+/// Injects faults into the chain of a test's network.
 ///
 /// ```swift
 /// import MockWeb3
@@ -152,8 +152,8 @@ extension Trait where Self == OracleFaultsTrait {
 /// }
 /// ```
 ///
-/// It stands behind the ``PetalsNetworkTrait`` whose network it is meant for. The faults are there
-/// when the test's body begins, and gone when it ends.
+/// Put it after the ``PetalsNetworkTrait`` of the test. The faults are active while the test's body
+/// runs.
 public struct ChainFaultsTrait: TestTrait, SuiteTrait, TestScoping {
   private let rules: [ChainFaultRule]
   private let seed: UInt64
@@ -183,8 +183,8 @@ public struct ChainFaultsTrait: TestTrait, SuiteTrait, TestScoping {
 extension Trait where Self == ChainFaultsTrait {
   /// Faults of the chain, for the test's network.
   /// - Parameters:
-  ///   - rules: what goes wrong, and whom it meets.
-  ///   - seed: decides about the faults that have a probability.
+  ///   - rules: the faults, and the requests and transactions that get them.
+  ///   - seed: the seed of faults with a probability.
   public static func chainFaults(_ rules: ChainFaultRule..., seed: UInt64 = 0) -> Self {
     Self(rules, seed: seed)
   }

@@ -4,18 +4,18 @@ public import EthereumPrimitives
 public struct RecoveredTransaction: Hashable, Sendable {
   /// The signed transaction.
   public let signed: SignedTransaction
-  /// Who signed it.
+  /// The signer.
   public let sender: Address
 
   /// Its hash.
   public var hash: Hash32 { signed.hash }
-  /// What was signed.
+  /// The transaction without its signature.
   public var transaction: Transaction { signed.transaction }
 }
 
-/// A block: immutable once made, so that all who hold one share it.
+/// A block: immutable once made, so that copies share it.
 public final class Block: Sendable {
-  /// What the hash commits to.
+  /// The header, which the hash commits to.
   public let header: BlockHeader
   /// keccak256 of the header's RLP.
   public let hash: Hash32
@@ -74,7 +74,7 @@ public final class Block: Sendable {
 public struct BlockHeader: Hashable, Sendable {
   /// The hash of the block before.
   public var parentHash: Hash32
-  /// Who gets the tips.
+  /// The account that gets the tips.
   public var coinbase: Address
   /// The root of the accounts' trie after the block.
   public var stateRoot: Hash32

@@ -1,14 +1,14 @@
 public import EthereumPrimitives
 
-/// What became of one transaction in a block.
+/// The result of one transaction in a block.
 public struct TransactionReceipt: Hashable, Sendable {
   /// The transaction.
   public let transactionHash: Hash32
   /// Its place in the block.
   public let transactionIndex: Int
-  /// Who sent it.
+  /// The sender.
   public let sender: Address
-  /// Whom it called.
+  /// The recipient; nil for the creation of a contract.
   public let recipient: Address?
   /// Whether the call went through; false means it was reverted or ran out of gas.
   public let succeeded: Bool
@@ -22,7 +22,7 @@ public struct TransactionReceipt: Hashable, Sendable {
   public let logs: [LogEntry]
   /// The position of its first log among all logs of the block.
   public let firstLogIndex: Int
-  /// What the call returned, or the revert data.
+  /// The return data of the call, or the revert data.
   public let output: [UInt8]
   /// The envelope's type (EIP-2718): 0 legacy, 1 access list, 2 fee market.
   public let type: UInt8

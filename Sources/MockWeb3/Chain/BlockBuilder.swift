@@ -1,6 +1,6 @@
 import EthereumPrimitives
 
-/// Makes a block on top of another, out of what waits in the pool.
+/// Makes the next block from the pool's pending transactions.
 struct BlockBuilder {
   let rules: ChainRules
   let parent: Block
@@ -9,7 +9,7 @@ struct BlockBuilder {
   let baseFee: Word?
   let sealer: SecretKey?
 
-  /// A block, the state it leaves behind, and what the pool must let go of.
+  /// A block, the state after it, and the transactions to remove from the pool.
   struct Result {
     let block: Block
     let state: WorldState
@@ -134,7 +134,7 @@ private struct MiningQueue {
   }
 }
 
-/// The first block, and the state it leaves behind.
+/// The first block, and the state after it.
 struct Genesis {
   let state: WorldState
   let block: Block

@@ -34,7 +34,7 @@ package struct Chain {
     record.note(settings)
   }
 
-  /// Takes a transaction in, and with automatic mining makes its block.
+  /// Adds a transaction to the pool, and with automatic mining makes its block.
   /// - Returns: the transaction's hash.
   package mutating func submit(
     _ incoming: IncomingTransaction, now: UInt64
@@ -80,7 +80,7 @@ package struct Chain {
     }
   }
 
-  /// Makes one block out of what waits.
+  /// Makes one block of the pending transactions.
   @discardableResult
   package mutating func mine(now: UInt64) -> Block {
     let result = build(now: now)
@@ -128,8 +128,8 @@ package struct Chain {
     return (result.block, result.state)
   }
 
-  /// Undoes the latest blocks and makes as many empty ones in their place; the transactions wait
-  /// again, and what tests changed meanwhile stays changed.
+  /// Replaces the latest blocks by as many empty ones; their transactions are pending again, and
+  /// changes by tests stay.
   /// - Returns: false, and nothing changes, when the chain is too short or the states are gone.
   mutating func reorganise(depth: Int, now: UInt64) -> Bool {
     guard depth > 0, let removed = history.removeLast(depth),
@@ -297,7 +297,7 @@ extension Chain {
     return snapshots.add(copy, time: clock.time(now: now))
   }
 
-  /// Goes back to a snapshot, in time as well; the same snapshot can be gone back to again.
+  /// Reverts to a snapshot, clock included; the same snapshot can be used again.
   /// - Returns: false when there is no such snapshot.
   package mutating func revert(to id: UInt64, now: UInt64) -> Bool {
     var store = snapshots

@@ -1,13 +1,13 @@
 public import EthereumPrimitives
 public import PlumiseWire
 
-/// How a chain starts, and what it is like.
+/// The configuration of a chain.
 public struct ChainConfiguration: Sendable {
-  /// The accounts that have coins at the start and whose keys the chain knows.
+  /// The accounts that are funded in the genesis block, with their keys.
   public var accounts: [DevelopmentAccount]
   /// Wei that other accounts have at the start.
   public var balances: [Address: Word] = [:]
-  /// What never changes while the chain runs.
+  /// The rules, which do not change while the chain runs.
   public var rules: ChainRules
   /// When blocks are made.
   public var mining: MiningMode = .automatic
@@ -24,7 +24,7 @@ public struct ChainConfiguration: Sendable {
     set { poolRules.minimumTip = newValue }
   }
   package var poolRules = PoolRules()
-  /// How many blocks one request may ask for, at most ``maximumBlocksPerRequest``.
+  /// The most blocks that one request may mine, at most ``maximumBlocksPerRequest``.
   package var blocksPerRequest = ChainConfiguration.maximumBlocksPerRequest
   /// A bound, so that a mistyped number does not stop the chain for hours.
   package static let maximumBlocksPerRequest: UInt64 = 1_000_000
@@ -34,7 +34,7 @@ public struct ChainConfiguration: Sendable {
   /// - Parameters:
   ///   - chainID: the chain's id.
   ///   - profile: the documented network, or the testnet with its faults.
-  ///   - accounts: who has coins at the start; the last one is the reward pool's oracle and the
+  ///   - accounts: the funded accounts; the last one is the reward pool's oracle and the
   ///     registry's owner.
   public init(
     chainID: UInt64 = PlumiseNetwork.chainID, profile: ChainProfile = .default,
@@ -54,14 +54,14 @@ public struct ChainConfiguration: Sendable {
 
 /// Which chain is simulated.
 public enum ChainProfile: String, Hashable, Sendable, CaseIterable {
-  /// What the network documents.
+  /// The behaviour that the network documents.
   case `default` = "default"
-  /// What the live testnet did in February 2026: verifyInference accepts anyone, and the
-  /// precompiles' agents are unknown to the contracts (Chain.md, The testnet's faults).
+  /// The behaviour of the live testnet in February 2026: verifyInference accepts any sender, and
+  /// the precompiles' agents are unknown to the contracts (Chain.md, The testnet's faults).
   case testnet2026
 }
 
-/// What never changes while a chain runs.
+/// The rules of a chain, which do not change while it runs.
 public struct ChainRules: Hashable, Sendable {
   /// The chain's id, which transactions are bound to (EIP-155).
   public var chainID: UInt64
@@ -76,7 +76,7 @@ public struct ChainRules: Hashable, Sendable {
   public var blockReward: Word
   /// How many blocks make an epoch of the reward pool; 0 counts as 1.
   public var blocksPerEpoch: UInt64
-  /// Who gets the tips.
+  /// The account that gets the tips.
   public var coinbase: Address
   /// The one account whose contributions the reward pool accepts.
   public var rewardOracle: Address
@@ -93,7 +93,7 @@ public struct ChainRules: Hashable, Sendable {
   func epoch(at height: UInt64) -> UInt64 { height / max(1, blocksPerEpoch) }
 }
 
-/// An account whose key everybody knows, with coins to spend.
+/// A funded account with a well-known key.
 public struct DevelopmentAccount: Sendable {
   /// The secret key.
   public let key: SecretKey
@@ -112,7 +112,7 @@ public struct DevelopmentAccount: Sendable {
   /// 10 000 PLM in wei.
   public static let defaultBalance: Word = 10_000_000_000_000_000_000_000
 
-  /// The mnemonic that every development chain knows.
+  /// The mnemonic that development chains share.
   public static let mnemonic = "test test test test test test test test test test test junk"
 
   /// The first ten accounts of ``mnemonic`` on m/44'/60'/0'/0/i, with 10 000 PLM each.

@@ -1,9 +1,9 @@
 import EthereumPrimitives
 
-/// The filters that clients poll: what is new since they last asked.
+/// The filters that clients poll for news since their last request.
 ///
-/// Bounded: of too many filters the one that was asked for the longest ago goes, and a filter that
-/// nobody asks keeps only the latest of what it holds.
+/// Bounded: of too many filters the one polled longest ago is removed, and a filter that is not
+/// polled keeps only its latest entries.
 struct FilterTable {
   enum Kind {
     case blocks

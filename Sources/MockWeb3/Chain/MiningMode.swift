@@ -22,7 +22,7 @@ public struct MiningMode: Hashable, Sendable {
     return MiningMode(isAutomatic: false, interval: interval)
   }
 
-  /// Blocks only when they are asked for (`evm_mine`).
+  /// Makes blocks only on request (`evm_mine`).
   public static let manual = MiningMode(isAutomatic: false, interval: nil)
 }
 

@@ -1,6 +1,6 @@
 package import EthereumPrimitives
 
-/// The transactions that wait for a block: of each sender a run that is ready, and those behind a
+/// The transactions that wait for a block: of each sender a run that is ready, and those after a
 /// gap in the nonces.
 struct TransactionPool {
   struct Entry {
@@ -162,7 +162,7 @@ struct TransactionPool {
   }
 }
 
-/// What the pool asks of a transaction, in the order in which go-ethereum asks it.
+/// The pool's validation rules, in go-ethereum's order.
 package struct PoolRules: Hashable, Sendable {
   /// The least tip, in wei a unit of gas.
   package var minimumTip: Word = 1
@@ -245,7 +245,7 @@ package struct IncomingTransaction: Sendable {
   }
 }
 
-/// Why the pool refuses a transaction, in the words of go-ethereum 1.13.15.
+/// The pool's reason to refuse a transaction, with the messages of go-ethereum 1.13.15.
 package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
   case undecodable(TransactionError)
   case unprotected
@@ -262,7 +262,7 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
   case nonceTooLow(next: UInt64, nonce: UInt64)
   case insufficientFunds(balance: Word, cost: Word)
   case insufficientFundsForQueue(balance: Word, queued: Word, cost: Word)
-  /// A replacement that the balance does not cover together with what waits.
+  /// A replacement that the balance does not cover together with the waiting transactions.
   case insufficientFundsForBump(balance: Word, queued: Word, bump: Word, overshot: Word)
   case replacementUnderpriced
   case contractCreation

@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// AgentRegistry behind its ABI (Wire.md, Contracts).
+/// The contract AgentRegistry and its ABI (Wire.md, Contracts).
 enum AgentRegistryContract {
   enum Function: String, ContractFunctions {
     case registerAgent = "registerAgent(bytes32,string)"

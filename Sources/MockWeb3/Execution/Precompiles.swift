@@ -90,7 +90,7 @@ enum ClaimRewardPrecompile {
   }
 }
 
-/// Whom a heartbeat or a claim is for: its sender, or the agent that somebody else pays for.
+/// The agent of a heartbeat or a claim: the sender, or an agent that the sender pays for.
 enum SponsoredAgent {
   static func read(
     _ message: Message, to contract: PrecompileCall.Contract, name: String

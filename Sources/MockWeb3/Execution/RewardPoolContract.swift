@@ -1,7 +1,7 @@
 public import EthereumPrimitives
 import PlumiseWire
 
-/// RewardPool behind its ABI (Wire.md, Contracts): what a call is, and where it goes.
+/// The contract RewardPool and its ABI (Wire.md, Contracts).
 enum RewardPoolContract {
   enum Function: String, ContractFunctions {
     case syncRewards = "syncRewards()"
@@ -296,7 +296,7 @@ struct RewardPoolState {
   }
 }
 
-/// What an agent contributed, as the reward pool adds it up.
+/// The sums of an agent's contributions in the reward pool.
 public struct ContributionRecord: Hashable, Sendable {
   /// Finished tasks.
   public var taskCount: Word = .zero

@@ -92,9 +92,9 @@ struct TransactionExecutor {
 }
 
 extension Transaction {
-  /// What the sender must own: the gas limit at the highest price, and the value.
+  /// The balance that the sender needs: the gas limit at the highest price, and the value.
   ///
-  /// A cost beyond 256 bits is the largest word, which nobody owns.
+  /// A cost beyond 256 bits is the largest word, which exceeds every balance.
   package var maximumCost: Word {
     let (gas, first) = Word(gasLimit).multipliedReportingOverflow(by: fee.maxFeePerGas)
     let (sum, second) = gas.addingReportingOverflow(value)
@@ -160,7 +160,7 @@ struct Message {
 
 /// Why a program undid everything it did.
 package struct Revert: Error, Hashable, Sendable {
-  /// What the caller gets to read: `Error(string)` in ABI form, or nothing.
+  /// The revert data: `Error(string)` in ABI form, or nothing.
   package let output: [UInt8]
 
   /// A revert without a reason, as Solidity does for malformed input.
@@ -175,7 +175,7 @@ package struct Revert: Error, Hashable, Sendable {
   package var reason: String? { ABI.decodeError(output) }
 }
 
-/// What a call came to.
+/// The result of a call.
 enum CallOutcome {
   case returned([UInt8])
   case reverted(Revert)

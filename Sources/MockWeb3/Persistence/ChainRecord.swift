@@ -103,11 +103,11 @@ struct ChainRecord {
 /// One step of a chain; replaying all of them gives the same chain, hash for hash.
 enum ChainEvent: Hashable, Sendable {
   /// A block was made of these transactions; the reverts that a fault forced are by position, and
-  /// the base fee is told when it was set.
+  /// the base fee is given if a test had set it.
   case block(
     timestamp: UInt64, transactions: [[UInt8]], forced: [Int: [UInt8]], baseFee: Word?,
     hash: Hash32)
-  /// A transaction came and still waits.
+  /// A transaction was accepted and is pending.
   case waiting([UInt8])
   /// A transaction that waited was taken out.
   case dropped(Hash32)
@@ -117,8 +117,8 @@ enum ChainEvent: Hashable, Sendable {
   case settings(ChainSettings)
   /// Nothing waits any more.
   case emptied
-  /// The chain is again what it was after an earlier step; steps count from 1 in the order in which
-  /// the file has them, and 0 is the beginning. This is no step itself.
+  /// The chain was rolled back to the state after an earlier step; steps count from 1 in the file's
+  /// order, and 0 is the genesis. This does not count as a step.
   case rolledBack(to: Int)
 
   init(_ block: Block, after parent: Block) {

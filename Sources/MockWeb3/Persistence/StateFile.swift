@@ -2,7 +2,7 @@ import EthereumPrimitives
 import Foundation
 import SystemErrors
 
-/// Keeps a chain in a file that nobody else uses meanwhile: every step is on the disk before the
+/// Keeps a chain in a file with one owner: every step is on the disk before the
 /// request that took it is answered.
 ///
 /// Steps are appended, those that take others back included. When another chain takes the place of
@@ -127,9 +127,9 @@ public enum StateFileError: Error, Hashable, Sendable, CustomStringConvertible {
   case database
   /// The file has the form of another version of this program.
   case unsupportedVersion(Int64, readable: ClosedRange<Int>)
-  /// A line lacks a field, or it is none that can be read.
+  /// A field of a line is missing or malformed.
   case missingField(String)
-  /// A line says something that this version does not know.
+  /// A line has an event that this version does not support.
   case unknownEvent(String)
   /// A line is damaged; lines count from 1.
   case damaged(line: Int, reason: String)
@@ -137,7 +137,7 @@ public enum StateFileError: Error, Hashable, Sendable, CustomStringConvertible {
   case chainMismatch(expected: String, actual: String)
   /// The chain in the file has another id, profile or sealer.
   case networkMismatch(String, expected: String, actual: String)
-  /// A block of the file comes out differently.
+  /// A replayed block has another hash than in the file.
   case blockMismatch(height: UInt64)
 
   /// One line: what is wrong, and what to do.

@@ -265,7 +265,7 @@ extension GethValue {
 enum BlockTag: Hashable, Sendable {
   case number(UInt64)
   case latest, pending, earliest
-  /// What is safe or final on a chain of one sealer is the latest block.
+  /// The latest block, since a chain with one sealer has no later finality.
   case safe, finalized
 
   /// The height or tag of a name.

@@ -88,7 +88,7 @@ extension ChainFaultRule {
   }
 }
 
-/// `agent_`: what the precompiles know of an agent (Wire.md, JSON-RPC).
+/// `agent_`: the registrations in the precompiles (Wire.md, JSON-RPC).
 enum AgentMethods {
   static let table: [String: RPCMethod] = [
     "agent_getStatus": RPCMethod(arguments: 1) { arguments in

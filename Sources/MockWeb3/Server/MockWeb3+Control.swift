@@ -59,15 +59,15 @@ extension MockWeb3 {
     }
   }
 
-  /// Keeps everything as it is.
-  /// - Returns: what ``revert(to:)`` takes.
+  /// Takes a snapshot of the chain.
+  /// - Returns: its id, for ``revert(to:)``.
   public func snapshot() -> UInt64 {
     let now = now
     return change { $0.snapshot(now: now) }
   }
 
-  /// Goes back to a snapshot: state, blocks, waiting transactions, clock, mining mode and filters;
-  /// the chain's time goes on from the snapshot's.
+  /// Reverts to a snapshot: state, blocks, waiting transactions, clock, mining mode and filters;
+  /// the chain's time continues from the snapshot's.
   /// - Returns: false when there is no such snapshot.
   @discardableResult
   public func revert(to snapshot: UInt64) -> Bool {
@@ -75,8 +75,8 @@ extension MockWeb3 {
     return change { $0.revert(to: snapshot, now: now) }
   }
 
-  /// Undoes the latest blocks, and makes as many empty ones in their place; the transactions wait
-  /// again, and what tests changed meanwhile, coins they gave included, stays changed.
+  /// Replaces the latest blocks by as many empty ones; their transactions are pending again, and
+  /// changes by tests, such as balances, stay.
   /// - Returns: false when the chain is too short or the states below are no longer kept.
   @discardableResult
   public func reorganise(depth: Int) -> Bool {
@@ -90,10 +90,10 @@ extension MockWeb3 {
   /// Seeds the draws of faults that have a probability: the same seed and requests, the same faults.
   public func seedFaults(_ seed: UInt64) { change { $0.faults.seed = seed } }
 
-  /// Adds a fault that happens once, to whatever comes first.
+  /// Adds a fault that happens once, to the first request or transaction.
   public func inject(_ fault: ChainFault) { inject(ChainFaultRule(fault)) }
 
-  /// Stops making blocks, but for those that are asked for, or goes on.
+  /// Stops or resumes automatic and timed blocks; blocks on request are still made.
   public func stallBlocks(_ isStalled: Bool) {
     change { $0.faults.isProductionStalled = isStalled }
   }
@@ -140,15 +140,15 @@ extension MockWeb3 {
     read { $0.history.blocks.flatMap(\.transactions) }
   }
 
-  /// What the precompiles know of an agent, or nil when it is not registered.
+  /// The record of an agent in the precompiles; nil when it is not registered.
   public func agent(_ address: Address) -> RegisteredAgent? {
     read { $0.state.agents[address] }
   }
 
-  /// Whether an address is registered as an agent: what the oracle asks.
+  /// Whether an address is registered as an agent, as the oracle checks.
   public func isRegistered(_ address: Address) -> Bool { agent(address) != nil }
 
-  /// What an agent has contributed so far, over all epochs.
+  /// The contributions of an agent, over all epochs.
   public func contribution(of agent: Address) -> ContributionRecord? {
     read { $0.state.pool.contributions[agent] }
   }
@@ -169,9 +169,9 @@ extension MockWeb3 {
 
 /// A chain written to a file, and read from one.
 extension MockWeb3 {
-  /// Writes the whole chain to a file: blocks, waiting transactions, what tests changed, the clock.
+  /// Writes the whole chain to a file: blocks, waiting transactions, changes by tests, the clock.
   ///
-  /// The file is there whole, or not at all; one that keeps a running chain is left alone.
+  /// The file is written whole or not at all; the file of a running chain is not overwritten.
   /// - Throws: ``StateFileError/unusable(path:reason:)``, ``StateFileError/inUse(path:holder:)``.
   public func dump(to url: URL) throws {
     let text = read { StateFileFormat.text(of: $0) }
@@ -182,9 +182,9 @@ extension MockWeb3 {
     }
   }
 
-  /// Becomes the chain that a file holds; snapshots, filters and faults are gone.
-  /// - Throws: ``StateFileError``, and nothing changes, when the file is none, damaged, or of a
-  ///   chain that began with other accounts, another id or other rules.
+  /// Replaces the chain by the one in a file; snapshots, filters and faults are removed.
+  /// - Throws: ``StateFileError``, and nothing changes, when the file is malformed, damaged, or of a
+  ///   chain with other accounts, another id or other rules.
   public func load(from url: URL) throws {
     let text: [UInt8]
     do { text = Array(try Data(contentsOf: url)) } catch {

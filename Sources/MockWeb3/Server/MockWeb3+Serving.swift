@@ -47,7 +47,7 @@ extension MockWeb3 {
   /// Answers one HTTP request: JSON-RPC, to any path, from any origin, by the rules of go-ethereum
   /// 1.13.15 (`rpc/http.go`).
   ///
-  /// A request without a body that only looks whether anybody is there is answered with 200.
+  /// A GET without a body, as health checks send, is answered with 200.
   public func respond(to request: WebRequest) async -> WebResponse {
     switch request.method {
     case .options: return WebResponse(status: .noContent, headers: Self.crossOrigin)

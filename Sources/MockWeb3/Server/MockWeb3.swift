@@ -26,8 +26,8 @@ public final class MockWeb3: Sendable {
   /// Starts a chain.
   /// - Parameters:
   ///   - configuration: accounts, rules, mining.
-  ///   - clock: what block times and delays are measured on.
-  ///   - unixClock: what the timestamps of blocks come from.
+  ///   - clock: measures block times and delays.
+  ///   - unixClock: the source of the blocks' timestamps.
   public init(
     _ configuration: ChainConfiguration = ChainConfiguration(),
     clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system
@@ -40,18 +40,17 @@ public final class MockWeb3: Sendable {
     connectionFaults = FaultScript(clock: clock)
   }
 
-  /// Goes on with the chain that a file holds, or starts one and keeps it there.
+  /// Continues the chain in a file, or starts one and keeps it there.
   ///
   /// Every block, waiting transaction and change by a test is in the file before the request that
   /// made it is answered: a program that is killed loses nothing that it acknowledged.
   /// - Parameters:
   ///   - configuration: the same as when the file was made.
-  ///   - stateFile: where the chain is kept.
-  ///   - clock: what block times and delays are measured on.
-  ///   - unixClock: what the timestamps of blocks come from.
+  ///   - stateFile: the path of the file.
+  ///   - clock: measures block times and delays.
+  ///   - unixClock: the source of the blocks' timestamps.
   ///
-  /// The file is this chain's alone until the chain is let go of, or the program ends in whatever
-  /// way.
+  /// The file has one owner: this chain, until it is deallocated or the process ends.
   /// - Throws: ``StateFileError`` when the file is in use, of another chain, damaged or not usable;
   ///   then nothing is written.
   public init(
@@ -194,7 +193,7 @@ public final class MockWeb3: Sendable {
 }
 
 extension UnixClock {
-  /// Whole seconds since 1970; a clock before that stands still at 0.
+  /// Whole seconds since 1970; 0 for earlier times.
   fileprivate var unsignedSeconds: UInt64 { UInt64(max(0, seconds)) }
 }
 

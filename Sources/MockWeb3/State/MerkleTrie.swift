@@ -3,7 +3,7 @@ package import EthereumPrimitives
 /// A Merkle-Patricia trie (yellow paper, appendix D) whose copies share their nodes.
 ///
 /// A copy costs one reference, so that every block, snapshot and attempted transaction can have a
-/// state of its own. The root is computed when asked for, from the nodes that changed since.
+/// state of its own. The root is computed on demand, from the nodes that changed since.
 package struct MerkleTrie<Value: TrieValue> {
   private var root: TrieNode<Value>?
 
@@ -61,7 +61,7 @@ extension MerkleTrie where Value == [UInt8] {
 
 private let emptyTrieRoot = Keccak256.hash([0x80])
 
-/// What a trie stores: anything with an encoding of its own.
+/// A value of a trie, with its encoding.
 package protocol TrieValue {
   /// The bytes that the trie commits to; never empty.
   var trieBytes: [UInt8] { get }

@@ -11,13 +11,13 @@ public enum AgentStatus: UInt8, Hashable, Sendable, CaseIterable {
 public struct RegisteredAgent: Hashable, Sendable {
   /// The agent's account.
   public let wallet: Address
-  /// The name it registered with, without padding; the metadata in AgentRegistry's words.
+  /// The name it registered with, without padding; AgentRegistry calls it metadata.
   public var metadata: String
   /// AgentRegistry's identifier; zero for an agent that registered through the precompile.
   public var nodeID: Hash32
   /// keccak256 of the model's name; zero for an agent that registered through AgentRegistry.
   public var modelHash: Hash32
-  /// What the agent says it can do.
+  /// The agent's capabilities, as it registered them.
   public var capabilities: [Hash32]
   /// Seconds since 1970: the block that registered it.
   public var registeredAt: UInt64
@@ -27,7 +27,7 @@ public struct RegisteredAgent: Hashable, Sendable {
   public var inferenceCount: UInt64
   /// The sum of its proofs' token counts; it stays at the largest word rather than wrap.
   public var totalTokensProcessed: Word
-  /// What it was paid so far, in wei.
+  /// The rewards paid so far, in wei.
   public var totalRewards: Word
   /// Wei at stake: always 0, since staking is not part of the registry's ABI.
   public var stake: Word

@@ -1,9 +1,9 @@
 package import EthereumPrimitives
 
-/// Everything that transactions change: accounts, agents and the reward pool.
+/// The state that transactions change: accounts, agents and the reward pool.
 ///
-/// Copies share what they have in common, so that trying a transaction on a copy, and keeping the
-/// state of every block, both cost next to nothing.
+/// Copies share their structure, so that executing a transaction on a copy, and keeping the state
+/// of every block, cost little.
 package struct WorldState {
   /// An account with the path of its place in the trie, which costs a hash to find.
   private struct Entry {
@@ -84,7 +84,7 @@ extension Word {
   }
 }
 
-/// One account of the state: what the state trie commits to (yellow paper, §4.1).
+/// One account of the state trie (yellow paper, §4.1).
 package struct Account: Hashable, Sendable, TrieValue {
   /// How many transactions the account has sent.
   package var nonce: UInt64
@@ -114,8 +114,8 @@ package struct Account: Hashable, Sendable, TrieValue {
 
   /// RLP of nonce, balance, storage root and code hash.
   ///
-  /// The native contracts keep their records beside the trie, so every storage root is the empty
-  /// one.
+  /// The native contracts keep their records outside of the trie, so every storage root is the
+  /// empty one.
   package var trieBytes: [UInt8] {
     var writer = RLPWriter(capacity: 112)
     writer.append(nonce)
