@@ -35,7 +35,7 @@ ci: lint ## what GitHub Actions runs: lint, warnings as errors, tests, documenta
 bench: build ## measure inference, chain, oracle and fixtures (BENCH_FLAGS adds options)
 	@$(COMMAND) bench $(BENCH_FLAGS)
 
-docs: ## check the links between the documentation's pages, and that the Swift in them is compiled
+docs: ## check links, reading lists and glossary, and that the Swift in the documentation is compiled
 	@python3 Scripts/check-links.py --self-test
 	@python3 Scripts/check-links.py
 	@python3 Scripts/check-snippets.py --self-test

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Checks that every relative link between the Markdown pages leads to a file and a heading, and that
-the reading lists of Documentation/Architecture.md name files that exist.
+"""Checks that every relative link between the Markdown pages leads to a file and a heading, that the
+reading lists of Documentation/Architecture.md name files that exist, and Documentation/Glossary.md types
+that are declared in Sources.
 
 A reading list is a numbered list below a heading `## How a … travels` or `## How a test runs`: each
 entry begins with the path of a file, and there are at most twelve. `--self-test` shows that what is
@@ -20,6 +21,7 @@ READING_LISTS = [
     "How a test runs",
 ]
 LONGEST_READING_LIST = 12
+DECLARATION = re.compile(r"\b(?:struct|class|enum|actor|protocol|typealias) ([A-Z]\w*)")
 ENTRY = re.compile(r"^\d+\. (?:`((?:Sources|Tests)/[^`]+)`: )?", re.MULTILINE)
 
 
@@ -90,6 +92,23 @@ def reading_list_problems(text, exists):
                 yield f"{name}: {title} names {path} twice"
 
 
+def glossary_problems(text, declared):
+    """The types in the last column of a glossary's tables that are not declared."""
+    for line in text.splitlines():
+        if line.startswith("| ") and not line.startswith("| term "):
+            for name in re.findall(r"`([A-Z]\w*)[^`/]*`", line.rstrip(" |").rsplit(" | ", 1)[-1]):
+                if name not in declared:
+                    yield f"Documentation/Glossary.md: no type {name} is declared in Sources"
+
+
+def declared_types():
+    return {
+        name
+        for source in (ROOT / "Sources").rglob("*.swift")
+        for name in DECLARATION.findall(source.read_text())
+    }
+
+
 def self_test():
     entries = ["1. `Sources/A.swift`: begins\n", "2. `Tests/B.swift`: ends\n"]
 
@@ -111,6 +130,9 @@ def self_test():
                   [entries[0], entries[0].replace("1.", "2.")]]:
         assert len(found(wrong)) == 1, wrong
     assert len(found(entries, rest=2)) == 1, "a missing section"
+    rows = "| term | meaning | type |\n|---|---|---|\n| a `X` | b | `A`, `B.c` |\n| d | e | `Tests/F` |\n"
+    assert list(glossary_problems(rows, {"A", "B"})) == []
+    assert len(list(glossary_problems(rows, {"A"}))) == 1, "a type that is not declared"
     assert anchors("# A b\n## A b\n") == {"a-b", "a-b-1"}
     print("check-links: what is wrong is found")
 
@@ -122,11 +144,13 @@ def main():
     found = [problem for page in every for problem in problems(page)] + list(unreachable(every))
     architecture = (ROOT / "Documentation" / "Architecture.md").read_text()
     found += reading_list_problems(architecture, lambda path: (ROOT / path).is_file())
+    glossary = (ROOT / "Documentation" / "Glossary.md").read_text()
+    found += glossary_problems(glossary, declared_types())
     if found:
         sys.exit("\n".join(found))
     print(
         f"check-links: {len(every)} pages, every link leads somewhere;"
-        f" {len(READING_LISTS)} reading lists, every file exists"
+        f" {len(READING_LISTS)} reading lists, every file exists; every type of the glossary is declared"
     )
 
 
