@@ -18,7 +18,7 @@ public struct StoredContribution: Sendable, Hashable {
 public struct ContributionOutcome: Sendable, Hashable {
   /// The ways in which it can end.
   public enum Result: Sendable, Hashable, CustomStringConvertible {
-    /// It stands in this block.
+    /// It is in this block.
     case reported(block: UInt64)
     /// The pool did not take it, for this reason, nil where the chain does not tell; it is not sent
     /// again.
@@ -126,7 +126,7 @@ public struct AgentScore: Sendable, Hashable {
       + Int128(averageLatencyInverse) * 15
   }
 
-  /// What the reward pool is told: the numbers cut to what it takes (Wire.md, Contracts).
+  /// What is reported to the reward pool: the numbers cut to what it accepts (Wire.md, Contracts).
   public var contribution: Contribution {
     Contribution(
       taskCount: Self.word(taskCount, atMost: 10_000),

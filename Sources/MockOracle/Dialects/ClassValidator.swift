@@ -2,7 +2,8 @@ import EthereumPrimitives
 import PlumiseWire
 
 /// Validates a body as NestJS does with class-validator: the properties of a class, each with its
-/// constraint, and the messages in the deployed oracle's words and order (Wire.md, deployed dialect).
+/// constraint, and the messages in the deployed oracle's words and order (Wire.md, deployed
+/// dialect).
 ///
 /// The description of the interface is made from the same properties.
 struct ClassValidator: Sendable {
@@ -112,8 +113,8 @@ struct ClassValidator: Sendable {
 }
 
 extension ClassValidator.Constraint {
-  /// What is wrong with a value, in the order in which class-validator says it: the range of a number
-  /// comes before its type.
+  /// What is wrong with a value, in the order in which class-validator says it: the range of a
+  /// number comes before its type.
   fileprivate func messages(_ value: JSON?, _ name: String) -> [String] {
     switch self {
     case .min(let least): Self.number(value, name, least: least)
@@ -237,8 +238,8 @@ extension ClassValidator.Constraint {
   }
 }
 
-/// What validator.js, which class-validator asks, takes for a URL: `http`, `https` or `ftp`, and a host
-/// that is an address or a name with a top-level domain.
+/// What validator.js, which class-validator asks, takes for a URL: `http`, `https` or `ftp`, and a
+/// host that is an address or a name with a top-level domain.
 ///
 /// `http://localhost:3000` is none.
 private enum ValidatorURL {

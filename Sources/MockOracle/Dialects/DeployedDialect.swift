@@ -137,8 +137,8 @@ struct DeployedBody {
   let signedText: SignedText
 
   /// Reads a body.
-  /// - Throws: ``RejectionReason/malformed(_:)``, or ``RejectionReason/invalid(_:)`` with every error in
-  ///   the deployed oracle's words and order.
+  /// - Throws: ``RejectionReason/malformed(_:)``, or ``RejectionReason/invalid(_:)`` with every
+  ///   error in the deployed oracle's words and order.
   init(_ bytes: [UInt8]) throws(RejectionReason) {
     let object = try ClassValidator.report.read(bytes)
     guard let wallet = object["wallet"]?.stringValue,
@@ -171,8 +171,8 @@ struct DeployedBody {
 
 extension DeployedBody {
   /// The report as it is accounted.
-  /// - Throws: ``RejectionReason/tooManyTokens(_:)``, or ``RejectionReason/notWhole(field:)`` for a number that
-  ///   passes validation and cannot be accounted.
+  /// - Throws: ``RejectionReason/tooManyTokens(_:)``, or ``RejectionReason/notWhole(field:)`` for a
+  ///   number that passes validation and cannot be accounted.
   func report(
     epoch: UInt64, receivedAt: Int64, isSigned: Bool
   ) throws(RejectionReason) -> StoredReport {

@@ -92,7 +92,8 @@ struct DocumentedBody {
   let signedText: SignedText
 
   /// Reads a body.
-  /// - Throws: ``RejectionReason/malformed(_:)``, or ``RejectionReason/invalid(_:)`` with every error.
+  /// - Throws: ``RejectionReason/malformed(_:)``, or ``RejectionReason/invalid(_:)`` with every
+  ///   error.
   init(_ bytes: [UInt8]) throws(RejectionReason) {
     let body: JSON
     do { body = try JSON.parse(bytes) } catch { throw .malformed(error.description) }

@@ -1,17 +1,18 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// Reads the fields of a body one by one and remembers everything that is wrong with them.
+/// Validates the fields of a body one by one and collects every error, as FastAPI does with
+/// Pydantic.
 ///
 /// The rules are those of the documented dialect (Wire.md): numbers are ≥ 0, and whole except
-/// where a fraction is allowed. A path is only spelled out where there is a fault.
+/// where a fraction is allowed. A path is only formatted where there is an error.
 struct PydanticFields {
   private var found = FieldValidationErrors()
 
-  /// What is wrong, in the order in which it was read.
+  /// The errors, in the order in which the fields were read.
   var errors: [FieldValidationError] { found.all }
 
-  /// Whether reading on would tell nothing more.
+  /// Whether no more errors are collected.
   var isFull: Bool { found.isFull }
 
   mutating func addError(_ path: @autoclosure () -> String, _ message: @autoclosure () -> String) {
@@ -94,7 +95,7 @@ struct PydanticField<Value: Sendable>: Sendable {
     self.take = take
   }
 
-  /// The field of an object; nil with the fault noted when it is missing or wrong.
+  /// The field of an object; nil with an error added when it is missing or wrong.
   /// - Parameter path: where the object stands, with a point behind it; empty for the body.
   func read(_ object: JSONObject, at path: String, _ reader: inout PydanticFields) -> Value? {
     guard let value = object[name] else {

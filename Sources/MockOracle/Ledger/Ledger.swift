@@ -100,7 +100,7 @@ struct Ledger: Sendable {
   func proofs(of agent: Address) -> [AccountedProof] { history.proofs(of: agent) }
 }
 
-/// What the oracle holds about one agent.
+/// The totals of one agent.
 public struct AgentRecord: Sendable, Hashable {
   /// The agent.
   public let address: Address
@@ -115,7 +115,8 @@ public struct AgentRecord: Sendable, Hashable {
   public internal(set) var uptimeSeconds: Int64 = 0
   /// Inferences finished, accounted like the tokens.
   public internal(set) var tasksCompleted: Int64 = 0
-  /// The timestamp of the last accepted report, in unix seconds; nothing at or below it is accepted.
+  /// The timestamp of the last accepted report, in unix seconds; nothing at or below it is
+  /// accepted.
   public internal(set) var lastTimestamp: Int64 = 0
   /// How many reports were accepted.
   public internal(set) var reportCount = 0
@@ -163,8 +164,8 @@ struct ReportHistory: Sendable {
   private var order = Queue<(agent: Address, weight: Int)>()
   private var weight = 0
 
-  /// The proofs that an agent has not shown in its reports here: one whose report was accepted and whose
-  /// answer was lost comes again with one of the next.
+  /// The proofs that an agent has not shown in its reports here: one whose report was accepted and
+  /// whose answer was lost comes again with one of the next.
   func newProofs(in report: StoredReport) -> [StoredProof] {
     var seen: Set<StoredProof> = []
     let known = agents[report.agent]?.proofs ?? []

@@ -3,8 +3,8 @@ import TextKeys
 
 /// A durable log of what the oracle accepted.
 ///
-/// What it recovers it returns once, in the order in which it was accepted: an oracle that has read it
-/// into memory needs no second copy.
+/// What it recovers it returns once, in the order in which it was accepted: an oracle that has read
+/// it into memory needs no second copy.
 public protocol ReportLog: Sendable {
   /// The reports that an earlier process had stored when the log was opened.
   var recovered: [StoredReport] { get }
@@ -15,8 +15,8 @@ public protocol ReportLog: Sendable {
 
   /// Stores a report durably: when this returns, a crash cannot lose it any more.
   ///
-  /// A report for which this throws was not accepted, and may come again. An agent's reports come one
-  /// after another.
+  /// A report for which this throws was not accepted, and may come again. An agent's reports come
+  /// one after another.
   /// - Parameter sequence: a number above that of every earlier report of this process, from 1; a
   ///   report that could not be stored leaves a gap.
   func append(_ report: StoredReport, sequence: Int64) async throws
@@ -38,8 +38,8 @@ extension ReportLog {
   public func append(_ contribution: StoredContribution) async throws {}
 }
 
-/// A log that stores the totals beside the reports, in the same transaction: an oracle that starts again
-/// reads the totals, and not every report that there ever was.
+/// A log that stores the totals beside the reports, in the same transaction: an oracle that starts
+/// again reads the totals, and not every report that there ever was.
 protocol SnapshotLog: ReportLog {
   /// The ledger as it was when the log was opened: once, then an empty one.
   var recoveredLedger: LedgerSnapshot { get }

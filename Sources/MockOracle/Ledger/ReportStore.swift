@@ -31,8 +31,8 @@ final class ReportStore: Sendable {
 
   /// Accepts a report, and returns once it is stored durably.
   ///
-  /// It counts only from then on: one that the log cannot store leaves no trace, and may come again.
-  /// One whose epoch was closed while it was on its way is accounted to the next.
+  /// It counts only from then on: one that the log cannot store leaves no trace, and may come
+  /// again. One whose epoch was closed while it was on its way is accounted to the next.
   /// - Throws: ``RejectionReason/replay(timestamp:last:)`` or ``RejectionReason/notStored(_:)``.
   func accept(_ report: StoredReport) async throws(RejectionReason) -> Acceptance {
     await turns.begin(report.agent)
@@ -66,7 +66,7 @@ final class ReportStore: Sendable {
     }
   }
 
-  /// Closes an epoch of an agent, as an earlier process did. an epoch of an agent.
+  /// Closes an epoch of an agent, as an earlier process did.
   func recoverClosed(_ epoch: UInt64, of agent: Address) {
     ledger.withLock { $0.epochs.close(epoch, of: agent) }
   }

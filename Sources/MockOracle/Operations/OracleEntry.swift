@@ -3,7 +3,7 @@ public import EthereumPrimitives
 public import MockServing
 public import PlumiseWire
 
-/// One thing that the oracle did: what came, what was answered, and why.
+/// A request as the journal records it: what came, what was answered, and why.
 public struct OracleEntry: Sendable, Hashable {
   /// How a request ended.
   public enum Outcome: Sendable, Hashable {
@@ -48,7 +48,7 @@ public struct OracleEntry: Sendable, Hashable {
   }
 }
 
-/// What tests ask the oracle's journal.
+/// Waits and queries for tests.
 extension Journal<OracleEntry> {
   /// The next report or registration that is accepted from an agent, at or after a position.
   /// - Throws: `CancellationError` when the task is cancelled before one comes.
@@ -79,9 +79,9 @@ extension Journal<OracleEntry> {
     ) { try await self.next(from: agent) }
   }
 
-  /// Requests that nearly were an agent's, each with the reason why it was not accepted: refused ones
-  /// in its name or in nobody's, ones in another name with its signature, and ones that found no
-  /// route, as a report in the other dialect does.
+  /// Requests that were nearly an accepted report of an agent, each with the reason why it was not:
+  /// refused ones in its name or without a name, ones in another name with its signature, and ones
+  /// without a route, as a report in the other dialect.
   public func nearMisses(of agent: Address) -> [String] {
     entries.filter { $0.isNearMiss(of: agent) }.map { entry in
       "\(entry.request.method.rawValue) \(entry.request.path) was answered \(entry.status): "
@@ -90,7 +90,7 @@ extension Journal<OracleEntry> {
   }
 }
 
-/// Nothing of an agent was accepted in time; what came instead.
+/// Thrown when nothing of an agent was accepted in time, with what came instead.
 public struct ReportWaitTimeout: Error, Sendable, Hashable, CustomStringConvertible {
   /// Who was waited for.
   public let agent: Address
@@ -108,7 +108,7 @@ public struct ReportWaitTimeout: Error, Sendable, Hashable, CustomStringConverti
       + (listed.isEmpty ? "nothing came that is like it" : listed.joined(separator: "; "))
   }
 
-  /// How many of the near misses the description holds: the latest.
+  /// How many of the near misses are listed in the description: the latest.
   private static let maximumListed = 10
 }
 
@@ -116,8 +116,8 @@ extension OracleEntry {
   /// Whether a report or a registration was accepted.
   public var isAccepted: Bool { accepted != nil || registered != nil }
 
-  /// Whether something was posted that was not accepted, and that speaks for an agent or for nobody,
-  /// or has its signature.
+  /// Whether something was posted that was not accepted, and that speaks for an agent or for
+  /// nobody, or has its signature.
   func isNearMiss(of agent: Address) -> Bool {
     switch outcome {
     case .accepted, .registered, .served: return false

@@ -48,7 +48,7 @@ final class OracleMetrics: Sendable {
   /// The text of the exposition.
   /// - Parameters:
   ///   - agents: how many agents reported.
-  ///   - journal: the journal, whose size is told.
+  ///   - journal: the journal, for its sizes.
   func text(agents: Int, journal: Journal<OracleEntry>) -> String {
     let state = state.withLock { $0 }
     var text = MetricsText()

@@ -41,11 +41,11 @@ extension MockOracle {
       let assignment = try await registry.accept(registration, at: now)
       return Reply(
         response: DeployedDialect.registered(kind, assignment),
-        outcome: .registered(registration.stored(at: now)), agent: agent, dialect: .deployed)
+        outcome: .registered(registration.stored(at: now)), agent: agent)
     } catch {
       return Reply(
         response: DeployedDialect.answer(to: error, on: kind == .node ? .nodes : .pipeline),
-        outcome: .refused(error), agent: agent, dialect: .deployed)
+        outcome: .refused(error), agent: agent)
     }
   }
 
@@ -133,7 +133,7 @@ struct Registration {
   func number(_ name: String) -> Double { members[name]?.doubleValue ?? 0 }
 }
 
-/// What a node told the registry or the pipeline, as it came.
+/// A message of a node to the registry or the pipeline, as it came.
 public struct StoredRegistration: Sendable, Hashable {
   /// Which of the three messages it is.
   public enum Kind: String, Sendable, Hashable, CaseIterable {

@@ -4,6 +4,7 @@ import Synchronization
 
 /// Nodes and pipelines behind their lock, with the log that makes them durable.
 final class OracleRegistry: Sendable {
+  /// What the lock protects.
   struct Tables: Sendable {
     var nodes = NodeTable()
     var pipeline: PipelineTable
@@ -83,7 +84,7 @@ final class OracleRegistry: Sendable {
   ) async throws(RejectionReason)
     -> LayerAssignment?
   {
-    // One at a time, whoever asks: each shares out what the one before left.
+    // One at a time, of all agents: each assigns the layers that the one before left.
     await turns.begin(.zero)
     defer { turns.end(.zero) }
     try checkReplay(registration)
@@ -112,6 +113,7 @@ final class OracleRegistry: Sendable {
     return tables.withLock { $0.accept(registration, at: time, stored) }
   }
 
+  /// Refuses a timestamp that is not above that of the account's last message of the kind.
   func checkReplay(_ registration: Registration) throws(RejectionReason) {
     try tables.withLock { tables throws(RejectionReason) in try tables.checkReplay(registration) }
   }
@@ -153,8 +155,8 @@ struct RegistryReplay {
 
   private mutating func register(_ stored: StoredRegistration) {
     registrations.removeFirst()
-    // What was accepted once has the right form; a file that somebody changed is read as far as it makes
-    // sense.
+    // What was accepted once has the right form; a file that somebody changed is read as far as it
+    // makes sense.
     guard let registration = try? Registration(stored.kind, stored.body) else { return }
     _ = tables.accept(registration, at: stored.receivedAt)
   }
@@ -174,13 +176,15 @@ struct NodeTable: Sendable {
     nodes.values.filter { isActive($0, at: now) }.sorted { $0.address < $1.address }
   }
 
+  /// Whether a node was seen less than ten minutes ago.
   func isActive(_ node: RegisteredNode, at now: Int64) -> Bool {
     // Both are times of day, far from the ends of the type.
     node.lastHeartbeat > now - Self.activePeriod
   }
 
+  /// Adds a node, or updates it.
   mutating func register(_ registration: Registration, at now: Int64) {
-    var node = nodes[registration.agent] ?? insert(registration.agent, at: now)
+    var node = nodes[registration.agent] ?? makeNode(registration.agent, at: now)
     let new = Self.registered(registration, at: now)
     node.endpoint = new.endpoint
     node.capabilities = new.capabilities
@@ -190,7 +194,7 @@ struct NodeTable: Sendable {
 
   /// Marks a node as seen; one that never registered is listed from now on.
   mutating func recordHeartbeat(of agent: Address, at now: Int64, reported: Bool) {
-    var node = nodes[agent] ?? insert(agent, at: now)
+    var node = nodes[agent] ?? makeNode(agent, at: now)
     node.lastHeartbeat = now
     if reported { node.lastMetricReport = now }
     nodes[agent] = node
@@ -201,8 +205,8 @@ struct NodeTable: Sendable {
     for node in stored.prefix(Self.capacity) { nodes[node.address] = node }
   }
 
-  /// Makes room for a node that is new.
-  private mutating func insert(_ agent: Address, at now: Int64) -> RegisteredNode {
+  /// A new node; where the table is full, the node that was not seen for longest is dropped for it.
+  private mutating func makeNode(_ agent: Address, at now: Int64) -> RegisteredNode {
     if nodes.count >= Self.capacity,
       let oldest = nodes.values.min(by: { $0.lastHeartbeat < $1.lastHeartbeat })
     {
@@ -228,7 +232,7 @@ struct NodeTable: Sendable {
   }
 }
 
-/// A node that registered, as `GET /api/nodes` knows it.
+/// A node that registered or reported, as `GET /api/nodes` shows it.
 public struct RegisteredNode: Sendable, Hashable {
   /// The node's account.
   public let address: Address

@@ -21,7 +21,7 @@ struct PipelineTable: Sendable {
     let model: String
     /// The nodes of its model, in the pipeline's order, each with its new share.
     let entries: [Entry]
-    /// The models that nobody serves any more.
+    /// The models that have no active node any more.
     let forgotten: [String]
     /// The layers of the node that registered.
     let assignment: LayerAssignment
@@ -53,8 +53,8 @@ struct PipelineTable: Sendable {
     models[model]?.contains { $0.address == agent } ?? false
   }
 
-  /// What adding a node to the pipeline of its model, or renewing it, would change: the layers of all
-  /// its nodes.
+  /// What adding a node to the pipeline of its model, or renewing it, would change: the layers of
+  /// all its nodes.
   func registering(_ registration: Registration, at now: Int64) -> Change {
     let model = registration.text("model")
     let total = layers(of: model)

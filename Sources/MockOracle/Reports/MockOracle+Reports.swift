@@ -28,16 +28,15 @@ extension MockOracle {
       let accepted = try await reportStore.accept(report)
       return Reply(
         response: DocumentedDialect.received, outcome: .accepted(accepted.report), agent: agent,
-        dialect: .documented, notes: body.notes)
+        notes: body.notes)
     } catch {
       return Reply(
-        response: DocumentedDialect.answer(to: error), outcome: .refused(error), agent: agent,
-        dialect: .documented)
+        response: DocumentedDialect.answer(to: error), outcome: .refused(error), agent: agent)
     }
   }
 
-  /// Accepts a deployed report, or rejects it for its form, its key or its time window and signature,
-  /// the registration, a replay or the token count, in this order.
+  /// Accepts a deployed report, or rejects it for its form, its key or its time window and
+  /// signature, the registration, a replay or the token count, in this order.
   func acceptDeployedReport(_ request: WebRequest, mayUseKey: Bool) async -> Reply {
     var agent: Address?
     do throws(RejectionReason) {
@@ -65,11 +64,10 @@ extension MockOracle {
       registry.recordReport(by: body.agent, at: now)
       return Reply(
         response: DeployedDialect.recorded(isFirstInEpoch: accepted.isFirstInEpoch),
-        outcome: .accepted(accepted.report), agent: agent, dialect: .deployed)
+        outcome: .accepted(accepted.report), agent: agent)
     } catch {
       return Reply(
-        response: DeployedDialect.answer(to: error), outcome: .refused(error), agent: agent,
-        dialect: .deployed)
+        response: DeployedDialect.answer(to: error), outcome: .refused(error), agent: agent)
     }
   }
 
@@ -110,8 +108,8 @@ extension MockOracle {
     }
   }
 
-  /// The current epoch, or the last one that was known while the chain is away: a documented report
-  /// is not refused for it, its dialect knows no epochs.
+  /// The current epoch, or the last one that was known while the chain cannot be reached: a
+  /// documented report is not refused for it, since its dialect has no epochs.
   private func lastKnownEpoch() async -> UInt64 {
     do throws(RejectionReason) {
       return try await currentEpoch()
@@ -142,8 +140,8 @@ extension MockOracle {
 }
 
 extension WebRequest {
-  /// The `x-api-key` header: what the deployed dialect takes in place of a signature; an empty one
-  /// is none.
+  /// The `x-api-key` header, which the deployed dialect accepts in place of a signature; nil for an
+  /// empty one.
   fileprivate var apiKey: String? {
     let value = headers.first { $0.name.canonicalName == "x-api-key" }?.value
     return value?.isEmpty == true ? nil : value

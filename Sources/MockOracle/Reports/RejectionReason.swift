@@ -4,15 +4,15 @@ public import EthereumPrimitives
 public enum RejectionReason: Error, Sendable, Hashable, CustomStringConvertible {
   /// The body is longer than the dialect allows.
   case tooLarge(limit: Int)
-  /// The body is no JSON.
+  /// The body is not JSON.
   case malformed(String)
   /// Fields are missing, of the wrong type or out of range.
   case invalid([FieldValidationError])
   /// The API key is wrong, or none is configured.
   case wrongAPIKey
-  /// The signature is by somebody else, or is of another text.
+  /// The signature is by another key, or of another text.
   case wrongSigner(recovered: Address, claimed: Address)
-  /// The signature is none.
+  /// The signature cannot be read.
   case malformedSignature(String)
   /// The timestamp lies too far from now.
   case outsideWindow(timestamp: String, now: Int64, limit: Duration)
@@ -79,7 +79,7 @@ public enum RejectionReason: Error, Sendable, Hashable, CustomStringConvertible 
 }
 
 extension RejectionReason {
-  /// The description, with the first of many faults only.
+  /// The description, with the first of many errors only.
   var shortDescription: String {
     guard case .invalid(let faults) = self, faults.count > 5 else { return description }
     return faults.prefix(5).map(\.description).joined(separator: "; ")
@@ -109,12 +109,12 @@ public struct FieldValidationError: Sendable, Hashable, CustomStringConvertible 
   }
 }
 
-/// What is wrong with a body, fault by fault, up to a number that no honest body comes near.
+/// The validation errors of a body, up to a number that no honest body comes near.
 ///
-/// A body of 1 MiB can hold half a million faults, and each costs a hundred times its bytes in the
+/// A body of 1 MiB can hold half a million errors, and each costs a hundred times its bytes in the
 /// answer and in the journal: beyond the limit a body is read no further.
 struct FieldValidationErrors {
-  /// The most faults that are told of one body.
+  /// The most errors that are reported of one body.
   static let limit = 1000
 
   private(set) var all: [FieldValidationError] = []

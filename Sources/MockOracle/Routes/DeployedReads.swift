@@ -130,8 +130,8 @@ extension RoutedRequest {
     try number("epoch", error: "Invalid epoch number")
   }
 
-  /// A parameter of the query as JavaScript's parseInt reads it: the digits in front count, an empty
-  /// one is none.
+  /// A parameter of the query as JavaScript's parseInt reads it: the digits in front count, an
+  /// empty one is none.
   fileprivate func number(_ name: String, error: String) throws(ReadError) -> Int64? {
     guard let text = request.query[name], !text.isEmpty else { return nil }
     // Scalar by scalar: a digit counts whatever mark stands on it.

@@ -2,7 +2,8 @@ import EthereumPrimitives
 import MockServing
 import PlumiseWire
 
-/// The routes of the documented dialect: its report, and reads of our own, as the document names none.
+/// The routes of the documented dialect: its report, and reads of our own, as the document names
+/// none.
 enum DocumentedRoutes {
   private static let error = Schema.object(
     [("status", .constant("error")), ("message", .text)])

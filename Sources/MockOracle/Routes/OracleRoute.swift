@@ -58,9 +58,9 @@ struct OracleRoute: Sendable {
   /// - Parameters:
   ///   - method: the method.
   ///   - prefix: what a path must begin with, byte for byte.
-  ///   - rest: the segments behind the prefix, `{names}` among them; empty segments of a path do not
-  ///     count there, so that `/api/nodes/` is `/api/nodes`. Nil where nothing may follow, not even a
-  ///     slash.
+  ///   - rest: the segments behind the prefix, `{names}` among them; empty segments of a path do
+  ///     not count there, so that `/api/nodes/` is `/api/nodes`. Nil where nothing may follow, not
+  ///     even a slash.
   ///   - dialect: the dialect that has the route; nil for both.
   ///   - summary: what it does, in a line.
   ///   - parameters: what a request may carry beside its body.
@@ -93,7 +93,7 @@ struct OracleRoute: Sendable {
   /// Whether the template is a path: one without parameters.
   var isFixed: Bool { !template.utf8.contains(UInt8(ascii: "{")) }
 
-  /// What stands in a path for the template's parameters; nil for a path that is not the route's.
+  /// The values of the template's parameters in a path; nil for a path that is not the route's.
   func match(_ path: String) -> [String: String]? {
     guard path.starts(withExactly: prefix) else { return nil }
     let rest = path.utf8.dropFirst(prefix.utf8.count)
@@ -129,10 +129,10 @@ extension OracleRoute.Parameter {
 /// A request that a route was found for.
 struct RoutedRequest: Sendable {
   let request: WebRequest
-  /// What its path holds for the template's parameters.
+  /// The values of the template's parameters in its path.
   fileprivate let values: [String: String]
 
-  /// What the path holds for a parameter of the template; empty for a name that the template lacks.
+  /// The value of a parameter of the template; empty for a name that the template lacks.
   subscript(parameter: String) -> String { values[parameter] ?? "" }
 }
 
@@ -157,7 +157,7 @@ struct Reply: Sendable {
 struct RouteTable: Sendable {
   /// What the table says about a method and a path.
   enum Lookup: Sendable {
-    /// The route, and what stands in the path for its parameters.
+    /// The route, and the values of its parameters in the path.
     case found(OracleRoute, [String: String])
     /// The routes that the path has with other methods.
     case otherMethods([OracleRoute])
@@ -211,8 +211,8 @@ extension MockOracle {
 
   /// Answers a request by the route table.
   ///
-  /// HEAD is answered wherever GET is; the server leaves the body out. Where the deployed dialect is
-  /// spoken, scripts of any origin are let in, as the deployed oracle lets them.
+  /// HEAD is answered wherever GET is; the server leaves the body out. Where the deployed dialect
+  /// is spoken, scripts of any origin are let in, as the deployed oracle lets them.
   func dispatch(_ request: WebRequest) async -> Reply {
     let lookup = routes.find(request.method == .head ? .get : request.method, request.path)
     var reply =

@@ -64,10 +64,10 @@ public final class MockOracle: Sendable {
     self.epoch(epoch, of: agent).map { AgentScore($0) }
   }
 
-  /// What the oracle holds about an agent, or `nil` before its first accepted report.
+  /// An agent's totals, or `nil` before its first accepted report.
   public func agent(_ address: Address) -> AgentRecord? { reportStore.read { $0.agents[address] } }
 
-  /// What the oracle holds about every agent, by address.
+  /// The totals of every agent, by address.
   public var agents: [AgentRecord] {
     reportStore.read { $0.agents.values.sorted { $0.address < $1.address } }
   }

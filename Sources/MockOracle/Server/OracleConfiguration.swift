@@ -10,17 +10,17 @@ public struct OracleConfiguration: Sendable {
   public var dialects: Set<ReportDialect>
   /// Whether the known faults of the deployed oracle are reproduced.
   public var profile: OracleProfile
-  /// How it learns whether an agent is registered on chain.
+  /// How it finds out whether an agent is registered on chain.
   public var registration: RegistrationCheck
   /// How far a documented report's timestamp may lie from now; `nil` for any distance.
   public var maximumAge: Duration?
-  /// The key that `/api/metrics` takes in place of a signature, in the deployed dialect.
+  /// The key that `/api/metrics` accepts in place of a signature, in the deployed dialect.
   public var apiKey: String?
   /// The epoch that a report is accounted to, in the deployed dialect.
   public var epoch: EpochSource
   /// How many layers each model has, in the deployed dialect's pipeline; 32 for any other.
   ///
-  /// Of more than 65 536 that many are shared out; a model of none takes no nodes.
+  /// Of more than 65 536 that many are assigned; a model of none accepts no nodes.
   public var modelLayers: [String: Int]
   /// With which account contributions are reported when an epoch has ended; `nil` for none.
   public var contributions: ContributionPlan?
@@ -85,7 +85,7 @@ public enum OracleProfile: String, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// How the oracle learns whether an agent is registered on chain.
+/// How the oracle finds out whether an agent is registered on chain.
 public struct RegistrationCheck: Sendable {
   private let ask: @Sendable (Address) async throws -> Bool
 
@@ -95,10 +95,10 @@ public struct RegistrationCheck: Sendable {
     self.ask = ask
   }
 
-  /// Every agent counts as registered: what an oracle does that was told of no chain.
+  /// Every agent counts as registered: for an oracle without a chain.
   public static let everyone = RegistrationCheck { _ in true }
 
-  /// Asks a chain: whoever it knows as registered counts, active or not.
+  /// Asks a chain: every agent in its registry counts, active or not.
   public static func chain(_ client: EthereumClient) -> RegistrationCheck {
     RegistrationCheck { try await client.agentStatus(of: $0).isRegistered }
   }
@@ -108,7 +108,7 @@ public struct RegistrationCheck: Sendable {
   public func isRegistered(_ agent: Address) async throws -> Bool { try await ask(agent) }
 }
 
-/// How the oracle learns which epoch it is, to account deployed reports to.
+/// How the oracle finds out the current epoch, to account reports to.
 public struct EpochSource: Sendable {
   private let ask: @Sendable () async throws -> UInt64
 
@@ -118,7 +118,7 @@ public struct EpochSource: Sendable {
     self.ask = ask
   }
 
-  /// One epoch that never ends: what an oracle has that was told of no chain.
+  /// One epoch that never ends: for an oracle without a chain.
   public static let single = EpochSource { 0 }
 
   /// Asks a chain: an epoch is 1200 blocks (Wire.md, Constants).

@@ -45,7 +45,7 @@ public final class SQLiteReportLog: ReportLog {
 
   /// - Parameters:
   ///   - lockTimeout: how long to wait for a file that is in use, perhaps about to be closed.
-  ///   - trace: told every statement that the opening runs.
+  ///   - trace: called with every statement that the opening runs.
   package init(
     path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil,
     lockTimeout: Duration, trace: (@Sendable (String) -> Void)? = nil

@@ -4,7 +4,8 @@ import GRDB
 import Synchronization
 import SystemErrors
 
-/// A store's file, locked for one oracle: against other processes, and against other parts of this one.
+/// A store's file, locked for one oracle: against other processes, and against other parts of this
+/// one.
 final class StoreFile: Sendable {
   private struct Identity: Hashable {
     let device: UInt64
@@ -33,7 +34,8 @@ final class StoreFile: Sendable {
   private let lock: Mutex<FileLock?>
 
   /// Locks a file, or makes it.
-  /// - Parameter lockTimeout: how long to wait for a file that is in use, perhaps about to be closed.
+  /// - Parameter lockTimeout: how long to wait for a file that is in use, perhaps about to be
+  ///   closed.
   /// - Throws: ``ReportLogError``; then nothing was written, and no file was made.
   init(path: String, lockTimeout: Duration) throws(ReportLogError) {
     self.path = path
@@ -158,15 +160,15 @@ struct StoreOpening {
     return configuration
   }
 
-  /// Makes the tables of a new file, in the file itself and not in a log beside it: whoever looks at
-  /// the file from now on can tell whose it is.
+  /// Makes the tables of a new file, in the file itself and not in a log beside it, so that the
+  /// file can be identified from now on.
   private func create() throws {
     let queue = try DatabaseQueue(path: path, configuration: configuration())
     try queue.write { try makeTables(in: $0) }
     try queue.close()
   }
 
-  /// Reads the schema of a file of which only SQLite knows it.
+  /// Checks the schema of a file that only SQLite can read.
   private func checkSchema() throws {
     let shared = path + "-shm"
     let hadShared = FileManager.default.fileExists(atPath: shared)

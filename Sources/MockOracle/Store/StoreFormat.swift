@@ -91,14 +91,15 @@ enum StoreFormat {
     }
   }
 
-  /// Whether a log stands beside the file that was not brought into it yet.
+  /// Whether a write-ahead log stands beside the file that was not merged into it.
   private static func hasLog(_ path: String) -> Bool {
     var status = stat()
     return stat(path + "-wal", &status) == 0 && status.st_size > 0
   }
 }
 
-/// What the first page of an SQLite file says, read without SQLite, which would write beside the file.
+/// What the first page of an SQLite file says, read without SQLite, which would write beside the
+/// file.
 ///
 /// Source: https://www.sqlite.org/fileformat2.html, sections 1.3, 1.6 and 2.1.
 struct SQLiteHeader {
@@ -111,9 +112,9 @@ struct SQLiteHeader {
 
   static let magic = Array("SQLite format 3\0".utf8)
 
-  /// The number by which programs tell their files (`PRAGMA application_id`).
+  /// The number that identifies the program (`PRAGMA application_id`).
   let applicationID: UInt32
-  /// The number by which a program tells its versions (`PRAGMA user_version`).
+  /// The version of the tables (`PRAGMA user_version`).
   let userVersion: UInt32
   /// The schema; nil where it is larger than the first page.
   let schema: [Entry]?

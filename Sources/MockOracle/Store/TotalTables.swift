@@ -3,8 +3,8 @@ import GRDB
 
 /// The tables of totals: of each agent, and of each agent in each epoch.
 ///
-/// They are written in the transaction of the report, so that a start reads them and no report beside
-/// the latest.
+/// They are written in the transaction of the report, so that a start reads them and no report
+/// beside the latest.
 enum TotalTables {
   static func create(in database: Database) throws {
     try database.execute(
