@@ -17,7 +17,7 @@ public final class MetricsExporter: Sendable {
   private let median: Gauge
   private let p90: Gauge
   private let p99: Gauge
-  private let greatest: Gauge
+  private let maximum: Gauge
   private let rate: Gauge
   private let uptime: Gauge
   private let pendingProofs: Gauge
@@ -48,7 +48,7 @@ public final class MetricsExporter: Sendable {
     median = quantile("0.5")
     p90 = quantile("0.9")
     p99 = quantile("0.99")
-    greatest = quantile("1")
+    maximum = quantile("1")
     rate = gauge("tokens_per_second")
     uptime = gauge("uptime_seconds")
     pendingProofs = gauge("pending_proofs")
@@ -69,7 +69,7 @@ public final class MetricsExporter: Sendable {
       median.record(spread.median.inMilliseconds)
       p90.record(spread.p90.inMilliseconds)
       p99.record(spread.p99.inMilliseconds)
-      greatest.record(spread.greatest.inMilliseconds)
+      maximum.record(spread.maximum.inMilliseconds)
     }
     rate.record(metrics.tokensPerSecond)
     uptime.record(metrics.uptime.inMilliseconds / 1000)

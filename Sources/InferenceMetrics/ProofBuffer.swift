@@ -28,8 +28,8 @@ public final class ProofBuffer: Sendable {
     var lastTimestamp: Int64 = 0
     var spoolFailure: String?
 
-    /// Writes to the file, if there is one; one that cannot be written any more is given up, and the
-    /// proofs stay in memory.
+    /// Writes to the file, if there is one; a file that cannot be written is no longer used, and
+    /// the proofs stay in memory.
     mutating func spool(_ write: (inout ProofSpool) throws -> Void) {
       guard var file = spool else { return }
       do {
@@ -65,7 +65,7 @@ public final class ProofBuffer: Sendable {
   /// Whether the proofs are kept in a file as well.
   public var isSpooled: Bool { state.withLock { $0.spool != nil } }
 
-  /// Why the file is written no more, when that is so.
+  /// Why the file is no longer written, when that is so.
   public var spoolFailure: String? { state.withLock { $0.spoolFailure } }
 
   /// The timestamp of the last report, in unix seconds; 0 before the first.
@@ -73,7 +73,7 @@ public final class ProofBuffer: Sendable {
   /// With a file it outlives the process.
   public var lastTimestamp: Int64 { state.withLock { $0.lastTimestamp } }
 
-  /// Notes the timestamp of a report before it is sent.
+  /// Records the timestamp of a report before it is sent.
   public func note(timestamp: Int64) {
     state.withLock { state in
       state.lastTimestamp = max(state.lastTimestamp, timestamp)
@@ -91,7 +91,7 @@ public final class ProofBuffer: Sendable {
     }
   }
 
-  /// The proofs that are added from now on, for whoever proves them elsewhere too.
+  /// The proofs that are added from now on, for whoever submits them elsewhere too.
   ///
   /// Each comes once, whatever becomes of it here; the stream ends with its reader's task.
   public func arrivals() -> AsyncStream<InferenceProof> {
@@ -123,7 +123,7 @@ public final class ProofBuffer: Sendable {
     }
   }
 
-  /// Lets go of a batch whose report was accepted; doing it twice does no harm.
+  /// Removes a batch whose report was accepted; doing it twice does no harm.
   public func acknowledge(_ batch: Batch) {
     state.withLock { state in
       let count = max(0, min(batch.end - state.acknowledged, state.proofs.count))

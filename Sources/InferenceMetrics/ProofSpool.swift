@@ -4,32 +4,34 @@ import SystemErrors
 
 /// The proofs that wait, in a file of lines that is only ever appended to.
 ///
-/// A line is a proof, a count of the oldest proofs that were accepted, or the timestamp of a report;
-/// a line that a crash cut off is dropped. When most of the file is of the past it is written anew.
+/// A line is a proof, a count of the oldest proofs that were accepted, or the timestamp of a
+/// report; a line that a crash cut off is dropped. When most of its lines are obsolete the file is
+/// rewritten.
 struct ProofSpool: Sendable {
-  struct Held: Sendable {
+  /// What a file holds.
+  struct Content: Sendable {
     var proofs: [InferenceProof] = []
     var lastTimestamp: Int64 = 0
   }
 
-  /// How many lines of the past a file may hold before it is written anew.
-  private static let tolerated = 1000
+  /// How many obsolete lines a file may hold before it is rewritten.
+  private static let maximumObsoleteLines = 1000
   /// The latest timestamp, in unix seconds: the end of the year 9999.
   private static let latestTimestamp: Int64 = 253_402_300_799
 
   private var file: OwnedFile
-  private var pastLines = 0
+  private var obsoleteLines = 0
   private var lastTimestamp: Int64
 
-  /// Takes a file for this spool alone, and reads what waits in it.
-  static func open(_ url: URL) throws(ProofSpoolError) -> (ProofSpool, Held) {
+  /// Locks a file for this spool, and reads the proofs that wait in it.
+  static func open(_ url: URL) throws(ProofSpoolError) -> (ProofSpool, Content) {
     do {
       let file = try OwnedFile(path: url.path)
       do {
-        let held = try read(file.contents())
-        var spool = ProofSpool(file: file, lastTimestamp: held.lastTimestamp)
-        try spool.write(held)
-        return (spool, held)
+        let content = try read(file.contents())
+        var spool = ProofSpool(file: file, lastTimestamp: content.lastTimestamp)
+        try spool.write(content)
+        return (spool, content)
       } catch {
         file.removeIfNew()
         throw error
@@ -59,41 +61,41 @@ struct ProofSpool: Sendable {
   /// - Parameter rest: the proofs that wait on.
   mutating func note(timestamp: Int64, leaving rest: [InferenceProof]) throws {
     lastTimestamp = max(lastTimestamp, timestamp)
-    try add(["timestamp": .integer(timestamp)], makingPast: 1, leaving: rest)
+    try add(["timestamp": .integer(timestamp)], obsoleting: 1, leaving: rest)
   }
 
   /// - Parameter rest: the proofs that wait on.
   mutating func acknowledge(_ count: Int, leaving rest: [InferenceProof]) throws {
-    try add(["accepted": .integer(count)], makingPast: count + 1, leaving: rest)
+    try add(["accepted": .integer(count)], obsoleting: count + 1, leaving: rest)
   }
 
-  /// Appends a line, or writes the file anew where most of it is of the past.
+  /// Appends a line, or rewrites the file where most of its lines are obsolete.
   private mutating func add(
-    _ json: JSON, makingPast count: Int, leaving rest: [InferenceProof]
+    _ json: JSON, obsoleting count: Int, leaving rest: [InferenceProof]
   ) throws {
-    pastLines += count
-    guard pastLines > max(Self.tolerated, rest.count) else {
+    obsoleteLines += count
+    guard obsoleteLines > max(Self.maximumObsoleteLines, rest.count) else {
       try file.append(Self.line(json))
       return
     }
-    try write(Held(proofs: rest, lastTimestamp: lastTimestamp))
-    pastLines = 0
+    try write(Content(proofs: rest, lastTimestamp: lastTimestamp))
+    obsoleteLines = 0
   }
 
   /// Replaces the file in one step.
-  private mutating func write(_ held: Held) throws {
-    var bytes = Self.line(["timestamp": .integer(held.lastTimestamp)])
-    for proof in held.proofs { bytes += Self.line(["proof": proof.json]) }
+  private mutating func write(_ content: Content) throws {
+    var bytes = Self.line(["timestamp": .integer(content.lastTimestamp)])
+    for proof in content.proofs { bytes += Self.line(["proof": proof.json]) }
     try file.replace(with: bytes)
   }
 
   private static func line(_ json: JSON) -> [UInt8] { json.serialized() + [0x0a] }
 
-  /// How every spool begins: what begins otherwise is somebody else's file.
+  /// How every spool begins: a file that begins otherwise is of another program.
   private static let opening = Array(#"{"timestamp":"#.utf8)
 
-  private static func read(_ bytes: [UInt8]) throws -> Held {
-    var held = Held()
+  private static func read(_ bytes: [UInt8]) throws -> Content {
+    var content = Content()
     guard bytes.starts(with: opening) || opening.starts(with: bytes) else {
       throw SpoolLineError(
         line: 1, reason: "this is no file of proofs, which begins with a timestamp")
@@ -102,26 +104,26 @@ struct ProofSpool: Sendable {
     // Behind the last line feed there is nothing, or a line that was cut off.
     for (index, line) in lines.dropLast().enumerated() {
       do {
-        try take(JSON.parse(line), into: &held)
+        try apply(JSON.parse(line), to: &content)
       } catch {
         throw SpoolLineError(line: index + 1, reason: "\(error)")
       }
     }
-    return held
+    return content
   }
 
-  /// Takes what a line says.
+  /// Applies a line.
   /// - Throws: for a line that this type does not write, so that a file of something else, which would
   ///   be replaced, is refused.
-  private static func take(_ line: JSON, into held: inout Held) throws {
+  private static func apply(_ line: JSON, to content: inout Content) throws {
     if let proof = line["proof"] {
-      held.proofs.append(try InferenceProof(json: proof))
+      content.proofs.append(try InferenceProof(json: proof))
     } else if let count = line["accepted"] {
-      let count = try whole(count, "accepted", 0...Int64(held.proofs.count))
-      held.proofs.removeFirst(Int(count))
+      let count = try whole(count, "accepted", 0...Int64(content.proofs.count))
+      content.proofs.removeFirst(Int(count))
     } else if let timestamp = line["timestamp"] {
       let timestamp = try whole(timestamp, "timestamp", 0...latestTimestamp)
-      held.lastTimestamp = max(held.lastTimestamp, timestamp)
+      content.lastTimestamp = max(content.lastTimestamp, timestamp)
     } else {
       throw SpoolValueError(description: "it is no proof, no count of accepted ones, no timestamp")
     }

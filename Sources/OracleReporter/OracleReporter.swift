@@ -13,8 +13,8 @@ public import ServiceLifecycle
 /// that grows; a report whose answer was lost is sent again as it was, so that nothing is reported
 /// twice. Reports are sent one at a time, with timestamps that only grow, even within one second.
 public actor OracleReporter {
-  /// After how many failures in a row the log says so loudly.
-  public static let failuresWorthAnError = 10
+  /// After how many failures in a row an error is logged; each is logged as a warning.
+  public static let failuresBeforeErrorLog = 10
 
   private enum Phase {
     case idle
@@ -22,7 +22,7 @@ public actor OracleReporter {
     case stopping(Task<ReportOutcome, Never>)
   }
 
-  /// What it reports to, how often, and in which words.
+  /// What it reports to, how often, and in which dialect.
   public nonisolated let configuration: ReporterConfiguration
   /// The agent that the reports speak for and are signed by.
   public nonisolated let agent: Address
@@ -40,15 +40,15 @@ public actor OracleReporter {
   private var reportCount = 0
   /// The timestamp of the last report that the oracle is known to have.
   private var lastAccepted: Int64?
-  /// The report that was begun last; the next one waits for it.
+  /// The report that was started last; the next one waits for it.
   private var latest: Task<ReportOutcome, Never>?
-  /// The reports that were begun and have not ended, by the order in which they were.
-  private var underway: [Int: Task<ReportOutcome, Never>] = [:]
-  private var begunCount = 0
-  /// Whether the log has said that the proofs' file is written no more.
-  private var hasToldSpoolFailure = false
-  /// The last report, when it is not known whether the oracle has it.
-  private var open: ComposedReport?
+  /// The reports that have not ended, by the order in which they were started.
+  private var inFlight: [Int: Task<ReportOutcome, Never>] = [:]
+  private var startedCount = 0
+  /// Whether it was logged that the proofs' file is no longer written.
+  private var hasLoggedSpoolFailure = false
+  /// The last report, while it is unknown whether the oracle has it.
+  private var unresolved: ComposedReport?
   /// The pause before another attempt at the last report.
   private var pausing: Task<Void, Never>?
   /// Whether the deadline of a stop is over.
@@ -56,7 +56,7 @@ public actor OracleReporter {
 
   /// Makes a reporter that does nothing until it is started.
   /// - Parameters:
-  ///   - configuration: what it reports to, how often, and in which words.
+  ///   - configuration: what it reports to, how often, and in which dialect.
   ///   - key: signs the reports; its address is the agent's.
   ///   - collector: what is reported.
   ///   - transport: how reports get there; HTTP unless said otherwise.
@@ -112,7 +112,7 @@ public actor OracleReporter {
       loop.cancel()
       let limit = deadline ?? configuration.stopDeadline
       let last = Task {
-        let outcome = await self.reportEverything(after: loop, within: limit)
+        let outcome = await self.sendFinalReports(after: loop, within: limit)
         self.phase = .idle
         return outcome
       }
@@ -139,20 +139,20 @@ public actor OracleReporter {
   }
 
   /// How long to wait after a report: the interval, less when it may be tried again sooner, more
-  /// when the oracle asks for patience.
+  /// when the oracle asks for it (`Retry-After`).
   private func pause(after outcome: ReportOutcome) -> Duration {
     guard let failure = outcome.failure, failure.isRetryable else { return configuration.interval }
     let pause = configuration.retry.backoff.delay(
       after: outcome.consecutiveFailures, random: chance())
-    guard case .refused(_, _, let patience?) = failure else {
+    guard case .refused(_, _, let retryAfter?) = failure else {
       return min(pause, configuration.interval)
     }
-    return max(min(pause, configuration.interval), min(patience, configuration.longestPause))
+    return max(min(pause, configuration.interval), min(retryAfter, configuration.longestPause))
   }
 
   /// The last report; as many as it takes when the proofs do not fit into one, and some more when
   /// it may be tried again.
-  private func reportEverything(
+  private func sendFinalReports(
     after loop: Task<Void, Never>, within limit: Duration
   ) async -> ReportOutcome {
     let deadline = Task {
@@ -186,8 +186,8 @@ public actor OracleReporter {
 
   private func giveUp() {
     isGivingUp = true
-    // The last report waits for all that were begun before it.
-    for report in underway.values { report.cancel() }
+    // The last report waits for all that were started before it.
+    for report in inFlight.values { report.cancel() }
     pausing?.cancel()
   }
 
@@ -209,32 +209,32 @@ public actor OracleReporter {
 
   private func report(isFinal: Bool) async -> ReportOutcome {
     let previous = latest
-    // A task of its own, so that a cancelled caller does not tear a report whose fate would then
-    // be unknown; the request's time-out ends it.
+    // A task of its own, so that the cancellation of a caller does not break off a report, whose
+    // outcome would then be unknown; the request's time-out ends it.
     let task = Task {
       _ = await previous?.value
       return await self.send(isFinal: isFinal)
     }
     latest = task
-    begunCount += 1
-    let number = begunCount
-    underway[number] = task
+    startedCount += 1
+    let number = startedCount
+    inFlight[number] = task
     let outcome = await task.value
-    underway[number] = nil
+    inFlight[number] = nil
     if latest == task { latest = nil }
     return outcome
   }
 
   private func send(isFinal: Bool) async -> ReportOutcome {
     var settled = 0
-    if let open, open.mattersTwice, composer.isFresh(open) {
-      let failure = await post(open.body)
-      guard settle(open, failure) else {
-        return finish(open, failure, isFinal: isFinal)
+    if let earlier = unresolved, earlier.mustBeResentUnchanged, composer.isFresh(earlier) {
+      let failure = await post(earlier.body)
+      guard settle(earlier, failure) else {
+        return finish(earlier, failure, isFinal: isFinal)
       }
-      if self.open == nil, lastAccepted == open.timestamp { settled = open.proofCount }
+      if unresolved == nil, lastAccepted == earlier.timestamp { settled = earlier.proofCount }
     }
-    let report = composer.compose(after: lastTimestamp, isCertain: open == nil)
+    let report = composer.compose(after: lastTimestamp, isCertain: unresolved == nil)
     if report.tokens.isRestart {
       logger.notice(
         """
@@ -248,8 +248,8 @@ public actor OracleReporter {
     if failure == nil {
       accept(report)
     } else if failure?.outcomeIsUnknown == true {
-      composer.leaveOpen(report)
-      open = report
+      composer.markUnresolved(report)
+      unresolved = report
     }
     return finish(report, failure, isFinal: isFinal, settled: settled)
   }
@@ -257,11 +257,11 @@ public actor OracleReporter {
   private func accept(_ report: ComposedReport) {
     composer.acknowledge(report)
     lastAccepted = report.timestamp
-    open = nil
+    unresolved = nil
   }
 
-  /// Learns from the answer to a report that was sent again what became of it.
-  /// - Returns: false when that is still not known.
+  /// Resolves a report that was sent again, by its answer.
+  /// - Returns: false when its outcome is still unknown.
   private func settle(_ report: ComposedReport, _ failure: ReportFailure?) -> Bool {
     guard let failure else {
       accept(report)
@@ -276,7 +276,7 @@ public actor OracleReporter {
     // Too late for these bytes, or not ours: another report has to carry what they carried. Every
     // other refusal would have come before the oracle looked whether it has them.
     if failure.isReplay || failure.isStale {
-      open = nil
+      unresolved = nil
       return true
     }
     return false
@@ -315,8 +315,10 @@ public actor OracleReporter {
   }
 
   private func logSpoolFailure() {
-    guard !hasToldSpoolFailure, let reason = composer.collector.proofs.spoolFailure else { return }
-    hasToldSpoolFailure = true
+    guard !hasLoggedSpoolFailure, let reason = composer.collector.proofs.spoolFailure else {
+      return
+    }
+    hasLoggedSpoolFailure = true
     logger.error(
       """
       the file of proofs is written no more: \(reason). The proofs that wait are in memory alone; \
@@ -330,7 +332,7 @@ public actor OracleReporter {
       return
     }
     logger.warning("report failed: \(failure)")
-    if outcome.consecutiveFailures == Self.failuresWorthAnError {
+    if outcome.consecutiveFailures == Self.failuresBeforeErrorLog {
       logger.error(
         """
         \(outcome.consecutiveFailures) reports in a row failed; is the oracle at \

@@ -9,14 +9,14 @@ struct ComposedReport: Sendable {
   let metrics: InferenceMetrics
   /// What it says of the tokens.
   let tokens: TokenCounter.Reading
-  /// The proofs to let go of once the report is accepted.
+  /// The proofs to remove from the buffer once the report is accepted.
   let batch: ProofBuffer.Batch
   /// How many proofs the body carries.
   let proofCount: Int
 
   /// Whether the same bytes must be sent again when no answer came: the proofs would be reported
   /// twice in another report, and a restarted counter counted twice.
-  var mattersTwice: Bool { proofCount > 0 || tokens.isRestart }
+  var mustBeResentUnchanged: Bool { proofCount > 0 || tokens.isRestart }
 }
 
 /// Makes signed reports of what a collector holds, in one of the dialects.
@@ -34,7 +34,7 @@ struct ReportComposer {
     self.key = key
     self.collector = collector
     self.unixClock = unixClock
-    counter = TokenCounter(limit: dialect.mostTokens)
+    counter = TokenCounter(limit: dialect.maximumTokens)
   }
 
   /// Whether something waits that the last report had no room for: proofs, or tokens beyond what
@@ -45,12 +45,12 @@ struct ReportComposer {
   ///
   /// Its timestamp is strictly above the last one, even within one second; it carries as many of
   /// the waiting proofs as fit into the longest body that the oracle takes.
-  /// - Parameter isCertain: whether the fate of every earlier report is known.
+  /// - Parameter isCertain: whether the outcome of every earlier report is known.
   func compose(after lastTimestamp: Int64, isCertain: Bool) -> ComposedReport {
     let timestamp = max(unixClock.seconds, lastTimestamp + 1)
     let metrics = collector.snapshot
     let tokens = counter.reading(of: metrics.totalTokens, isCertain: isCertain)
-    var batch = collector.proofs.batch(limit: dialect.mostProofs)
+    var batch = collector.proofs.batch(limit: dialect.maximumProofs)
     while true {
       let proofs = dialect.accepted(of: batch.proofs)
       let body = serialize(metrics, tokens: tokens.value, timestamp: timestamp, proofs: proofs)
@@ -63,14 +63,14 @@ struct ReportComposer {
     }
   }
 
-  /// Lets go of what an accepted report carried.
+  /// Removes what an accepted report carried.
   mutating func acknowledge(_ report: ComposedReport) {
     collector.proofs.acknowledge(report.batch)
     counter.accept(report.tokens)
   }
 
-  /// Notes that a report may have been accepted.
-  mutating func leaveOpen(_ report: ComposedReport) {
+  /// Records that a report may have been accepted.
+  mutating func markUnresolved(_ report: ComposedReport) {
     counter.mayHaveBeenAccepted(report.tokens)
   }
 
@@ -107,7 +107,7 @@ struct ReportComposer {
 extension ReportDialect {
   /// The most proofs that fit into a report: a proof takes 390 bytes in the documented dialect
   /// and 270 in the deployed one, besides which everything else is small.
-  fileprivate var mostProofs: Int {
+  fileprivate var maximumProofs: Int {
     switch self {
     case .documented: longestBody / 512
     case .deployed: longestBody / 416
@@ -115,7 +115,7 @@ extension ReportDialect {
   }
 
   /// The most tokens that a report may carry (Wire.md, deployed dialect).
-  fileprivate var mostTokens: Int64? {
+  fileprivate var maximumTokens: Int64? {
     switch self {
     case .documented: nil
     case .deployed: 1_000_000_000
@@ -140,7 +140,7 @@ extension ReportDialect {
   }
 }
 
-/// The token counter as an oracle sees it, which takes reports up to a limit only.
+/// The token counter as it is reported to an oracle that accepts values up to a limit only.
 ///
 /// The deployed oracle refuses a report of more than 1 000 000 000 tokens, so that a cumulative
 /// counter would be refused for ever once it is there. It also takes a counter below the last one for
@@ -175,7 +175,7 @@ struct TokenCounter: Sendable, Hashable {
   /// The value to report.
   /// - Parameters:
   ///   - total: the collector's tokens; never less than before.
-  ///   - isCertain: whether the fate of every earlier report is known.
+  ///   - isCertain: whether the outcome of every earlier report is known.
   func reading(of total: Int64, isCertain: Bool) -> Reading {
     guard let limit, total - base > limit else {
       return Reading(value: total - base, base: base, isRestart: false)
@@ -192,13 +192,13 @@ struct TokenCounter: Sendable, Hashable {
     return Reading(value: limit, base: base, isRestart: false, isCut: true)
   }
 
-  /// Notes that the oracle has accepted a value.
+  /// Records that the oracle has accepted a value.
   mutating func accept(_ reading: Reading) {
     base = reading.base
     accepted = max(accepted, reading.base + reading.value)
     isBehind = reading.isCut
   }
 
-  /// Notes that a value was sent whose fate is not known: the oracle may go on from there.
+  /// Records that a value was sent whose outcome is unknown: the oracle may count on from it.
   mutating func mayHaveBeenAccepted(_ reading: Reading) { base = reading.base }
 }

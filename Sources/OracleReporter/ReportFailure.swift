@@ -6,11 +6,11 @@ public enum ReportFailure: Error, Sendable, Hashable, CustomStringConvertible {
   case outage(url: String, reason: String)
   /// There was no answer in time.
   case timedOut(url: String, after: Duration)
-  /// The oracle answered that it does not take the report.
+  /// The oracle answered, and did not accept the report.
   case refused(status: Int, message: String, retryAfter: Duration?)
 
   /// Whether the same report may be accepted later: after an outage, a time-out, a server's error
-  /// (5xx), or 408 and 429, which ask for patience.
+  /// (5xx), or 408 and 429.
   public var isRetryable: Bool {
     switch self {
     case .outage, .timedOut: true
@@ -18,7 +18,7 @@ public enum ReportFailure: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// Whether the oracle may have taken the report all the same: no answer came, or one from
+  /// Whether the oracle may have accepted the report nevertheless: no answer came, or one from
   /// something in between.
   public var outcomeIsUnknown: Bool {
     switch self {
@@ -81,7 +81,7 @@ public struct ReportOutcome: Sendable, Hashable {
   public let processedTokens: Int64
   /// The cumulative inferences that it reported.
   public let tasksCompleted: Int64
-  /// How many proofs it carried, those of an earlier report included whose fate it settled.
+  /// How many proofs it carried, with those of an earlier report that it resolved.
   public let proofCount: Int
   /// Whether it was sent by `stop()`.
   public let isFinal: Bool

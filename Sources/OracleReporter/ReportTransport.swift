@@ -63,7 +63,7 @@ public struct InMemoryReportTransport: ReportTransport {
 /// A certificate is checked against the system's roots, or against an authority of your own.
 public struct HTTPReportTransport: ReportTransport {
   /// The longest answer that is read; a report's answer is one line.
-  private static let longestAnswer = 1 << 20
+  private static let maximumAnswerBytes = 1 << 20
 
   /// One client for all reporters of the process, on NIO's shared event loops; it lives as long as
   /// the process does.
@@ -120,7 +120,7 @@ public struct HTTPReportTransport: ReportTransport {
     // The reporter's clock decides when it is over, the body included; the client's deadline is only a
     // backstop until the answer begins.
     let response = try await client.execute(outgoing, timeout: .hours(1))
-    let body = try await response.body.collect(upTo: Self.longestAnswer)
+    let body = try await response.body.collect(upTo: Self.maximumAnswerBytes)
     return ReportAnswer(
       status: Int(response.status.code),
       retryAfter: response.headers.first(name: "Retry-After").flatMap {

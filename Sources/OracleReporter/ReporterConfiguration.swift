@@ -1,9 +1,9 @@
 public import PlumiseWire
 
-/// What a reporter reports to, how often, and in which words.
+/// What a reporter reports to, how often, and in which dialect.
 public struct ReporterConfiguration: Sendable, Hashable {
   /// The shortest interval that a node in production may report at.
-  public static let leastProductionInterval: Duration = .seconds(10)
+  public static let minimumProductionInterval: Duration = .seconds(10)
 
   /// The oracle's base URL.
   public let oracle: OracleURL
@@ -52,8 +52,8 @@ public struct ReporterConfiguration: Sendable, Hashable {
   public static func production(
     oracleURL: String, interval: Duration = .seconds(60), dialect: ReportDialect = .documented
   ) throws(ReporterConfigurationError) -> ReporterConfiguration {
-    guard interval >= leastProductionInterval else {
-      throw .intervalTooShort(interval, least: leastProductionInterval)
+    guard interval >= minimumProductionInterval else {
+      throw .intervalTooShort(interval, least: minimumProductionInterval)
     }
     return try ReporterConfiguration(
       oracleURL: oracleURL, interval: interval, dialect: dialect,
