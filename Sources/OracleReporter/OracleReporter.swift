@@ -91,7 +91,7 @@ public actor OracleReporter {
   }
 
   /// Starts reporting; the first report goes out after one interval.
-  /// - Throws: ``ReporterError/alreadyRunning`` when it runs already.
+  /// - Throws: ``ReporterError`` of code ``ReporterError/Code/alreadyRunning`` when it runs already.
   public func start() throws(ReporterError) {
     guard case .idle = phase else { throw .alreadyRunning }
     phase = .running(Task { await self.reportAtEveryInterval() })
@@ -144,7 +144,7 @@ public actor OracleReporter {
     guard let failure = outcome.failure, failure.isRetryable else { return configuration.interval }
     let pause = configuration.retry.backoff.delay(
       after: outcome.consecutiveFailures, random: chance())
-    guard case .refused(_, _, let retryAfter?) = failure else {
+    guard let retryAfter = failure.retryAfter else {
       return min(pause, configuration.interval)
     }
     return max(min(pause, configuration.interval), min(retryAfter, configuration.longestPause))
@@ -262,7 +262,7 @@ public actor OracleReporter {
 
   /// Resolves a report that was sent again, by its answer.
   /// - Returns: false when its outcome is still unknown.
-  private func settle(_ report: ComposedReport, _ failure: ReportFailure?) -> Bool {
+  private func settle(_ report: ComposedReport, _ failure: ReporterError?) -> Bool {
     guard let failure else {
       accept(report)
       return true
@@ -283,7 +283,7 @@ public actor OracleReporter {
   }
 
   private func finish(
-    _ report: ComposedReport, _ failure: ReportFailure?, isFinal: Bool, settled: Int = 0
+    _ report: ComposedReport, _ failure: ReporterError?, isFinal: Bool, settled: Int = 0
   ) -> ReportOutcome {
     reportCount += 1
     consecutiveFailures = failure == nil ? 0 : consecutiveFailures + 1
@@ -298,7 +298,7 @@ public actor OracleReporter {
     return outcome
   }
 
-  private func post(_ body: [UInt8]) async -> ReportFailure? {
+  private func post(_ body: [UInt8]) async -> ReporterError? {
     let request = ReportRequest(url: configuration.reportURL, body: body)
     let limit = configuration.requestTimeout
     guard !isGivingUp else { return .timedOut(url: request.url, after: configuration.stopDeadline) }
@@ -306,11 +306,11 @@ public actor OracleReporter {
       let answer = try await withDeadline(limit, on: clock) { [transport] in
         try await transport.post(request)
       }
-      return ReportFailure.reading(answer)
+      return ReporterError.reading(answer)
     } catch is DeadlineExceeded {
       return .timedOut(url: request.url, after: limit)
     } catch {
-      return .outage(url: request.url, reason: String(describing: error))
+      return .outage(url: request.url, reason: String(describing: error), cause: error)
     }
   }
 
@@ -342,20 +342,9 @@ public actor OracleReporter {
   }
 }
 
-/// Why a reporter did not start.
-public enum ReporterError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// It runs already; stop it first.
-  case alreadyRunning
-
-  /// One line: what is wrong, and what to do.
-  public var description: String {
-    "the oracle reporter is running already: stop it before starting it again"
-  }
-}
-
 extension OracleReporter: Service {
   /// Reports until the service group stops, or the task is cancelled; then sends the last report.
-  /// - Throws: ``ReporterError/alreadyRunning``.
+  /// - Throws: ``ReporterError`` of code ``ReporterError/Code/alreadyRunning``.
   public func run() async throws {
     try start()
     await untilStopped()

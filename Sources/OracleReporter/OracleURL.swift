@@ -7,9 +7,9 @@ public struct OracleURL: Sendable, Hashable, CustomStringConvertible {
   public let base: String
 
   /// Checks and keeps a base URL.
-  /// - Throws: ``ReporterConfigurationError/invalidURL(_:reason:)``.
-  public init(_ text: String) throws(ReporterConfigurationError) {
-    func refuse(_ reason: String) -> ReporterConfigurationError {
+  /// - Throws: ``ReporterError`` of code ``ReporterError/Code/invalidURL``.
+  public init(_ text: String) throws(ReporterError) {
+    func refuse(_ reason: String) -> ReporterError {
       .invalidURL(text, reason: reason)
     }
     guard let scheme = ["http://", "https://"].first(where: text.lowercased().hasPrefix) else {

@@ -27,12 +27,12 @@ public struct ReporterConfiguration: Sendable, Hashable {
   ///   - dialect: the documented one unless said otherwise.
   ///   - retry: how long it waits before it tries again.
   ///   - stopDeadline: above zero.
-  /// - Throws: ``ReporterConfigurationError``.
+  /// - Throws: ``ReporterError``.
   public init(
     oracleURL: String, interval: Duration = .seconds(60), requestTimeout: Duration = .seconds(30),
     dialect: ReportDialect = .documented, retry: RetryPolicy = RetryPolicy(),
     stopDeadline: Duration = .seconds(30)
-  ) throws(ReporterConfigurationError) {
+  ) throws(ReporterError) {
     oracle = try OracleURL(oracleURL)
     guard interval > .zero else {
       throw .intervalTooShort(interval, least: .zero)
@@ -48,10 +48,10 @@ public struct ReporterConfiguration: Sendable, Hashable {
 
   /// A configuration for a node in production: an interval of at least 10 s (Oracle.md, The
   /// reporter), and a last report that is tried three times.
-  /// - Throws: ``ReporterConfigurationError``.
+  /// - Throws: ``ReporterError``.
   public static func production(
     oracleURL: String, interval: Duration = .seconds(60), dialect: ReportDialect = .documented
-  ) throws(ReporterConfigurationError) -> ReporterConfiguration {
+  ) throws(ReporterError) -> ReporterConfiguration {
     guard interval >= minimumProductionInterval else {
       throw .intervalTooShort(interval, least: minimumProductionInterval)
     }
@@ -66,28 +66,4 @@ public struct ReporterConfiguration: Sendable, Hashable {
 
   /// Where reports are posted.
   public var reportURL: String { oracle.appending(path: dialect.path) }
-}
-
-/// Why a reporter's configuration is refused.
-public enum ReporterConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The oracle's URL is none.
-  case invalidURL(String, reason: String)
-  /// The interval is shorter than allowed, or not above zero.
-  case intervalTooShort(Duration, least: Duration)
-  /// The request's or the stop's time-out is not above zero.
-  case timeoutTooShort(Duration)
-
-  /// One line: what is wrong, and what to do.
-  public var description: String {
-    switch self {
-    case .invalidURL(let text, let reason):
-      "oracle URL \"\(text)\": \(reason); give one like http://127.0.0.1:3100"
-    case .intervalTooShort(let interval, .zero):
-      "report interval \(interval): it must be above zero"
-    case .intervalTooShort(let interval, let least):
-      "report interval \(interval): it must be at least \(least)"
-    case .timeoutTooShort(let timeout):
-      "timeout \(timeout): it must be above zero"
-    }
-  }
 }

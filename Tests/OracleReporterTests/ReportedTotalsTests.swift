@@ -159,10 +159,10 @@ private final class FaultyOracle: Sendable {
           reporting.collector.recordProof(reporting.proof(proofs))
         }
         let outcome = await reporting.reporter.reportNow()
-        switch outcome.failure {
-        case .refused(let status, _, _)?: statuses.insert(status)
+        switch outcome.failure?.code {
+        case .refused?: statuses.formUnion(outcome.failure?.status.map { [$0] } ?? [])
         case .outage?: outages += 1
-        case .timedOut?, nil: break
+        default: break
         }
         // Timestamps run ahead of the time of day when reports come fast.
         let lead = outcome.timestamp - time.seconds

@@ -14,7 +14,7 @@ import Testing
       ("http://host/#a", "holds"),
     ])
   func badURL(url: String, reason: String) {
-    let error = #expect(throws: ReporterConfigurationError.self) {
+    let error = #expect(throws: ReporterError.self) {
       try ReporterConfiguration(oracleURL: url)
     }
     #expect(error?.description.contains(reason) == true)
@@ -25,16 +25,16 @@ import Testing
   func intervals() throws {
     let url = "http://127.0.0.1:3100"
     #expect(
-      throws: ReporterConfigurationError.intervalTooShort(.seconds(9), least: .seconds(10))
+      throws: ReporterError.intervalTooShort(.seconds(9), least: .seconds(10))
     ) { try ReporterConfiguration.production(oracleURL: url, interval: .seconds(9)) }
     #expect(try ReporterConfiguration.production(oracleURL: url).interval == .seconds(60))
     #expect(
       try ReporterConfiguration(oracleURL: url, interval: .milliseconds(1)).interval
         == .milliseconds(1))
-    #expect(throws: ReporterConfigurationError.self) {
+    #expect(throws: ReporterError.self) {
       try ReporterConfiguration(oracleURL: url, interval: .zero)
     }
-    #expect(throws: ReporterConfigurationError.timeoutTooShort(.zero)) {
+    #expect(throws: ReporterError.timeoutTooShort(.zero)) {
       try ReporterConfiguration(oracleURL: url, requestTimeout: .zero)
     }
   }
@@ -61,7 +61,7 @@ private let mark = "\u{301}"
   @Test("A query in the oracle's URL is one, whatever mark follows its sign")
   func urls() {
     for sign in ["?", "#", " "] {
-      #expect(throws: ReporterConfigurationError.self) {
+      #expect(throws: ReporterError.self) {
         try OracleURL("http://127.0.0.1:3100/\(sign)\(mark)")
       }
     }

@@ -61,13 +61,9 @@ import Testing
   func unregistered() async throws {
     let nobody = OracleConfiguration(registration: RegistrationCheck { _ in false })
     try await withReporting(nobody) { reporting in
-      guard
-        case .refused(403, let message, _)? = await reporting.reporter.reportNow().failure
-      else {
-        Issue.record("an unregistered agent is not refused with 403")
-        return
-      }
-      #expect(message.contains("\(reporting.key.address) is not registered"))
+      let failure = try #require(await reporting.reporter.reportNow().failure)
+      #expect(failure.code == .refused && failure.status == 403)
+      #expect(failure.reason?.contains("\(reporting.key.address) is not registered") == true)
     }
   }
 
