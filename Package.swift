@@ -158,9 +158,8 @@ let package = Package(
     .target(
       name: "OracleReporter",
       dependencies: [
-        "AsyncPrimitives",
-        "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", .asyncHTTPClient, .logging,
-        .nioCore, .nioSSL, .serviceLifecycle,
+        "AsyncPrimitives", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", "SystemErrors",
+        .asyncHTTPClient, .logging, .nioCore, .nioSSL, .serviceLifecycle,
       ]),
     .target(
       name: "ChainAgent",
@@ -244,7 +243,7 @@ let package = Package(
       name: "InferenceMetricsTests",
       dependencies: [
         "InferenceMetrics", "EthereumPrimitives", "MockOracle", "OracleReporter", "PlumiseTesting",
-        "PlumiseWire", "TestSupport", .logging, .metrics,
+        "PlumiseWire", "SystemErrors", "TestSupport", .logging, .metrics,
       ]),
     .testTarget(
       name: "EthereumClientTests",
@@ -271,8 +270,8 @@ let package = Package(
       dependencies: [
         "AsyncPrimitives",
         "OracleReporter", "EthereumPrimitives", "InferenceMetrics", "MockOracle", "MockServing",
-        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes, .logging,
-        .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .serviceLifecycle,
+        "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors", .httpTypes,
+        .logging, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .serviceLifecycle,
       ]),
     .testTarget(
       name: "ChainAgentTests",
@@ -285,15 +284,15 @@ let package = Package(
       name: "MockOracleTests",
       dependencies: [
         "MockOracle", "EthereumClient", "EthereumPrimitives", "MockServing", "MockWeb3",
-        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .asyncHTTPClient, .grdb,
-        .httpTypes, .nioCore, .nioHTTP1,
+        "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors",
+        .asyncHTTPClient, .grdb, .httpTypes, .nioCore, .nioHTTP1,
       ]),
     .testTarget(
       name: "MockWeb3Tests",
       dependencies: [
         "AsyncPrimitives",
         "MockWeb3", "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing",
-        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes,
+        "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors", .httpTypes,
       ]),
     .testTarget(
       name: "PlumiseTestingTests",

@@ -43,7 +43,7 @@ KNOWS = {
     "EthereumClient": {"AsyncPrimitives"} | PRIMITIVES_AND_WIRE,
     "MockServing": {"AsyncPrimitives", "TextKeys"},
     "PetalsNode": {"AsyncPrimitives", "Bloom", "PipelineRPC", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
-    "OracleReporter": {"AsyncPrimitives", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
+    "OracleReporter": {"AsyncPrimitives", "InferenceMetrics", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "ChainAgent": {"AsyncPrimitives", "EthereumClient"} | PRIMITIVES_AND_WIRE,
     "MockOracle": {
         "AsyncPrimitives", "MockServing", "EthereumClient", "SystemErrors", "TextKeys",

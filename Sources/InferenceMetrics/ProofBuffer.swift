@@ -1,6 +1,7 @@
 public import Foundation
 public import PlumiseWire
 import Synchronization
+public import SystemErrors
 
 /// Proofs on their way to the oracle: each stays until a report that carried it was accepted.
 ///
@@ -52,8 +53,8 @@ public final class ProofBuffer: Sendable {
   /// What is in the file outlives the process; a machine that loses its power may lose the last
   /// moments of it.
   /// - Parameter file: a file that this process alone uses; made when it is missing.
-  /// - Throws: ``ProofSpoolError`` when the file cannot be used.
-  public init(spool file: URL) throws(ProofSpoolError) {
+  /// - Throws: `FileError` when the file cannot be used.
+  public init(spool file: URL) throws(FileError) {
     let (spool, held) = try ProofSpool.open(file)
     state.withLock { state in
       state.spool = spool

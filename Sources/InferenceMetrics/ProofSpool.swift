@@ -1,6 +1,6 @@
 import Foundation
 import PlumiseWire
-import SystemErrors
+public import SystemErrors
 
 /// The proofs that wait, in a file of lines that is only ever appended to.
 ///
@@ -23,8 +23,8 @@ struct ProofSpool: Sendable {
   private var obsoleteLines = 0
   private var lastTimestamp: Int64
 
-  /// Locks a file for this spool, and reads the proofs that wait in it.
-  static func open(_ url: URL) throws(ProofSpoolError) -> (ProofSpool, Content) {
+  /// Takes a file for this spool alone, and reads what waits in it.
+  static func open(_ url: URL) throws(FileError) -> (ProofSpool, Content) {
     do {
       let file = try OwnedFile(path: url.path)
       do {
@@ -36,16 +36,10 @@ struct ProofSpool: Sendable {
         file.removeIfNew()
         throw error
       }
-    } catch let error as FileLockError {
-      switch error {
-      case .held(_, let holder):
-        throw ProofSpoolError(
-          path: url.path, reason: "in use by \(holder?.description ?? "another process")",
-          advice: "stop it, or give another file")
-      case .unusable(_, let reason): throw ProofSpoolError(path: url.path, reason: reason)
-      }
+    } catch let error as FileError {
+      throw .proofSpool(url.path, error.code, error.reason, cause: error)
     } catch {
-      throw ProofSpoolError(path: url.path, reason: "\(error)")
+      throw .proofSpool(url.path, .damaged, "\(error)", cause: error)
     }
   }
 
@@ -153,25 +147,20 @@ private struct SpoolLineError: Error, CustomStringConvertible {
   var description: String { "line \(line): \(reason)" }
 }
 
-/// Why a file of proofs cannot be used.
-public struct ProofSpoolError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The file.
-  public let path: String
-  /// What is wrong with it.
-  public let reason: String
-  /// What to do.
-  let advice: String
+extension FileError.Purpose {
+  /// A file that keeps proofs until a report with them was accepted.
+  public static let proofSpool = Self(rawValue: "proofs")
+}
 
-  init(
-    path: String, reason: String, advice: String = "give another file, or remove this one"
-  ) {
-    self.path = path
-    self.reason = reason
-    self.advice = advice
-  }
-
-  /// One line: what is wrong, and what to do.
-  public var description: String {
-    "the proofs in \(path) cannot be used: \(reason); \(advice)"
+extension FileError {
+  /// Why a file of proofs cannot be used, with what to do about it.
+  static func proofSpool(
+    _ path: String, _ code: Code, _ reason: String, cause: any Error
+  ) -> FileError {
+    let advice =
+      code == .inUse ? "stop it, or give another file" : "give another file, or remove this one"
+    return FileError(
+      code, path: path, purpose: .proofSpool, reason: reason,
+      message: "the proofs in \(path) cannot be used: \(reason); \(advice)", cause: cause)
   }
 }

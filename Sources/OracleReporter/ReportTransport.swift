@@ -2,6 +2,7 @@ public import AsyncHTTPClient
 import NIOCore
 import NIOSSL
 import PlumiseWire
+public import SystemErrors
 
 /// One report on its way: `POST url` with a JSON body.
 public struct ReportRequest: Sendable, Hashable {
@@ -94,11 +95,15 @@ public struct HTTPReportTransport: ReportTransport {
 
   /// Makes a transport that trusts certificates of one authority, and of no other.
   /// - Parameter certificateAuthority: the path of a file with its certificates (PEM).
-  /// - Throws: ``CertificateError`` when the file holds none.
-  public init(certificateAuthority path: String) throws(CertificateError) {
+  /// - Throws: `FileError` when the file holds none.
+  public init(certificateAuthority path: String) throws(FileError) {
     let certificates: [NIOSSLCertificate]
     do { certificates = try NIOSSLCertificate.fromPEMFile(path) } catch {
-      throw CertificateError(path: path, reason: String(describing: error))
+      let reason = String(describing: error)
+      throw FileError(
+        .wrongFormat, path: path, purpose: .certificates, reason: reason,
+        message: "certificates \(path): \(reason); "
+          + "give a PEM file with the authority's certificate", cause: error)
     }
     var configuration = Self.configuration
     var security = TLSConfiguration.makeClientConfiguration()
@@ -144,17 +149,9 @@ private final class ClientOwner: Sendable {
   }
 }
 
-/// Why a file of certificates cannot be used.
-public struct CertificateError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The file.
-  public let path: String
-  /// What is wrong with it.
-  public let reason: String
-
-  /// One line: what is wrong, and what to do.
-  public var description: String {
-    "certificates \(path): \(reason); give a PEM file with the authority's certificate"
-  }
+extension FileError.Purpose {
+  /// A file with an authority's certificates.
+  public static let certificates = Self(rawValue: "certificates")
 }
 
 /// How long an answer asks to wait (`Retry-After`, RFC 9110 §10.2.3): in seconds, or until a date.

@@ -16,11 +16,12 @@ package final class FileLock: Sendable {
   ///
   /// What is no regular file is refused, and so is one that nobody may write, whoever asks: a
   /// superuser, whom the system would let, means it as well as everybody else.
-  /// - Throws: ``FileLockError/held(path:holder:)`` when somebody else holds it,
-  ///   ``FileLockError/unusable(path:reason:)`` when it cannot be opened for writing or locked.
-  package init(path: String) throws(FileLockError) {
+  /// - Parameter purpose: what the file is for, which errors say.
+  /// - Throws: ``FileError`` of code ``FileError/Code/inUse`` when somebody else holds it,
+  ///   ``FileError/Code/unusable`` when it cannot be opened for writing or locked.
+  package init(path: String, purpose: FileError.Purpose = .any) throws(FileError) {
     while true {
-      let (descriptor, isNew) = try Self.open(path)
+      let (descriptor, isNew) = try Self.open(path, purpose)
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
         let holder = FileLockHolder(ofFileAt: descriptor)
@@ -28,9 +29,10 @@ package final class FileLock: Sendable {
         guard code == EWOULDBLOCK else {
           // A file system without locks: what was made for this one goes again.
           if isNew { unlink(path) }
-          throw .unusable(path: path, reason: Self.reason(code))
+          throw .unusable(path: path, purpose: purpose, reason: Self.reason(code))
         }
-        throw .held(path: path, holder: holder)
+        throw .inUse(
+          path: path, purpose: purpose, holder: holder?.description ?? "another process")
       }
       // Its owner may have put another file in its place between the two calls.
       if Self.isFile(descriptor, at: path) {
@@ -49,28 +51,33 @@ package final class FileLock: Sendable {
   }
 
   /// Opens a file for reading and writing, and makes it where there is none.
-  private static func open(_ path: String) throws(FileLockError) -> (Int32, isNew: Bool) {
+  private static func open(
+    _ path: String, _ purpose: FileError.Purpose
+  ) throws(FileError) -> (Int32, isNew: Bool) {
+    func unusable(_ reason: String) -> FileError {
+      .unusable(path: path, purpose: purpose, reason: reason)
+    }
     let flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
     while true {
       let descriptor = Foundation.open(path, flags)
       guard descriptor >= 0 else {
-        guard errno == ENOENT else { throw .unusable(path: path, reason: reason(errno)) }
+        guard errno == ENOENT else { throw unusable(reason(errno)) }
         let made = Foundation.open(path, flags | O_CREAT | O_EXCL, 0o644)
         if made >= 0 { return (made, true) }
         // Somebody was faster, or a link leads to nowhere.
         guard errno == EEXIST, Foundation.access(path, F_OK) == 0 else {
-          throw .unusable(path: path, reason: reason(errno))
+          throw unusable(reason(errno))
         }
         continue
       }
       var file = stat()
       guard fstat(descriptor, &file) == 0, file.st_mode & S_IFMT == S_IFREG else {
         close(descriptor)
-        throw .unusable(path: path, reason: "Not a regular file")
+        throw unusable("Not a regular file")
       }
       guard file.st_mode & 0o222 != 0 else {
         close(descriptor)
-        throw .unusable(path: path, reason: reason(EACCES))
+        throw unusable(reason(EACCES))
       }
       return (descriptor, false)
     }
@@ -89,25 +96,6 @@ package final class FileLock: Sendable {
 
   private static func reason(_ code: Int32) -> String {
     String(cString: strerror(code))
-  }
-}
-
-/// Why a file could not be locked.
-package enum FileLockError: Error, Equatable, CustomStringConvertible {
-  /// Somebody else uses the file.
-  case held(path: String, holder: FileLockHolder?)
-  /// The file cannot be opened for writing, or its file system knows no locks.
-  case unusable(path: String, reason: String)
-
-  /// One line: what is wrong, and what to do.
-  package var description: String {
-    switch self {
-    case .held(let path, let holder):
-      "the file \(path) is in use by \(holder?.description ?? "another process"): stop it, or name "
-        + "another file"
-    case .unusable(let path, let reason):
-      "the file \(path) cannot be used: \(reason)"
-    }
   }
 }
 

@@ -5,25 +5,27 @@ import Foundation
 package struct OwnedFile: Sendable {
   /// Where the file is.
   package let path: String
+  private let purpose: FileError.Purpose
   private var lock: FileLock
   /// Whether there was no file before.
   package let isNew: Bool
 
   /// Locks a file, and makes an empty one first where there is none.
-  /// - Throws: ``FileLockError``.
-  package init(path: String) throws(FileLockError) {
-    let lock = try FileLock(path: path)
+  /// - Throws: ``FileError``.
+  package init(path: String, purpose: FileError.Purpose = .any) throws(FileError) {
+    let lock = try FileLock(path: path, purpose: purpose)
     self.path = path
+    self.purpose = purpose
     self.lock = lock
     isNew = lock.isNew
   }
 
-  private func failure(_ code: Int32 = errno) -> FileLockError {
-    .unusable(path: path, reason: String(cString: strerror(code)))
+  private func failure(_ code: Int32 = errno) -> FileError {
+    .unusable(path: path, purpose: purpose, reason: String(cString: strerror(code)))
   }
 
   /// All that the file holds.
-  package func contents() throws(FileLockError) -> [UInt8] {
+  package func contents() throws(FileError) -> [UInt8] {
     var file = stat()
     guard fstat(lock.descriptor, &file) == 0 else { throw failure() }
     var bytes = [UInt8](repeating: 0, count: Int(file.st_size))
@@ -44,20 +46,20 @@ package struct OwnedFile: Sendable {
   }
 
   /// Writes behind what the file holds.
-  package func append(_ bytes: [UInt8]) throws(FileLockError) {
+  package func append(_ bytes: [UInt8]) throws(FileError) {
     guard lseek(lock.descriptor, 0, SEEK_END) >= 0 else { throw failure() }
     try write(bytes, to: lock.descriptor)
   }
 
   /// Waits until what was written is on the disk.
-  package func synchronize() throws(FileLockError) {
+  package func synchronize() throws(FileError) {
     guard fsync(lock.descriptor) == 0 else { throw failure() }
   }
 
   /// Puts other content in the place of the file's: a crash leaves one or the other.
   ///
   /// The new file is locked before it takes the old one's name, so that nobody gets between.
-  package mutating func replace(with bytes: [UInt8]) throws(FileLockError) {
+  package mutating func replace(with bytes: [UInt8]) throws(FileError) {
     // A link stays a link; what it leads to is replaced.
     let target = realpath(path, nil).map { resolved in
       defer { free(resolved) }
@@ -68,7 +70,7 @@ package struct OwnedFile: Sendable {
     let descriptor = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure() }
     let next = FileLock(adopting: descriptor)
-    do throws(FileLockError) {
+    do throws(FileError) {
       var file = stat()
       guard fstat(lock.descriptor, &file) == 0, fchmod(descriptor, file.st_mode & 0o7777) == 0,
         flock(descriptor, LOCK_EX | LOCK_NB) == 0
@@ -92,7 +94,7 @@ package struct OwnedFile: Sendable {
     if isNew { unlink(path) }
   }
 
-  private func write(_ bytes: [UInt8], to descriptor: Int32) throws(FileLockError) {
+  private func write(_ bytes: [UInt8], to descriptor: Int32) throws(FileError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }

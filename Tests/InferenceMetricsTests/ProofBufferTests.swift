@@ -5,6 +5,7 @@ import Logging
 import MockOracle
 import OracleReporter
 import PlumiseWire
+import SystemErrors
 import TestSupport
 import Testing
 
@@ -140,7 +141,7 @@ import Testing
       try bytes.write(to: file)
       #expect(try ProofBuffer(spool: file).pending == [proof(1)])
       try Data("{\"proof\":{}}\n".utf8).write(to: file)
-      let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+      let error = #expect(throws: FileError.self) { try ProofBuffer(spool: file) }
       #expect(error?.path == file.path && error?.reason.contains("line 1") == true)
     }
   }
@@ -154,8 +155,8 @@ import Testing
         // More than a thousand lines of the past: the file is written anew.
         for timestamp in 1...1500 as ClosedRange<Int64> { buffer.note(timestamp: timestamp) }
         buffer.append(proof(1))
-        let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
-        #expect(error?.reason == "in use by this process")
+        let error = #expect(throws: FileError.self) { try ProofBuffer(spool: file) }
+        #expect(error?.code == .inUse && error?.reason == "in use by this process")
         #expect(error?.description.hasSuffix("stop it, or give another file") == true)
       }
       try life()
@@ -173,11 +174,11 @@ import Testing
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "proofs")
       try Data(content.utf8).write(to: file)
-      let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+      let error = #expect(throws: FileError.self) { try ProofBuffer(spool: file) }
       #expect(error?.reason.hasPrefix("line ") == true)
       #expect(try Data(contentsOf: file) == Data(content.utf8))
       try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: file.path)
-      let other = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+      let other = #expect(throws: FileError.self) { try ProofBuffer(spool: file) }
       #expect(other?.reason == "Permission denied")
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["proofs"])
     }
@@ -216,7 +217,7 @@ import Testing
       ] {
         let bytes = before + Data("{\"\(name)\":\(value)}\n".utf8)
         try bytes.write(to: file)
-        let error = #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+        let error = #expect(throws: FileError.self) { try ProofBuffer(spool: file) }
         let reason = error?.reason ?? ""
         #expect(reason.contains("line 3: \(name): "), "\(value): \(reason)")
         #expect(reason.contains("from \(limits)"), "\(value): \(reason)")
@@ -242,7 +243,7 @@ import Testing
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "precious")
       try Data("\(line)\n".utf8).write(to: file)
-      #expect(throws: ProofSpoolError.self) { try ProofBuffer(spool: file) }
+      #expect(throws: FileError.self) { try ProofBuffer(spool: file) }
       #expect(try String(contentsOf: file, encoding: .utf8) == "\(line)\n")
     }
   }
@@ -253,8 +254,7 @@ import Testing
       switch Result(catching: { try ProofBuffer(spool: file) }) {
       case .success(let buffer): return buffer
       case .failure(let error):
-        let reason = (error as? ProofSpoolError)?.reason
-        guard reason == "in use by this process" else { throw error }
+        guard (error as? FileError)?.code == .inUse else { throw error }
         try Task.checkCancellation()
         await Task.yield()
       }

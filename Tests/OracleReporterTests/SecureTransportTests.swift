@@ -5,6 +5,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import OracleReporter
+import SystemErrors
 import TestSupport
 import Testing
 
@@ -20,7 +21,8 @@ import Testing
         #expect(await trusting.reporter.reportNow().isAccepted)
         // The system's roots do not know it.
         let wary = try ReporterFixture(to: url, transport: HTTPReportTransport())
-        guard case .outage(_, let reason)? = await wary.reporter.reportNow().failure else {
+        let failure = await wary.reporter.reportNow().failure
+        guard failure?.code == .outage, let reason = failure?.reason else {
           Issue.record("a certificate of nobody known was trusted")
           return
         }
@@ -33,9 +35,11 @@ import Testing
   func noCertificates() async throws {
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "authority.pem")
-      #expect(throws: CertificateError.self) {
+      let error = #expect(throws: FileError.self) {
         try HTTPReportTransport(certificateAuthority: file.path)
       }
+      #expect(error?.path == file.path && error?.purpose == .certificates)
+      #expect(error?.description.contains(file.path) == true)
     }
   }
 }

@@ -3,6 +3,7 @@ import Foundation
 import GRDB
 import PlumiseWire
 import Synchronization
+public import SystemErrors
 
 /// A durable log in an SQLite file: what the oracle accepts is on disk before it is acknowledged.
 ///
@@ -36,10 +37,10 @@ public final class SQLiteReportLog: ReportLog {
   ///   - path: the file's path; two more files stand beside it while it is open.
   ///   - profile: how the reports of a file of an earlier version are accounted.
   ///   - modelLayers: how the layers of its registrations are shared, as in ``OracleConfiguration``.
-  /// - Throws: ``ReportLogError`` when the file is in use, cannot be written or is something else.
+  /// - Throws: `FileError` when the file is in use, cannot be written or is something else.
   public convenience init(
     path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil
-  ) throws(ReportLogError) {
+  ) throws(FileError) {
     try self.init(path: path, profile: profile, modelLayers: modelLayers, lockTimeout: .seconds(2))
   }
 
@@ -49,7 +50,7 @@ public final class SQLiteReportLog: ReportLog {
   package init(
     path: String, profile: OracleProfile = .fixed, modelLayers: [String: Int]? = nil,
     lockTimeout: Duration, trace: (@Sendable (String) -> Void)? = nil
-  ) throws(ReportLogError) {
+  ) throws(FileError) {
     let file = try StoreFile(path: path, lockTimeout: lockTimeout)
     do {
       let opening = StoreOpening(
@@ -76,7 +77,7 @@ public final class SQLiteReportLog: ReportLog {
   public var recovered: [StoredReport] { recoveredLedger.reports }
 
   /// Stores a report durably, without the totals: the next start computes them.
-  /// - Throws: SQLite's error when it cannot be written: a full disk, a file taken away.
+  /// - Throws: SQLite's error when it cannot be written: a full disk, a file lockedFiles away.
   public func append(_ report: StoredReport, sequence: Int64) async throws {
     let number = base + sequence
     try await commit { try ReportTable.insert(report, sequence: number, into: $0) }

@@ -33,22 +33,21 @@ final class StoreFile: Sendable {
   private let identity: Identity
   private let lock: Mutex<FileLock?>
 
-  /// Locks a file, or makes it.
-  /// - Parameter lockTimeout: how long to wait for a file that is in use, perhaps about to be
-  ///   closed.
-  /// - Throws: ``ReportLogError``; then nothing was written, and no file was made.
-  init(path: String, lockTimeout: Duration) throws(ReportLogError) {
+  /// Takes a file, or makes it.
+  /// - Parameter lockTimeout: how long one that somebody has, perhaps about to close it, is waited for.
+  /// - Throws: `FileError`; then nothing was written, and no file was made.
+  init(path: String, lockTimeout: Duration) throws(FileError) {
     self.path = path
     let limit = ContinuousClock.now + lockTimeout
     while true {
-      do throws(ReportLogError) {
+      do throws(FileError) {
         let (lock, identity, isNew) = try Self.acquire(path)
         self.lock = Mutex(lock)
         self.identity = identity
         self.isNew = isNew
         return
       } catch {
-        guard case .inUse = error.cause, ContinuousClock.now < limit else { throw error }
+        guard error.code == .inUse, ContinuousClock.now < limit else { throw error }
       }
       Thread.sleep(forTimeInterval: Self.retryInterval)
     }
@@ -67,21 +66,22 @@ final class StoreFile: Sendable {
 
   private static func acquire(
     _ path: String
-  ) throws(ReportLogError) -> (FileLock, Identity, isNew: Bool) {
-    try lockedFiles.withLock { lockedFiles throws(ReportLogError) in
+  ) throws(FileError) -> (FileLock, Identity, isNew: Bool) {
+    try lockedFiles.withLock { lockedFiles throws(FileError) in
       let known = Identity(path)
       if let known {
         guard !lockedFiles.contains(known) else {
-          throw ReportLogError(path: path, .inUse(by: "this process"))
+          throw FileError.store(path, .inUse, "it is in use by this process")
         }
         try check(path)
       }
       let lock: FileLock
-      do throws(FileLockError) { lock = try FileLock(path: path) } catch {
-        throw ReportLogError(error)
+      do throws(FileError) { lock = try FileLock(path: path) } catch {
+        let reason = error.code == .inUse ? "it is \(error.reason)" : error.reason
+        throw FileError.store(path, error.code, reason, cause: error)
       }
       guard let identity = Identity(path) else {
-        throw ReportLogError(path: path, .unusable("it was removed just now"))
+        throw FileError.store(path, .unusable, "it was removed just now")
       }
       lockedFiles.insert(identity)
       return (lock, identity, known == nil)
@@ -89,23 +89,23 @@ final class StoreFile: Sendable {
   }
 
   /// Refuses what is no file that can be written.
-  private static func check(_ path: String) throws(ReportLogError) {
+  private static func check(_ path: String) throws(FileError) {
     var status = stat()
     guard stat(path, &status) == 0 else { return }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw ReportLogError(
-        path: path,
-        .unusable(status.st_mode & S_IFMT == S_IFDIR ? "it is a folder" : "it is no regular file"))
+      throw .store(
+        path, .unusable,
+        status.st_mode & S_IFMT == S_IFDIR ? "it is a folder" : "it is no regular file")
     }
     // Root may write everything; a file that nobody may write was not meant to be written.
     guard status.st_mode & 0o222 != 0, access(path, W_OK) == 0 else {
-      throw ReportLogError(path: path, .readOnly)
+      throw .store(path, .readOnly, "it may not be written")
     }
     let folder = (path as NSString).deletingLastPathComponent
     guard access(folder.isEmpty ? "." : folder, W_OK) == 0 else {
-      throw ReportLogError(
-        path: path,
-        .unusable("its folder may not be written, where two more files stand while it is open"))
+      throw .store(
+        path, .unusable,
+        "its folder may not be written, where two more files stand while it is open")
     }
   }
 }
@@ -125,7 +125,7 @@ struct StoreOpening {
   let layerCounts: [String: Int]
   let trace: (@Sendable (String) -> Void)?
 
-  func open() throws(ReportLogError) -> Opened {
+  func open() throws(FileError) -> Opened {
     do {
       switch try StoreFormat.inspect(path) {
       case .nothing: try create()
@@ -134,10 +134,10 @@ struct StoreOpening {
       }
       let pool = try DatabasePool(path: path, configuration: configuration())
       return try pool.write { try read($0, pool) }
-    } catch let error as ReportLogError {
+    } catch let error as FileError {
       throw error
     } catch {
-      throw ReportLogError(path: path, .unusable(Self.message(of: error)))
+      throw .store(path, .unusable, Self.message(of: error), cause: error)
     }
   }
 
@@ -182,7 +182,7 @@ struct StoreOpening {
     }
     let numbers = try queue.read(Self.numbers)
     try queue.close()
-    do throws(ReportLogError) {
+    do throws(FileError) {
       if numbers.applicationID == 0 && numbers.version == 0 {
         if !tables.isEmpty { try StoreFormat.check(tables, path) }
       } else {
@@ -227,7 +227,7 @@ struct StoreOpening {
     let highest = try ReportTable.highestSequence(in: database)
     // More than any oracle takes: a file that somebody changed.
     guard highest < .max / 2 else {
-      throw ReportLogError(path: path, .damaged("a report has the number \(highest)"))
+      throw FileError.damagedStore(path, "a report has the number \(highest)")
     }
     do {
       let registration =
@@ -252,7 +252,7 @@ struct StoreOpening {
     {
       throw error
     } catch {
-      throw ReportLogError(path: path, .damaged(Self.message(of: error)))
+      throw FileError.damagedStore(path, Self.message(of: error))
     }
   }
 

@@ -1,7 +1,7 @@
 import EthereumPrimitives
 import Foundation
 import GRDB
-import SystemErrors
+public import SystemErrors
 
 /// How a store is recognised: by the application id and the version in the file's header, or by the
 /// tables of stores that were made before there were these numbers.
@@ -31,8 +31,8 @@ enum StoreFormat {
   }
 
   /// Looks at a file, and writes nothing.
-  /// - Throws: ``ReportLogError`` for what is no store of ours.
-  static func inspect(_ path: String) throws(ReportLogError) -> Content {
+  /// - Throws: `FileError` for what is no store of ours.
+  static func inspect(_ path: String) throws(FileError) -> Content {
     var start: [UInt8] = []
     do {
       let handle = try FileHandle(forReadingFrom: URL(filePath: path))
@@ -42,14 +42,16 @@ enum StoreFormat {
       }
       start = Array(try handle.read(upToCount: 1 << 16) ?? Data())
     } catch {
-      throw ReportLogError(path: path, .unusable(error.systemReason))
+      throw .store(path, .unusable, error.systemReason, cause: error)
     }
     if start.isEmpty { return .nothing }
-    guard let header = SQLiteHeader(start) else { throw ReportLogError(path: path, .notADatabase) }
+    guard let header = SQLiteHeader(start) else {
+      throw .store(path, .wrongFormat, "it is no SQLite database")
+    }
     var hasSchema = true
     if header.applicationID == 0 && header.userVersion == 0 {
       guard let schema = header.schema else {
-        throw ReportLogError(path: path, .foreign("with more tables than this program makes"))
+        throw .foreignStore(path, "with more tables than this program makes")
       }
       if schema.isEmpty && hasLog(path) { return .pending }
       hasSchema = !schema.isEmpty
@@ -66,28 +68,30 @@ enum StoreFormat {
   /// Refuses the numbers of another program and of a newer version of this one.
   static func check(
     applicationID: UInt32, version: UInt32, _ path: String
-  ) throws(ReportLogError) {
+  ) throws(FileError) {
     guard applicationID == Self.applicationID else {
       let name = String(applicationID, radix: 16)
-      throw ReportLogError(
-        path: path, .foreign("application id 0x\(name), user version \(version)"))
+      throw .foreignStore(path, "application id 0x\(name), user version \(version)")
     }
     guard version <= Self.version else {
-      throw ReportLogError(path: path, .newer(format: version, known: Self.version))
+      throw .store(
+        path, .unsupportedVersion,
+        "a newer version of this program wrote it: its format is \(version), and this version knows "
+          + "\(Self.version) at most")
     }
   }
 
   /// Refuses tables that no store without numbers had.
   static func check(
     _ tables: [(name: String, statement: String)], _ path: String
-  ) throws(ReportLogError) {
+  ) throws(FileError) {
     let names = tables.map(\.name)
     guard Set(names).isSubset(of: legacyTables),
       let report = tables.first(where: { $0.name == "report" }),
       legacyColumns.allSatisfy({ report.statement.contains($0) })
     else {
       let told = names.prefix(5).joined(separator: ", ")
-      throw ReportLogError(path: path, .foreign("its tables: \(told)"))
+      throw .foreignStore(path, "its tables: \(told)")
     }
   }
 
@@ -260,73 +264,37 @@ extension Row {
   }
 }
 
-/// Why a file of reports cannot be used.
-public struct ReportLogError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The ways in which a file can be of no use.
-  public enum Cause: Sendable, Hashable {
-    /// Somebody else uses the file: another process, or another part of this one.
-    case inUse(by: String)
-    /// The file may not be written.
-    case readOnly
-    /// The file is no SQLite database.
-    case notADatabase
-    /// The file is an SQLite database of another program, which can be told by this.
-    case foreign(String)
-    /// A newer version of this program wrote the file in a format that this one does not know.
-    case newer(format: UInt32, known: UInt32)
-    /// The file holds something that this program never writes.
-    case damaged(String)
-    /// The system or SQLite says why.
-    case unusable(String)
+extension FileError.Purpose {
+  /// A file that keeps what an oracle accepted.
+  public static let reportStore = Self(rawValue: "store")
+}
+
+extension FileError {
+  /// Why a file of reports cannot be used, with what to do about it.
+  static func store(
+    _ path: String, _ code: Code, _ reason: String, cause: (any Error)? = nil
+  ) -> FileError {
+    let advice =
+      switch code {
+      case .inUse: "stop that one, or name another file"
+      case .readOnly: "make it writable, or name another file"
+      case .wrongFormat, .foreign: "name another file; this one was not changed"
+      case .unsupportedVersion: "use that version, or name another file; this one was not changed"
+      case .damaged: "name another file, or bring this one back from a copy"
+      default: "name another file"
+      }
+    return FileError(
+      code, path: path, purpose: .reportStore, reason: reason,
+      message: "store \(path) cannot be opened: \(reason); \(advice)", cause: cause)
   }
 
-  /// The file.
-  public let path: String
-  /// What is wrong with it.
-  public let cause: Cause
-
-  init(path: String, _ cause: Cause) {
-    self.path = path
-    self.cause = cause
+  /// The file is an SQLite database of another program, which can be told by a sign.
+  static func foreignStore(_ path: String, _ sign: String) -> FileError {
+    store(path, .foreign, "it is an SQLite database of another program (\(sign))")
   }
 
-  /// What a lock that was not got says.
-  init(_ error: FileLockError) {
-    switch error {
-    case .held(let path, let holder):
-      self.init(path: path, .inUse(by: holder?.description ?? "another process"))
-    case .unusable(let path, let reason): self.init(path: path, .unusable(reason))
-    }
-  }
-
-  /// What is wrong, without the file's name.
-  public var reason: String {
-    switch cause {
-    case .inUse(let holder): "it is in use by \(holder)"
-    case .readOnly: "it may not be written"
-    case .notADatabase: "it is no SQLite database"
-    case .foreign(let sign): "it is an SQLite database of another program (\(sign))"
-    case .newer(let format, let known):
-      "a newer version of this program wrote it: its format is \(format), and this version knows "
-        + "\(known) at most"
-    case .damaged(let what): "it is damaged: \(what)"
-    case .unusable(let reason): reason
-    }
-  }
-
-  /// One line: what is wrong, and what to do.
-  public var description: String {
-    "store \(path) cannot be opened: \(reason); \(advice)"
-  }
-
-  private var advice: String {
-    switch cause {
-    case .inUse: "stop that one, or name another file"
-    case .readOnly: "make it writable, or name another file"
-    case .notADatabase, .foreign: "name another file; this one was not changed"
-    case .newer: "use that version, or name another file; this one was not changed"
-    case .damaged: "name another file, or bring this one back from a copy"
-    case .unusable: "name another file"
-    }
+  /// The file holds something that this program never writes.
+  static func damagedStore(_ path: String, _ what: String) -> FileError {
+    store(path, .damaged, "it is damaged: \(what)")
   }
 }

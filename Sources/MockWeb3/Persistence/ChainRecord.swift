@@ -1,5 +1,6 @@
 import EthereumPrimitives
 import PlumiseWire
+import SystemErrors
 
 /// What a chain's file needs beyond the blocks and the pool: the changes by tests, the steps that
 /// are not saved yet, and the step of the file that the chain's state is after.
@@ -182,7 +183,7 @@ extension ChainEvent {
   init(_ json: JSON) throws {
     let fields = try GethValue(json: json, position: 0).fields(of: "state")
     func field(_ name: String) throws -> GethValue {
-      guard let field = fields[name] else { throw StateFileError.missingField(name) }
+      guard let field = fields[name] else { throw FileError.missingStateField(name) }
       return field
     }
     switch try field("event").string() {
@@ -191,7 +192,7 @@ extension ChainEvent {
       var forced: [Int: [UInt8]] = [:]
       for member in json["forced"]?.objectValue?.members ?? [] {
         guard let index = Int(member.key), transactions.indices.contains(index) else {
-          throw StateFileError.missingField("forced")
+          throw FileError.missingStateField("forced")
         }
         forced[index] = try GethValue(json: member.value, position: 0).bytes()
       }
@@ -208,7 +209,7 @@ extension ChainEvent {
       self = .edit(.nonce(try field("address").address(), try field("value").uint64()))
     case "settings":
       guard let offset = json["clockOffset"]?.integerValue else {
-        throw StateFileError.missingField("clockOffset")
+        throw FileError.missingStateField("clockOffset")
       }
       self = .settings(
         ChainSettings(
@@ -219,10 +220,10 @@ extension ChainEvent {
     case "emptied": self = .emptied
     case "takenBack":
       guard let step = json["to"]?.integerValue.flatMap({ Int(exactly: $0) }) else {
-        throw StateFileError.missingField("to")
+        throw FileError.missingStateField("to")
       }
       self = .rolledBack(to: step)
-    case let name: throw StateFileError.unknownEvent(name)
+    case let name: throw FileError.unknownStateEvent(name)
     }
   }
 
@@ -230,7 +231,7 @@ extension ChainEvent {
     guard let value else { return nil }
     guard let milliseconds = value.json.integerValue, milliseconds > 0,
       .milliseconds(milliseconds) <= MiningMode.longestInterval
-    else { throw StateFileError.missingField("intervalMilliseconds") }
+    else { throw FileError.missingStateField("intervalMilliseconds") }
     return milliseconds
   }
 }

@@ -1,6 +1,6 @@
 import EthereumPrimitives
 import Foundation
-import SystemErrors
+public import SystemErrors
 
 /// Keeps a chain in a file with one owner: every step is on the disk before the
 /// request that took it is answered.
@@ -13,14 +13,12 @@ final class StateFile {
 
   /// Takes the file for this chain alone; there is an empty one where there was none.
   init(_ url: URL) throws {
-    do throws(FileLockError) { file = try OwnedFile(path: url.path) } catch {
-      throw StateFileError(error)
-    }
+    file = try OwnedFile(path: url.path, purpose: .chainState)
   }
 
   /// The file's content; nothing in a new file.
   func contents() throws -> [UInt8] {
-    try Self.mappingErrors { () throws(FileLockError) in try file.contents() }
+    try file.contents()
   }
 
   /// Writes the whole chain, in place of what the file holds.
@@ -32,35 +30,18 @@ final class StateFile {
 
   /// Writes a whole text, in place of what the file holds.
   func write(_ text: [UInt8]) throws {
-    try Self.mappingErrors { () throws(FileLockError) in try file.replace(with: text) }
+    try file.replace(with: text)
   }
 
   /// Appends steps that were taken together.
   func append(_ events: [ChainEvent]) throws {
     guard !events.isEmpty else { return }
-    try Self.mappingErrors { () throws(FileLockError) in
-      try file.append(StateFileFormat.lines(events))
-      try file.synchronize()
-    }
+    try file.append(StateFileFormat.lines(events))
+    try file.synchronize()
   }
 
   /// Takes the file away again when it is new: a refusal leaves nothing behind.
   func removeIfNew() { file.removeIfNew() }
-
-  private static func mappingErrors<R>(_ body: () throws(FileLockError) -> R) throws -> R {
-    do throws(FileLockError) { return try body() } catch { throw StateFileError(error) }
-  }
-}
-
-extension StateFileError {
-  /// Why a file could not be had or used.
-  init(_ error: FileLockError) {
-    switch error {
-    case .held(let path, let holder):
-      self = .inUse(path: path, holder: holder?.description ?? "another process")
-    case .unusable(let path, let reason): self = .unusable(path: path, reason: reason)
-    }
-  }
 }
 
 /// A chain, and the file that keeps it if there is one.
@@ -90,7 +71,8 @@ struct PersistentChain {
       let chain =
         StateFileFormat.isBeginning(text)
         ? Chain(configuration, now: now)
-        : try StateFileFormat.chain(from: text, configuration: configuration, now: now)
+        : try StateFileFormat.chain(
+          from: text, ofFile: url, configuration: configuration, now: now)
       try self.init(chain: chain, file: file)
     } catch {
       file.removeIfNew()
@@ -115,57 +97,82 @@ struct PersistentChain {
   }
 }
 
-/// Why a chain cannot be brought back from a file.
-public enum StateFileError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The file cannot be read or written.
-  case unusable(path: String, reason: String)
-  /// Another chain, of this program or another one, keeps itself in the file.
-  case inUse(path: String, holder: String)
-  /// The first line is not that of a state file.
-  case notAStateFile
-  /// The file is an SQLite database.
-  case database
-  /// The file has the form of another version of this program.
-  case unsupportedVersion(Int64, readable: ClosedRange<Int>)
-  /// A field of a line is missing or malformed.
-  case missingField(String)
-  /// A line has an event that this version does not support.
-  case unknownEvent(String)
-  /// A line is damaged; lines count from 1.
-  case damaged(line: Int, reason: String)
-  /// The chain in the file was started with other accounts, another id or other rules.
-  case chainMismatch(expected: String, actual: String)
-  /// The chain in the file has another id, profile or sealer.
-  case networkMismatch(String, expected: String, actual: String)
-  /// A replayed block has another hash than in the file.
-  case blockMismatch(height: UInt64)
+extension FileError.Purpose {
+  /// A file that keeps a chain.
+  public static let chainState = Self(rawValue: "state file")
+}
 
-  /// One line: what is wrong, and what to do.
-  public var description: String {
-    switch self {
-    case .unusable(let path, let reason):
-      "the state file \(path) cannot be used: \(reason)"
-    case .inUse(let path, let holder):
-      "the state file \(path) is in use by \(holder): stop it, or name another file"
-    case .database:
-      "this is an SQLite database, no state file of a chain: name another, or a new one"
-    case .unsupportedVersion(let version, let readable):
+// Why a chain cannot be brought back from a text; the path is added where the text came from a file.
+extension FileError {
+  private static func state(_ code: Code, _ message: String, cause: (any Error)? = nil) -> Self {
+    FileError(
+      code, path: nil, purpose: .chainState, reason: message, message: message, cause: cause)
+  }
+
+  /// The first line is not that of a state file.
+  package static let notAStateFile = state(
+    .wrongFormat, "this is no state file of a chain: name another, or a new one")
+
+  /// The file is an SQLite database.
+  package static let databaseAsStateFile = state(
+    .foreign, "this is an SQLite database, no state file of a chain: name another, or a new one")
+
+  /// The file has the form of another version of this program.
+  package static func unsupportedStateVersion(
+    _ version: Int64, readable: ClosedRange<Int>
+  ) -> FileError {
+    state(
+      .unsupportedVersion,
       "the state file has form \(version), and this version of the program reads forms "
         + "\(readable.lowerBound) to \(readable.upperBound): name another file, or use the version "
-        + "that wrote it"
-    case .notAStateFile: "this is no state file of a chain: name another, or a new one"
-    case .missingField(let name): "the field \(name) is missing or malformed"
-    case .unknownEvent(let name): "an event \"\(name)\" is not known"
-    case .damaged(let line, let reason): "line \(line) of the state file is damaged: \(reason)"
-    case .chainMismatch(let expected, let actual):
+        + "that wrote it")
+  }
+
+  /// A line lacks a field, or it is none that can be read.
+  static func missingStateField(_ name: String) -> FileError {
+    state(.damaged, "the field \(name) is missing or malformed")
+  }
+
+  /// A line says something that this version does not know.
+  static func unknownStateEvent(_ name: String) -> FileError {
+    state(.damaged, "an event \"\(name)\" is not known")
+  }
+
+  /// A line is damaged; lines count from 1.
+  static func damagedState(line: Int, _ cause: any Error) -> FileError {
+    state(.damaged, "line \(line) of the state file is damaged: \(cause)", cause: cause)
+  }
+
+  /// The chain in the file was started with other accounts, another id or other rules.
+  static func chainMismatch(expected: String, actual: String) -> FileError {
+    state(
+      .mismatched,
       "the state file is of a chain that began with block \(actual), not \(expected): start with "
-        + "the same id, profile and accounts, or name another file"
-    case .networkMismatch(let name, let expected, let actual):
+        + "the same id, profile and accounts, or name another file")
+  }
+
+  /// The chain in the file has another id, profile or sealer.
+  package static func networkMismatch(
+    _ name: String, expected: String, actual: String
+  ) -> FileError {
+    state(
+      .mismatched,
       "the state file is of a chain whose \(name) is \(actual), not \(expected): start with that "
-        + "\(name), or name another file"
-    case .blockMismatch(let height):
+        + "\(name), or name another file")
+  }
+
+  /// A block of the file comes out differently.
+  static func blockMismatch(height: UInt64) -> FileError {
+    state(
+      .damaged,
       "block \(height) of the state file comes out differently: the file was changed, or made by "
-        + "another version"
-    }
+        + "another version")
+  }
+
+  /// The same error of a text that a file holds.
+  package func ofFile(_ path: String) -> FileError {
+    var error = self
+    error.path = path
+    return error
   }
 }

@@ -1,5 +1,7 @@
 import EthereumPrimitives
+import Foundation
 import PlumiseWire
+import SystemErrors
 
 /// A chain as text, one JSON value a line: the first says which chain, each other is a step, or an
 /// array of steps that were taken together.
@@ -31,12 +33,12 @@ enum StateFileFormat {
   }
 
   /// Compares the network of a heading with a configuration's.
-  /// - Throws: ``StateFileError/networkMismatch(_:expected:actual:)``.
+  /// - Throws: `FileError` of code `mismatched`.
   private static func check(_ heading: JSON, _ configuration: ChainConfiguration) throws {
     for (name, expected) in network(of: configuration) {
       let actual = heading["network"]?[name]?.stringValue ?? "unknown"
       guard let expected = expected.stringValue, expected != actual else { continue }
-      throw StateFileError.networkMismatch(name, expected: expected, actual: actual)
+      throw FileError.networkMismatch(name, expected: expected, actual: actual)
     }
   }
 
@@ -100,7 +102,7 @@ enum StateFileFormat {
   ///
   /// A last line without an end was being written when the program died: it was not acknowledged,
   /// and is left out.
-  /// - Throws: ``StateFileError``.
+  /// - Throws: `FileError`.
   static func chain(
     from text: [UInt8], configuration: ChainConfiguration, now: UInt64
   ) throws -> Chain {
@@ -110,26 +112,38 @@ enum StateFileFormat {
       let version = heading["plumiseChain"]?.integerValue
     else {
       throw text.starts(with: Array("SQLite format 3".utf8))
-        ? StateFileError.database : StateFileError.notAStateFile
+        ? FileError.databaseAsStateFile : FileError.notAStateFile
     }
     guard let version = Int(exactly: version), versions.contains(version) else {
-      throw StateFileError.unsupportedVersion(version, readable: versions)
+      throw FileError.unsupportedStateVersion(version, readable: versions)
     }
     guard let genesis = heading["genesis"]?.stringValue,
       let timestamp = heading["timestamp"]?.stringValue,
       let timestamp = try? Quantity.decode(timestamp).exactUInt64()
-    else { throw StateFileError.notAStateFile }
+    else { throw FileError.notAStateFile }
     try check(heading, configuration)
     var configuration = configuration
     configuration.genesisTimestamp = timestamp
     var chain = Chain(configuration, now: now)
     guard chain.genesis.hash.hex == genesis else {
-      throw StateFileError.chainMismatch(expected: chain.genesis.hash.hex, actual: genesis)
+      throw FileError.chainMismatch(expected: chain.genesis.hash.hex, actual: genesis)
     }
     for step in try liveSteps(of: lines.dropFirst()) {
       try attributingErrors(toLine: step.line) { try chain.replay(step.event) }
     }
     return chain
+  }
+
+  /// The chain that a file's text tells of.
+  /// - Throws: `FileError` with the file's path.
+  static func chain(
+    from text: [UInt8], ofFile file: URL, configuration: ChainConfiguration, now: UInt64
+  ) throws -> Chain {
+    do {
+      return try chain(from: text, configuration: configuration, now: now)
+    } catch let error as FileError {
+      throw error.ofFile(file.path)
+    }
   }
 
   private struct Step {
@@ -149,7 +163,7 @@ enum StateFileFormat {
         let value = try JSON.parse(line)
         for event in try (value.arrayValue ?? [value]).map(ChainEvent.init) {
           if case .rolledBack(let step) = event {
-            guard (0...steps.count).contains(step) else { throw StateFileError.missingField("to") }
+            guard (0...steps.count).contains(step) else { throw FileError.missingStateField("to") }
             current = step
           } else {
             steps.append(Step(event: event, line: index + 1, before: current))
@@ -170,10 +184,10 @@ enum StateFileFormat {
   private static func attributingErrors(toLine line: Int, _ body: () throws -> Void) throws {
     do {
       try body()
-    } catch let error as StateFileError {
+    } catch let error as FileError {
       throw error
     } catch {
-      throw StateFileError.damaged(line: line, reason: "\(error)")
+      throw FileError.damagedState(line: line, error)
     }
   }
 }
@@ -188,7 +202,7 @@ extension Chain {
       let sent = try transactions.map { try RecoveredTransaction(raw: $0) }
       let block = try replayBlock(
         sent, forced: forced.mapValues { Revert(output: $0) }, at: timestamp, baseFee: baseFee)
-      guard block.hash == hash else { throw StateFileError.blockMismatch(height: block.number) }
+      guard block.hash == hash else { throw FileError.blockMismatch(height: block.number) }
     case .waiting(let raw):
       restorePending([try RecoveredTransaction(raw: raw)])
     case .dropped(let hash): drop(hash)

@@ -1,5 +1,6 @@
 import EthereumPrimitives
 import PlumiseWire
+import SystemErrors
 
 /// The helpers of development chains, each under `evm_`, `anvil_` and `hardhat_`.
 enum TestMethods {
@@ -66,7 +67,7 @@ enum TestMethods {
           let loaded = try StateFileFormat.chain(
             from: text, configuration: chain.configuration, now: now)
           chain.replace(with: loaded)
-        } catch let error as StateFileError {
+        } catch let error as FileError {
           throw RPCFailure.refused("\(error)")
         }
         return true

@@ -171,8 +171,8 @@ extension MockWeb3 {
 extension MockWeb3 {
   /// Writes the whole chain to a file: blocks, waiting transactions, changes by tests, the clock.
   ///
-  /// The file is written whole or not at all; the file of a running chain is not overwritten.
-  /// - Throws: ``StateFileError/unusable(path:reason:)``, ``StateFileError/inUse(path:holder:)``.
+  /// The file is there whole, or not at all; one that keeps a running chain is left alone.
+  /// - Throws: `FileError` of code `unusable` or `inUse`.
   public func dump(to url: URL) throws {
     let text = read { StateFileFormat.text(of: $0) }
     let file = try StateFile(url)
@@ -182,15 +182,17 @@ extension MockWeb3 {
     }
   }
 
-  /// Replaces the chain by the one in a file; snapshots, filters and faults are removed.
-  /// - Throws: ``StateFileError``, and nothing changes, when the file is malformed, damaged, or of a
-  ///   chain with other accounts, another id or other rules.
+  /// Becomes the chain that a file holds; snapshots, filters and faults are gone.
+  /// - Throws: `FileError`, and nothing changes, when the file is none, damaged, or of a
+  ///   chain that began with other accounts, another id or other rules.
   public func load(from url: URL) throws {
     let text: [UInt8]
     do { text = Array(try Data(contentsOf: url)) } catch {
-      throw StateFileError.unusable(path: url.path, reason: error.systemReason)
+      throw FileError.unusable(
+        path: url.path, purpose: .chainState, reason: error.systemReason, cause: error)
     }
-    let loaded = try StateFileFormat.chain(from: text, configuration: configuration, now: now)
+    let loaded = try StateFileFormat.chain(
+      from: text, ofFile: url, configuration: configuration, now: now)
     change { $0.replace(with: loaded) }
   }
 }

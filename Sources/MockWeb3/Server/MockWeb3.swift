@@ -50,8 +50,9 @@ public final class MockWeb3: Sendable {
   ///   - clock: measures block times and delays.
   ///   - unixClock: the source of the blocks' timestamps.
   ///
-  /// The file has one owner: this chain, until it is deallocated or the process ends.
-  /// - Throws: ``StateFileError`` when the file is in use, of another chain, damaged or not usable;
+  /// The file is this chain's alone until the chain is let go of, or the program ends in whatever
+  /// way.
+  /// - Throws: `FileError` when the file is in use, of another chain, damaged or not usable;
   ///   then nothing is written.
   public init(
     _ configuration: ChainConfiguration = ChainConfiguration(), stateFile: URL,

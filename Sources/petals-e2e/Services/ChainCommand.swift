@@ -3,6 +3,7 @@ import Foundation
 import MockServing
 import MockWeb3
 import PlumiseWire
+import SystemErrors
 
 /// `chain`: a development chain of its own.
 struct ChainCommand: AsyncParsableCommand {
@@ -72,7 +73,7 @@ struct ChainCommand: AsyncParsableCommand {
     guard let state else { return MockWeb3(configuration) }
     do {
       return try MockWeb3(configuration, stateFile: URL(filePath: state))
-    } catch let error as StateFileError {
+    } catch let error as FileError {
       throw CommandFailure.wrongInput("--state \(state): \(error)")
     }
   }

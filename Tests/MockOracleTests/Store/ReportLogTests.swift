@@ -3,6 +3,7 @@ import Foundation
 import MockOracle
 import PlumiseWire
 import Synchronization
+import SystemErrors
 import TestSupport
 import Testing
 
@@ -71,7 +72,7 @@ import Testing
     try await withFile { path in
       try Data("this is no database, only a text that is long enough".utf8).write(
         to: URL(filePath: path))
-      let error = #expect(throws: ReportLogError.self) { try SQLiteReportLog(path: path) }
+      let error = #expect(throws: FileError.self) { try SQLiteReportLog(path: path) }
       #expect(error?.path == path)
     }
   }

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import MockOracle
+import SystemErrors
 import TestSupport
 import Testing
 
@@ -8,7 +9,7 @@ import Testing
   /// Opens a file that must be refused, and looks that nothing was written.
   private func refusal(
     of path: String, in folder: URL, lockTimeout: Duration = .zero
-  ) throws -> ReportLogError {
+  ) throws -> FileError {
     func contents() throws -> [String: Data] {
       var held: [String: Data] = [:]
       for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
@@ -18,7 +19,7 @@ import Testing
       return held
     }
     let before = try contents()
-    let error = #expect(throws: ReportLogError.self) {
+    let error = #expect(throws: FileError.self) {
       try SQLiteReportLog(path: path, lockTimeout: lockTimeout)
     }
     #expect(try contents() == before)
@@ -39,10 +40,11 @@ import Testing
         let link = folder.appending(path: "link").path
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
         for name in [path, link] {
-          let error = #expect(throws: ReportLogError.self) {
+          let error = #expect(throws: FileError.self) {
             try SQLiteReportLog(path: name, lockTimeout: .milliseconds(30))
           }
-          #expect(error?.cause == .inUse(by: "this process"), "\(name)")
+          #expect(
+            error?.code == .inUse && error?.reason == "it is in use by this process", "\(name)")
         }
         let later = try signedReport(by: testKey(), timestamp: 1_770_200_001)
         #expect(await first.post(later).status == 200)
@@ -60,7 +62,8 @@ import Testing
   func noDatabase(text: String) async throws {
     try await withFile { path, folder in
       try Data(text.utf8).write(to: URL(filePath: path))
-      #expect(try refusal(of: path, in: folder).cause == .notADatabase)
+      let error = try refusal(of: path, in: folder)
+      #expect(error.code == .wrongFormat && error.reason == "it is no SQLite database")
     }
   }
 
@@ -83,11 +86,8 @@ import Testing
             try database.execute(sql: "VACUUM")
           }
           try queue.close()
-          let cause = try refusal(of: path, in: folder).cause
-          guard case .foreign = cause else {
-            Issue.record("\(schema) in \(mode): \(cause)")
-            return
-          }
+          let error = try refusal(of: path, in: folder)
+          #expect(error.code == .foreign, "\(schema) in \(mode): \(error)")
         }
       }
     }
@@ -105,10 +105,12 @@ import Testing
       }
       try queue.close()
       let log = try Data(contentsOf: URL(filePath: path + "-wal"))
-      let error = #expect(throws: ReportLogError.self) {
+      let error = #expect(throws: FileError.self) {
         try SQLiteReportLog(path: path, lockTimeout: .zero)
       }
-      #expect(error?.cause == .foreign("its tables: customer"))
+      #expect(error?.code == .foreign)
+      #expect(
+        error?.reason == "it is an SQLite database of another program (its tables: customer)")
       #expect(try Data(contentsOf: URL(filePath: path + "-wal")) == log)
     }
   }
@@ -119,7 +121,8 @@ import Testing
       _ = try SQLiteReportLog(path: path)
       try EarlierStore.edit(path) { try $0.execute(sql: "PRAGMA user_version = 99") }
       let error = try refusal(of: path, in: folder, lockTimeout: .seconds(60))
-      #expect(error.cause == .newer(format: 99, known: 1))
+      #expect(error.code == .unsupportedVersion)
+      #expect(error.reason.hasSuffix("its format is 99, and this version knows 1 at most"))
       #expect(error.description.contains("use that version"))
     }
   }
@@ -131,7 +134,7 @@ import Testing
       let manager = FileManager.default
       try manager.setAttributes([.posixPermissions: 0o444], ofItemAtPath: path)
       let error = try refusal(of: path, in: folder, lockTimeout: .seconds(60))
-      #expect(error.cause == .readOnly && error.description.contains("make it writable"))
+      #expect(error.code == .readOnly && error.description.contains("make it writable"))
     }
   }
 
@@ -165,7 +168,7 @@ import Testing
       // Once nobody has it.
       _ = try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       try EarlierStore.edit(path) { try $0.execute(sql: change) }
-      #expect(throws: ReportLogError.self) {
+      #expect(throws: FileError.self) {
         try SQLiteReportLog(path: path, lockTimeout: .seconds(60))
       }
     }

@@ -3,6 +3,7 @@ import EthereumPrimitives
 import Foundation
 import MockWeb3
 import PlumiseWire
+import SystemErrors
 import TestSupport
 import Testing
 
@@ -116,13 +117,14 @@ struct PersistenceTests {
       #expect {
         try open(url, ChainConfiguration(accounts: Array(DevelopmentAccount.standard.prefix(2))))
       } throws: { error in
-        if case .chainMismatch = error as? StateFileError { true } else { false }
+        (error as? FileError)?.code == .mismatched
+          && "\(error)".hasPrefix("the state file is of a chain that began with block ")
       }
       let text = try String(contentsOf: url, encoding: .utf8)
       try text.replacing("\"0x6", with: "\"0x7").write(to: url, atomically: true, encoding: .utf8)
-      #expect(throws: StateFileError.self) { try open(url) }
+      #expect(throws: FileError.self) { try open(url) }
       try Data("hello\n".utf8).write(to: url)
-      #expect(throws: StateFileError.notAStateFile) { try open(url) }
+      #expect(throws: FileError.notAStateFile.ofFile(url.path)) { try open(url) }
     }
   }
 
@@ -139,8 +141,10 @@ struct PersistenceTests {
     for (other, name, expected, actual) in others {
       try await withFile { url in
         try await writing(url) { _ in }
-        let error = #expect(throws: StateFileError.self) { try open(url, other) }
-        #expect(error == .networkMismatch(name, expected: expected, actual: actual))
+        let error = #expect(throws: FileError.self) { try open(url, other) }
+        #expect(
+          error
+            == .networkMismatch(name, expected: expected, actual: actual).ofFile(url.path))
         #expect(error?.description.contains("\(name) is \(actual), not \(expected)") == true)
       }
     }
@@ -189,14 +193,16 @@ struct PersistenceTests {
   func unwritable() async throws {
     let missing = URL(filePath: "/nonexistent/chain.jsonl")
     #expect(
-      throws: StateFileError.unusable(path: missing.path, reason: "No such file or directory")
+      throws: FileError.unusable(
+        path: missing.path, purpose: .chainState, reason: "No such file or directory")
     ) {
       try open(missing)
     }
     let folder = FileManager.default.temporaryDirectory
-    #expect(throws: StateFileError.unusable(path: folder.path, reason: "Is a directory")) {
-      try open(folder)
-    }
+    #expect(
+      throws: FileError.unusable(
+        path: folder.path, purpose: .chainState, reason: "Is a directory")
+    ) { try open(folder) }
   }
 
   @Test("A chain is written to a file and read by another one")
@@ -211,12 +217,14 @@ struct PersistenceTests {
       #expect(summary(second) == summary(first))
       #expect(first.chain.mine().hash == second.chain.mine().hash)
       try Data().write(to: url)
-      #expect(throws: StateFileError.notAStateFile) { try second.chain.load(from: url) }
+      #expect(throws: FileError.notAStateFile.ofFile(url.path)) {
+        try second.chain.load(from: url)
+      }
       try FileManager.default.removeItem(at: url)
-      #expect(throws: StateFileError.self) { try second.chain.load(from: url) }
+      #expect(throws: FileError.self) { try second.chain.load(from: url) }
     }
     let nowhere = URL(filePath: "/nonexistent/chain.jsonl")
-    #expect(throws: StateFileError.self) { try TestChain().chain.dump(to: nowhere) }
+    #expect(throws: FileError.self) { try TestChain().chain.dump(to: nowhere) }
   }
 
   @Test("A dump is loaded by another chain of the same beginning")
@@ -229,6 +237,6 @@ struct PersistenceTests {
     #expect(summary(second) == summary(first))
     #expect(
       try await second.failure("anvil_loadState", "0x00")
-        == .refused("\(StateFileError.notAStateFile)"))
+        == .refused("\(FileError.notAStateFile)"))
   }
 }

@@ -3,6 +3,7 @@ import EthereumPrimitives
 import Foundation
 import MockWeb3
 import PlumiseWire
+import SystemErrors
 import TestSupport
 import Testing
 
@@ -322,6 +323,14 @@ struct StateLogTests {
 
 @Suite("A state file has one owner", .timeLimit(.minutes(5)))
 struct StateFileOwnerTests {
+  private static func inUse(_ file: URL) -> FileError {
+    .inUse(path: file.path, purpose: .chainState, holder: "this process")
+  }
+
+  private static func unusable(_ path: String, _ reason: String) -> FileError {
+    .unusable(path: path, purpose: .chainState, reason: reason)
+  }
+
   @Test("A second chain on the same file is refused, until the first one is gone")
   func second() async throws {
     try await withTemporaryFolder { folder in
@@ -330,7 +339,7 @@ struct StateFileOwnerTests {
         let kept = try KeptChain(file)
         kept.chain.mine()
         let before = try kept.bytes()
-        #expect(throws: StateFileError.inUse(path: file.path, holder: "this process")) {
+        #expect(throws: Self.inUse(file)) {
           try KeptChain(file)
         }
         // After the file was written anew it is still this chain's.
@@ -342,10 +351,10 @@ struct StateFileOwnerTests {
       let after = try KeptChain(file)
       #expect(after.chain.blockNumber == 2)
       _ = try await after.network.client.request("hardhat_reset")
-      #expect(throws: StateFileError.inUse(path: file.path, holder: "this process")) {
+      #expect(throws: Self.inUse(file)) {
         try KeptChain(file)
       }
-      #expect(throws: StateFileError.inUse(path: file.path, holder: "this process")) {
+      #expect(throws: Self.inUse(file)) {
         try TestChain().chain.dump(to: file)
       }
     }
@@ -354,18 +363,22 @@ struct StateFileOwnerTests {
   @Test(
     "A file of somebody else is refused by what it is, and stays as it is",
     arguments: [
-      ("SQLite format 3\0\u{10}\0\u{1}\u{1}\nmore", StateFileError.database),
-      ("SQLite format 3\0", .database), ("hello", .notAStateFile), ("hello\n", .notAStateFile),
+      ("SQLite format 3\0\u{10}\0\u{1}\u{1}\nmore", FileError.databaseAsStateFile),
+      ("SQLite format 3\0", .databaseAsStateFile), ("hello", .notAStateFile),
+      ("hello\n", .notAStateFile),
       ("{}\n", .notAStateFile), ("\n", .notAStateFile), ("{\"timestamp\":0}\n", .notAStateFile),
-      ("{\"plumiseChain\":2}\n", .unsupportedVersion(2, readable: 3...4)),
-      ("{\"plumiseChain\":5,\"genesis\":\"0x\"}\n", .unsupportedVersion(5, readable: 3...4)),
-      ("{\"plumiseChain\":-9223372036854775808}\n", .unsupportedVersion(.min, readable: 3...4)),
+      ("{\"plumiseChain\":2}\n", .unsupportedStateVersion(2, readable: 3...4)),
+      ("{\"plumiseChain\":5,\"genesis\":\"0x\"}\n", .unsupportedStateVersion(5, readable: 3...4)),
+      (
+        "{\"plumiseChain\":-9223372036854775808}\n",
+        .unsupportedStateVersion(.min, readable: 3...4)
+      ),
     ])
-  func strangers(content: String, error: StateFileError) async throws {
+  func strangers(content: String, error: FileError) async throws {
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "chain")
       try Data(content.utf8).write(to: file)
-      #expect(throws: error) { try KeptChain(file) }
+      #expect(throws: error.ofFile(file.path)) { try KeptChain(file) }
       #expect(try Data(contentsOf: file) == Data(content.utf8))
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["chain"])
     }
@@ -382,7 +395,7 @@ struct StateFileOwnerTests {
       }
       let bytes = try life()
       try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: file.path)
-      #expect(throws: StateFileError.unusable(path: file.path, reason: "Permission denied")) {
+      #expect(throws: Self.unusable(file.path, "Permission denied")) {
         try KeptChain(file)
       }
       #expect(Array(try Data(contentsOf: file)) == bytes)
@@ -392,7 +405,7 @@ struct StateFileOwnerTests {
 
   @Test("What is no file is refused", arguments: ["/dev/null"])
   func devices(path: String) {
-    #expect(throws: StateFileError.unusable(path: path, reason: "Not a regular file")) {
+    #expect(throws: Self.unusable(path, "Not a regular file")) {
       try KeptChain(URL(filePath: path))
     }
   }
@@ -412,7 +425,7 @@ struct StateFileOwnerTests {
       kept.chain.mine()
       let destination = try FileManager.default.destinationOfSymbolicLink(atPath: link.path)
       #expect(destination == file.path)
-      #expect(throws: StateFileError.inUse(path: file.path, holder: "this process")) {
+      #expect(throws: Self.inUse(file)) {
         try KeptChain(file)
       }
     }
@@ -424,7 +437,7 @@ struct StateFileOwnerTests {
       let missing = folder.appending(path: "missing")
       let dangling = folder.appending(path: "dangling")
       try FileManager.default.createSymbolicLink(at: dangling, withDestinationURL: missing)
-      #expect(throws: StateFileError.self) { try KeptChain(dangling) }
+      #expect(throws: FileError.self) { try KeptChain(dangling) }
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["dangling"])
     }
   }
