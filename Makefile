@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build e2e test lint ci bench docs coverage interop own-suite sanitize clean
+.PHONY: help deps build e2e test lint ci bench docs coverage interop lint-scripts mutations own-suite protos sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -49,6 +49,15 @@ interop: build ## web3.py 6, 7, 8, eth-account and py-evm against the chain, the
 
 own-suite: deps ## build and run Documentation/Examples/OwnSuite, which knows this package by its products alone
 	@Scripts/own-suite.sh
+
+lint-scripts: ## shellcheck for the scripts, their schema for the workflows (needs Python and PyPI)
+	@Scripts/lint-scripts.sh
+
+mutations: deps ## break the product in every way of Tests/Mutations, and see each noticed (SHARD=2/5: a part)
+	@source Scripts/blas-environment.sh && python3 Scripts/mutations.py $(if $(SHARD),--shard $(SHARD))
+
+protos: ## generate the protobuf code once more, and check that it is what is committed (needs protoc)
+	@Scripts/check-protos.sh
 
 sanitize: deps ## arithmetic, nodes and the metrics' threads under the address and the thread sanitizer
 	@Scripts/sanitize.sh $(SANITIZERS)

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced, not run. OpenBLAS reads these before main() starts, so a program cannot set them for itself.
 #
 # * One thread: the nodes split the work over their own pool, which OpenBLAS's threads would fight.

@@ -18,7 +18,8 @@ for dialect in documented deployed both; do
   exec 3< "$folder/lines"
   read -r listening <&3 || { echo "oracle_schema: $program oracle did not start" >&2; exit 1; }
   cat <&3 > /dev/null &
-  url=$(sed 's/.*"url":"\([^"]*\)".*/\1/' <<< "$listening")
+  url=${listening#*\"url\":\"}
+  url=${url%%\"*}
   echo "== $dialect at $url"
   # The deployed oracle answers 404 to a method that it does not know, as the real one does.
   schemathesis run "$url/openapi.json" --max-examples "$examples" --workers 1 \
