@@ -44,6 +44,9 @@ final class ConnectionHandler: ChannelInboundHandler {
   private var isOver = false
   /// Sent when the client has ended its side.
   private let departure = StopSignal()
+  private var hasClientLeft = false
+  /// Whether the answer in hand is made only as long as the client stays.
+  private var endsWithClient = false
 
   init(
     _ exchange: Exchange, _ connection: Connection, in connections: ConnectionTable,
@@ -70,15 +73,21 @@ final class ConnectionHandler: ChannelInboundHandler {
     arrival.headArrived()
     body.removeAll(keepingCapacity: true)
     (isHandedOver, hasEnded, hasAnswered, drained) = (false, false, false, 0)
+    endsWithClient = false
     guard head.namesOneHost else {
-      refuse(.badRequest, context)
+      isHandedOver = true
+      connection.requestArrived()
+      let response = exchange.configuration.errorResponse(.invalidHost)
+      write(.init(response: response), isHead: head.method == .HEAD, context.channel)
       return
     }
     // The parser reads nothing behind a request for another protocol, which nobody here speaks.
     if head.asksForAnotherProtocol { takesMore = false }
-    if head.isOfVersion11,
-      head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" })
-    {
+    if head.expectsContinue {
+      if let early = request(head).flatMap({ exchange.configuration.answerBeforeBody?($0) }) {
+        handOver(to: .early(early), context)
+        return
+      }
       let go = HTTPResponseHead(version: head.version, status: .continue)
       context.writeAndFlush(wrapOutboundOut(.head(go)), promise: nil)
     }
@@ -94,27 +103,36 @@ final class ConnectionHandler: ChannelInboundHandler {
     body.append(contentsOf: bytes.readableBytesView)
     guard body.count > limit else { return }
     body.removeLast(body.count - limit - 1)
-    handOver(isOversized: true, context)
+    handOver(to: .oversized, context)
   }
 
   private func end(_ context: ChannelHandlerContext) {
     hasEnded = true
-    if !isHandedOver { handOver(isOversized: false, context) }
+    if !isHandedOver { handOver(to: .service, context) }
     if hasAnswered { beIdle() }
   }
 
-  private func handOver(isOversized: Bool, _ context: ChannelHandlerContext) {
+  /// The request with what came of its body; nil for a method that is none.
+  private func request(_ head: HTTPRequestHead) -> WebRequest? {
+    HTTPRequest.Method(rawValue: head.method.rawValue).map {
+      WebRequest(
+        $0, head.uri, headers: HTTPFields(head.headers), body: body, remote: connection.remote)
+    }
+  }
+
+  private func handOver(to responder: Exchange.Responder, _ context: ChannelHandlerContext) {
     guard let head else { return }
     isHandedOver = true
     connection.requestArrived()
-    guard let method = HTTPRequest.Method(rawValue: head.method.rawValue) else {
-      refuse(.badRequest, context)
+    guard let request = request(head) else {
+      refuse(.malformed, context)
       return
     }
-    let request = WebRequest(
-      method, head.uri, headers: HTTPFields(head.headers), body: body, remote: connection.remote)
     // The request has the bytes now, and lets go of them when it is done with.
     body = []
+    let isHead = request.method == .head
+    let isVersion11 = head.isOfVersion11
+    let mayGoOn = takesMore && head.letsConnectionGoOn
     let loopBound = NIOLoopBound(self, eventLoop: context.eventLoop)
     let channel = context.channel
     let loop = context.eventLoop
@@ -123,21 +141,65 @@ final class ConnectionHandler: ChannelInboundHandler {
     connections.hold(connection)
     running = Task(executorPreference: executor) {
       defer { connections.release(connection) }
-      let answer = await exchange.answer(
-        to: request, isOversized: isOversized, departure: departure)
-      if let pace = answer.pace {
-        await exchange.write(answer, to: request, slowly: pace, on: channel)
-        loop.execute { loopBound.value.conclude(answer, with: .end(nil), channel) }
-      } else if loop.inEventLoop {
-        loopBound.value.write(answer, isHead: request.method == .head, channel)
+      var answer = await exchange.answer(to: request, by: responder, departure: departure)
+      if let response = answer.response, response.isStreamed || answer.pace != nil, !isHead {
+        if response.isStreamed, !(await loopBound.ask(on: loop) { $0.waitForClient(channel) }) {
+          return
+        }
+        let goesOn = mayGoOn && answer.moment == nil && !response.endsConnection
+        let pieces = PieceWriter(
+          answer, response, isKeptAlive: goesOn, isChunked: isVersion11, on: channel,
+          of: connection, pause: exchange.pause)
+        let outcome = await pieces.run()
+        guard case .instead(let whole) = outcome else {
+          let last = HTTPServerResponsePart.end(nil)
+          let isWhole = if case .complete = outcome { true } else { false }
+          loop.execute { [answer] in
+            let handler = loopBound.value
+            if isWhole {
+              handler.conclude(answer, with: last, channel)
+            } else {
+              handler.breakOff(answer, channel)
+            }
+          }
+          return
+        }
+        answer.response = answer.change?(whole) ?? whole
+        answer.response?.stream = nil
+      }
+      if loop.inEventLoop {
+        loopBound.value.write(answer, isHead: isHead, channel)
       } else {
-        let isHead = request.method == .head
-        loop.execute { loopBound.value.write(answer, isHead: isHead, channel) }
+        loop.execute { [answer] in loopBound.value.write(answer, isHead: isHead, channel) }
       }
     }
   }
 
+  /// Ends the answer in hand with its client from now on.
+  /// - Returns: false when the client has left already.
+  private func waitForClient(_ channel: any Channel) -> Bool {
+    guard !hasClientLeft else {
+      giveUp(channel)
+      return false
+    }
+    endsWithClient = true
+    return true
+  }
+
+  private func giveUp(_ channel: any Channel) {
+    running?.cancel()
+    breakOff(.init(), channel)
+  }
+
+  /// Ends the connection amid an answer.
+  private func breakOff(_ answer: Exchange.Answer, _ channel: any Channel) {
+    isOver = true
+    connection.ends()
+    end(channel, answer.ending)
+  }
+
   private func write(_ answer: Exchange.Answer, isHead: Bool, _ channel: any Channel) {
+    endsWithClient = false
     guard let response = answer.response else {
       end(channel, answer.ending)
       return
@@ -171,6 +233,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     _ answer: Exchange.Answer, with last: HTTPServerResponsePart, _ channel: any Channel
   ) {
     let pipeline = channel.pipeline.syncOperations
+    endsWithClient = false
     guard !isKeptAlive(answer) else {
       finish(answer, channel)
       pipeline.writeAndFlush(NIOAny(last), promise: nil)
@@ -211,7 +274,8 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   private func isKeptAlive(_ answer: Exchange.Answer) -> Bool {
-    answer.moment == nil && takesMore && head?.isKeepAlive == true
+    answer.moment == nil && takesMore && head?.letsConnectionGoOn == true
+      && answer.response?.endsConnection != true
   }
 
   /// Ends the server's side once everything is out, and the connection once the client has ended its
@@ -236,7 +300,6 @@ final class ConnectionHandler: ChannelInboundHandler {
   private func inputEnded(_ context: ChannelHandlerContext) {
     takesMore = false
     hasInputEnded = true
-    departure.send()
     guard !isOver else {
       if connection.isLingering { context.close(promise: nil) }
       return
@@ -245,12 +308,23 @@ final class ConnectionHandler: ChannelInboundHandler {
       sayGoodbye(context.channel)
     } else if !isHandedOver {
       // The rest of the request never comes.
-      refuse(.badRequest, context)
+      refuse(.malformed, context)
     }
     // A request in hand is answered first.
   }
 
+  /// The client has ended its side.
+  private func clientLeft(_ channel: any Channel) {
+    hasClientLeft = true
+    departure.send()
+    if endsWithClient { giveUp(channel) }
+  }
+
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event is ClientLeft {
+      clientLeft(context.channel)
+      return
+    }
     if let event = event as? ChannelEvent, event == .inputClosed { inputEnded(context) }
     context.fireUserInboundEventTriggered(event)
   }
@@ -264,13 +338,15 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   /// Answers without the service, and ends the connection.
-  private func refuse(_ status: HTTPResponseStatus, _ context: ChannelHandlerContext) {
+  private func refuse(_ error: RequestError, _ context: ChannelHandlerContext) {
     isHandedOver = true
     isOver = true
     connection.ends()
-    let headers: HTTPHeaders = ["Connection": "close", "Content-Length": "0"]
-    let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
-    context.write(wrapOutboundOut(.head(head)), promise: nil)
+    let parts = exchange.configuration.errorResponse(error).parts(isHead: false, isKeptAlive: false)
+    context.write(wrapOutboundOut(.head(parts.head)), promise: nil)
+    if let body = parts.body {
+      context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+    }
     let channel = context.channel
     let loopBound = NIOLoopBound(self, eventLoop: context.eventLoop)
     context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
@@ -293,12 +369,24 @@ final class ConnectionHandler: ChannelInboundHandler {
       return
     }
     // A request that is no HTTP is told so.
-    refuse(error == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest, context)
+    refuse(error == .headerOverflow ? .headerTooLong : .malformed, context)
   }
 
   func channelInactive(context: ChannelHandlerContext) {
+    hasClientLeft = true
     running?.cancel()
     context.fireChannelInactive()
+  }
+}
+
+extension NIOLoopBound where Value: AnyObject {
+  /// Asks the value something, on its event loop.
+  /// - Returns: false when the loop has ended.
+  fileprivate func ask(
+    on loop: any EventLoop, _ ask: @escaping @Sendable (Value) -> Bool
+  ) async -> Bool {
+    let answer = loop.submit { ask(self.value) }
+    do { return try await answer.get() } catch { return false }
   }
 }
 

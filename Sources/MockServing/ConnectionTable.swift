@@ -11,6 +11,8 @@ final class Connection: Sendable {
     case receiving(since: Duration)
     /// The service has the request.
     case handling
+    /// The peer is to take a piece of a streamed answer, since then.
+    case writing(since: Duration)
     /// The answer is on its way out, or the rest of a request that was answered early still comes.
     case ending(since: Duration)
     /// The last answer is out, and the peer has not ended its side yet.
@@ -49,7 +51,11 @@ final class Connection: Sendable {
     }
   }
 
+  /// The service has the request, and nothing is up to the peer.
   func requestArrived() { phase.withLock { $0 = .handling } }
+
+  /// A piece of the answer is on its way: the peer has to read.
+  func writes() { phase.withLock { $0 = .writing(since: now()) } }
 
   func answered() { phase.withLock { $0 = .idle(since: now()) } }
 
@@ -58,6 +64,8 @@ final class Connection: Sendable {
       switch phase {
       case .idle(let since): time - since > limits.idleTime
       case .receiving(let since), .ending(let since), .lingering(let since):
+        time - since > limits.requestTime
+      case .writing(let since):
         time - since > limits.requestTime
       case .handling: false
       }

@@ -1,7 +1,3 @@
-import HTTPTypes
-import NIOCore
-import NIOHTTP1
-
 /// One request and its answer: meets the fault, asks the service.
 struct Exchange: Sendable {
   /// What is to be written, at which moment the connection ends if it does, and how fast.
@@ -11,6 +7,18 @@ struct Exchange: Sendable {
     var moment: Fault.Moment?
     var ending: Fault.Ending = .close
     var pace: Fault.Pace?
+    /// Changes what a stream answers in its place.
+    var change: (@Sendable (WebResponse) -> WebResponse)?
+  }
+
+  /// Who answers a request.
+  enum Responder: Sendable {
+    /// The service.
+    case service
+    /// The server or the service, as configured: the body is too long.
+    case oversized
+    /// The service has answered already, by the head alone.
+    case early(WebResponse)
   }
 
   let configuration: ServerConfiguration
@@ -21,67 +29,51 @@ struct Exchange: Sendable {
   /// - Parameter departure: sent when the client has ended its side: it waits for an answer still,
   ///   but not for none.
   func answer(
-    to request: WebRequest, isOversized: Bool, departure: StopSignal
+    to request: WebRequest, by responder: Responder, departure: StopSignal
   ) async -> Answer {
     switch faults?.take(for: request) {
     case nil:
-      return Answer(response: await handle(request, isOversized: isOversized))
+      return Answer(response: await handle(request, responder))
     case .delay(let duration):
       guard await pause(duration) else { return Answer(moment: .beforeHandling) }
-      return Answer(response: await handle(request, isOversized: isOversized))
+      return Answer(response: await handle(request, responder))
     case .neverAnswer:
       await stopping.wait(or: departure)
       return Answer(moment: .beforeHandling)
     case .answer(let response):
       return Answer(response: response)
     case .alter(let change):
-      return Answer(response: change(await handle(request, isOversized: isOversized)))
+      return Answer(response: change(await handle(request, responder)), change: change)
     case .slowBody(let pace):
-      return Answer(response: await handle(request, isOversized: isOversized), pace: pace)
+      return Answer(response: await handle(request, responder), pace: pace)
     case .drop(.beforeHandling, let ending):
       return Answer(moment: .beforeHandling, ending: ending)
     case .drop(.beforeAnswer, let ending):
-      _ = await handle(request, isOversized: isOversized)
-      return Answer(moment: .beforeAnswer, ending: ending)
+      let response = await handle(request, responder)
+      // A stream is not handled before it has ended.
+      return Answer(
+        response: response.isStreamed ? response : nil, moment: .beforeAnswer, ending: ending)
     case .drop(let moment, let ending):
-      let response = await handle(request, isOversized: isOversized)
+      let response = await handle(request, responder)
       return Answer(response: response, moment: moment, ending: ending)
     }
   }
 
   /// Waits on the script's clock.
   /// - Returns: whether the time passed; false when the server stops.
-  private func pause(_ duration: Duration) async -> Bool {
+  func pause(_ duration: Duration) async -> Bool {
     let clock = faults?.clock ?? ContinuousClock()
     return await stopping.interrupting { try await clock.sleep(for: duration) }
   }
 
-  private func handle(_ request: WebRequest, isOversized: Bool) async -> WebResponse {
-    if isOversized && configuration.oversizedBody == .refuse {
+  private func handle(_ request: WebRequest, _ responder: Responder) async -> WebResponse {
+    switch responder {
+    case .early(let response): return response
+    case .oversized where configuration.oversizedBody == .refuse:
       return .text(
         "the body is longer than \(configuration.maximumBodyBytes) bytes\n",
         status: .contentTooLarge)
-    }
-    return await respond(request)
-  }
-
-  /// Writes an answer piece by piece, with a pause before each piece of the body, but for its end.
-  func write(
-    _ answer: Answer, to request: WebRequest, slowly pace: Fault.Pace, on channel: any Channel
-  ) async {
-    guard let response = answer.response else { return }
-    let parts = response.parts(isHead: request.method == .head, isKeptAlive: true)
-    do {
-      try await channel.writeAndFlush(HTTPServerResponsePart.head(parts.head))
-      var rest = parts.body ?? ByteBuffer()
-      while let piece = rest.readSlice(length: min(pace.bytes, rest.readableBytes)),
-        piece.readableBytes > 0
-      {
-        guard await pause(pace.pause) else { break }
-        try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece)))
-      }
-    } catch {
-      // The client has gone; there is nobody to tell.
+    case .oversized, .service: return await respond(request)
     }
   }
 }

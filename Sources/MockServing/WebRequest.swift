@@ -124,7 +124,7 @@ extension UInt8 {
   }
 }
 
-/// One HTTP response, whole; the server adds `Content-Length`.
+/// One HTTP response; the server adds `Content-Length`, or what frames a stream.
 public struct WebResponse: Sendable, Hashable {
   /// The status.
   public var status: HTTPResponse.Status
@@ -132,6 +132,8 @@ public struct WebResponse: Sendable, Hashable {
   public var headers: HTTPFields
   /// The body's bytes.
   public var body: [UInt8]
+  /// Writes the body in place of ``body``; nil for one that is there whole.
+  public var stream: WebStream?
 
   /// Makes a response.
   public init(
@@ -173,6 +175,15 @@ extension HTTPRequestHead {
   /// Whether the request is of HTTP/1.1, or of a later version that is read like it.
   var isOfVersion11: Bool { version.minor >= 1 }
 
+  /// Whether a request may follow this one on its connection: not before HTTP/1.1, where the client
+  /// would have to be told that the connection goes on.
+  var letsConnectionGoOn: Bool { isKeepAlive && isOfVersion11 }
+
+  /// Whether the client waits for 100 before it sends the body (RFC 9110 §10.1.1).
+  var expectsContinue: Bool {
+    isOfVersion11 && headers["expect"].contains { $0.lowercased() == "100-continue" }
+  }
+
   /// Whether the connection is to become one of another protocol.
   var asksForAnotherProtocol: Bool {
     method == .CONNECT || headers.contains(name: "upgrade")
@@ -204,33 +215,49 @@ extension HTTPFields {
 }
 
 extension WebResponse {
-  /// The response as it is written.
+  /// The response as it is written, when its body is there whole.
   /// - Parameters:
   ///   - isHead: whether it answers a HEAD request, and has no body for it.
   ///   - isKeptAlive: whether the connection goes on.
   func parts(isHead: Bool, isKeptAlive: Bool) -> (head: HTTPResponseHead, body: ByteBuffer?) {
+    let hasBody = !body.isEmpty && !isHead && allowsBody
+    return (
+      head(isKeptAlive: isKeptAlive, isChunked: false), hasBody ? ByteBuffer(bytes: body) : nil
+    )
+  }
+
+  /// The response's head.
+  /// - Parameters:
+  ///   - isKeptAlive: whether the connection goes on.
+  ///   - isChunked: whether a stream is sent in chunks.
+  func head(isKeptAlive: Bool, isChunked: Bool) -> HTTPResponseHead {
     var fields = HTTPHeaders()
     fields.reserveCapacity(headers.count + 2)
     for field in headers { fields.add(name: field.name.rawName, value: field.value) }
     fields.remove(name: "Transfer-Encoding")
-    if status.allowsBody {
+    if stream != nil && allowsBody {
+      fields.remove(name: "Content-Length")
+      if isChunked { fields.add(name: "Transfer-Encoding", value: "chunked") }
+    } else if allowsBody {
       fields.replaceOrAdd(name: "Content-Length", value: "\(body.count)")
     } else if fields["Content-Length"] != ["0"] {
       fields.remove(name: "Content-Length")
     }
     if !isKeptAlive { fields.replaceOrAdd(name: "Connection", value: "close") }
-    let head = HTTPResponseHead(
+    return HTTPResponseHead(
       version: .http1_1,
       status: HTTPResponseStatus(statusCode: status.code, reasonPhrase: status.reasonPhrase),
       headers: fields)
-    let hasBody = !body.isEmpty && !isHead && status.allowsBody
-    return (head, hasBody ? ByteBuffer(bytes: body) : nil)
   }
-}
 
-extension HTTPResponse.Status {
-  /// Whether a response of this status has a body at all (RFC 9110 §6.4.1).
-  fileprivate var allowsBody: Bool {
-    kind != .informational && self != .noContent && self != .notModified
+  /// Whether the body is written piece by piece.
+  var isStreamed: Bool { stream != nil && allowsBody }
+
+  /// Whether the response asks for the connection's end.
+  var endsConnection: Bool { headers[.connection]?.lowercased() == "close" }
+
+  /// Whether a response of its status has a body at all (RFC 9110 §6.4.1).
+  var allowsBody: Bool {
+    status.kind != .informational && status != .noContent && status != .notModified
   }
 }

@@ -1,3 +1,4 @@
+public import HTTPTypes
 public import Logging
 import NIOCore
 import NIOHTTP1
@@ -45,6 +46,7 @@ private struct RunningServer {
   private let sweeping: Task<Void, Never>
   private let stopping: StopSignal
   private let gracePeriod: Duration
+  private let graceClock: any Clock<Duration>
 
   static func start(
     _ configuration: ServerConfiguration, faults: FaultScript?,
@@ -78,7 +80,8 @@ private struct RunningServer {
       listener: listener, connections: connections,
       // Not a child task: it lives as long as the server, which `stop` ends.
       sweeping: Task { await connections.sweep() },
-      stopping: stopping, gracePeriod: configuration.gracePeriod)
+      stopping: stopping, gracePeriod: configuration.gracePeriod,
+      graceClock: configuration.graceClock)
   }
 
   private static func setUp(
@@ -114,11 +117,11 @@ private struct RunningServer {
     // It fails only when the listening socket is closed already.
     _ = await listener.close().asResult()
     connections.quiesce()
-    let (connections, gracePeriod) = (connections, gracePeriod)
+    let (connections, gracePeriod, clock) = (connections, gracePeriod, graceClock)
     let backstop = Task {
       do {
         // No clock knows a time that lies farther ahead than its type.
-        try await Task.sleep(for: min(gracePeriod, .seconds(86_400)))
+        try await clock.sleep(for: min(gracePeriod, .seconds(86_400)))
       } catch {
         // Every connection ended in time.
         return
@@ -163,11 +166,22 @@ public struct ServerConfiguration: Sendable {
   public var serviceName: String
   /// How long a stop waits for requests in flight before it cancels them.
   public var gracePeriod: Duration
+  /// What the grace period is measured on.
+  public var graceClock: any Clock<Duration>
   /// What a peer may make the server hold.
   public var limits: ServerLimits
   /// Whether the service answers on the event loops: faster for one that computes little and never
   /// blocks, since no request changes threads; the cooperative pool otherwise.
   public var runsOnEventLoops: Bool
+  /// Makes the answer to a request that the server refuses by itself; without a body by default.
+  ///
+  /// The connection ends after it, but for ``RequestError/invalidHost``, where it goes on unless the
+  /// response has `Connection: close`.
+  public var errorResponse: @Sendable (RequestError) -> WebResponse
+  /// Answers a request that expects `100 Continue` by its head alone (RFC 9110 §10.1.1).
+  ///
+  /// The client sends its body when this returns nil, which it always does by default.
+  public var answerBeforeBody: (@Sendable (WebRequest) -> WebResponse?)?
   /// Where the server logs; silent by default.
   public var logger: Logger
 
@@ -175,8 +189,12 @@ public struct ServerConfiguration: Sendable {
   public init(
     host: String = "127.0.0.1", port: Int = 0, maximumBodyBytes: Int = 1 << 20,
     oversizedBody: OversizedBody = .refuse, serviceName: String = "server",
-    gracePeriod: Duration = .seconds(2), limits: ServerLimits = ServerLimits(),
-    runsOnEventLoops: Bool = false, logger: Logger? = nil
+    gracePeriod: Duration = .seconds(2), graceClock: any Clock<Duration> = ContinuousClock(),
+    limits: ServerLimits = ServerLimits(), runsOnEventLoops: Bool = false,
+    errorResponse: @escaping @Sendable (RequestError) -> WebResponse = {
+      WebResponse(status: $0.status, headers: [.connection: "close"])
+    },
+    answerBeforeBody: (@Sendable (WebRequest) -> WebResponse?)? = nil, logger: Logger? = nil
   ) {
     precondition((0...65535).contains(port), "port \(port) is outside 0…65535")
     precondition(maximumBodyBytes >= 0, "maximumBodyBytes \(maximumBodyBytes) is negative")
@@ -186,9 +204,36 @@ public struct ServerConfiguration: Sendable {
     self.oversizedBody = oversizedBody
     self.serviceName = serviceName
     self.gracePeriod = gracePeriod
+    self.graceClock = graceClock
     self.limits = limits
     self.runsOnEventLoops = runsOnEventLoops
+    self.errorResponse = errorResponse
+    self.answerBeforeBody = answerBeforeBody
     self.logger = logger ?? Logger(label: serviceName) { _ in SwiftLogNoOpLogHandler() }
+  }
+}
+
+/// What a server finds wrong with a request by itself, before a service sees it.
+public enum RequestError: Error, Sendable, Hashable, CaseIterable, CustomStringConvertible {
+  /// The request is not HTTP, has no sound method, or breaks off.
+  case malformed
+  /// It has no `Host` field in HTTP/1.1, or several, or one that is no host (RFC 9112 §3.2).
+  case invalidHost
+  /// Its header is longer than ``ServerLimits/headerBytes``.
+  case headerTooLong
+
+  /// The status that says so.
+  public var status: HTTPResponse.Status {
+    self == .headerTooLong ? .requestHeaderFieldsTooLarge : .badRequest
+  }
+
+  /// What is wrong, in one line.
+  public var description: String {
+    switch self {
+    case .malformed: "the request is not HTTP, or breaks off"
+    case .invalidHost: "an HTTP/1.1 request has exactly one Host field"
+    case .headerTooLong: "the header of the request is too long"
+    }
   }
 }
 
@@ -199,7 +244,7 @@ public struct ServerLimits: Sendable {
   /// The most connections at a time: one more is answered 503 and closed.
   public var connections: Int
   /// How long a request may take to arrive, from its first byte to its last, and its answer to be
-  /// read; then the connection is closed.
+  /// read, or each piece of a streamed answer; then the connection is closed.
   public var requestTime: Duration
   /// How long a connection may be idle between requests; then it is closed.
   public var idleTime: Duration
