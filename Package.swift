@@ -24,7 +24,6 @@ extension Target.Dependency {
   static let grpcNIO = product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
   static let grpcProtobuf = product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
   static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
-  static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
   static let logging = product(name: "Logging", package: "swift-log")
   static let metrics = product(name: "Metrics", package: "swift-metrics")
   static let nioCore = product(name: "NIOCore", package: "swift-nio")
@@ -90,7 +89,6 @@ let package = Package(
     .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
     .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
     .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -152,8 +150,8 @@ let package = Package(
       dependencies: [
         "AsyncPrimitives",
         "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives",
-        .grpcCore, .grpcNIO, .grpcProtobuf, .hummingbirdCore, .httpTypes, .logging, .nioCore,
-        .nioHTTP1, .nioPosix, .serviceLifecycle,
+        "MockServing", .grpcCore, .grpcNIO, .grpcProtobuf, .httpTypes, .logging, .nioCore,
+        .nioPosix, .serviceLifecycle,
       ]),
     .target(
       name: "OracleReporter",

@@ -42,7 +42,9 @@ KNOWS = {
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
     "EthereumClient": {"AsyncPrimitives"} | PRIMITIVES_AND_WIRE,
     "MockServing": {"AsyncPrimitives", "TextKeys"},
-    "PetalsNode": {"AsyncPrimitives", "Bloom", "PipelineRPC", "InferenceMetrics"} | PRIMITIVES_AND_WIRE,
+    "PetalsNode": {
+        "AsyncPrimitives", "Bloom", "PipelineRPC", "InferenceMetrics", "MockServing",
+    } | PRIMITIVES_AND_WIRE,
     "OracleReporter": {"AsyncPrimitives", "InferenceMetrics", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "ChainAgent": {"AsyncPrimitives", "EthereumClient"} | PRIMITIVES_AND_WIRE,
     "MockOracle": {
@@ -70,8 +72,6 @@ ONLY = {
     "GRPCNIOTransportHTTP2": {"PetalsNode", "PetalsNodeTests"},
     "GRPCProtobuf": {"PipelineRPC", "PetalsNode"},
     "SwiftProtobuf": {"PipelineRPC"},
-    "Hummingbird": set(),
-    "HummingbirdCore": {"PetalsNode"},
     "AsyncHTTPClient": {
         "EthereumClient", "OracleReporter", "PlumiseTesting", "TestSupport", "petals-e2e", "tests",
     },
@@ -84,7 +84,7 @@ NO_NETWORK = {
     "AsyncPrimitives", "EthereumPrimitives", "SystemErrors", "TextKeys", "JSONValues", "Bloom",
     "BloomKernels", "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics",
 }
-NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|Hummingbird|GRPC\w*")
+NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|GRPC\w*")
 
 IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?"

@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import MockServing
 import PetalsNode
 import PlumiseWire
 import TestSupport
@@ -213,6 +214,32 @@ struct HTTPTests {
     try await RawClient.connected(to: node) { client async throws in
       try await client.sendLastAtOnce(request)
       return try await client.waitForEnd()
+    }
+  }
+
+  @Test("Faults meet requests to a node, down to the reset of the connection amid a stream")
+  func faults() async throws {
+    let faults = FaultScript()
+    faults.add(.drop(.midBody(after: 10), .reset)) { $0.path == "/api/v1/generate" }
+    faults.add(.malformedJSON, times: nil) { $0.path == "/api/v1/generate" }
+    faults.add(.status(503)) { $0.path == "/health" }
+    var configuration = NodeConfiguration(checkpoint: model.checkpoint)
+    configuration.http = .init()
+    try await withPetalsNode(configuration, faults: faults) { node in
+      let body = #"{"inputs":"Hello","stream":true,\#(Self.greedy)}"#
+      await #expect(throws: (any Error).self) {
+        try await call(node, "/api/v1/generate", body: body)
+      }
+      try await node.waitUntilIdle()
+      let cut = try await call(
+        node, "/api/v1/generate", body: #"{"inputs":"Hello",\#(Self.greedy)}"#)
+      #expect(cut.status == 200 && cut.text.hasPrefix("{"))
+      #expect(throws: JSONError.self) { try cut.json }
+      // A stream's pieces are no answer that could be cut.
+      let stream = try await call(node, "/api/v1/generate", body: body)
+      #expect(stream.text.contains(#""is_finished":true"#))
+      #expect(try await call(node, "/health", "GET").status == 503)
+      #expect(try await call(node, "/health", "GET").status == 200)
     }
   }
 

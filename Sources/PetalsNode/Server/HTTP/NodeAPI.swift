@@ -1,7 +1,6 @@
 package import Bloom
 import HTTPTypes
-import HummingbirdCore
-import NIOCore
+import MockServing
 package import PlumiseWire
 
 /// The HTTP API of a node (Wire.md, Nodes): `GET /health` and `POST /api/v1/generate`.
@@ -13,25 +12,30 @@ struct NodeAPI: Sendable {
   let generator: TextGenerator
 
   /// Answers one request.
-  func respond(
-    _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
-  ) async throws {
-    let path = request.head.path.map { $0.prefix { $0 != "?" } } ?? "/"
-    guard request.head.authority != nil else {
-      return try await writer.write(
-        .badRequest, .failure("an HTTP/1.1 request has exactly one Host field"))
+  func respond(to request: WebRequest) async -> WebResponse {
+    if let answer = answerBeforeBody(of: request) { return answer }
+    do {
+      if request.body.count > Self.bodyLimit { throw BodyTooLong() }
+      let body = try checked(request.body)
+      let text = TextRequest(
+        prompt: body.inputs, maxNewTokens: body.maxNewTokens, sampling: body.sampling)
+      return body.stream ? stream(text) : whole(text)
+    } catch {
+      return GenerateAnswer.refused(error).response
     }
-    switch (request.method, path) {
-    case (.get, "/health"), (.head, "/health"):
-      try await writer.write(.ok, health)
+  }
+
+  /// Answers a request that needs no body for it; nil for a generation, which does.
+  func answerBeforeBody(of request: WebRequest) -> WebResponse? {
+    switch (request.method, request.path) {
+    case (.get, "/health"), (.head, "/health"): .json(health)
     case (.post, "/api/v1/generate"):
-      try await generate(request, writer, channel)
+      request.isTooLong ? GenerateAnswer.refused(BodyTooLong()).response : nil
     case (_, "/health"):
-      try await writer.write(.methodNotAllowed, .failure("ask with GET"), [.allow: "GET, HEAD"])
+      .json(.failure("ask with GET"), status: .methodNotAllowed, headers: [.allow: "GET, HEAD"])
     case (_, "/api/v1/generate"):
-      try await writer.write(.methodNotAllowed, .failure("ask with POST"), [.allow: "POST"])
-    default:
-      try await writer.write(.notFound, .failure("\(path) is not here"))
+      .json(.failure("ask with POST"), status: .methodNotAllowed, headers: [.allow: "POST"])
+    default: .json(.failure("\(request.path) is not here"), status: .notFound)
     }
   }
 
@@ -51,64 +55,34 @@ struct NodeAPI: Sendable {
     ]
   }
 
-  private enum Reply: Sendable {
-    case whole(GenerateAnswer)
-    case stream(GenerateStream)
-  }
-
-  private func generate(
-    _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
-  ) async throws {
-    let client = try await ClientPresence.on(channel)
-    if request.headers[.expect]?.lowercased() == "100-continue", !request.isTooLong {
-      try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-    }
-    switch try await reply(to: request, of: client) {
-    case .whole(let answer): try await writer.write(answer.status, answer.body, answer.headers)
-    case .stream(let stream): try await stream.write(to: writer, of: client)
-    }
-  }
-
-  /// What is answered; a client that leaves meanwhile has the generation ended.
-  ///
-  /// - Throws: `CancellationError` when it left, or the node is cut off.
-  private func reply(to request: Request, of client: ClientPresence) async throws -> Reply {
-    do {
-      if request.isTooLong { throw BodyTooLong() }
-      let body = try await checked(request.body)
-      let text = TextRequest(
-        prompt: body.inputs, maxNewTokens: body.maxNewTokens, sampling: body.sampling)
-      if body.stream { return .stream(GenerateStream(generator: generator, request: text)) }
-      return try await client.during {
-        .whole(.done(try await generator.generate(text) { _ in }))
-      }
-    } catch let error as CancellationError {
-      throw error
-    } catch {
-      return .whole(.refused(error))
-    }
-  }
-
-  private func checked(_ body: RequestBody) async throws -> GenerateBody {
-    let body = try GenerateBody(
-      JSON.parse(try await Self.bytes(of: body)), generator.defaults)
+  private func checked(_ bytes: [UInt8]) throws -> GenerateBody {
+    let body = try GenerateBody(JSON.parse(bytes), generator.defaults)
     guard server.phase.value == .ready else {
       throw NodeError(.unavailable, "the node still loads, or stops: try again")
     }
     return body
   }
 
-  private static func bytes(of body: RequestBody) async throws -> [UInt8] {
-    var bytes: [UInt8] = []
-    for try await chunk in body {
-      guard bytes.count + chunk.readableBytes <= bodyLimit else { throw BodyTooLong() }
-      bytes.append(contentsOf: chunk.readableBytesView)
+  private func whole(_ request: TextRequest) -> WebResponse {
+    .whileClientWaits {
+      do {
+        return GenerateAnswer.done(try await generator.generate(request) { _ in }).response
+      } catch let error as CancellationError {
+        throw error
+      } catch {
+        return GenerateAnswer.refused(error).response
+      }
     }
-    return bytes
+  }
+
+  private func stream(_ request: TextRequest) -> WebResponse {
+    WebResponse(
+      headers: [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"],
+      stream: WebStream { try await GenerateEvents(writer: $0).write(generator, request) })
   }
 }
 
-extension Request {
+extension WebRequest {
   /// Whether it says by itself that it has more bytes than are read.
   fileprivate var isTooLong: Bool {
     headers[.contentLength].flatMap { Int($0) }.map { $0 > NodeAPI.bodyLimit } ?? false
@@ -118,25 +92,19 @@ extension Request {
 /// A request with more bytes than are read.
 struct BodyTooLong: Error {}
 
+extension WebResponse {
+  /// A JSON answer.
+  static func json(
+    _ body: JSON, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
+  ) -> WebResponse {
+    .json(body.serialized(), status: status, headers: headers)
+  }
+}
+
 extension JSON {
   /// The body of an error: `status` and `message`.
   static func failure(_ message: String) -> JSON {
     ["status": "error", "message": .string(message)]
-  }
-}
-
-extension ResponseWriter {
-  /// Writes a JSON answer.
-  consuming func write(
-    _ status: HTTPResponse.Status, _ body: JSON, _ headers: HTTPFields = [:]
-  ) async throws {
-    var fields = headers
-    let bytes = body.serialized()
-    fields[.contentType] = "application/json"
-    fields[.contentLength] = "\(bytes.count)"
-    try await write(
-      response: HTTPResponse(status: status, headerFields: fields),
-      body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
   }
 }
 
@@ -200,9 +168,11 @@ enum GenerateAnswer: Sendable {
     }
   }
 
-  /// `Retry-After` where another try may help.
-  var headers: HTTPFields {
-    status == .serviceUnavailable ? [.retryAfter: "1"] : [:]
+  /// The answer, with `Retry-After` where another try may help.
+  var response: WebResponse {
+    let status = status
+    return .json(
+      body, status: status, headers: status == .serviceUnavailable ? [.retryAfter: "1"] : [:])
   }
 
   /// The result, or `status`, `message` and for fields `detail`.
@@ -264,44 +234,30 @@ extension Duration {
 /// A token is `{"token_text", "token_id", "is_finished": false}`, as the network's gRPC chunks have
 /// it. The last event has `is_finished` true, `finish_reason`, and the fields of a whole answer.
 /// Nothing is sent before the first token, so that a refusal still has its own status.
-struct GenerateStream: Sendable {
-  let generator: TextGenerator
-  let request: TextRequest
+struct GenerateEvents: Sendable {
+  let writer: WebBodyWriter
 
-  private static let head: HTTPFields = [
-    .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
-  ]
-
-  /// Generates and writes as it goes; the generation of a client that has left ends at its next token.
-  /// - Throws: `CancellationError` when it left; what writing throws.
-  func write(to writer: consuming ResponseWriter, of client: ClientPresence) async throws {
-    // The writer of the head can be used once: it waits here for the first piece.
-    var waiting: ResponseWriter? = consume writer
-    var body: (any ResponseBodyWriter)?
-    try client.check()
+  /// Generates and writes as it goes; a client that leaves ends it.
+  /// - Returns: the answer when there is nothing to stream.
+  /// - Throws: `CancellationError` when the client left or the node is cut off; what writing throws.
+  func write(_ generator: TextGenerator, _ request: TextRequest) async throws -> WebResponse? {
     do {
-      let result = try await generator.generate(request) { chunk in
-        try client.check()
-        if let writer = waiting.take() {
-          body = try await writer.writeHead(
-            HTTPResponse(status: .ok, headerFields: Self.head))
-        }
-        try await body?.write(Self.event(chunk.json))
-      }
-      try await body?.write(Self.event(result.lastEvent))
+      let result = try await generator.generate(request) { try await write($0.json) }
+      try await write(result.lastEvent)
+    } catch let error as CancellationError {
+      throw error
     } catch {
-      try client.check()
+      try Task.checkCancellation()
       let answer = GenerateAnswer.refused(error)
-      if let writer = waiting.take() {
-        return try await writer.write(answer.status, answer.body, answer.headers)
-      }
-      try await body?.write(Self.event(answer.body))
+      guard writer.hasBegun else { return answer.response }
+      try await write(answer.body)
     }
-    try await body?.finish(nil)
+    return nil
   }
 
-  private static func event(_ json: JSON) -> ByteBuffer {
-    ByteBuffer(string: "data: \(json.text)\n\n")
+  private func write(_ event: JSON) async throws {
+    try Task.checkCancellation()
+    try await writer.write(Array("data: \(event.text)\n\n".utf8))
   }
 }
 

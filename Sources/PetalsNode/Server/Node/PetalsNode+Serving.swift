@@ -1,5 +1,7 @@
 import Bloom
+import MockServing
 import NIOPosix
+import PlumiseWire
 
 extension PetalsNode {
   /// Listens, loads, tries itself, and serves until the phase says stop.
@@ -30,16 +32,31 @@ extension PetalsNode {
   private func withHTTP(_ body: () async throws -> Void) async throws {
     guard let endpoint = configuration.http else { return try await body() }
     let api = NodeAPI(server: server, generator: generator)
-    let http = HTTPListener(
-      endpoint: endpoint, gracePeriod: configuration.gracePeriod,
-      timeouts: ClientTimeouts(
-        limit: configuration.clientTimeout, idle: configuration.clientIdleLimit, clock: clock),
-      logger: logger)
-    try await http.run(api.respond) { address in
-      await didListen(at: address, http: true)
-      defer { stop() }
-      try await body()
+    do {
+      try await withWebServer(
+        serverConfiguration(endpoint, api), faults: faults, respond: api.respond
+      ) { address in
+        await didListen(at: try PeerAddress(host: endpoint.host, port: address.port), http: true)
+        defer { stop() }
+        try await body()
+      }
+    } catch let error as ServingError {
+      throw NodeStartError(error, at: endpoint)
     }
+  }
+
+  private func serverConfiguration(
+    _ endpoint: NodeConfiguration.Endpoint, _ api: NodeAPI
+  ) -> ServerConfiguration {
+    ServerConfiguration(
+      host: endpoint.host, port: endpoint.port, maximumBodyBytes: NodeAPI.bodyLimit,
+      oversizedBody: .handOver, serviceName: "node", gracePeriod: configuration.gracePeriod,
+      graceClock: clock,
+      limits: ServerLimits(
+        requestTime: configuration.clientTimeout, idleTime: configuration.clientIdleLimit,
+        clock: clock),
+      errorResponse: { .json(.failure("\($0)"), status: $0.status) },
+      answerBeforeBody: api.answerBeforeBody, logger: logger)
   }
 
   private func becomeReady(at address: PeerAddress) async throws {
@@ -62,6 +79,20 @@ func runBlocking<Output: Sendable>(
   _ work: @escaping @Sendable () throws -> Output
 ) async throws -> Output {
   try await NIOThreadPool.singleton.runIfActive(work)
+}
+
+extension NodeStartError {
+  /// Why the HTTP API does not listen.
+  init(_ error: ServingError, at endpoint: NodeConfiguration.Endpoint) {
+    let (host, port) = (endpoint.host, endpoint.port)
+    self =
+      switch error {
+      case .portInUse: .portInUse(host: host, port: port)
+      case .portForbidden: .cannotListen(host: host, port: port, reason: "\(error)")
+      case .cannotListen(_, _, _, let reason):
+        .cannotListen(host: host, port: port, reason: reason)
+      }
+  }
 }
 
 /// A node's first pass, through its own port like anyone else's.

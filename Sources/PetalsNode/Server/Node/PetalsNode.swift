@@ -1,12 +1,13 @@
 import Bloom
 public import InferenceMetrics
 public import Logging
+public import MockServing
 public import ServiceLifecycle
 
 /// A node: it serves a range of a model's blocks over gRPC, and text over HTTP if told to.
 ///
 /// ``run()`` serves until ``stop()``, a graceful shutdown of its service group, or cancellation.
-/// Most callers want ``withPetalsNode(_:metrics:clock:logger:onEvent:_:)``.
+/// Most callers want ``withPetalsNode(_:metrics:clock:logger:faults:onEvent:_:)``.
 public final class PetalsNode: Service {
   /// What it serves, and where.
   public let configuration: NodeConfiguration
@@ -16,6 +17,8 @@ public final class PetalsNode: Service {
   let generator: TextGenerator
   let clock: any Clock<Duration>
   let logger: Logger
+  /// What goes wrong with requests to its HTTP API.
+  let faults: FaultScript?
   private let onEvent: @Sendable (NodeEvent) async -> Void
   private let addresses = AsyncState(Addresses())
 
@@ -31,11 +34,12 @@ public final class PetalsNode: Service {
   ///   - metrics: What counts; nil makes a collector on the same clock.
   ///   - clock: What measures deadlines and the uptime.
   ///   - logger: Hears of starts, stops and what went wrong.
+  ///   - faults: What goes wrong with requests to its HTTP API; nil for nothing.
   ///   - onEvent: Called at each event, in order; the node goes on when it returns.
   public init(
     _ configuration: NodeConfiguration, metrics: MetricsCollector? = nil,
     clock: any Clock<Duration> = ContinuousClock(),
-    logger: Logger = Logger(label: "petals.node"),
+    logger: Logger = Logger(label: "petals.node"), faults: FaultScript? = nil,
     onEvent: @escaping @Sendable (NodeEvent) async -> Void = { _ in }
   ) {
     let checkpoint = configuration.checkpoint
@@ -44,6 +48,7 @@ public final class PetalsNode: Service {
     self.metrics = metrics
     self.clock = clock
     self.logger = logger
+    self.faults = faults
     self.onEvent = onEvent
     server = BlockServer(
       model: ServedModel(
@@ -157,18 +162,20 @@ public final class PetalsNode: Service {
 ///   - metrics: What counts; nil makes a collector on the same clock.
 ///   - clock: What measures deadlines and the uptime.
 ///   - logger: Hears of starts, stops and what went wrong.
+///   - faults: What goes wrong with requests to its HTTP API; nil for nothing.
 ///   - onEvent: Called at each event, in order; the node goes on when it returns.
 ///   - body: Gets the ready node, whose ``PetalsNode/address`` is known by then.
 /// - Throws: ``NodeStartError`` when the node does not start; what the body throws.
 public func withPetalsNode<Result: Sendable>(
   _ configuration: NodeConfiguration, metrics: MetricsCollector? = nil,
   clock: any Clock<Duration> = ContinuousClock(),
-  logger: Logger = Logger(label: "petals.node"),
+  logger: Logger = Logger(label: "petals.node"), faults: FaultScript? = nil,
   onEvent: @escaping @Sendable (NodeEvent) async -> Void = { _ in },
   _ body: (PetalsNode) async throws -> Result
 ) async throws -> Result {
   let node = PetalsNode(
-    configuration, metrics: metrics, clock: clock, logger: logger, onEvent: onEvent)
+    configuration, metrics: metrics, clock: clock, logger: logger, faults: faults,
+    onEvent: onEvent)
   // Not a child task: a cancelled caller must still get a graceful stop. It always ends below.
   let running = Task { try await node.run() }
   let outcome: Swift.Result<Result, any Error>
