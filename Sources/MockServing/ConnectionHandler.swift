@@ -149,23 +149,20 @@ final class ConnectionHandler: ChannelInboundHandler {
         let goesOn = mayGoOn && answer.moment == nil && !response.endsConnection
         let pieces = PieceWriter(
           answer, response, isKeptAlive: goesOn, isChunked: isVersion11, on: channel,
-          of: connection, pause: exchange.pause)
-        let outcome = await pieces.run()
-        guard case .instead(let whole) = outcome else {
-          let last = HTTPServerResponsePart.end(nil)
-          let isWhole = if case .complete = outcome { true } else { false }
+          of: connection, exchange)
+        switch await pieces.run() {
+        case .complete:
           loop.execute { [answer] in
-            let handler = loopBound.value
-            if isWhole {
-              handler.conclude(answer, with: last, channel)
-            } else {
-              handler.breakOff(answer, channel)
-            }
+            loopBound.value.conclude(answer, with: .end(nil), channel)
           }
           return
+        case .cutOff:
+          loop.execute { [answer] in loopBound.value.breakOff(answer, channel) }
+          return
+        case .instead(let whole):
+          answer.response = answer.change?(whole) ?? whole
+          answer.response?.stream = nil
         }
-        answer.response = answer.change?(whole) ?? whole
-        answer.response?.stream = nil
       }
       if loop.inEventLoop {
         loopBound.value.write(answer, isHead: isHead, channel)

@@ -51,8 +51,8 @@ struct Exchange: Sendable {
     case .drop(.beforeAnswer, let ending):
       let response = await handle(request, responder)
       // A stream is not handled before it has ended.
-      return Answer(
-        response: response.isStreamed ? response : nil, moment: .beforeAnswer, ending: ending)
+      let isRun = response.isStreamed && request.method != .head
+      return Answer(response: isRun ? response : nil, moment: .beforeAnswer, ending: ending)
     case .drop(let moment, let ending):
       let response = await handle(request, responder)
       return Answer(response: response, moment: moment, ending: ending)

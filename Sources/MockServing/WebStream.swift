@@ -1,4 +1,5 @@
 public import HTTPTypes
+import Logging
 import NIOCore
 import NIOHTTP1
 import Synchronization
@@ -92,25 +93,24 @@ final class PieceWriter: Sendable {
   private let head: HTTPResponseHead
   private let channel: any Channel
   private let connection: Connection
-  private let pause: @Sendable (Duration) async -> Bool
+  private let exchange: Exchange
   private let state = Mutex(State())
 
   /// - Parameters:
   ///   - answer: what is written; it has a response.
   ///   - isKeptAlive: whether the connection goes on after it.
   ///   - isChunked: whether a stream is sent in chunks.
-  ///   - pause: waits between the pieces of a slow body; false when the server stops.
+  ///   - exchange: waits between the pieces of a slow body, and hears of a service that fails.
   init(
     _ answer: Exchange.Answer, _ response: WebResponse, isKeptAlive: Bool, isChunked: Bool,
-    on channel: any Channel, of connection: Connection,
-    pause: @escaping @Sendable (Duration) async -> Bool
+    on channel: any Channel, of connection: Connection, _ exchange: Exchange
   ) {
     self.answer = answer
     self.response = response
     head = response.head(isKeptAlive: isKeptAlive, isChunked: isChunked)
     self.channel = channel
     self.connection = connection
-    self.pause = pause
+    self.exchange = exchange
   }
 
   var hasBegun: Bool { state.withLock { $0.hasBegun } }
@@ -127,7 +127,9 @@ final class PieceWriter: Sendable {
       if !isLost { try await begin() }
     } catch {
       let isOver = hasBegun || isLost || error is CancellationError || Task.isCancelled
-      return isOver ? .cutOff : .instead(WebResponse(status: .internalServerError))
+      if isOver { return .cutOff }
+      exchange.configuration.logger.error("a service failed", metadata: ["error": "\(error)"])
+      return .instead(WebResponse(status: .internalServerError))
     }
     return answer.moment == nil || answer.moment == .afterAnswer ? .complete : .cutOff
   }
@@ -147,7 +149,7 @@ final class PieceWriter: Sendable {
     while rest.readableBytes > 0,
       let part = rest.readSlice(length: min(answer.pace?.bytes ?? .max, rest.readableBytes))
     {
-      if let pace = answer.pace, !(await pause(pace.pause)) { throw cut() }
+      if let pace = answer.pace, !(await exchange.pause(pace.pause)) { throw cut() }
       try await send(.body(.byteBuffer(part)))
       state.withLock { $0.count += part.readableBytes }
     }

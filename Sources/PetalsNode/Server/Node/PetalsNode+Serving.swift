@@ -31,6 +31,10 @@ extension PetalsNode {
 
   private func withHTTP(_ body: () async throws -> Void) async throws {
     guard let endpoint = configuration.http else { return try await body() }
+    guard (0...65535).contains(endpoint.port) else {
+      throw NodeStartError.cannotListen(
+        host: endpoint.host, port: endpoint.port, reason: "a port is 0 to 65535")
+    }
     let api = NodeAPI(server: server, generator: generator)
     do {
       try await withWebServer(
