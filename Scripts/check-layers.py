@@ -15,13 +15,13 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# What each target may know of our own targets.
+# Our own targets that each target may depend on.
 PRIMITIVES_AND_WIRE = {"EthereumPrimitives", "PlumiseWire"}
-FLOOR_3 = {"PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3"}
-FLOOR_4 = FLOOR_3 | PRIMITIVES_AND_WIRE | {
+LAYER_3 = {"PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3"}
+LAYER_4 = LAYER_3 | PRIMITIVES_AND_WIRE | {
     "AsyncPrimitives", "Bloom", "InferenceMetrics", "EthereumClient", "MockServing"
 }
-KNOWS = {
+DEPENDENCIES = {
     "CBLAS": set(),
     "CSecp256k1": set(),
     "COpenSSL": set(),
@@ -51,10 +51,10 @@ KNOWS = {
         "AsyncPrimitives", "MockServing", "EthereumClient", "SystemErrors", "TextKeys",
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
-    "PlumiseTesting": FLOOR_4,
-    "petals-e2e": FLOOR_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
+    "PlumiseTesting": LAYER_4,
+    "petals-e2e": LAYER_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
     "TestVectors": {"AsyncPrimitives"},
-    "TestSupport": FLOOR_4 - {"PetalsNode", "ChainAgent", "Bloom"} | {"PlumiseTesting", "TestVectors"},
+    "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"} | {"PlumiseTesting", "TestVectors"},
 }
 
 # Modules that only the named targets may import or depend on. "tests" stands for the test targets.
@@ -79,7 +79,7 @@ ONLY = {
     "Subprocess": {"petals-e2e", "CommandTests"},
 }
 
-# Values and arithmetic: no networking below floor 2.
+# Values and arithmetic: no networking below layer 2.
 NO_NETWORK = {
     "AsyncPrimitives", "EthereumPrimitives", "SystemErrors", "TextKeys", "JSONValues", "Bloom",
     "BloomKernels", "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics",
@@ -116,10 +116,10 @@ def violations(targets, imports):
         knows = set(target.get("target_dependencies", []))
         products = set(target.get("product_dependencies", []))
         if not is_test:
-            if name not in KNOWS:
-                found.append(f"{name}: a new target; give it a row in KNOWS")
+            if name not in DEPENDENCIES:
+                found.append(f"{name}: a new target; give it a row in DEPENDENCIES")
                 continue
-            for other in sorted(knows - KNOWS[name]):
+            for other in sorted(knows - DEPENDENCIES[name]):
                 found.append(f"{name} may not depend on {other}")
         for module in sorted(knows | products):
             if not allowed_by_only(name, is_test, module):

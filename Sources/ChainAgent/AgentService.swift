@@ -28,7 +28,7 @@ public struct AgentService: Service {
   ///     before the agent is registered wait.
   ///   - clock: what the intervals are measured on.
   ///   - logger: silent by default.
-  ///   - onEvent: gets everything that happens, in its order and before the service goes on.
+  ///   - onEvent: called with each event, in order, before the service continues.
   public init(
     _ agent: ChainAgent, registration: AgentRegistration, schedule: Schedule = Schedule(),
     proofs: AsyncStream<InferenceProof>? = nil, clock: any Clock<Duration> = ContinuousClock(),
@@ -91,8 +91,8 @@ public struct AgentService: Service {
     }
   }
 
-  /// - Parameter error: what the chain said to something else.
-  /// - Returns: whether the agent was forgotten, and is registered again.
+  /// - Parameter error: the error of another operation.
+  /// - Returns: whether the chain had lost the agent, and it is registered again.
   private func registerIfForgotten(
     after error: any Error, _ registering: SharedOperation<Void>
   ) async throws -> Bool {
@@ -190,11 +190,11 @@ public struct AgentService: Service {
 }
 
 extension AgentService {
-  /// How often things are done.
+  /// The intervals of an agent's service.
   public struct Schedule: Hashable, Sendable {
-    /// From one heartbeat to the next.
+    /// The interval between two heartbeats.
     public var heartbeatInterval: Duration
-    /// From one look at the pending reward to the next; nil for no claims.
+    /// The interval between two checks of the pending reward; nil for no claims.
     public var claimInterval: Duration?
     /// Claims wait until so much is pending, in wei.
     public var claimThreshold: Word
@@ -221,7 +221,7 @@ extension AgentService {
       self.backoff = backoff
     }
 
-    /// The pause after so many failures in a row, of which this is the last.
+    /// The delay after so many failures in a row, of which this is the last.
     func pause(after failures: Int, _ error: any Error) -> Duration {
       let isOutage = (error as? ChainError)?.isOutage == true
       let delay = backoff.delay(after: failures)
@@ -232,17 +232,17 @@ extension AgentService {
 
 /// An event of an agent's service.
 public enum AgentEvent: Sendable {
-  /// The agent is registered: for the first time, or anew.
+  /// The agent is registered, for the first time or again.
   case registered(RegistrationOutcome)
-  /// The chain does not know the agent any more; it is registered anew.
+  /// The chain has lost the agent, which is registered again.
   case forgotten
   /// A heartbeat is in a block.
   case heartbeat(Receipt)
   /// An inference was proved.
   case verified(InferenceProof, Receipt)
-  /// What the reward pool owed was claimed.
+  /// A pending reward was claimed.
   case claimed(Receipt)
-  /// Something failed, and the service goes on.
+  /// An operation failed; the service continues.
   case failed(AgentFailure)
 }
 

@@ -7,7 +7,7 @@ actor AsyncLock {
   private var nextID: UInt64 = 0
   private var waiting: [(id: UInt64, continuation: CheckedContinuation<Void, any Error>)] = []
 
-  /// Runs an operation when all that came before are done.
+  /// Runs an operation once all earlier ones are done.
   /// - Throws: `CancellationError` when the task is cancelled while it waits.
   func run<R: Sendable>(_ operation: @Sendable () async throws -> R) async throws -> R {
     try await enter()

@@ -153,7 +153,7 @@ struct PendingTransaction: Sendable {
   mutating func wasReplaced(by version: SignedTransaction) { versions.append(version) }
 }
 
-/// Which nonce comes next: counted here, and compared with what the chain counts.
+/// Chooses the next nonce: counted here, and compared with the chain's transaction count.
 ///
 /// A nonce is used up only when the chain has taken the transaction, so that a refusal leaves no
 /// gap. When it is not known whether the chain took one, the chain alone decides. A chain that counts
@@ -174,7 +174,7 @@ package struct NonceTracker {
   /// The nonce to use.
   /// - Parameters:
   ///   - count: What the chain counts, with what waits there.
-  ///   - minedCount: ``minedCount`` before the chain was asked: a block may have come since.
+  ///   - minedCount: ``minedCount`` before the request to the chain; a block may be newer.
   package mutating func choose(chainCount count: UInt64, minedBefore minedCount: UInt64) -> UInt64 {
     if count < minedCount {
       next = nil
@@ -207,6 +207,6 @@ package struct NonceTracker {
 }
 
 extension UInt64 {
-  /// The next nonce; nil behind the last, which no chain takes (EIP-2681).
+  /// The next nonce; nil after the last one that a chain accepts (EIP-2681).
   fileprivate var successor: UInt64? { self == .max ? nil : self + 1 }
 }

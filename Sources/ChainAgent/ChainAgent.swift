@@ -23,7 +23,7 @@ public actor ChainAgent {
   private var isChainChecked = false
   private var registrations: [Address: SharedOperation<RegistrationOutcome>] = [:]
 
-  /// Makes an agent; nothing is asked or sent yet.
+  /// Creates an agent, without any request to the chain yet.
   /// - Parameters:
   ///   - configuration: chain, fees, time-outs.
   ///   - key: the account's key.
@@ -41,14 +41,15 @@ public actor ChainAgent {
     address = key.address
   }
 
-  // MARK: - What agents do
+  // MARK: - Operations of an agent
 
-  /// Registers through the precompile 0x21, unless the chain says that it is done already.
+  /// Registers through the precompile 0x21, unless the agent is registered already.
   ///
-  /// A registration whose receipt was lost is found on the chain, not made again; so is one that
-  /// another call of this agent is making.
+  /// A registration whose receipt was lost is found on the chain and not repeated. Concurrent calls
+  /// share one registration.
   /// - Parameters:
-  ///   - registration: name, model and capabilities; with a beneficiary that one is registered.
+  ///   - registration: name, model and capabilities, and optionally a beneficiary that is registered
+  ///     instead.
   public func register(_ registration: AgentRegistration) async throws -> RegistrationOutcome {
     let agent = registration.beneficiary ?? address
     let running =
@@ -101,23 +102,23 @@ public actor ChainAgent {
     try await send(.verifyInference(proof, layout: layout))
   }
 
-  /// Claims what the reward pool owes through the precompile 0x23; with nothing pending it
-  /// succeeds and pays nothing.
+  /// Claims the pending reward through the precompile 0x23; with nothing pending it succeeds and
+  /// pays nothing.
   /// - Parameter agent: the agent that the claim is for; nil for this one.
   @discardableResult
   public func claimReward(for agent: Address? = nil) async throws -> Receipt {
     try await send(.claimReward(agent: agent))
   }
 
-  /// Claims when at least so much is pending.
-  /// - Parameter threshold: wei.
+  /// Claims the pending reward if it is large enough.
+  /// - Parameter threshold: the smallest reward to claim, in wei.
   /// - Returns: nil when less is pending, and nothing was sent.
   public func claimReward(above threshold: Word) async throws -> Receipt? {
     guard try await pendingReward() >= threshold else { return nil }
     return try await claimReward()
   }
 
-  /// Wei that the reward pool owes the agent.
+  /// The agent's pending reward, in wei.
   public func pendingReward() async throws -> Word {
     let answer = try await client.call(
       to: PlumiseNetwork.Contract.rewardPool,
@@ -134,7 +135,7 @@ public actor ChainAgent {
     try await client.agentStatus(of: address)
   }
 
-  /// The agent's coins, in wei.
+  /// The agent's balance, in wei.
   public func balance() async throws -> Word { try await client.balance(of: address) }
 
   // MARK: - Sending
@@ -174,10 +175,10 @@ public actor ChainAgent {
     }
   }
 
-  /// Signs and sends one transaction; the queue lets in one at a time.
+  /// Signs and sends one transaction; the lock admits one at a time.
   ///
-  /// A nonce that was counted may be taken, when somebody else sends with the same key: then the
-  /// chain is asked again, once.
+  /// A counted nonce may be in use when another program sends with the same key: then it is read
+  /// from the chain and the transaction sent again, once.
   private func submit(_ request: TransactionRequest) async throws -> PendingTransaction {
     try await checkChain()
     let isCounted = nonces.known != nil
@@ -241,10 +242,10 @@ private func outcomeIsUnknown(_ error: any Error) -> Bool {
   return error.isOutage || error.code == .timedOut || error.receipt != nil
 }
 
-/// What a registration came to.
+/// The result of a registration.
 public enum RegistrationOutcome: Hashable, Sendable {
   /// The transaction is in a block.
   case registered(Receipt)
-  /// The chain knew the agent already; nothing was sent, or what was sent before had arrived.
+  /// The agent was registered before; nothing was sent, or an earlier transaction had arrived.
   case alreadyRegistered
 }

@@ -10,12 +10,12 @@ public struct ChainAgentConfiguration: Hashable, Sendable {
   public var fees: FeePolicy
   /// How long a receipt is waited for.
   public var receiptTimeout: Duration
-  /// The pause between two looks for a receipt.
+  /// The interval between two polls for a receipt.
   public var pollInterval: Duration
   /// After how long without a receipt a transaction is taken for stuck: it is sent again, or with
   /// higher fees if the chain still has it.
   public var stuckAfter: Duration
-  /// By how many percent the fees of a stuck transaction are raised; chains ask for 10.
+  /// The increase of a stuck transaction's fees, in percent; chains require 10.
   public var feeBumpPercent: UInt64 = 13
   /// The most that a unit of gas may cost after the fees were raised, in wei; nil for no bound.
   public var feeCeiling: Word?
@@ -51,7 +51,7 @@ public enum FeePolicy: Hashable, Sendable {
 }
 
 extension FeePolicy {
-  /// What the chain has to be asked.
+  /// The requests that the policy needs.
   var queries: [ChainQuery] {
     switch self {
     case .legacy(.some): []
@@ -86,10 +86,10 @@ extension FeePolicy {
 extension Transaction.Fee {
   /// The same kind of fee with its prices raised, so that it takes the place of this one.
   /// - Parameters:
-  ///   - percent: by how much; chains ask for 10 at least.
-  ///   - floor: prices that the result does not lie below, as the chain asks for them now.
+  ///   - percent: the increase; chains require at least 10.
+  ///   - floor: the chain's present prices, below which the result does not go.
   ///   - ceiling: what a unit of gas may cost at most, in wei; nil for no bound.
-  /// - Returns: nil when the ceiling leaves no room.
+  /// - Returns: nil when the increase would exceed the ceiling.
   func raised(byPercent percent: UInt64, floor: Transaction.Fee, ceiling: Word?) -> Self? {
     let limit = max(maxFeePerGas.raised(byPercent: percent), floor.maxFeePerGas)
     let tip = max(maxPriorityFeePerGas.raised(byPercent: percent), floor.maxPriorityFeePerGas)

@@ -23,8 +23,7 @@ extension EthereumClient {
     try policy.fee(await ask(policy.queries))
   }
 
-  /// Sends a transaction; when no answer comes, or none in time, or one that may mean so, finds out
-  /// whether it arrived.
+  /// Sends a transaction; when the answer is lost, late or ambiguous, checks whether it arrived.
   ///
   /// Sending the same bytes again is harmless: a chain that has them says so.
   func sendEnsuringArrival(_ transaction: SignedTransaction) async throws {

@@ -4,7 +4,7 @@ public import ServiceLifecycle
 
 /// Sends a heartbeat at once and then at an interval, until the service is shut down.
 ///
-/// A heartbeat that fails is logged, and the next one comes at its time: an agent stays active when
+/// A heartbeat that fails is logged, and the next one is sent on schedule: an agent stays active when
 /// one is lost. ``AgentService`` also registers an agent again that the chain no longer has.
 public struct HeartbeatService: Service {
   /// What ``AgentService`` adds to the heartbeats.

@@ -5,7 +5,7 @@
 actor SharedOperation<Value: Sendable> {
   private let operation: @Sendable () async throws -> Value
   private var run: Task<Void, Never>?
-  /// Counts the runs, so that one that was given up cannot speak for the next.
+  /// Counts the runs, so that an abandoned one cannot complete the next.
   private var generation = 0
   private var nextID = 0
   private var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
@@ -13,7 +13,7 @@ actor SharedOperation<Value: Sendable> {
 
   init(_ operation: @escaping @Sendable () async throws -> Value) { self.operation = operation }
 
-  /// Whether nobody waits for it.
+  /// Whether no caller waits for it.
   var isIdle: Bool { waiting.isEmpty }
 
   /// What the operation gives.

@@ -44,9 +44,9 @@ public struct ChainError: Error, Sendable {
     /// The same call will not go through either until something else changes. ``ChainError/receipt``
     /// tells which of the two it is.
     public static let reverted = Self(rawValue: "reverted")
-    /// The answer is not what the method's answer should be.
+    /// The answer does not have the form that the method prescribes.
     public static let malformedAnswer = Self(rawValue: "malformed answer")
-    /// The chain at the other end is another one; nothing was signed for it.
+    /// The server is another chain; nothing was signed for it.
     public static let wrongChain = Self(rawValue: "wrong chain")
 
     /// Whether the chain could not be reached: no answer came, or none of JSON-RPC.

@@ -23,8 +23,8 @@ extension EthereumClient {
     try await ask("eth_getBalance", [.string(address.lowercaseHex), block.json]) { try $0.word() }
   }
 
-  /// How many transactions an account has sent; with ``BlockSelector/pending`` those that wait
-  /// are counted in, which gives the next nonce.
+  /// The number of transactions an account has sent; with ``BlockSelector/pending`` including
+  /// those that wait, which is the next nonce.
   public func transactionCount(
     of address: Address, at block: BlockSelector = .latest
   ) async throws -> UInt64 {
@@ -33,7 +33,7 @@ extension EthereumClient {
     }
   }
 
-  /// What a unit of gas costs in a legacy transaction, in wei.
+  /// The gas price that the chain suggests for a legacy transaction, in wei.
   public func gasPrice() async throws -> Word { try await ask("eth_gasPrice") { try $0.word() } }
 
   /// The tip for a unit of gas that the chain suggests, in wei.
@@ -54,8 +54,8 @@ extension EthereumClient {
   }
 
   /// Runs a call without a transaction (`eth_call`).
-  /// - Parameter gasLimit: what the call may use; nil for what the chain allows.
-  /// - Returns: what the program returned.
+  /// - Parameter gasLimit: the call's gas limit; nil for the chain's maximum.
+  /// - Returns: the program's return data.
   /// - Throws: a ``ChainError`` of code ``ChainError/Code/reverted`` when it was reverted.
   public func call(
     to recipient: Address, data: [UInt8] = [], from sender: Address? = nil, value: Word = .zero,
@@ -88,7 +88,7 @@ extension EthereumClient {
   }
 }
 
-/// What the precompiles know of an agent (Wire.md, JSON-RPC).
+/// An agent's registration in the precompiles (Wire.md, JSON-RPC).
 public struct AgentStatusReport: Hashable, Sendable {
   /// The agent's account.
   public let address: Address
@@ -102,7 +102,7 @@ public struct AgentStatusReport: Hashable, Sendable {
   public let lastHeartbeat: UInt64
   /// Seconds since 1970; 0 when it is not registered.
   public let registeredAt: UInt64
-  /// What it was paid so far, in wei.
+  /// The rewards paid so far, in wei.
   public let totalRewards: Word
   /// The name it registered with.
   public let metadata: String
@@ -119,7 +119,7 @@ public struct AgentStatusReport: Hashable, Sendable {
   }
 }
 
-/// What Plumise adds to Ethereum's JSON-RPC.
+/// Plumise's additions to Ethereum's JSON-RPC.
 extension EthereumClient {
   /// The registration of an agent.
   public func agentStatus(of address: Address) async throws -> AgentStatusReport {
@@ -140,7 +140,7 @@ extension EthereumClient {
   }
 }
 
-/// Which block a question is about.
+/// The block that a request refers to.
 public enum BlockSelector: Hashable, Sendable {
   /// The last block that was made.
   case latest

@@ -1,21 +1,21 @@
 public import EthereumPrimitives
 import PlumiseWire
 
-/// Why a transaction did not go through.
+/// Reasons of reverted transactions.
 extension EthereumClient {
-  /// Why the call of a transaction was reverted, in the program's own words where it gave some.
+  /// Returns the reason why a transaction's call was reverted, in the program's words if it gave any.
   ///
   /// A receipt says only that it was. The same call, with the same gas, is run again by
   /// eth_call: on the state after the transaction's block, as ethers and Hardhat do, and if it goes
   /// through there on the state before it, since a later transaction of the block may have removed
   /// the reason.
   /// - Parameters:
-  ///   - receipt: Says who called whom, and in which block.
+  ///   - receipt: The transaction's receipt: sender, recipient and block.
   ///   - data: The call's input.
-  ///   - value: Wei that went with it.
-  ///   - gasLimit: Gas that it was given, of which it may have run out.
-  /// - Returns: Nil when the call goes through now, or the chain has the states no more, or no
-  ///   answer comes.
+  ///   - value: The call's value, in wei.
+  ///   - gasLimit: The call's gas limit, which may have been the reason.
+  /// - Returns: Nil when the call succeeds now, or the chain has pruned the states, or does not
+  ///   answer.
   /// - Throws: `CancellationError`.
   public func revertReason(
     of receipt: Receipt, data: [UInt8], value: Word = .zero, gasLimit: UInt64
@@ -35,8 +35,8 @@ extension EthereumClient {
     return nil
   }
 
-  /// Why the call of a transaction was reverted; what it called with is asked of the chain.
-  /// - Returns: Nil when the chain does not tell.
+  /// Returns the reason why a transaction's call was reverted; its input is read from the chain.
+  /// - Returns: Nil when the chain gives no reason.
   /// - Throws: `CancellationError`.
   public func revertReason(of receipt: Receipt) async throws -> String? {
     let hash = JSON.string(receipt.transactionHash.hex)
@@ -81,7 +81,7 @@ enum RevertData {
   /// The bytes in an error's data; nil when there are none that can be read.
   ///
   /// go-ethereum, Anvil and Erigon give them as digits, Hardhat and Ganache in an object, Nethermind
-  /// and OpenEthereum behind a word.
+  /// and OpenEthereum after a word.
   static func bytes(in data: JSON?) -> [UInt8]? {
     if let text = data?.stringValue {
       let digits = text.split(separator: " ").last ?? ""

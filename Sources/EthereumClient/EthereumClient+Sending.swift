@@ -31,8 +31,8 @@ extension EthereumClient {
     }
   }
 
-  /// The receipt of whichever of several transactions is in a block: all of them have the same
-  /// nonce, so that only one can be.
+  /// The receipt of the one of several transactions that is in a block; all of them have the same
+  /// nonce, so that at most one is.
   public func receipt(ofAny transactions: [Hash32]) async throws -> Receipt? {
     let method = "eth_getTransactionReceipt"
     let outcomes = try await batch(transactions.map { (method, [.string($0.hex)]) })
@@ -43,7 +43,7 @@ extension EthereumClient {
     return nil
   }
 
-  /// Waits until a transaction is in a block; the first look is at once.
+  /// Waits until a transaction is in a block; the first poll is immediate.
   /// - Parameters:
   ///   - transaction: its hash.
   ///   - timeout: how long to wait, on the client's clock.
@@ -76,7 +76,7 @@ extension EthereumClient {
   }
 }
 
-/// What became of a transaction that is in a block.
+/// The result of a transaction in a block.
 public struct Receipt: Hashable, Sendable {
   /// An event that a program emitted.
   public struct Log: Hashable, Sendable {
@@ -96,13 +96,13 @@ public struct Receipt: Hashable, Sendable {
   public let blockHash: Hash32
   /// The block's height.
   public let blockNumber: UInt64
-  /// Who sent it.
+  /// The sender.
   public let from: Address
-  /// Whom it called; nil when it created a contract.
+  /// The recipient; nil for the creation of a contract.
   public let to: Address?
-  /// Status 1: the call went through.
+  /// Whether the call succeeded (status 1).
   ///
-  /// Status 0 means it was reverted or ran out of gas.
+  /// False (status 0) means it was reverted or ran out of gas.
   public let succeeded: Bool
   /// Gas that the transaction used.
   public let gasUsed: UInt64

@@ -11,16 +11,16 @@ public struct EthereumClient: Sendable {
   public let clock: any Clock<Duration>
   /// How long a single request may take.
   public let requestTimeout: Duration
-  /// What is done when the chain cannot be reached.
+  /// The retries when the chain cannot be reached.
   public let retries: RPCRetryPolicy
   private let random: @Sendable () -> Double
 
   /// A client of any transport.
   /// - Parameters:
-  ///   - transport: how requests get to the chain.
+  ///   - transport: sends requests to the chain.
   ///   - clock: what time-outs, retries and polls are measured on.
   ///   - requestTimeout: how long a single request may take.
-  ///   - retries: what is done when the chain cannot be reached; nothing by default.
+  ///   - retries: the retries when the chain cannot be reached; none by default.
   ///   - random: from 0 to 1: how much of the jitter the next delay between retries loses.
   public init(
     transport: any RPCTransport, clock: any Clock<Duration> = ContinuousClock(),
@@ -46,7 +46,7 @@ public struct EthereumClient: Sendable {
       retries: retries, random: random)
   }
 
-  /// The same client with another answer to outages.
+  /// Returns the same client with another retry policy.
   public func retrying(_ policy: RPCRetryPolicy) -> EthereumClient {
     EthereumClient(
       transport: transport, clock: clock, requestTimeout: requestTimeout, retries: policy,

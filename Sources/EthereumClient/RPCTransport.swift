@@ -11,7 +11,7 @@ import PlumiseWire
   import Darwin
 #endif
 
-/// How JSON-RPC bytes get to a chain and back.
+/// A transport of JSON-RPC messages to a chain.
 public protocol RPCTransport: Sendable {
   /// Sends a request, or a batch, and returns the answer's bytes.
   /// - Throws: a ``ChainError`` whose code is an outage (``ChainError/Code/isOutage``) when no answer
@@ -38,12 +38,12 @@ public struct InMemoryRPCTransport: RPCTransport {
   }
 }
 
-/// JSON-RPC over HTTP, with connections that are kept.
+/// JSON-RPC over HTTP, with persistent connections.
 public struct HTTPTransport: RPCTransport {
   /// Where the chain answers.
   public let url: String
 
-  /// One client a process: its connections are kept between requests and closed with the process.
+  /// The process's client: its connections are kept between requests.
   private static let client: HTTPClient = {
     var configuration = HTTPClient.Configuration(
       redirectConfiguration: .disallow,

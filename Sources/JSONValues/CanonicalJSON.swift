@@ -2,7 +2,7 @@
 ///
 /// Keys sorted by code point at every level, no white space, everything outside printable ASCII
 /// escaped as `\uXXXX` (surrogate pairs beyond the basic plane), `/` as it is, and numbers exactly
-/// as they stand in the value: what a body spells `100.0` is signed as `100.0`. It is what Python's
+/// as in the value: `100.0` in a body is signed as `100.0`. It is what Python's
 /// `json.dumps(payload, sort_keys=True, separators=(",", ":"))` gives.
 public enum CanonicalJSON {
   /// The canonical text of a value.
@@ -13,10 +13,10 @@ public enum CanonicalJSON {
   }
 }
 
-/// The form of JSON that the deployed dialect signs: what JavaScript's `JSON.stringify` gives.
+/// The form of JSON that the deployed dialect signs, that of JavaScript's `JSON.stringify`.
 ///
 /// Keys in their order, no white space, raw UTF-8, and numbers as JavaScript prints them after it
-/// has read them as doubles: what a body spells `600.0` is signed as `600`.
+/// has parsed them as doubles: `600.0` in a body is signed as `600`.
 public enum JavaScriptJSON {
   /// The text that `JSON.stringify` gives for a value.
   public static func text(of value: JSON) -> String { reprinted(value).text }

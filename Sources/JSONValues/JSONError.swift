@@ -33,7 +33,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The byte of the text at which it is wrong.
   public let offset: Int
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String { "invalid JSON at byte \(offset): \(reason)" }
 
   /// What is wrong and where, for a message that says itself that JSON is meant.
@@ -41,7 +41,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension JSONError.Reason: CustomStringConvertible {
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .unexpectedEnd: "the text ends inside a value"

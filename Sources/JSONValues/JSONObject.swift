@@ -2,8 +2,8 @@ import TextKeys
 
 /// The members of a JSON object in their order, each name once.
 ///
-/// Names are told apart by their code points, as JSON does, and not by Swift's string equality,
-/// which takes a composed and a decomposed letter for the same.
+/// Names are compared by code points, as in JSON, and not by Swift's string equality, which treats
+/// a composed and a decomposed letter as the same.
 public struct JSONObject: Sendable {
   /// A name and its value.
   public struct Member: Hashable, Sendable {

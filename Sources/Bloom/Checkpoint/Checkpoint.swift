@@ -15,7 +15,7 @@ public final class Checkpoint: Sendable {
   public let configuration: BloomConfiguration
   /// `_name_or_path` of the configuration, else the folder's name.
   public let name: String
-  /// What `generation_config.json` says of how texts are made.
+  /// The generation settings of `generation_config.json`.
   public let generationDefaults: GenerationDefaults
   private let tensors: TextDictionary<StoredTensor>
   private let digest = Mutex<String?>(nil)

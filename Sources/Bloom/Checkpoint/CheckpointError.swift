@@ -1,5 +1,5 @@
-/// Why a checkpoint cannot be used: each case names the file, the tensor or field, what was expected
-/// and what is there.
+/// An error of a checkpoint: each case names the file, the tensor or field, the expected and the
+/// actual value.
 public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible {
   case missingFolder(path: String)
   case missingFile(path: String)
@@ -8,13 +8,13 @@ public enum CheckpointError: Error, Hashable, Sendable, CustomStringConvertible 
   case unwritableFile(path: String, reason: String)
   /// A JSON file that does not parse.
   case malformedJSON(path: String, reason: String)
-  /// A field of `config.json` or `generation_config.json` that is missing, of the wrong type or out
-  /// of range, or asks for what is not done here.
+  /// A field of `config.json` or `generation_config.json` that is missing, of the wrong type, out of
+  /// range, or not supported.
   case invalidConfiguration(path: String, field: String, expected: String, found: String)
   /// A safetensors file too short for the header it announces.
   case truncatedHeader(path: String, expected: Int, found: Int)
   case malformedHeader(path: String, tensor: String?, expected: String, found: String)
-  /// A tensor whose bytes lie (partly) outside the file; `needed` are the bytes of data that the
+  /// A tensor whose bytes are (partly) outside the file; `needed` are the bytes of data that the
   /// tensors of the header fill, nil when they leave gaps or overlap.
   case outsideFile(
     path: String, tensor: String, bytes: Range<Int>, available: Int, needed: Int?)

@@ -1,7 +1,7 @@
 import BloomKernels
 import Foundation
 
-/// What is in a checkpoint, after every weight was looked at.
+/// The contents of a checkpoint, after every weight was checked.
 public struct CheckpointReport: Sendable, Hashable {
   /// One tensor.
   public struct Tensor: Sendable, Hashable {

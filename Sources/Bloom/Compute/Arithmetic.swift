@@ -7,7 +7,7 @@ import Foundation
   import CBLAS
 #endif
 
-/// What this process computes with, for reports of figures.
+/// The processor features and libraries that this process computes with, for benchmarks.
 public enum Arithmetic {
   /// The instruction set of the kernels: `avx512`, `avx2` or `portable`.
   public static var instructionSet: String { String(cString: bloom_instruction_set()) }
@@ -18,7 +18,7 @@ public enum Arithmetic {
   /// Threads that share the arithmetic of all models in the process.
   public static var threads: Int { ComputePool.shared.threads }
 
-  /// Requires that the environment says of the arithmetic what can be used (`BLOOM_THREADS`).
+  /// Validates the environment variables of the arithmetic (`BLOOM_THREADS`).
   ///
   /// Without it the first arithmetic throws the same error.
   /// - Throws: ``EnvironmentError``.
@@ -31,9 +31,9 @@ public enum Arithmetic {
 public struct EnvironmentError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The variable's name.
   public let variable: String
-  /// What would have been right, with its limits.
+  /// The expected value, with its limits.
   public let expected: String
-  /// What it holds instead.
+  /// The actual value.
   public let found: String
 
   package init(variable: String, expected: String, found: String) {

@@ -14,7 +14,7 @@ import Synchronization
 package final class ComputePool: @unchecked Sendable {
   // Sendable: `jobs` and `teams` are touched under `condition` alone; the rest is atomic or constant.
 
-  /// What a job wants after a step.
+  /// What happens to a job after a step.
   package enum Continuation {
     case finished
     /// To run again, after the jobs that wait by then.
@@ -36,8 +36,7 @@ package final class ComputePool: @unchecked Sendable {
   /// The most threads that can be asked for.
   private static let mostThreads = 1024
 
-  /// The threads of a pool: as many as asked for, otherwise (also where the setting is empty) as many
-  /// as cores.
+  /// The number of a pool's threads: the setting, or the number of cores if it is missing or empty.
   package static func threadCount(
     _ setting: String?, cores: Int
   ) throws(EnvironmentError) -> Int {

@@ -95,7 +95,7 @@ private struct WeightScales: Sendable {
 }
 
 extension WeightMatrix {
-  /// What happens to a product before it is handed on, in the same pass over it.
+  /// An operation that is applied to a product in the same pass.
   package enum Epilogue {
     case nothing
     case gelu

@@ -8,7 +8,7 @@ public struct BloomConfiguration: Sendable, Hashable {
   public let headCount: Int
   /// Blocks.
   public let blockCount: Int
-  /// What layer norms add to the variance.
+  /// The constant that layer norms add to the variance.
   public let layerNormEpsilon: Float
   /// Whether a block's residuals start from the layer norm's result instead of its input.
   public let residualAfterLayerNorm: Bool
@@ -109,9 +109,9 @@ public struct BloomConfiguration: Sendable, Hashable {
 public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The field's name in its file.
   public let field: String
-  /// What would have been right.
+  /// The expected value.
   public let expected: String
-  /// What was there instead.
+  /// The actual value.
   public let found: String
 
   /// One line that says what is wrong.

@@ -1,8 +1,8 @@
 import JSONValues
 
-/// What `generation_config.json` says of how a model's texts are made; nil where it says nothing.
+/// The generation settings of a model's `generation_config.json`; nil for missing ones.
 ///
-/// The HTTP API and the network's own service take these values where a request does not say. Source:
+/// The HTTP API and the network's own service use them as defaults of a request. Source:
 /// GenerationConfig of transformers 5.24.
 public struct GenerationDefaults: Sendable, Hashable {
   /// Whether tokens are drawn; else the likeliest is taken.
@@ -46,10 +46,10 @@ public struct GenerationDefaults: Sendable, Hashable {
     }
   }
 
-  /// Requires that the file asks for nothing that is not done here.
+  /// Checks that the file has no unsupported setting.
   ///
-  /// Whoever takes these defaults calls it; a model whose file asks for beams can be used all the
-  /// same where nothing is taken from there.
+  /// Callers that use these defaults call it; a model whose file asks for beam search can be used
+  /// where the defaults are not.
   /// - Throws: ``CheckpointError/invalidConfiguration(path:field:expected:found:)``.
   public func requireSupported() throws(CheckpointError) {
     if let unsupported { throw unsupported }

@@ -114,7 +114,7 @@ private final class LocalSession: @unchecked Sendable {
   }
 }
 
-/// What to generate.
+/// A prompt and the limits of a generation.
 public struct GenerationRequest: Sendable, Hashable {
   /// Token ids to go on from, at least one.
   public let prompt: [Int32]
@@ -147,7 +147,7 @@ public struct GenerationRequest: Sendable, Hashable {
   }
 }
 
-/// What was generated, and how long it took.
+/// The ids of a generation, and its times.
 public struct Generation: Sendable, Hashable {
   /// New token ids; the end-of-sequence id that stopped them is not among them.
   public let ids: [Int32]

@@ -6,7 +6,7 @@ import BloomKernels
 /// In the order of transformers: repetition penalty, temperature, top-k, top-p, then a draw. Ties
 /// fall to the lower id. The same seed, scores and context give the same ids.
 public struct Sampler: Sendable {
-  /// What the choice follows.
+  /// The parameters of the choice.
   public let parameters: SamplingParameters
   private var random: SeededGenerator
   private var scores: [Float] = []
@@ -148,11 +148,11 @@ public struct Sampler: Sendable {
   }
 }
 
-/// Scores that nothing can be chosen by, since one of them is infinite or no number.
+/// The error of scores that are not all finite.
 ///
-/// Weights that are no numbers lead there, and hidden states so large that a layer norm overflows.
-/// Whoever chooses a token asks ``Sampler/choose(logits:context:)``, in this process, through nodes
-/// and for the HTTP API: so all of them refuse the same scores in the same words.
+/// Causes are weights that are NaN, and hidden states so large that a layer norm overflows. Every
+/// token is chosen by ``Sampler/choose(logits:context:)``, in one process, through nodes and for the
+/// HTTP API, so that all of them throw this error.
 public struct ScoreError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The first entry of the vocabulary whose score is at fault.
   public let id: Int32

@@ -66,9 +66,9 @@ public struct SamplingParameters: Sendable, Hashable {
 public struct SamplingError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The parameter's name in requests.
   public let parameter: String
-  /// What would have been right.
+  /// The expected value.
   public let expected: String
-  /// What was there instead.
+  /// The actual value.
   public let found: String
 
   /// One line that says what is wrong.

@@ -256,8 +256,8 @@ struct SafetensorsHeader: Sendable {
 
 /// The element type that a safetensors file names.
 ///
-/// The set is open: a file may hold tensors that a model does not need, of types that nobody here
-/// knows. A type is judged where its tensor is used. Source: `dtype` of
+/// The set is open: a file may hold tensors that a model does not need, of unsupported types. A
+/// type is checked when its tensor is used. Source: `dtype` of
 /// https://docs.rs/safetensors (0.8).
 public struct SafetensorsType: RawRepresentable, Hashable, Sendable {
   /// The file's spelling.
@@ -266,7 +266,7 @@ public struct SafetensorsType: RawRepresentable, Hashable, Sendable {
   /// A type by its spelling, known or not.
   public init(rawValue: String) { self.rawValue = rawValue }
 
-  /// 8-bit integers: weights, with scales beside them.
+  /// 8-bit integers: weights, with scales in another tensor.
   public static let i8 = Self(rawValue: "I8")
   /// IEEE 754 binary16.
   public static let f16 = Self(rawValue: "F16")
@@ -277,7 +277,7 @@ public struct SafetensorsType: RawRepresentable, Hashable, Sendable {
   /// 64-bit integers.
   public static let i64 = Self(rawValue: "I64")
 
-  /// Bits an element; nil for a type that nobody here knows.
+  /// Bits an element; nil for an unknown type.
   public var bits: Int? {
     switch rawValue {
     case "F4": 4
@@ -337,7 +337,7 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   case f16 = "F16"
   /// The upper half of a binary32.
   case bf16 = "BF16"
-  /// 8-bit integers; each 64 neighbours in a row share a float32 scale, which lies in a tensor of
+  /// 8-bit integers; each 64 neighbours in a row share a float32 scale, which is in a tensor of
   /// its own (``QuantizedLayout``). For matrices alone.
   case q8 = "Q8"
 

@@ -4,8 +4,8 @@ public import TextKeys
 
 /// Writes a safetensors file from tensors that are made piece by piece.
 ///
-/// The data goes to a temporary name beside the target, which takes the target's name only once it
-/// is whole: whoever reads the target sees the old file or the new one, never half of one.
+/// The data is written to a temporary file in the target's folder, which is renamed once it is
+/// complete: a reader sees the old file or the new one, never a part of one.
 public struct SafetensorsWriter {
   /// A tensor to be written.
   public struct Tensor: Hashable, Sendable {

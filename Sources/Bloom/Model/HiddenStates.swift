@@ -72,11 +72,11 @@ public struct Logits: Sendable, Hashable {
 
 /// A tensor whose shape does not fit its use.
 public struct ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What has the wrong shape.
+  /// The name of the value with the wrong shape.
   public let what: String
-  /// What would have been right.
+  /// The expected value.
   public let expected: String
-  /// What was there instead.
+  /// The actual value.
   public let found: String
 
   /// One line that says what is wrong.

@@ -1,10 +1,10 @@
 import Foundation
 import Synchronization
 
-/// What a run of blocks remembers of a session's tokens: their keys and values.
+/// The keys and values of a session's tokens in a run of blocks.
 ///
-/// A cache serves one pass at a time; a second one meanwhile is refused, so that two steps of a
-/// session cannot mix.
+/// A cache is used by one pass at a time; a concurrent one is refused, so that two steps of a session
+/// cannot mix.
 public final class KeyValueCache: Sendable {
   private struct State {
     var position = 0

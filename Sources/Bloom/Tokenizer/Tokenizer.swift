@@ -4,10 +4,10 @@ import TextKeys
 /// A byte-level BPE tokenizer as a checkpoint's `tokenizer.json` describes it.
 ///
 /// Encoding, as Hugging Face's tokenizers does it: added tokens with `normalized` false are cut out
-/// of the whole text; what is left is normalised, and the other added tokens are cut out of that; the
-/// rest is split by the file's regular expressions; each word's UTF-8 bytes are joined into tokens by
-/// the file's merges; the ids are cut to the file's truncation and put into its template. Without
-/// those no token is added or left out at either end.
+/// of the whole text; the rest is normalised, and the other added tokens are cut out of that; the
+/// remainder is split by the file's regular expressions; each word's UTF-8 bytes are joined into tokens by
+/// the file's merges; the ids are cut to the file's truncation and put into its template, if it has
+/// them.
 public final class Tokenizer: Sendable {
   private let vocabulary: Vocabulary
   private let encoder: BytePairEncoder
@@ -154,7 +154,7 @@ public struct TextStream: Sendable {
     return String(decoding: pending[..<whole], as: UTF8.self)
   }
 
-  /// What was held back, at the end: a broken character becomes U+FFFD.
+  /// The rest of the text, at the end: an incomplete character becomes U+FFFD.
   public mutating func finish() -> String {
     defer { pending.removeAll() }
     return String(decoding: pending, as: UTF8.self)
@@ -175,14 +175,14 @@ public struct TextStream: Sendable {
   }
 }
 
-/// Why a `tokenizer.json` or the `tokenizer_config.json` beside it cannot be used.
+/// An error of a `tokenizer.json` or the `tokenizer_config.json` in its folder.
 public enum TokenizerError: Error, Hashable, Sendable, CustomStringConvertible {
   case missingFile(path: String)
   case malformed(path: String, reason: String)
   /// A setting that this byte-level BPE tokenizer does not have.
   case unsupported(path: String, field: String, expected: String, found: String)
   case duplicateToken(path: String, token: String)
-  /// A merge that speaks of a token the vocabulary has not.
+  /// A merge of a token that the vocabulary does not have.
   case unknownMerge(path: String, index: Int, token: String)
 
   /// One line that says what is wrong.

@@ -1,4 +1,4 @@
-/// What contracts of the Ethereum virtual machine ask the libraries for.
+/// Cryptographic functions of the Ethereum virtual machine's contracts.
 package enum ContractCrypto {
   /// SHA-256 (FIPS 180-4): 32 bytes.
   package static func sha256(_ message: UnsafeRawBufferPointer) -> [UInt8] {

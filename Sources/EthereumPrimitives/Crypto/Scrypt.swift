@@ -1,7 +1,7 @@
 /// scrypt (RFC 7914) for every n that is a power of two.
 ///
-/// libcrypto refuses n ≥ 2^(16 r). Nothing in the function asks for that limit, and keystores with
-/// r = 1 and n = 2^18 exist: the format's own example is one. Only what mixes is computed here; both
+/// libcrypto refuses n ≥ 2^(16 r). The function does not require that limit, and keystores with
+/// r = 1 and n = 2^18 exist: the format's own example is one. Only the mixing is computed here; both
 /// rounds of PBKDF2 are libcrypto's.
 package enum Scrypt {
   /// The key that follows from a password.

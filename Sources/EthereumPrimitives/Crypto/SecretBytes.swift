@@ -1,14 +1,14 @@
-/// Bytes that are overwritten when their last owner lets go of them.
+/// Bytes that are overwritten when their last owner is deallocated.
 ///
 /// Copies of the owner share one buffer, so a secret has one place in memory. What a function
-/// computes from it in registers or on the stack is out of reach.
+/// computes from it in registers or on the stack is not overwritten.
 ///
-/// `@unchecked Sendable` because the buffer is written in `init` and `deinit` alone, when nobody
-/// else can hold the object.
+/// `@unchecked Sendable` because the buffer is written in `init` and `deinit` alone, when nothing
+/// else can hold a reference.
 package final class SecretBytes: @unchecked Sendable {
   private let buffer: UnsafeMutableRawBufferPointer
 
-  /// Makes room for a count of bytes and lets the closure fill it, from zeros.
+  /// Allocates a number of zero bytes and lets the closure fill them.
   package init<E: Error>(
     count: Int, filledBy fill: (UnsafeMutableRawBufferPointer) throws(E) -> Void
   ) throws(E) {

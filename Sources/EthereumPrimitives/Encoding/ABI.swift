@@ -1,7 +1,7 @@
 /// The encoding of contract calls, their results and their revert reasons.
 ///
 /// Source: the contract ABI specification of Solidity. A head of 32-byte words holds values, or
-/// the offsets of what has no fixed length.
+/// the offsets of values without a fixed length.
 public enum ABI {
   /// The first four bytes of keccak256 of a signature such as `isActive(address)`.
   public static func selector(_ signature: String) -> [UInt8] {
@@ -235,7 +235,7 @@ public enum ABIError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The text that stands here is not UTF-8.
   case invalidUTF8(offset: Int)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .truncated(let offset, let expected):

@@ -121,7 +121,7 @@ public enum HexError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The UTF-8 byte at this offset of the text is no hexadecimal digit.
   case invalidDigit(offset: Int)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .missingPrefix: "hexadecimal text must begin with 0x"
@@ -185,7 +185,7 @@ public enum QuantityError: Error, Hashable, Sendable, CustomStringConvertible {
   case tooLong(digits: Int)
 
   // The words are those of go-ethereum's hexutil, which clients show to their users.
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .missingPrefix: "hex string without 0x prefix"

@@ -2,7 +2,7 @@
 ///
 /// Source: the Yellow Paper, appendix B.
 public enum RLP {
-  /// What the encoding holds: a byte string, or a list of items.
+  /// An item: a byte string, or a list of items.
   public indirect enum Item: Hashable, Sendable {
     /// A byte string.
     case bytes([UInt8])
@@ -280,7 +280,7 @@ public enum RLPError: Error, Hashable, Sendable, CustomStringConvertible {
   case tooDeep(limit: Int)
 
   // go-ethereum's words first, for they reach users through JSON-RPC; then what helps to find it.
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .truncated(let offset, let missing):

@@ -116,20 +116,20 @@ extension SecretBytes {
 public enum KeystoreError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A field is missing, of the wrong type or of the wrong length; the text names it.
   case malformed(String)
-  /// A field holds a value that this reader does not know: its name and the value.
+  /// A field has an unsupported value: its name and the value.
   case unsupported(String, String)
   /// A parameter of the derivation is out of range: its name, its value and what is accepted.
   case invalidParameter(String, String, String)
   /// The seal does not fit the password.
   case wrongPassword
-  /// What was decrypted is no secret key.
+  /// The decrypted bytes are no secret key.
   case notAKey(SecretKeyError)
   /// The key belongs to another account than the file says.
   case wrongAddress(expected: Address, actual: Address)
   /// The cryptographic library failed, for want of memory.
   case library(String)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .malformed(let reason): "malformed keystore: \(reason)"
@@ -152,11 +152,11 @@ public struct KeyDerivation: Hashable, Sendable {
   public enum PseudorandomFunction: String, Hashable, Sendable, CaseIterable {
     /// The format's own.
     case sha256 = "hmac-sha256"
-    /// What some writers use in its place.
+    /// HMAC-SHA-512, which some writers use instead.
     case sha512 = "hmac-sha512"
   }
 
-  /// A function with what decides its cost.
+  /// A derivation function with its cost parameters.
   public enum Cost: Hashable, Sendable {
     /// RFC 7914: n (a power of two) rounds over blocks of r · 128 bytes, p times.
     case scrypt(n: UInt64 = 262_144, r: UInt64 = 8, p: UInt64 = 1)
@@ -173,7 +173,7 @@ public struct KeyDerivation: Hashable, Sendable {
 
   /// The function and its cost.
   public let cost: Cost
-  /// What makes equal passwords lead to different keys.
+  /// The salt, so that equal passwords give different keys.
   public let salt: [UInt8]
 
   /// A derivation that this machine can be asked to do.

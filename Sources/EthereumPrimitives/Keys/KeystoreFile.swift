@@ -4,8 +4,8 @@ import Foundation
 extension Keystore: Codable {
   /// Reads a keystore's JSON, with a byte order mark or without.
   ///
-  /// What decryption needs is checked, and nothing else: members are found in any case, numbers may
-  /// be text, an `id` may be anything, an `address` may be missing or empty.
+  /// Only what decryption needs is checked: names may be in any case, numbers may be text, an `id`
+  /// may be anything, an `address` may be missing or empty.
   /// - Throws: `KeystoreError` that names the field which is missing or wrong.
   public init(json: some Sequence<UInt8>) throws(KeystoreError) {
     var bytes = Data(json)

@@ -1,8 +1,8 @@
 import Foundation
 
-/// A phrase of words from which any number of keys follow (BIP-39, BIP-32, BIP-44).
+/// A phrase of words from which any number of keys are derived (BIP-39, BIP-32, BIP-44).
 ///
-/// The words are not looked up in a list and their checksum is not verified: the seed of BIP-39 is
+/// The words are not compared with a list and their checksum is not verified: the seed of BIP-39 is
 /// defined for every phrase.
 public struct Mnemonic: Sendable {
   private let seed: SecretBytes
@@ -37,10 +37,10 @@ public struct Mnemonic: Sendable {
 }
 
 extension Mnemonic: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  /// That it is a mnemonic; never its words.
+  /// A text without the words.
   public var description: String { "Mnemonic(redacted)" }
 
-  /// That it is a mnemonic; never its words.
+  /// A text without the words.
   public var debugDescription: String { description }
 
   /// A mirror without children, so that `dump` shows nothing.
@@ -54,7 +54,7 @@ public enum MnemonicError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The derivation leads to 0 or beyond the group's order; the next index has a key.
   case noKey
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .indexTooLarge(let index): "a key's index lies below 2147483648, \(index) does not"

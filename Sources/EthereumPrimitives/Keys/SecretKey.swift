@@ -1,6 +1,6 @@
 /// A secp256k1 secret key.
 ///
-/// Its bytes are wiped when the last copy is gone, and no description, dump or mirror shows them.
+/// Its bytes are wiped with the last copy, and no description, dump or mirror shows them.
 /// Signatures are deterministic (RFC 6979) with low s.
 public struct SecretKey: Sendable {
   let bytes: SecretBytes
@@ -17,14 +17,14 @@ public struct SecretKey: Sendable {
 
   /// Reads `0x` and 64 digits of any case.
   ///
-  /// - Throws: `SecretKeyError`, whose text never contains what was read.
+  /// - Throws: `SecretKeyError`, whose text never contains the input.
   public init(hex: some StringProtocol) throws(SecretKeyError) {
     try self.init(hexCharacters: hex.utf8)
   }
 
-  /// Reads `0x` and 64 digits in ASCII; nothing that is not wiped is made of them.
+  /// Reads `0x` and 64 digits in ASCII, without copies that are not wiped.
   ///
-  /// - Throws: `SecretKeyError`, whose text never contains what was read.
+  /// - Throws: `SecretKeyError`, whose text never contains the input.
   package init(hexCharacters: some Collection<UInt8>) throws(SecretKeyError) {
     let secret: SecretBytes
     do { secret = try Hex.decodeSecret(hexCharacters) } catch { throw .malformed(error) }
@@ -104,7 +104,7 @@ public enum SecretKeyError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The value is 0, or the group's order or more.
   case outOfRange
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .wrongLength(let count): "a secret key has 32 bytes, not \(count)"
@@ -149,6 +149,6 @@ public struct PublicKeyError: Error, Hashable, Sendable, CustomStringConvertible
   /// How many bytes there were; 33 or 65 can be right.
   public let count: Int
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String { "the \(count) bytes are no point of secp256k1" }
 }

@@ -93,13 +93,13 @@ extension Signature: CustomStringConvertible {
   public var description: String { hex }
 }
 
-/// Why something is not a signature, or belongs to nobody.
+/// An error of a malformed signature, or of one that no key can have made.
 public enum SignatureError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The count of bytes is not 65; the count that was given.
   case wrongLength(Int)
   /// The text is no hexadecimal byte string.
   case malformed(HexError)
-  /// v is none of 0, 1, 27 and 28.
+  /// The byte v is not 0, 1, 27 or 28.
   case invalidRecoveryByte(UInt8)
   /// r is 0, or the group's order or more.
   case rOutOfRange(Word)
@@ -110,7 +110,7 @@ public enum SignatureError: Error, Hashable, Sendable, CustomStringConvertible {
   /// No public key fits the signature and the digest.
   case unrecoverable
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .wrongLength(let count): "a signature has 65 bytes, not \(count)"

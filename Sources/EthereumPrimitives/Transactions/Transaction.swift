@@ -7,10 +7,9 @@ public struct Transaction: Hashable, Sendable {
   public enum Fee: Hashable, Sendable {
     /// Type 0: one price, in wei a unit of gas.
     case legacy(gasPrice: Word)
-    /// Type 1 (EIP-2930): one price, and what the transaction will touch.
+    /// Type 1 (EIP-2930): one price, and an access list.
     case accessList(gasPrice: Word, [AccessListEntry])
-    /// Type 2 (EIP-1559): what the miner gets at most, what the sender pays at most, and what the
-    /// transaction will touch.
+    /// Type 2 (EIP-1559): the highest tip, the highest price, and an access list.
     case feeMarket(maxPriorityFeePerGas: Word, maxFeePerGas: Word, [AccessListEntry])
   }
 
@@ -81,7 +80,7 @@ extension Transaction.Fee {
     }
   }
 
-  /// What the transaction says that it will touch; empty in a legacy one.
+  /// The addresses and slots that the transaction declares to access; empty in a legacy one.
   public var accessList: [AccessListEntry] {
     switch self {
     case .legacy: []
@@ -105,7 +104,7 @@ extension Transaction.Fee {
     }
   }
 
-  /// What a unit of gas costs in a block, in wei, or nil when the sender will not pay its base fee.
+  /// The price of a unit of gas in a block, in wei; nil when the fee cap is below its base fee.
   public func effectiveGasPrice(baseFee: Word) -> Word? {
     guard maxFeePerGas >= baseFee else { return nil }
     let tip = min(maxPriorityFeePerGas, maxFeePerGas - baseFee)
@@ -129,7 +128,7 @@ public struct AccessListEntry: Hashable, Sendable {
 
 /// A transaction with its signature, as it travels.
 public struct SignedTransaction: Hashable, Sendable {
-  /// What was signed.
+  /// The transaction without its signature.
   public let transaction: Transaction
   /// The sender's signature.
   public let signature: Signature
@@ -205,7 +204,7 @@ public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible
   case signature(SignatureError)
 
   // Where go-ethereum has words for it they come first: they reach users through JSON-RPC.
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .empty: "typed transaction too short"

@@ -71,7 +71,7 @@ public enum AddressError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The letters' case contradicts the checksum of EIP-55.
   case wrongChecksum(expected: String, actual: String)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .wrongLength(let count): "an address has 20 bytes, not \(count)"

@@ -53,7 +53,7 @@ public enum Hash32Error: Error, Hashable, Sendable, CustomStringConvertible {
   /// The text is no hexadecimal byte string.
   case malformed(HexError)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .wrongLength(let count): "a hash has exactly 32 bytes, not \(count)"

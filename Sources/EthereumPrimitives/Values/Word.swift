@@ -1,7 +1,7 @@
 /// A 256-bit unsigned integer: the word of the Ethereum virtual machine.
 ///
 /// Balances and prices are words in wei. The arithmetic operators trap on overflow, as those of
-/// Swift's integers do; the `…ReportingOverflow` methods wrap and say so.
+/// Swift's integers do; the `…ReportingOverflow` methods wrap and report it.
 public struct Word: Hashable, Sendable {
   // Stored in 64-bit limbs: an async function with stored 128-bit integers among more arguments
   // than fit the registers returns to a wrong address (Swift 6.3 on x86-64, unoptimised).
@@ -146,7 +146,7 @@ public enum WordError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The value is 2²⁵⁶ or more.
   case exceeds256Bits
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .tooManyBytes(let count): "a word has at most 32 bytes, not \(count)"

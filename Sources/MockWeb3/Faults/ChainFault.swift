@@ -7,28 +7,27 @@ import Synchronization
 public enum ChainFault: Hashable, Sendable {
   /// The call of a transaction is reverted, whatever it is.
   case revert(reason: String)
-  /// The transaction is taken in, its hash is answered, and it is forgotten.
+  /// The transaction is acknowledged with its hash, and then dropped.
   case drop
   /// The receipt of a mined transaction is withheld until so many more blocks were made.
   case withholdReceipt(blocks: UInt64)
-  /// The transaction is mined; nobody ever gets its receipt.
+  /// The transaction is mined; its receipt is never available.
   case loseReceipt
   /// Once the transaction is mined so many blocks are undone, its own included; it waits again.
   case reorganise(depth: Int)
-  /// The block that is due, for a transaction or by time, is not made; one that is asked for is.
+  /// The next automatic or timed block is not made; blocks on request are.
   case stall
   /// A request is answered with an error; the chain never sees it.
   case refuse(RPCFailure)
   /// A request waits this long, on the chain's clock, before it is looked at.
   case delay(Duration)
-  /// The connection that a request came on is reset: before the chain sees the request, or when it
-  /// has done what was asked.
+  /// The connection of a request is reset: before the chain handles the request, or after.
   case reset(afterHandling: Bool)
 }
 
-/// A fault, and what it is meant for.
+/// A fault, and the requests or transactions that get it.
 public struct ChainFaultRule: Hashable, Sendable {
-  /// What goes wrong.
+  /// The fault.
   public var fault: ChainFault
   /// The JSON-RPC method that ``ChainFault/refuse(_:)``, ``ChainFault/delay(_:)`` and
   /// ``ChainFault/reset(afterHandling:)`` are meant for; nil for every one.
@@ -40,7 +39,7 @@ public struct ChainFaultRule: Hashable, Sendable {
   /// How likely it is to happen, each time it could, from 0 to 1; see ``MockWeb3/seedFaults(_:)``.
   public var probability: Double
 
-  /// Makes a rule; by default it applies once, to whatever comes first.
+  /// Creates a rule; by default it applies once, to the first request or transaction.
   public init(
     _ fault: ChainFault, method: String? = nil, sender: Address? = nil, count: Int? = 1,
     probability: Double = 1

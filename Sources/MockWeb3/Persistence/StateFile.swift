@@ -128,12 +128,12 @@ extension FileError {
         + "that wrote it")
   }
 
-  /// A line lacks a field, or it is none that can be read.
+  /// A field of a line is missing or malformed.
   static func missingStateField(_ name: String) -> FileError {
     state(.damaged, "the field \(name) is missing or malformed")
   }
 
-  /// A line says something that this version does not know.
+  /// A line has an event that this version does not support.
   static func unknownStateEvent(_ name: String) -> FileError {
     state(.damaged, "an event \"\(name)\" is not known")
   }
@@ -161,7 +161,7 @@ extension FileError {
         + "\(name), or name another file")
   }
 
-  /// A block of the file comes out differently.
+  /// A replayed block has another hash than in the file.
   static func blockMismatch(height: UInt64) -> FileError {
     state(
       .damaged,

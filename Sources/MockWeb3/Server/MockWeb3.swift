@@ -50,8 +50,7 @@ public final class MockWeb3: Sendable {
   ///   - clock: measures block times and delays.
   ///   - unixClock: the source of the blocks' timestamps.
   ///
-  /// The file is this chain's alone until the chain is let go of, or the program ends in whatever
-  /// way.
+  /// The file has one owner: this chain, until it is deallocated or the process ends.
   /// - Throws: `FileError` when the file is in use, of another chain, damaged or not usable;
   ///   then nothing is written.
   public init(

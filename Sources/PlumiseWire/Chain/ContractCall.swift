@@ -59,7 +59,7 @@ public enum ContractCallError: Error, Hashable, Sendable, CustomStringConvertibl
   /// The arguments do not fit the function.
   case arguments(signature: String, ABIError)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .noSelector(let length): "a call needs a selector of 4 bytes, and has \(length)"

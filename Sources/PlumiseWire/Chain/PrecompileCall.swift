@@ -21,7 +21,7 @@ public enum PrecompileCall: Hashable, Sendable {
     /// The address, zeros and the number.
     public var address: Address { .precompile(rawValue) }
 
-    /// The contract at an address, or nil when none of the four is there.
+    /// The contract at an address; nil for any other address.
     public init?(address: Address) {
       guard let contract = Self.allCases.first(where: { $0.address == address }) else {
         return nil
@@ -84,13 +84,13 @@ public enum PrecompileCall: Hashable, Sendable {
   }
 }
 
-/// The input of the precompiled contract 0x21: an agent, its model and what it can do.
+/// The input of the precompiled contract 0x21: an agent, its model and its capabilities.
 public struct AgentRegistration: Hashable, Sendable {
   /// The agent's name; the chain keeps the first 32 bytes of its UTF-8 form.
   public let name: String
   /// keccak256 of the model's name.
   public let modelHash: Hash32
-  /// What the agent can do, 32 bytes each.
+  /// The agent's capabilities, 32 bytes each.
   public let capabilities: [Hash32]
   /// The account that is registered, when it is not the sender: a sponsored registration.
   public let beneficiary: Address?
@@ -278,7 +278,7 @@ struct PrecompileInput {
 
 /// Why bytes are not the input of a precompiled contract.
 public enum PrecompileInputError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The length in bytes is none that the contract accepts.
+  /// The contract does not accept this length in bytes.
   case wrongLength(expected: String, actual: Int)
   /// The stated count of capabilities does not fit the length, in bytes.
   case capabilityCountMismatch(stated: Word, length: Int)
@@ -289,7 +289,7 @@ public enum PrecompileInputError: Error, Hashable, Sendable, CustomStringConvert
   /// The count of tokens does not fit 63 bits.
   case tokenCountTooLarge(Word)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .wrongLength(let expected, let actual):

@@ -2,9 +2,9 @@ public import EthereumPrimitives
 
 /// A call of the contract RewardPool.
 public enum RewardPoolCall: ContractCall {
-  /// Takes in what the pool has received since the last call.
+  /// Counts the wei that the pool has received since the last call as rewards.
   case syncRewards
-  /// States what an agent has done in the current epoch; only the oracle may.
+  /// Reports an agent's contribution in the current epoch; only the oracle may.
   case reportContribution(agent: Address, Contribution)
   /// Shares an epoch's reward among the agents.
   case distributeRewards(epoch: Word)
@@ -14,7 +14,7 @@ public enum RewardPoolCall: ContractCall {
   case claimRewardFor(Address)
   /// Reads an agent's reward that is not paid yet.
   case getPendingReward(Address)
-  /// Reads what an agent has done in the current epoch.
+  /// Reads an agent's contribution in the current epoch.
   case getContribution(Address)
   /// Reads the number of the current epoch.
   case getCurrentEpoch
@@ -77,7 +77,7 @@ public enum RewardPoolCall: ContractCall {
   }
 }
 
-/// What an agent has done in an epoch, as the oracle tells the pool.
+/// An agent's work in an epoch, as the oracle reports it to the pool.
 public struct Contribution: Hashable, Sendable {
   /// The two numbers that the newer of the two calls adds.
   public struct Throughput: Hashable, Sendable {

@@ -1,6 +1,6 @@
 public import EthereumPrimitives
 
-/// What a node tells the oracle's registry, with the part of it that is signed.
+/// A node's message to the oracle's registry, and its signed text.
 public struct NodeRegistration: Hashable, Sendable {
   /// Where it is posted.
   public static let path = "/api/nodes/register"
@@ -11,7 +11,7 @@ public struct NodeRegistration: Hashable, Sendable {
   public let address: Address
   /// The URL at which the node answers.
   public let endpoint: String
-  /// What the node can do.
+  /// The node's capabilities.
   public let capabilities: [String]
   /// When the message is made, in seconds since 1970.
   public let timestamp: Int64
@@ -41,7 +41,7 @@ public struct NodeRegistration: Hashable, Sendable {
   }
 }
 
-/// What a node tells the oracle's pipeline, with the part of it that is signed.
+/// A node's message to the oracle's pipeline, and its signed text.
 public struct PipelineRegistration: Hashable, Sendable {
   /// Where it is posted.
   public static let path = "/api/v1/pipeline/register"
@@ -60,7 +60,7 @@ public struct PipelineRegistration: Hashable, Sendable {
   public let model: String
   /// The node's memory, in megabytes.
   public let ramMegabytes: Int64
-  /// What the node computes with, `cpu` or another.
+  /// The node's device, `cpu` or another.
   public let device: String
   /// The memory of its accelerator, in megabytes.
   public let vramMegabytes: Int64

@@ -15,7 +15,7 @@ public enum PlumiseNetwork {
   public static let blockInterval: Duration = .seconds(3)
   /// Blocks in an epoch, after which the rewards are shared out.
   public static let epochBlocks: UInt64 = 1200
-  /// What a block adds to the reward pool, in wei.
+  /// The wei that a block adds to the reward pool.
   public static let blockReward: Word = 10 * oneCoin
 
   /// The documented ports.

@@ -1,6 +1,6 @@
 /// A call of JSON-RPC 2.0.
 public struct RPCRequest: Hashable, Sendable {
-  /// What the answer repeats, with its type; nil in a notification, which gets no answer.
+  /// The id, which the answer repeats with its type; nil in a notification, which gets no answer.
   public let id: JSON?
   /// The method's name.
   public let method: String
@@ -46,9 +46,9 @@ public struct RPCRequest: Hashable, Sendable {
   }
 }
 
-/// What arrives at a JSON-RPC server: one request, or a batch.
+/// A message to a JSON-RPC server: one request, or a batch.
 public enum RPCIncoming: Hashable, Sendable {
-  /// An element that arrived: a request, or why it is none, with the id to answer.
+  /// An element of a message: a request, or the error to answer it with.
   public enum Element: Hashable, Sendable {
     /// A request.
     case request(RPCRequest)

@@ -4,7 +4,7 @@ import EthereumPrimitives
 public struct RPCResponse: Hashable, Sendable {
   /// The id of the call, with its type; null when the call could not be read.
   public let id: JSON
-  /// What the call gave.
+  /// The result or the error of the call.
   public let outcome: Result<JSON, RPCFailure>
 
   /// An answer of either kind.
@@ -29,7 +29,7 @@ public struct RPCResponse: Hashable, Sendable {
 
   /// Reads one answer.
   ///
-  /// - Throws: `RPCReplyError` when it is none.
+  /// - Throws: `RPCReplyError` for any other value.
   public init(json: JSON) throws(RPCReplyError) {
     guard let object = json.objectValue, object["jsonrpc"] == "2.0" else {
       throw .notAResponse(json)
@@ -45,7 +45,7 @@ public struct RPCResponse: Hashable, Sendable {
   }
 }
 
-/// What a JSON-RPC server answers: one answer, or those of a batch.
+/// The answer of a JSON-RPC server: one, or those of a batch.
 public enum RPCReply: Hashable, Sendable {
   /// The answer to one call.
   case single(RPCResponse)
@@ -83,7 +83,7 @@ public enum RPCReplyError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The value is no answer.
   case notAResponse(JSON)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .notJSON(let error): "the server's reply is \(error)"
@@ -94,9 +94,9 @@ public enum RPCReplyError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// An error that a JSON-RPC server answers with.
 public struct RPCFailure: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The number that tells its kind.
+  /// The error code.
   public let code: Int
-  /// What went wrong, for people.
+  /// The message for people.
   public let message: String
   /// More of it, for programs.
   public let data: JSON?
@@ -115,7 +115,7 @@ public struct RPCFailure: Error, Hashable, Sendable, CustomStringConvertible {
     return .object(object)
   }
 
-  /// Reads a failure, or nil when the value is none.
+  /// Reads a failure; nil for any other value.
   public init?(json: JSON) {
     guard let code = json["code"]?.integerValue, let message = json["message"]?.stringValue
     else { return nil }
@@ -157,12 +157,12 @@ extension RPCFailure {
     RPCFailure(code: -32602, message: "too many arguments, want at most \(count)")
   }
 
-  /// The server refuses what the request asks for; why.
+  /// The server refuses the request, for this reason.
   public static func refused(_ reason: String) -> RPCFailure {
     RPCFailure(code: -32000, message: reason)
   }
 
-  /// A contract reverted, with a reason or without; the data is what it returned.
+  /// A contract reverted, with a reason or without; the data is the revert data.
   public static func reverted(reason: String?) -> RPCFailure {
     guard let reason else {
       return RPCFailure(code: 3, message: "execution reverted", data: "0x")

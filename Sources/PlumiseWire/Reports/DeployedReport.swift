@@ -3,7 +3,7 @@ public import EthereumPrimitives
 /// A report in the dialect of the oracle that runs today: a flat body, of which three fields are
 /// signed.
 public struct DeployedReport: Hashable, Sendable {
-  /// What the report says; the agent, the tokens and the time of it are signed.
+  /// The contents of the report; its agent, tokens and time are signed.
   public struct Payload: Hashable, Sendable {
     /// The measures.
     public let measures: ReportMeasures
@@ -31,10 +31,10 @@ public struct DeployedReport: Hashable, Sendable {
 
   /// Where the report is posted.
   public static let path = "/api/v1/metrics/report"
-  /// Where it is posted by those who hold the oracle's key, in the header `x-api-key`.
+  /// The path for reports with the oracle's key, in the header `x-api-key`.
   public static let keyedPath = "/api/metrics"
 
-  /// What the report says.
+  /// The contents of the report.
   public let payload: Payload
   /// The agent's signature.
   public let signature: Signature

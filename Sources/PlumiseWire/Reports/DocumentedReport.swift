@@ -2,7 +2,7 @@ public import EthereumPrimitives
 
 /// A report in the documented dialect (Wire.md): a payload, and a signature over all of it.
 public struct DocumentedReport: Hashable, Sendable {
-  /// What is signed.
+  /// The signed part of the report.
   public struct Payload: Hashable, Sendable {
     /// The measures.
     public let measures: ReportMeasures
@@ -56,7 +56,7 @@ public struct DocumentedReport: Hashable, Sendable {
   /// Where the report is posted.
   public static let path = "/api/v1/report"
 
-  /// What is signed.
+  /// The signed part of the report.
   public let payload: Payload
   /// The agent's signature over the payload.
   public let signature: Signature

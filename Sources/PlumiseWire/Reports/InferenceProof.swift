@@ -1,6 +1,6 @@
 public import EthereumPrimitives
 
-/// What an agent states about one inference: digests of model, input and output, and its tokens.
+/// An agent's statement about one inference: digests of model, input and output, and its tokens.
 public struct InferenceProof: Hashable, Sendable {
   /// keccak256 of the model's name.
   public let modelHash: Hash32
@@ -94,7 +94,7 @@ public enum InferenceProofError: Error, Hashable, Sendable, CustomStringConverti
   /// The proof hash is not the digest of the other fields.
   case wrongProofHash(expected: Hash32, actual: Hash32)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .missing(let field): "a proof's \(field.rawValue) is missing or of the wrong type"

@@ -3,9 +3,9 @@ import Foundation
 
 /// The two ways in which metrics are reported: where two real parts disagree, both are spoken.
 public enum ReportDialect: String, Sendable, Hashable, CaseIterable {
-  /// What Plumise's architecture document says (Wire.md, documented dialect): the default.
+  /// The dialect of Plumise's architecture document (Wire.md, documented dialect): the default.
   case documented
-  /// What the oracle that runs today takes (Wire.md, deployed dialect).
+  /// The dialect of the deployed oracle (Wire.md, deployed dialect).
   case deployed
 
   /// Where a report is posted.
@@ -25,7 +25,7 @@ public enum ReportDialect: String, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// What an agent says about its work, in either dialect.
+/// The counters of an agent's report, in either dialect.
 ///
 /// The counters are cumulative since the agent's start: a lost report loses nothing.
 public struct ReportMeasures: Hashable, Sendable {
@@ -85,7 +85,7 @@ public enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The latency is below zero, infinite or not a number.
   case invalidLatency(Double)
 
-  /// What is wrong, in one line.
+  /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .negative(let field, let value): "a report's \(field.rawValue) is \(value), below zero"
@@ -95,10 +95,10 @@ public enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// The text that a message's signature covers, apart from the message that is sent.
+/// The text that a message's signature covers; it is not part of the message itself.
 ///
-/// Both sides build it: the sender from what it means to say, the receiver from what arrived. It is
-/// signed as wallets sign (EIP-191).
+/// Both sides build it: the sender from its values, the receiver from the message. It is signed as
+/// wallets sign (EIP-191).
 public struct SignedText: Hashable, Sendable {
   /// The text itself.
   public let text: String
@@ -106,11 +106,10 @@ public struct SignedText: Hashable, Sendable {
   /// The canonical JSON of a payload: the documented dialect.
   public init(canonical payload: JSON) { text = CanonicalJSON.text(of: payload) }
 
-  /// Members of a body in an order that is agreed upon, as JavaScript prints them: the deployed
-  /// dialect.
+  /// Members of a body in a given order, as JavaScript prints them, for the deployed dialect.
   ///
-  /// Each pair is the signed name and its value; a nil value is left out, as JavaScript leaves out
-  /// what is undefined.
+  /// Each pair is the signed name and its value; a nil value is left out, as undefined ones are in
+  /// JavaScript.
   public init(stringified members: [(String, JSON?)]) {
     let present = members.compactMap { name, value in value.map { (name, $0) } }
     text = JavaScriptJSON.text(of: .object(JSONObject(uniqueMembers: present)))
