@@ -45,34 +45,47 @@ let package = Package(
     .library(
       name: "PlumiseTesting",
       targets: [
-        "PlumiseTesting", "Bloom", "ChainAgent", "EthereumClient", "EthereumPrimitives",
-        "InferenceMetrics", "MockOracle", "MockServing", "MockWeb3", "OracleReporter", "PetalsNode",
-        "PlumiseWire", "TextKeys",
+        "PlumiseTesting", "AsyncPrimitives", "Bloom", "ChainAgent", "EthereumClient",
+        "EthereumPrimitives", "InferenceMetrics", "JSONValues", "MockOracle", "MockServing",
+        "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
       name: "PetalsNode",
       targets: [
-        "PetalsNode", "Bloom", "EthereumPrimitives", "InferenceMetrics", "PlumiseWire", "TextKeys",
+        "PetalsNode", "Bloom", "EthereumPrimitives", "InferenceMetrics", "JSONValues",
+        "MockServing", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
       name: "OracleReporter",
-      targets: ["OracleReporter", "EthereumPrimitives", "InferenceMetrics", "PlumiseWire"]),
+      targets: [
+        "OracleReporter", "AsyncPrimitives", "EthereumPrimitives", "InferenceMetrics", "JSONValues",
+        "PlumiseWire", "SystemErrors",
+      ]),
     .library(
       name: "ChainAgent",
-      targets: ["ChainAgent", "EthereumClient", "EthereumPrimitives", "PlumiseWire"]),
+      targets: [
+        "ChainAgent", "AsyncPrimitives", "EthereumClient", "EthereumPrimitives", "JSONValues",
+        "PlumiseWire",
+      ]),
     .library(
       name: "MockOracle",
       targets: [
-        "MockOracle", "EthereumClient", "EthereumPrimitives", "MockServing", "PlumiseWire",
-        "TextKeys",
+        "MockOracle", "AsyncPrimitives", "EthereumClient", "EthereumPrimitives", "JSONValues",
+        "MockServing", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
       name: "MockWeb3",
-      targets: ["MockWeb3", "EthereumPrimitives", "MockServing", "PlumiseWire", "TextKeys"]),
+      targets: [
+        "MockWeb3", "EthereumPrimitives", "JSONValues", "MockServing", "PlumiseWire",
+        "SystemErrors", "TextKeys",
+      ]),
     .library(name: "Bloom", targets: ["Bloom", "TextKeys"]),
     .library(name: "EVM", targets: ["EVM", "EthereumPrimitives"]),
     .library(
-      name: "EthereumClient", targets: ["EthereumClient", "EthereumPrimitives", "PlumiseWire"]),
+      name: "EthereumClient",
+      targets: [
+        "EthereumClient", "AsyncPrimitives", "EthereumPrimitives", "JSONValues", "PlumiseWire",
+      ]),
     .library(name: "EthereumPrimitives", targets: ["EthereumPrimitives"]),
     .executable(name: "petals-e2e", targets: ["petals-e2e"]),
   ],
