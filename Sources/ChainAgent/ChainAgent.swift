@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import EthereumClient
 public import EthereumPrimitives
 public import Logging
@@ -152,7 +153,7 @@ public actor ChainAgent {
     to recipient: Address, value: Word = .zero, data: [UInt8] = [], gasLimit: UInt64
   ) async throws -> Receipt {
     let request = TransactionRequest(to: recipient, value: value, data: data, gasLimit: gasLimit)
-    let pending = try await queue.run { try await self.submit(request) }
+    let pending = try await queue.withLock { try await self.submit(request) }
     let receipt = try await receipt(of: pending)
     nonces.wasMined(pending.latest.transaction.nonce)
     guard receipt.succeeded else {

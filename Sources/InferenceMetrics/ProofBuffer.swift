@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import Foundation
 public import PlumiseWire
 import Synchronization
@@ -23,8 +24,6 @@ public final class ProofBuffer: Sendable {
     var proofs: [InferenceProof] = []
     /// How many proofs were acknowledged before the first one that is kept.
     var acknowledged = 0
-    var listeners: [UInt64: AsyncStream<InferenceProof>.Continuation] = [:]
-    var nextListener: UInt64 = 0
     var spool: ProofSpool?
     var lastTimestamp: Int64 = 0
     var spoolFailure: String?
@@ -44,6 +43,7 @@ public final class ProofBuffer: Sendable {
   }
 
   private let state = Mutex(State())
+  private let broadcast = Broadcast<InferenceProof>()
 
   /// Makes an empty buffer in memory.
   public init() {}
@@ -88,25 +88,16 @@ public final class ProofBuffer: Sendable {
     state.withLock { state in
       state.proofs.append(proof)
       state.spool { try $0.append(proof) }
-      for listener in state.listeners.values { listener.yield(proof) }
+      // Under the lock, so that it sends in the buffer's order.
+      broadcast.send(proof)
     }
   }
 
   /// The proofs that are added from now on, for whoever submits them elsewhere too.
   ///
-  /// Each comes once, whatever becomes of it here; the stream ends with its reader's task.
-  public func arrivals() -> AsyncStream<InferenceProof> {
-    let (stream, listener) = AsyncStream.makeStream(of: InferenceProof.self)
-    let id = state.withLock { state in
-      defer { state.nextListener += 1 }
-      state.listeners[state.nextListener] = listener
-      return state.nextListener
-    }
-    listener.onTermination = { [weak self] _ in
-      _ = self?.state.withLock { $0.listeners.removeValue(forKey: id) }
-    }
-    return stream
-  }
+  /// Each comes once, whatever becomes of it here; the stream ends with its reader's task,
+  /// and with the buffer.
+  public func arrivals() -> AsyncStream<InferenceProof> { broadcast.subscribe() }
 
   /// How many proofs wait.
   public var count: Int { state.withLock { $0.proofs.count } }

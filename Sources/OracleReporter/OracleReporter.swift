@@ -33,7 +33,7 @@ public actor OracleReporter {
   private let clock: any Clock<Duration>
   private let chance: @Sendable () -> Double
   private let logger: Logger
-  private nonisolated let broadcast = OutcomeBroadcast()
+  private nonisolated let broadcast = Broadcast<ReportOutcome>()
   private var composer: ReportComposer
   private var phase = Phase.idle
   private var lastTimestamp: Int64

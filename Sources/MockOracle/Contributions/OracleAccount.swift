@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import EthereumClient
 public import EthereumPrimitives
 import PlumiseWire
@@ -10,7 +11,7 @@ public final class OracleAccount: Sendable {
   public let address: Address
   let client: EthereumClient
   private let key: SecretKey
-  private let turns = KeyedAsyncLock()
+  private let turns = AsyncLock()
 
   /// An account of a key, on the chain that a client reaches.
   public init(key: SecretKey, client: EthereumClient) {
@@ -23,9 +24,7 @@ public final class OracleAccount: Sendable {
   func inTurn<R: Sendable>(
     isolation: isolated (any Actor)? = #isolation, _ work: () async throws -> R
   ) async throws -> R {
-    await turns.begin(address)
-    defer { turns.end(address) }
-    return try await work()
+    try await turns.withLock(isolation: isolation, work)
   }
 
   /// Signs a call with the next nonce and twice the price that the chain suggests, since the base

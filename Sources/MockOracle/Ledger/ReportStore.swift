@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumPrimitives
 import PlumiseWire
 import Synchronization
@@ -6,7 +7,7 @@ import Synchronization
 final class ReportStore: Sendable {
   private let ledger: Mutex<Ledger>
   private let log: (any ReportLog)?
-  private let turns = KeyedAsyncLock()
+  private let turns = KeyedAsyncLock<Address>()
 
   /// A report that was accepted.
   struct Acceptance: Sendable {
@@ -35,8 +36,8 @@ final class ReportStore: Sendable {
   /// again. One whose epoch was closed while it was on its way is accounted to the next.
   /// - Throws: ``RejectionReason/replay(timestamp:last:)`` or ``RejectionReason/notStored(_:)``.
   func accept(_ report: StoredReport) async throws(RejectionReason) -> Acceptance {
-    await turns.begin(report.agent)
-    defer { turns.end(report.agent) }
+    await turns.lock(report.agent)
+    defer { turns.unlock(report.agent) }
     try checkReplay(report.timestamp, of: report.agent)
     // While the lock is held, none of the agent's epochs is closed.
     let report = report.accounted(
@@ -58,8 +59,8 @@ final class ReportStore: Sendable {
   /// Accounts nothing more to an epoch of an agent, once what is on its way there has arrived.
   /// - Returns: what the agent did in it; nil when it did nothing.
   func close(_ epoch: UInt64, of agent: Address) async -> EpochRecord? {
-    await turns.begin(agent)
-    defer { turns.end(agent) }
+    await turns.lock(agent)
+    defer { turns.unlock(agent) }
     return ledger.withLock { ledger in
       ledger.epochs.close(epoch, of: agent)
       return ledger.epochs.record(epoch, of: agent)

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import EthereumPrimitives
 import PlumiseWire
 import Synchronization
@@ -59,7 +60,7 @@ final class OracleRegistry: Sendable {
 
   private let tables: Mutex<Tables>
   private let log: (any ReportLog)?
-  private let turns = KeyedAsyncLock()
+  private let turns = AsyncLock()
 
   /// Opens the registry, with everything that the log holds.
   init(profile: OracleProfile, layerCounts: [String: Int], log: (any ReportLog)?) {
@@ -85,8 +86,8 @@ final class OracleRegistry: Sendable {
     -> LayerAssignment?
   {
     // One at a time, of all agents: each assigns the layers that the one before left.
-    await turns.begin(.zero)
-    defer { turns.end(.zero) }
+    await turns.lock()
+    defer { turns.unlock() }
     try checkReplay(registration)
     var change: PipelineTable.Change?
     if registration.kind == .pipelineNode {

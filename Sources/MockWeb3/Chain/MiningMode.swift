@@ -1,4 +1,4 @@
-import Synchronization
+import AsyncPrimitives
 
 /// When blocks are made.
 public struct MiningMode: Hashable, Sendable {
@@ -28,14 +28,14 @@ public struct MiningMode: Hashable, Sendable {
 
 /// Makes blocks by time: waits, on an injected clock, until the next one is due.
 final class BlockProducer: Sendable {
-  private struct State {
+  private struct Setting: Sendable {
     var interval: Duration?
-    var generation: UInt64 = 0
-    var pause: Task<Void, any Error>?
+    /// How often the interval was changed, so that a change back counts as one too.
+    var changes: UInt64 = 0
   }
 
   private let clock: any Clock<Duration>
-  private let state = Mutex(State())
+  private let setting = AsyncState(Setting())
 
   init(clock: any Clock<Duration>) { self.clock = clock }
 
@@ -43,42 +43,37 @@ final class BlockProducer: Sendable {
   ///
   /// A wait in progress begins anew.
   func setInterval(_ interval: Duration?) {
-    let pause = state.withLock { state -> Task<Void, any Error>? in
-      guard interval != state.interval else { return nil }
-      state.interval = interval
-      state.generation += 1
-      return state.pause
+    setting.update { setting in
+      guard interval != setting.interval else { return }
+      setting.interval = interval
+      setting.changes += 1
     }
-    pause?.cancel()
   }
 
   /// Calls `produce` each time a block is due, until the task is cancelled.
   func run(_ produce: () -> Void) async {
     while !Task.isCancelled {
-      let (interval, generation) = state.withLock { ($0.interval, $0.generation) }
-      let pause = Task { [clock] in
-        guard let interval else { return try await Self.waitForCancellation() }
-        try await clock.sleep(for: min(interval, MiningMode.longestInterval))
+      do {
+        if try await waitUntilDue(setting.value), !Task.isCancelled { produce() }
+      } catch {
+        // Only the cancellation ends a wait early.
+        return
       }
-      let isCurrent = state.withLock { state in
-        state.pause = pause
-        return state.generation == generation
-      }
-      if !isCurrent { pause.cancel() }
-      let result = await withTaskCancellationHandler {
-        await pause.result
-      } onCancel: {
-        pause.cancel()
-      }
-      if case .success = result, !Task.isCancelled { produce() }
     }
   }
 
-  private static func waitForCancellation() async throws {
-    let (stream, continuation) = AsyncStream<Never>.makeStream()
-    for await _ in stream {}
-    continuation.finish()
-    throw CancellationError()
+  /// - Returns: whether a block is due; false when the setting was changed before.
+  private func waitUntilDue(_ current: Setting) async throws -> Bool {
+    let change: @Sendable () async throws -> Bool = { [setting] in
+      try await setting.wait { $0.changes != current.changes }
+      return false
+    }
+    guard let interval = current.interval else { return try await change() }
+    return try await race(
+      { [clock] in
+        try await clock.sleep(for: min(interval, MiningMode.longestInterval))
+        return true
+      }, against: change)
   }
 }
 

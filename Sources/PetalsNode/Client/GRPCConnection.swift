@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import GRPCCore
 import GRPCNIOTransportHTTP2
 import PipelineRPC

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Bloom
 import GRPCCore
 import PipelineRPC

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 package import Bloom
 
 /// A queue whose work is computed in batches on compute threads.

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Synchronization
 
 /// The budget of a node's cache memory, which all of its sessions share.

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Bloom
 public import InferenceMetrics
 public import Logging

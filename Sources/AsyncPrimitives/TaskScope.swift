@@ -5,7 +5,7 @@ import Synchronization
 /// A task group cannot be handed to whom starts the work later; this can, and keeps the promise
 /// of a group: whoever made it ends it with ``cancel()`` and ``wait()``, after which no task is
 /// left.
-final class TaskScope: Sendable {
+package final class TaskScope: Sendable {
   private struct State: Sendable {
     var tasks: [UInt64: Task<Void, Never>] = [:]
     var lastID: UInt64 = 0
@@ -16,11 +16,11 @@ final class TaskScope: Sendable {
   private let executor: (any TaskExecutor)?
 
   /// A scope whose tasks run on an executor; nil for the cooperative pool.
-  init(on executor: (any TaskExecutor)? = nil) { self.executor = executor }
+  package init(on executor: (any TaskExecutor)? = nil) { self.executor = executor }
 
   /// Starts a task, and returns what cancels it; after the end the task starts cancelled.
   @discardableResult
-  func spawn(_ work: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+  package func spawn(_ work: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
     state.withLock { state in
       state.lastID += 1
       let id = state.lastID
@@ -40,7 +40,7 @@ final class TaskScope: Sendable {
   /// A caller that is cancelled leaves at once. Its work is cancelled as well and ends when it can:
   /// what it waits for may learn of that late, and the scope is there to wait for it.
   /// - Throws: What the work throws; `CancellationError` when the caller was cancelled first.
-  func run<Output: Sendable>(
+  package func run<Output: Sendable>(
     _ work: @escaping @Sendable () async throws -> Output
   ) async throws -> Output {
     let outcome = AsyncState<Result<Output, any Error>?>(nil)
@@ -64,12 +64,12 @@ final class TaskScope: Sendable {
   }
 
   /// Waits until no task runs.
-  func wait() async {
+  package func wait() async {
     while let task = state.withLock({ $0.tasks.values.first }) { await task.value }
   }
 
   /// Cancels every task, and those that are still to come.
-  func cancel() {
+  package func cancel() {
     let tasks = state.withLock { state in
       state.isClosed = true
       return Array(state.tasks.values)
