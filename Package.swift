@@ -133,7 +133,7 @@ let package = Package(
       name: "Bloom",
       dependencies: [
         "AsyncPrimitives", "CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys",
-        .crypto,
+        .crypto, .deque,
       ]),
     .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "JSONValues"]),
     .target(name: "EVM", dependencies: ["EthereumPrimitives"]),
@@ -163,7 +163,7 @@ let package = Package(
     .target(
       name: "PetalsNode",
       dependencies: [
-        "AsyncPrimitives",
+        "AsyncPrimitives", .deque,
         "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives",
         "MockServing", .grpcCore, .grpcNIO, .grpcProtobuf, .httpTypes, .logging, .nioCore,
         .nioPosix, .serviceLifecycle,
@@ -183,14 +183,14 @@ let package = Package(
     .target(
       name: "MockOracle",
       dependencies: [
-        "AsyncPrimitives",
+        "AsyncPrimitives", .deque,
         "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", "SystemErrors",
         "TextKeys", .httpTypes, .grdb, .logging, .nioCore,
       ]),
     .target(
       name: "MockWeb3",
       dependencies: [
-        "AsyncPrimitives",
+        "AsyncPrimitives", .deque,
         "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
       ]),

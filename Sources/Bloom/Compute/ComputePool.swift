@@ -1,4 +1,5 @@
 import BloomKernels
+import DequeModule
 import Foundation
 import Synchronization
 
@@ -53,7 +54,7 @@ package final class ComputePool: @unchecked Sendable {
   /// Why this pool computes nothing that can be refused.
   package let refusal: EnvironmentError?
   private let condition = NSCondition()
-  private var jobs: [() -> Continuation] = []
+  private var jobs: Deque<() -> Continuation> = []
   private var teams: [ComputeTeam] = []
   /// Grows with each job and team; a thread about to sleep watches it for a moment.
   private let arrivals = Atomic<Int>(0)
@@ -156,8 +157,7 @@ extension ComputePool {
   private func serve() {
     while true {
       condition.lock()
-      if !jobs.isEmpty {
-        let job = jobs.removeFirst()
+      if let job = jobs.popFirst() {
         condition.unlock()
         running.wrappingAdd(1, ordering: .relaxed)
         execute(job)

@@ -1,3 +1,4 @@
+import DequeModule
 public import EthereumPrimitives
 
 /// What agents did, epoch by epoch: the latest epochs of all agents, and of each its last one always.
@@ -14,7 +15,7 @@ struct EpochLedger: Sendable {
   /// Whether a record must stay until its contribution is settled.
   let awaitsSettlement: Bool
   private var records: [Address: [UInt64: EpochRecord]] = [:]
-  private var order = Queue<Key>()
+  private var order: Deque<Key> = []
   /// The epoch that an agent's last report was accounted to.
   private var latest: [Address: UInt64] = [:]
   private var settled: Set<Key> = []

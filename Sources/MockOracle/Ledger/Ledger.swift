@@ -1,3 +1,4 @@
+import DequeModule
 public import EthereumPrimitives
 public import PlumiseWire
 
@@ -145,7 +146,7 @@ struct ReportHistory: Sendable {
   }
 
   private struct Agent: Sendable {
-    var reports = Queue<Entry>()
+    var reports: Deque<Entry> = []
     /// The proofs of those reports, to find one that came before.
     var proofs: Set<StoredProof> = []
 
@@ -161,7 +162,7 @@ struct ReportHistory: Sendable {
 
   private var agents: [Address: Agent] = [:]
   /// Whose reports there are, in the order they came, with the weight of each.
-  private var order = Queue<(agent: Address, weight: Int)>()
+  private var order: Deque<(agent: Address, weight: Int)> = []
   private var weight = 0
 
   /// The proofs that an agent has not shown in its reports here: one whose report was accepted and
@@ -182,18 +183,18 @@ struct ReportHistory: Sendable {
     while weight > Self.byteLimit, order.count > 1, let oldest = order.popFirst() {
       weight -= oldest.weight
       agents[oldest.agent]?.dropFirst()
-      if agents[oldest.agent]?.reports.count == 0 { agents[oldest.agent] = nil }
+      if agents[oldest.agent]?.reports.isEmpty == true { agents[oldest.agent] = nil }
     }
   }
 
   /// The reports of an agent that are kept, a thousand at most, oldest first.
   func reports(of agent: Address) -> [StoredReport] {
-    (agents[agent]?.reports.elements ?? []).suffix(Self.maximumPerAgent).map(\.report)
+    (agents[agent]?.reports ?? []).suffix(Self.maximumPerAgent).map(\.report)
   }
 
   /// The proofs of an agent's reports that are kept, each once, oldest first.
   func proofs(of agent: Address) -> [AccountedProof] {
-    (agents[agent]?.reports.elements ?? []).flatMap { entry in
+    (agents[agent]?.reports ?? []).flatMap { entry in
       entry.newProofs.map { AccountedProof(epoch: entry.report.epoch, proof: $0) }
     }
   }

@@ -1,3 +1,4 @@
+import DequeModule
 package import EthereumPrimitives
 
 /// The chain: a state machine without a clock, a lock or a socket of its own.
@@ -272,7 +273,7 @@ struct SnapshotStore {
   static let limit = 1000
 
   private var nextID: UInt64 = 1
-  private var kept: [Snapshot] = []
+  private var kept: Deque<Snapshot> = []
 
   fileprivate mutating func add(_ chain: Chain, time: UInt64) -> UInt64 {
     defer { nextID += 1 }
