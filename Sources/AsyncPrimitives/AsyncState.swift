@@ -1,26 +1,43 @@
-import Synchronization
+public import Synchronization
 
 /// A value whose changes can be awaited.
 ///
 /// Waits are served in the order they began, and end when their task is cancelled, so that nothing
-/// can hang on a state that never comes.
-package final class AsyncState<Value: Sendable>: Sendable {
-  private struct Waiter: Sendable {
-    let id: UInt64
+/// can hang on a state that never comes. Public and inlinable since it is on the way of every token: the
+/// compiler specialises nothing less than that across modules, and an update would take five times as
+/// long.
+public final class AsyncState<Value: Sendable>: Sendable {
+  @usableFromInline
+  struct Waiter: Sendable {
+    @usableFromInline let id: UInt64
     /// Looks at the value, which it may change.
     /// - Returns: what resumes the wait; nil while the value is not what is waited for.
-    let attempt: @Sendable (inout Value) -> Effect?
-    let cancel: Effect
+    @usableFromInline let attempt: @Sendable (inout Value) -> Effect?
+    @usableFromInline let cancel: Effect
+
+    @inlinable
+    init(
+      id: UInt64, attempt: @escaping @Sendable (inout Value) -> Effect?, cancel: @escaping Effect
+    ) {
+      self.id = id
+      self.attempt = attempt
+      self.cancel = cancel
+    }
   }
 
-  private typealias Effect = @Sendable () -> Void
+  @usableFromInline typealias Effect = @Sendable () -> Void
 
-  private struct State: Sendable {
-    var value: Value
-    var waiters: [Waiter] = []
-    var lastID: UInt64 = 0
+  @usableFromInline
+  struct State: Sendable {
+    @usableFromInline var value: Value
+    @usableFromInline var waiters: [Waiter] = []
+    @usableFromInline var lastID: UInt64 = 0
+
+    @inlinable
+    init(value: Value) { self.value = value }
 
     /// Ends the waits that the value satisfies.
+    @inlinable
     mutating func serveWaiters() -> [Effect] {
       var effects: [Effect] = []
       var isChanged = true
@@ -38,19 +55,20 @@ package final class AsyncState<Value: Sendable>: Sendable {
     }
   }
 
-  private let state: Mutex<State>
+  @usableFromInline let state: Mutex<State>
 
   /// Makes a state with a first value.
-  package init(_ value: Value) {
+  @inlinable
+  public init(_ value: Value) {
     state = Mutex(State(value: value))
   }
 
   /// The value now.
-  package var value: Value { state.withLock { $0.value } }
+  @inlinable public var value: Value { state.withLock { $0.value } }
 
   /// Changes the value and ends the waits that it satisfies.
-  @discardableResult
-  package func update<Result: Sendable, Failure: Error>(
+  @discardableResult @inlinable
+  public func update<Result: Sendable, Failure: Error>(
     _ change: @Sendable (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     let (result, effects) = try state.withLock {
@@ -65,8 +83,8 @@ package final class AsyncState<Value: Sendable>: Sendable {
   /// Waits for a value that satisfies a condition, and returns it.
   ///
   /// - Throws: `CancellationError` when the task is cancelled first.
-  @discardableResult
-  package func wait(until isMet: @escaping @Sendable (Value) -> Bool) async throws -> Value {
+  @discardableResult @inlinable
+  public func wait(until isMet: @escaping @Sendable (Value) -> Bool) async throws -> Value {
     try await take { isMet($0) ? $0 : nil }
   }
 
@@ -75,7 +93,8 @@ package final class AsyncState<Value: Sendable>: Sendable {
   /// - Parameter attempt: Takes it, or leaves the value as it is and returns nil. Called at once, and
   ///   then after each change.
   /// - Throws: `CancellationError` when the task is cancelled first.
-  package func take<Result: Sendable>(
+  @inlinable
+  public func take<Result: Sendable>(
     _ attempt: @escaping @Sendable (inout Value) -> Result?
   ) async throws -> Result {
     let id = state.withLock { state in
@@ -97,7 +116,8 @@ package final class AsyncState<Value: Sendable>: Sendable {
     }
   }
 
-  private func add<Result: Sendable>(
+  @inlinable
+  func add<Result: Sendable>(
     _ id: UInt64, _ attempt: @escaping @Sendable (inout Value) -> Result?,
     _ continuation: CheckedContinuation<Result, any Error>, to state: inout State
   ) -> [Effect] {
