@@ -108,7 +108,7 @@ struct StopwatchTests {
   }
 
   @Test("A sleep until a time of the watch ends then, and one until the past at once")
-  func sleep() async throws {
+  func sleepUntil() async throws {
     let clock = ManualClock()
     clock.advance(by: .seconds(3))
     let watch = Stopwatch(clock)
