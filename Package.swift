@@ -156,7 +156,8 @@ let package = Package(
     .target(
       name: "MockServing",
       dependencies: [
-        "AsyncPrimitives", "TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix,
+        "AsyncPrimitives", "JSONValues", "TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1,
+        .nioPosix,
       ]),
 
     // Layer 3: the parts themselves.
@@ -199,7 +200,8 @@ let package = Package(
     .target(
       name: "PlumiseTesting",
       dependencies: [
-        "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
+        "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle",
+        "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", .asyncHTTPClient, .logging, .nioCore, .nioPosix,
       ]),
@@ -267,8 +269,8 @@ let package = Package(
     .testTarget(
       name: "MockServingTests",
       dependencies: [
-        "MockServing", "PlumiseTesting", "TestSupport", "TextKeys", .asyncHTTPClient, .httpTypes,
-        .nioCore, .nioHTTP1, .nioPosix,
+        "MockServing", "PlumiseTesting", "PlumiseWire", "TestSupport", "TextKeys", .asyncHTTPClient,
+        .httpTypes, .nioCore, .nioHTTP1, .nioPosix,
       ]),
     .testTarget(
       name: "PetalsNodeTests",
@@ -311,6 +313,7 @@ let package = Package(
       name: "PlumiseTestingTests",
       dependencies: [
         "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing", "PetalsNode",
+        "PlumiseWire", "TestSupport", .nioCore,
       ]),
     .testTarget(
       name: "PetalsE2ETests",

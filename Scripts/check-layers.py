@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PRIMITIVES_AND_WIRE = {"EthereumPrimitives", "PlumiseWire"}
 LAYER_3 = {"PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3"}
 LAYER_4 = LAYER_3 | PRIMITIVES_AND_WIRE | {
-    "AsyncPrimitives", "Bloom", "InferenceMetrics", "EthereumClient", "MockServing"
+    "AsyncPrimitives", "Bloom", "InferenceMetrics", "EthereumClient", "JSONValues", "MockServing",
 }
 DEPENDENCIES = {
     "CBLAS": set(),
@@ -41,7 +41,7 @@ DEPENDENCIES = {
     "PipelineRPC": set(),
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
     "EthereumClient": {"AsyncPrimitives"} | PRIMITIVES_AND_WIRE,
-    "MockServing": {"AsyncPrimitives", "TextKeys"},
+    "MockServing": {"AsyncPrimitives", "JSONValues", "TextKeys"},
     "PetalsNode": {
         "AsyncPrimitives", "Bloom", "PipelineRPC", "InferenceMetrics", "MockServing",
     } | PRIMITIVES_AND_WIRE,

@@ -12,10 +12,8 @@ public final class FaultScript: Sendable {
   private struct Entry {
     let id: Int
     let rule: FaultRule
-    /// How many requests it meets yet; nil for all.
-    var uses: Int?
-    /// How many requests it lets pass yet.
-    var passes: Int
+    /// What is left of the rule's schedule.
+    var schedule: FaultSchedule
   }
 
   private struct State {
@@ -26,17 +24,11 @@ public final class FaultScript: Sendable {
     /// Takes one use of an entry; false when it has none left, or lets the request pass.
     mutating func use(_ id: Int) -> Bool {
       guard let index = entries.firstIndex(where: { $0.id == id }) else { return false }
-      if entries[index].passes > 0 {
-        entries[index].passes -= 1
-        return false
-      }
-      let likelihood = entries[index].rule.likelihood
-      if likelihood < 1, chance.unit() >= likelihood { return false }
-      if let uses = entries[index].uses {
-        entries[index].uses = uses - 1
-        if uses == 1 { entries.remove(at: index) }
-      }
-      return true
+      var schedule = entries[index].schedule
+      let isMet = schedule.takeOccasion { chance.unit() < $0 }
+      entries[index].schedule = schedule
+      if schedule.isExhausted { entries.remove(at: index) }
+      return isMet
     }
   }
 
@@ -60,17 +52,17 @@ public final class FaultScript: Sendable {
   /// Adds a fault at the end of the script.
   /// - Parameters:
   ///   - fault: what goes wrong.
-  ///   - times: how many requests it meets; `nil` for all of them.
-  ///   - passes: how many requests that it is meant for it lets pass first.
-  ///   - likelihood: how likely it is to meet each of them after that, above 0 and up to 1.
+  ///   - count: how many requests it meets; `nil` for all of them.
+  ///   - skip: how many requests that it is meant for it lets pass first.
+  ///   - probability: how likely it is to meet each of them after that, from 0 to 1.
   ///   - predicate: which requests it is meant for; by default every one.
   /// - Returns: a number by which it can be taken back.
   @discardableResult
   public func add(
-    _ fault: Fault, times: Int? = 1, after passes: Int = 0, likelihood: Double = 1,
+    _ fault: Fault, count: Int? = 1, skip: Int = 0, probability: Double = 1,
     where predicate: @escaping @Sendable (WebRequest) -> Bool = { _ in true }
   ) -> Int {
-    add(FaultRule(fault, times: times, after: passes, likelihood: likelihood, where: predicate))
+    add(FaultRule(fault, count: count, skip: skip, probability: probability, where: predicate))
   }
 
   /// Adds a fault, with the requests that it meets, at the end of the script.
@@ -78,8 +70,7 @@ public final class FaultScript: Sendable {
   @discardableResult
   public func add(_ rule: FaultRule) -> Int {
     state.withLock { state in
-      state.entries.append(
-        Entry(id: state.added, rule: rule, uses: rule.times, passes: rule.passes))
+      state.entries.append(Entry(id: state.added, rule: rule, schedule: rule.schedule))
       defer { state.added += 1 }
       return state.added
     }
@@ -109,9 +100,9 @@ public final class FaultScript: Sendable {
   /// Whether no fault is left that could still meet a request.
   public var isExhausted: Bool { state.withLock { $0.entries.isEmpty } }
 
-  /// The numbers of the faults that are left, with the uses that each has left.
-  public var remaining: [(id: Int, uses: Int?)] {
-    state.withLock { $0.entries.map { ($0.id, $0.uses) } }
+  /// The numbers of the faults that are left, with what is left of each one's schedule.
+  public var remaining: [(id: Int, schedule: FaultSchedule)] {
+    state.withLock { $0.entries.map { ($0.id, $0.schedule) } }
   }
 
   /// Takes the fault for a request, if one is meant for it.
@@ -132,32 +123,32 @@ public final class FaultScript: Sendable {
 public struct FaultRule: Sendable {
   /// What goes wrong.
   public let fault: Fault
-  /// How many requests it meets; nil for all of them.
-  public let times: Int?
-  /// How many requests that it is meant for it lets pass first.
-  public let passes: Int
-  /// How likely it meets each of them after that.
-  public let likelihood: Double
+  /// How many of the requests that it is meant for it meets, from which one on, and how likely.
+  public let schedule: FaultSchedule
   let accepts: @Sendable (WebRequest) -> Bool
 
   /// Makes a rule; by default the fault meets the next request, whichever it is.
   /// - Parameters:
   ///   - fault: what goes wrong.
-  ///   - times: at least 1; nil for every request.
-  ///   - passes: zero or more.
-  ///   - likelihood: above 0 and up to 1.
+  ///   - count: how many requests it meets, at least 1; nil for all of them.
+  ///   - skip: how many requests it lets pass first.
+  ///   - probability: how likely it meets each request after that, from 0 to 1.
   ///   - predicate: which requests it is meant for.
   public init(
-    _ fault: Fault, times: Int? = 1, after passes: Int = 0, likelihood: Double = 1,
+    _ fault: Fault, count: Int? = 1, skip: Int = 0, probability: Double = 1,
     where predicate: @escaping @Sendable (WebRequest) -> Bool = { _ in true }
   ) {
-    precondition(times.map { $0 > 0 } ?? true, "a fault is used at least once")
-    precondition(passes >= 0, "a fault lets \(passes) requests pass")
-    precondition(likelihood > 0 && likelihood <= 1, "a likelihood of \(likelihood)")
+    self.init(
+      fault, FaultSchedule(count: count, skip: skip, probability: probability), where: predicate)
+  }
+
+  /// Makes a rule with a schedule.
+  public init(
+    _ fault: Fault, _ schedule: FaultSchedule,
+    where predicate: @escaping @Sendable (WebRequest) -> Bool = { _ in true }
+  ) {
     self.fault = fault
-    self.times = times
-    self.passes = passes
-    self.likelihood = likelihood
+    self.schedule = schedule
     accepts = predicate
   }
 }

@@ -10,6 +10,7 @@
 @_exported public import struct ChainAgent.AgentService
 @_exported public import class ChainAgent.ChainAgent
 @_exported public import enum ChainAgent.RegistrationOutcome
+@_exported public import struct EthereumClient.ChainError
 @_exported public import struct EthereumClient.EthereumClient
 @_exported public import struct EthereumPrimitives.Address
 @_exported public import struct EthereumPrimitives.Hash32
@@ -32,7 +33,7 @@
 @_exported public import class MockWeb3.MockWeb3
 @_exported public import struct MockWeb3.RegisteredAgent
 @_exported public import class OracleReporter.OracleReporter
-@_exported public import enum OracleReporter.ReportFailure
+@_exported public import struct OracleReporter.ReporterError
 @_exported public import struct OracleReporter.ReportOutcome
 @_exported public import class PetalsNode.ClientModel
 @_exported public import struct PetalsNode.GenerationResult

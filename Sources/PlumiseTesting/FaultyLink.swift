@@ -1,9 +1,12 @@
+import AsyncPrimitives
+import MockServing
 import NIOCore
 import NIOPosix
 public import PetalsNode
 import Synchronization
 
-/// A TCP proxy in front of a node, which a test can stall or disconnect.
+/// A TCP proxy in front of a node, which a test can stall or disconnect: all of it at once, or some of
+/// its connections by a ``LinkFaultRule``.
 ///
 /// The node itself keeps running, as behind an unplugged cable. The link exists within
 /// ``withFaultyLink(to:_:)``.
@@ -17,6 +20,19 @@ public final class FaultyLink: Sendable {
   private struct State: Sendable {
     var mode = Mode.open
     var channels: [any Channel] = []
+    var rules: [LinkFaultRule] = []
+    var chance = SeededGenerator(seed: 0)
+
+    /// The fault that the next connection meets, if any: that of the first rule which says so.
+    mutating func takeFault() -> LinkFault? {
+      for index in rules.indices {
+        var rule = rules[index]
+        let isMet = rule.schedule.takeOccasion { chance.unit() < $0 }
+        rules[index] = rule
+        if isMet { return rule.fault }
+      }
+      return nil
+    }
   }
 
   /// The node's address through this link.
@@ -29,6 +45,16 @@ public final class FaultyLink: Sendable {
     self.peer = peer
     self.listener = listener
   }
+
+  /// Adds a fault of connections that are made from here on, behind those that were added before.
+  public func add(_ rule: LinkFaultRule) { state.withLock { $0.rules.append(rule) } }
+
+  /// Begins chance anew, which decides about faults with a probability: the same connections in the
+  /// same order meet the same faults.
+  public func seed(_ seed: UInt64) { state.withLock { $0.chance = SeededGenerator(seed: seed) } }
+
+  /// Takes the faults of connections back; what they met stays as it is.
+  public func clearFaults() { state.withLock { $0.rules = [] } }
 
   /// Reads everything from here on and forwards nothing: the node accepts, and never answers.
   public func hold() {
@@ -69,11 +95,14 @@ public final class FaultyLink: Sendable {
 
   fileprivate var isOpen: Bool { state.withLock { $0.mode == .open } }
 
+  fileprivate func takeFault() -> LinkFault? { state.withLock { $0.takeFault() } }
+
   /// Whether bytes are to be forwarded.
-  fileprivate func passes() -> Bool {
+  /// - Parameter isHeld: Whether their connection is one that is held.
+  fileprivate func passes(isHeld: Bool) -> Bool {
     let mode = state.withLock { $0.mode }
-    if mode == .held { receivedWhileHeld.continuation.yield() }
-    return mode == .open
+    if mode == .held || isHeld { receivedWhileHeld.continuation.yield() }
+    return mode == .open && !isHeld
   }
 }
 
@@ -110,6 +139,9 @@ extension FaultyLink {
   fileprivate func connect(
     _ inbound: any Channel, to node: PeerAddress
   ) -> EventLoopFuture<Void> {
+    let fault = takeFault()
+    if fault == .close { return inbound.close() }
+    let isHeld = fault == .hold
     opened(inbound)
     return ClientBootstrap(group: inbound.eventLoop)
       .channelOption(.autoRead, value: false)
@@ -117,12 +149,13 @@ extension FaultyLink {
         self.opened(outbound)
         return outbound.eventLoop.makeCompletedFuture {
           try outbound.pipeline.syncOperations.addHandler(
-            RelayHandler(link: self, other: inbound))
+            RelayHandler(link: self, other: inbound, isHeld: isHeld))
         }
       }
       .connect(host: node.host, port: node.port)
       .flatMapThrowing { outbound in
-        try inbound.pipeline.syncOperations.addHandler(RelayHandler(link: self, other: outbound))
+        try inbound.pipeline.syncOperations.addHandler(
+          RelayHandler(link: self, other: outbound, isHeld: isHeld))
       }
   }
 }
@@ -133,10 +166,12 @@ private final class RelayHandler: ChannelInboundHandler {
 
   private let link: FaultyLink
   private let other: any Channel
+  private let isHeld: Bool
 
-  init(link: FaultyLink, other: any Channel) {
+  init(link: FaultyLink, other: any Channel, isHeld: Bool) {
     self.link = link
     self.other = other
+    self.isHeld = isHeld
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -146,7 +181,7 @@ private final class RelayHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard link.passes() else { return }
+    guard link.passes(isHeld: isHeld) else { return }
     other.writeAndFlush(unwrapInboundIn(data), promise: nil)
   }
 

@@ -188,7 +188,7 @@ struct AgentConnectionTests {
     let chain = MockWeb3()
     // Every request meets a fault that changes nothing, and is noted with the connection it came
     // on.
-    chain.connectionFaults.add(.alter { $0 }, times: nil)
+    chain.connectionFaults.add(.alter { $0 }, count: nil)
     try await chain.withServer { address in
       let agent = ChainAgent(
         key: chain.accounts[0].key, client: EthereumClient(url: address.url))

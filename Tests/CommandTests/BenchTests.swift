@@ -125,7 +125,7 @@ struct LoadTests {
   @Test("Requests that fail are counted by their reason, and the exit status says so")
   func failures() async throws {
     let faults = FaultScript()
-    faults.add(.status(503), times: nil) { $0.body.count > 2 }
+    faults.add(.status(503), count: nil) { $0.body.count > 2 }
     try await withWebServer(
       faults: faults,
       respond: { request in

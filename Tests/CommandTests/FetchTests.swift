@@ -59,7 +59,7 @@ struct FetchTests {
   func lostConnection() async throws {
     let hub = try TestHub(Self.model)
     let faults = FaultScript()
-    faults.add(.drop(.midBody(after: 100_000), .reset), times: 3) {
+    faults.add(.drop(.midBody(after: 100_000), .reset), count: 3) {
       $0.path.hasSuffix(Self.weights)
     }
     try await withTemporaryFolder { folder in
@@ -80,8 +80,8 @@ struct FetchTests {
     let faults = FaultScript()
     try await withTemporaryFolder { folder in
       try await withWebServer(faults: faults, respond: hub.respond) { address in
-        faults.add(.drop(.midBody(after: 50_000)), times: 1) { $0.path.hasSuffix(Self.weights) }
-        faults.add(.drop(.beforeHandling), times: nil) { $0.path.hasSuffix(Self.weights) }
+        faults.add(.drop(.midBody(after: 50_000)), count: 1) { $0.path.hasSuffix(Self.weights) }
+        faults.add(.drop(.beforeHandling), count: nil) { $0.path.hasSuffix(Self.weights) }
         let broken = try await Self.fetch(address, folder)
         #expect(broken.status == .exited(1))
         #expect(broken.errors.contains("run it again to go on"), "\(broken.errors)")
@@ -100,8 +100,8 @@ struct FetchTests {
   func busy() async throws {
     let hub = try TestHub(Self.model)
     let faults = FaultScript()
-    faults.add(.tooManyRequests(retryAfter: 0), times: 2)
-    faults.add(.status(503), times: 1)
+    faults.add(.tooManyRequests(retryAfter: 0), count: 2)
+    faults.add(.status(503), count: 1)
     try await withTemporaryFolder { folder in
       try await withWebServer(faults: faults, respond: hub.respond) { address in
         let result = try await Self.fetch(address, folder)

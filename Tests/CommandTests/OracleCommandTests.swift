@@ -74,7 +74,7 @@ struct OracleOptionTests {
       let admin = try await adminURL(service)
       #expect(try await fetch(admin + "/faults", "POST", json: order).status == 201)
       let same = FaultScript(seed: 99)
-      same.add(.status(500), times: nil, likelihood: 0.5)
+      same.add(.status(500), count: nil, probability: 0.5)
       var (met, expected) = ("", "")
       for _ in 0..<24 {
         met += try await fetch(url + "/health").status == 500 ? "x" : "."

@@ -94,7 +94,7 @@ import Testing
   @Test("Any answer can be put in place of the service's")
   func answered() async throws {
     let faults = FaultScript()
-    faults.add(.status(503), times: 2)
+    faults.add(.status(503), count: 2)
     faults.add(.tooManyRequests(retryAfter: 7))
     faults.add(.alter { WebResponse(status: $0.status, body: Array("{not json".utf8)) })
     try await withWebServer(faults: faults, respond: respond) { address async throws in
@@ -111,7 +111,7 @@ import Testing
   @Test("A fault meets only the requests it is meant for, in the order of the script")
   func scoped() {
     let faults = FaultScript()
-    faults.add(.status(500), times: nil) { $0.path == "/a" }
+    faults.add(.status(500), count: nil) { $0.path == "/a" }
     faults.add(.status(501))
     func status(_ path: String) -> Int? {
       guard case .answer(let response)? = faults.take(for: WebRequest(.get, path)) else {

@@ -194,12 +194,12 @@ private final class FaultyOracle: Sendable {
   /// Every fault now and then, and bursts of 503 here and there.
   private func add(to faults: FaultScript, _ chance: inout SeededGenerator) {
     for (fault, likelihood) in Self.faults {
-      faults.add(fault, times: nil, likelihood: likelihood)
+      faults.add(fault, count: nil, probability: likelihood)
     }
     for _ in 0..<15 {
       faults.add(
-        .status(503), times: Int.random(in: 2...6, using: &chance),
-        after: Int.random(in: 0..<400, using: &chance))
+        .status(503), count: Int.random(in: 2...6, using: &chance),
+        skip: Int.random(in: 0..<400, using: &chance))
     }
   }
 }

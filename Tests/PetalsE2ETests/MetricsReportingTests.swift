@@ -178,7 +178,7 @@ import Testing
   @Test("Failures in a row are counted from 1 to 15, and a success ends the row")
   func consecutiveFailureTracking() async throws {
     try await withReporting { reporting in
-      reporting.faults.add(.status(503), times: 15)
+      reporting.faults.add(.status(503), count: 15)
       for number in 1...15 {
         #expect(await reporting.reporter.reportNow().consecutiveFailures == number)
         #expect(await reporting.reporter.consecutiveFailures == number)

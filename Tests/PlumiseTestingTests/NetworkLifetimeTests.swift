@@ -155,7 +155,7 @@ struct AgentLifeTests {
   @Test(
     "The trait's faults meet the reports of the test's network, in the order of the rules",
     .petalsNetwork(nodes: 1),
-    .oracleFaults(FaultRule(.status(503), times: 2), FaultRule(.drop(.beforeAnswer, .reset))))
+    .oracleFaults(FaultRule(.status(503), count: 2), FaultRule(.drop(.beforeAnswer, .reset))))
   func faults() async throws {
     let network = try PetalsNetwork.current
     let node = try #require(network.nodes.first)
@@ -171,7 +171,7 @@ struct AgentLifeTests {
   @Test(
     "A seed decides which reports meet a likely fault, in every run the same",
     .petalsNetwork(nodes: 1),
-    .oracleFaults(FaultRule(.status(500), times: nil, likelihood: 0.5), seed: 7),
+    .oracleFaults(FaultRule(.status(500), count: nil, probability: 0.5), seed: 7),
     arguments: [1, 2])
   func seeded(run: Int) async throws {
     let node = try #require(try PetalsNetwork.current.nodes.first)
@@ -179,7 +179,7 @@ struct AgentLifeTests {
     var outcomes = ""
     for _ in 0..<16 { outcomes += await node.reporter.reportNow().isAccepted ? "." : "x" }
     let same = FaultScript(seed: 7)
-    same.add(.status(500), times: nil, likelihood: 0.5)
+    same.add(.status(500), count: nil, probability: 0.5)
     let expected = (0..<16).map { _ in
       same.take(for: WebRequest(.post, "/")) == nil ? "." : "x"
     }.joined()
@@ -190,7 +190,7 @@ struct AgentLifeTests {
   func cleared() async throws {
     try await withPetalsNetwork(NetworkPlan(nodes: 1)) { network in
       let faults = network.oracleFaults
-      let trait: OracleFaultsTrait = .oracleFaults(FaultRule(.status(500), times: nil))
+      let trait: OracleFaultsTrait = .oracleFaults(FaultRule(.status(500), count: nil))
       let test = try #require(Test.current)
       try await PetalsNetwork.$running.withValue(network) {
         try await trait.provideScope(for: test, testCase: nil) {

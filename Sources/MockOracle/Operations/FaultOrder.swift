@@ -4,20 +4,17 @@ public import PlumiseWire
 
 /// A fault as it is ordered in JSON: what goes wrong, and with which requests.
 ///
-/// `{"fault":"status","status":503,"times":3,"after":1,"likelihood":0.5,"route":"/api/v1/report",
-/// "agent":"0x…"}`. Where `times` is null the fault stays; without it, it is met once.
+/// `{"fault":"status","status":503,"count":3,"skip":1,"probability":0.5,"route":"/api/v1/report",
+/// "agent":"0x…"}`. `count`, `skip` and `probability` are those of `FaultSchedule`; durations are
+/// `milliseconds`. `times`, `after`, `likelihood` and `seconds`, the names before, are read as well.
 ///
 /// An order says everything that its fault needs, and nothing that its fault has no use for: what is
 /// left out is not guessed.
 public struct FaultOrder: Sendable {
   /// What goes wrong.
   public let fault: Fault
-  /// How many requests it meets; nil for all.
-  public let times: Int?
-  /// How many it lets pass first.
-  public let passes: Int
-  /// How likely it meets each of them after that.
-  public let likelihood: Double
+  /// How many requests it meets, from which one on, and how likely.
+  public let schedule: FaultSchedule
   /// The path that it is meant for; nil for any.
   public let route: String?
   /// The agent that it is meant for; nil for any.
@@ -28,16 +25,14 @@ public struct FaultOrder: Sendable {
   public init(json: JSON) throws(FaultOrderError) {
     guard let object = json.objectValue else { throw .init("the order", "must be an object") }
     let known = Self.common + Self.details
-    if let unknown = object.keys.first(where: { !known.contains($0) }) {
+    if let unknown = object.keys.first(where: {
+      !known.contains($0) && Self.earlierNames[$0] == nil
+    }) {
       throw .init(unknown, "is unknown; known are \(known.joined(separator: ", "))")
     }
     let kind = try Self.kind(object)
-    times =
-      object["times"] == .null ? nil : try Self.integer(object, "times", 1...1_000_000, orElse: 1)
-    passes = try Self.integer(object, "after", 0...1_000_000, orElse: 0)
-    likelihood = try Self.number(object, "likelihood", orElse: 1)
-    guard likelihood > 0, likelihood <= 1 else {
-      throw .init("likelihood", "must be above 0 and up to 1")
+    do { schedule = try FaultSchedule(json: object) } catch {
+      throw .init(error.member, error.reason)
     }
     route = try Self.text(object, "route")
     if let text = try Self.text(object, "agent") {
@@ -58,7 +53,7 @@ public struct FaultOrder: Sendable {
   /// Adds the fault to a script.
   /// - Returns: its number there.
   public func add(to script: FaultScript) -> Int {
-    script.add(fault, times: times, after: passes, likelihood: likelihood) { accepts($0) }
+    script.add(FaultRule(fault, schedule) { accepts($0) })
   }
 
   /// What goes wrong, by name.
@@ -79,7 +74,7 @@ public struct FaultOrder: Sendable {
     /// The members that an order must have for it.
     var needed: [String] {
       switch self {
-      case .delay, .slowBody: ["seconds"]
+      case .delay, .slowBody: ["milliseconds"]
       case .resetAmid: ["bytes"]
       case .status: ["status"]
       case .tooManyRequests: ["retry_after"]
@@ -94,9 +89,13 @@ public struct FaultOrder: Sendable {
   }
 
   /// The members of any order.
-  private static let common = ["fault", "times", "after", "likelihood", "route", "agent"]
+  private static let common =
+    ["fault"] + FaultSchedule.memberNames + ["route", "agent"]
   /// The members that only some faults have a use for.
-  private static let details = ["status", "seconds", "bytes", "retry_after"]
+  private static let details = ["status", "milliseconds", "bytes", "retry_after"]
+  /// The names that members had before, and have now.
+  private static let earlierNames = ["seconds": "milliseconds"].merging(
+    FaultSchedule.earlierMemberNames.map { ($0.value, $0.key) }, uniquingKeysWith: { $1 })
 
   private static func kind(_ object: JSONObject) throws(FaultOrderError) -> Kind {
     guard let kind = object["fault"]?.stringValue.flatMap(Kind.init) else {
@@ -107,17 +106,26 @@ public struct FaultOrder: Sendable {
   }
 
   private static func fault(_ kind: Kind, _ object: JSONObject) throws(FaultOrderError) -> Fault {
-    if let useless = object.keys.first(where: { details.contains($0) && !kind.allowed.contains($0) }
-    ) {
+    /// The present name of a member.
+    func present(_ name: String) -> String { earlierNames[name] ?? name }
+    if let useless = object.keys.first(where: {
+      details.contains(present($0)) && !kind.allowed.contains(present($0))
+    }) {
       throw .init(useless, "has no meaning for the fault \(kind.rawValue)")
     }
-    if let missing = kind.needed.first(where: { object[$0] == nil }) {
+    let said = Set(object.keys.map(present))
+    if let missing = kind.needed.first(where: { !said.contains($0) }) {
       throw .init(missing, "is missing: the fault \(kind.rawValue) needs it")
     }
     func pause() throws(FaultOrderError) -> Duration {
-      let seconds = try number(object, "seconds", orElse: 1)
-      guard seconds >= 0, seconds <= 86_400 else { throw .init("seconds", "must be 0 to 86400") }
-      return .seconds(seconds)
+      let name = object["seconds"] == nil ? "milliseconds" : "seconds"
+      let most = name == "seconds" ? 86_400 : 86_400_000.0
+      if name == "seconds", object["milliseconds"] != nil {
+        throw .init(name, "is another name of milliseconds: give one of them")
+      }
+      let number = try number(object, name, orElse: 0)
+      guard number >= 0, number <= most else { throw .init(name, "must be 0 to \(Int(most))") }
+      return .seconds(name == "seconds" ? number : number / 1000)
     }
     func bytes() throws(FaultOrderError) -> Int {
       try integer(object, "bytes", 1...(1 << 20), orElse: 1)

@@ -73,8 +73,10 @@ extension MockOracle {
     [
       "met": .integer(faults.met.count),
       "faults": .array(
-        faults.remaining.map { id, uses in
-          ["id": .integer(id), "times": uses.map { .integer($0) } ?? .null]
+        faults.remaining.map { id, schedule in
+          var object: JSONObject = ["id": .integer(id)]
+          for member in schedule.json.members { object[member.key] = member.value }
+          return .object(object)
         }),
     ]
   }

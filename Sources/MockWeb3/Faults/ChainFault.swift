@@ -1,7 +1,6 @@
 public import EthereumPrimitives
-import MockServing
+public import MockServing
 public import PlumiseWire
-import Synchronization
 
 /// A fault of the chain or of its RPC interface.
 public enum ChainFault: Hashable, Sendable {
@@ -34,23 +33,25 @@ public struct ChainFaultRule: Hashable, Sendable {
   public var method: String?
   /// The sender whose transactions are meant; nil for everyone's.
   public var sender: Address?
-  /// How many times it happens; nil for always.
-  public var count: Int?
-  /// How likely it is to happen, each time it could, from 0 to 1; see ``MockWeb3/seedFaults(_:)``.
-  public var probability: Double
+  /// How often it happens, from when on, and how likely; see ``MockWeb3/seedFaults(_:)``.
+  public var schedule: FaultSchedule
 
-  /// Creates a rule; by default it applies once, to the first request or transaction.
+  /// Makes a rule; by default it applies once, to whatever comes first.
+  /// - Parameters:
+  ///   - fault: what goes wrong.
+  ///   - method: the JSON-RPC method that it is meant for; nil for every one.
+  ///   - sender: the sender whose transactions are meant; nil for everyone's.
+  ///   - count: how many times it happens, at least 1; nil for always.
+  ///   - skip: how many times it could happen before it does.
+  ///   - probability: how likely it is to happen, each time it could after that, from 0 to 1.
   public init(
     _ fault: ChainFault, method: String? = nil, sender: Address? = nil, count: Int? = 1,
-    probability: Double = 1
+    skip: Int = 0, probability: Double = 1
   ) {
-    precondition(count.map { $0 > 0 } ?? true, "a fault happens at least once")
-    precondition((0...1).contains(probability), "\(probability) is no probability")
     self.fault = fault
     self.method = method
     self.sender = sender
-    self.count = count
-    self.probability = probability
+    schedule = FaultSchedule(count: count, skip: skip, probability: probability)
   }
 }
 
@@ -184,21 +185,21 @@ package struct ChainFaults {
   private mutating func take(
     method: String? = nil, sender: Address?, occasion: UInt64, where matches: (ChainFault) -> Bool
   ) -> ChainFault? {
-    let index = entries.firstIndex { entry in
-      let rule = entry.rule
-      return matches(rule.fault)
-        && (rule.method == nil || method == nil || rule.method == method)
-        && (rule.sender == nil || rule.sender == sender)
-        && FaultDraw.happens(rule.probability, seed: seed, rule: entry.id, occasion: occasion)
+    for index in entries.indices {
+      var (id, rule) = (entries[index].id, entries[index].rule)
+      guard matches(rule.fault),
+        rule.method == nil || method == nil || rule.method == method,
+        rule.sender == nil || rule.sender == sender
+      else { continue }
+      let isMet = rule.schedule.takeOccasion {
+        FaultDraw.happens($0, seed: seed, rule: id, occasion: occasion)
+      }
+      entries[index].rule = rule
+      guard isMet else { continue }
+      if rule.schedule.isExhausted { entries.remove(at: index) }
+      return rule.fault
     }
-    guard let index else { return nil }
-    let fault = entries[index].rule.fault
-    switch entries[index].rule.count {
-    case 1: entries.remove(at: index)
-    case let count?: entries[index].rule.count = count - 1
-    case nil: break
-    }
-    return fault
+    return nil
   }
 }
 
@@ -227,29 +228,13 @@ extension FaultScript {
     if change.clears { clear() }
     for rule in change.added {
       guard case .reset(let afterHandling) = rule.fault else { continue }
-      let draws = FaultDraws(seed: seed)
       add(
-        .drop(afterHandling ? .beforeAnswer : .beforeHandling, .reset), times: rule.count
-      ) { request in
-        rule.matches(request.body) && draws.happens(rule.probability)
-      }
+        FaultRule(.drop(afterHandling ? .beforeAnswer : .beforeHandling, .reset), rule.schedule) {
+          rule.matches($0.body)
+        })
     }
-  }
-}
-
-/// The draws of one rule, one after the other.
-private final class FaultDraws: Sendable {
-  private let seed: UInt64
-  private let count = Mutex(0 as UInt64)
-
-  init(seed: UInt64) { self.seed = seed }
-
-  func happens(_ probability: Double) -> Bool {
-    let occasion = count.withLock { count in
-      count += 1
-      return count
-    }
-    return FaultDraw.happens(probability, seed: seed, rule: .max, occasion: occasion)
+    // The chain's seed decides about its connections as well.
+    if !change.added.isEmpty { self.seed(seed) }
   }
 }
 

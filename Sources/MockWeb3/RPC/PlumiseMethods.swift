@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import MockServing
 import PlumiseWire
 
 /// `plumise_`: what only this chain can do.
@@ -35,11 +36,11 @@ extension ChainFaultRule {
   /// Every field that some rule has: one that is misspelt would be ignored silently.
   private static let fieldNames: Set = [
     "fault", "reason", "blocks", "depth", "afterHandling", "code", "message", "milliseconds",
-    "method", "sender", "count", "probability",
+    "method", "sender", "count", "skip", "probability",
   ]
 
-  /// A rule as JSON: `fault`, its own fields, and optionally `method`, `sender`, `count` (0 for
-  /// always) and `probability`.
+  /// A rule as JSON: `fault`, its own fields, and optionally `method`, `sender` and the members of a
+  /// `FaultSchedule`.
   init(_ value: GethValue) throws {
     let fields = try value.fields(of: "Fault")
     for name in fields.keys.sorted() where !Self.fieldNames.contains(name) {
@@ -76,14 +77,14 @@ extension ChainFaultRule {
     }
     method = try fields["method"]?.string()
     sender = try fields["sender"]?.address()
-    let times = try fields["count"]?.number("count") ?? 1
-    count = times == 0 ? nil : Int(clamping: times)
-    probability = 1
-    if let odds = fields["probability"] {
-      guard let number = odds.json.doubleValue, (0...1).contains(number) else {
-        throw RPCFailure.invalidArgument(value.position, "a probability is from 0 to 1")
-      }
-      probability = number
+    var members = value.json.objectValue ?? [:]
+    for name in ["count", "skip"] {
+      // In any spelling that numbers have here.
+      guard let number = try fields[name]?.number(name) else { continue }
+      members[name] = .integer(Int(clamping: number))
+    }
+    do { schedule = try FaultSchedule(json: members) } catch {
+      throw RPCFailure.invalidArgument(value.position, "\(error)")
     }
   }
 }

@@ -231,7 +231,9 @@ struct ExtremeNumberDriverTests {
   func administration() async throws {
     let plain: [(JSON, [String])] = [
       (["fault": "status", "status": 503], ["status", "times", "after", "likelihood"]),
+      (["fault": "status", "status": 503], ["count", "skip", "probability"]),
       (["fault": "delay", "seconds": 1], ["seconds"]),
+      (["fault": "delay", "milliseconds": 1], ["milliseconds"]),
       (["fault": "slow-body", "seconds": 1, "bytes": 1], ["seconds", "bytes"]),
       (["fault": "reset-amid", "bytes": 1], ["bytes"]),
       (["fault": "too-many-requests", "retry_after": 1], ["retry_after"]),

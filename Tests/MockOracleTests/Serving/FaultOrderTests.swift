@@ -21,8 +21,15 @@ import Testing
       (#"{"fault":"delay","agent":"0x12"}"#, "agent "),
       (#"{"fault":"delay","x":1}"#, "x is unknown"),
       (#"{"fault":"status"}"#, "status is missing: the fault status needs it"),
-      (#"{"fault":"delay"}"#, "seconds is missing: the fault delay needs it"),
-      (#"{"fault":"slow-body","bytes":6}"#, "seconds is missing"),
+      (#"{"fault":"delay"}"#, "milliseconds is missing: the fault delay needs it"),
+      (#"{"fault":"slow-body","bytes":6}"#, "milliseconds is missing"),
+      (#"{"fault":"delay","milliseconds":-1}"#, "milliseconds must be 0 to 86400000"),
+      (#"{"fault":"delay","milliseconds":1,"seconds":1}"#, "seconds is another name of"),
+      (#"{"fault":"status","status":503,"milliseconds":1}"#, "milliseconds has no meaning"),
+      (#"{"fault":"delay","count":-1}"#, "count must be a whole number"),
+      (#"{"fault":"delay","skip":-1}"#, "skip must be a whole number"),
+      (#"{"fault":"delay","probability":2}"#, "probability must be above 0 and up to 1"),
+      (#"{"fault":"delay","count":1,"times":1}"#, "times is another name of count"),
       (#"{"fault":"reset-amid"}"#, "bytes is missing"),
       (#"{"fault":"too-many-requests"}"#, "retry_after is missing"),
       (#"{"fault":"status","status":null}"#, "status must be a whole number"),
@@ -46,6 +53,8 @@ import Testing
       #"{"fault":"slow-body","seconds":1}"#, #"{"fault":"slow-body","seconds":1,"bytes":9}"#,
       #"{"fault":"reset-amid","bytes":1}"#, #"{"fault":"too-many-requests","retry_after":0}"#,
       #"{"fault":"no-answer","times":null,"after":2,"likelihood":0.5}"#,
+      #"{"fault":"no-answer","count":null,"skip":2,"probability":0.5}"#,
+      #"{"fault":"delay","milliseconds":0}"#, #"{"fault":"slow-body","milliseconds":1,"bytes":9}"#,
     ])
   func complete(text: String) throws {
     let script = FaultScript()
@@ -53,15 +62,30 @@ import Testing
     #expect(script.remaining.count == 1)
   }
 
-  @Test("An order meets the agent, the route and the count that it names")
-  func scoped() async throws {
+  @Test("A duration is the same by either of its names", arguments: ["delay", "slow-body"])
+  func durations(fault: String) throws {
+    for member in [#""milliseconds":1500"#, #""seconds":1.5"#] {
+      let order = try FaultOrder(json: JSON.parse(#"{"fault":"\#(fault)",\#(member)}"#))
+      switch order.fault {
+      case .delay(let duration): #expect(duration == .milliseconds(1500))
+      case .slowBody(let pace): #expect(pace.pause == .milliseconds(1500))
+      default: Issue.record("\(order.fault)")
+      }
+    }
+  }
+
+  @Test(
+    "An order meets the agent, the route and the count that it names, by either of their names",
+    arguments: [("count", "skip"), ("times", "after")])
+  func scoped(count: String, skip: String) async throws {
     let script = FaultScript()
     let (first, second) = (try testKey(1), try testKey(2))
-    let order: JSON = [
-      "fault": "status", "status": 503, "times": 2, "after": 1,
+    var order: JSONObject = [
+      "fault": "status", "status": 503,
       "agent": .string(first.address.checksummed), "route": .string(ReportDialect.documented.path),
     ]
-    _ = try FaultOrder(json: order).add(to: script)
+    (order[count], order[skip]) = (2, 1)
+    _ = try FaultOrder(json: .object(order)).add(to: script)
     let own = WebRequest(
       .post, ReportDialect.documented.path, body: try signedReport(by: first).serialized())
     let other = WebRequest(
@@ -75,7 +99,7 @@ import Testing
   func seeded() {
     func met(_ seed: UInt64) -> [Bool] {
       let script = FaultScript(seed: seed)
-      script.add(.status(500), times: nil, likelihood: 0.3)
+      script.add(.status(500), count: nil, probability: 0.3)
       return (0..<200).map { _ in script.take(for: WebRequest(.get, "/")) != nil }
     }
     #expect(met(7) == met(7) && met(7) != met(8))
@@ -95,7 +119,9 @@ import Testing
         let id = try await ask("POST", "/faults", #"{"fault":"error-inside"}"#)["id"]
         _ = try await ask("POST", "/faults", #"{"fault":"malformed-json"}"#)
         _ = try await ask("POST", "/faults", #"{"fault":"wrong-content-type"}"#)
-        #expect(try await ask("GET", "/faults")["faults"]?.arrayValue?.count == 3)
+        let listed = try await ask("GET", "/faults")["faults"]
+        #expect(listed?.arrayValue?.count == 3)
+        #expect(listed?[0] == ["id": id ?? .null, "count": 1, "skip": 0, "probability": 1])
         #expect(try await ask("POST", "/faults", "{}")["error"] != nil)
         let inside = try await fetch(address.url + "/health")
         #expect(inside.status == 200)

@@ -110,6 +110,11 @@ struct FaultAdminTests {
       (["fault": "withholdReceipt"], "a fault needs the field blocks"),
       (["fault": "reorganise"], "a fault needs the field depth"),
       (["fault": "drop", "sendr": "0x"], "a fault has no field sendr"),
+      (["fault": "drop", "probability": 0], "probability must be above 0 and up to 1"),
+      (
+        ["fault": "drop", "skip": -1],
+        "skip is a whole number from 0 to 18446744073709551615, not -1"
+      ),
       (
         ["fault": "reorganise", "depth": 0],
         "depth is a whole number from 1 to 18446744073709551615, not 0"

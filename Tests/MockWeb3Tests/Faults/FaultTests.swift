@@ -58,6 +58,33 @@ struct ChainFaultTests {
     #expect(try await network.failure("eth_gasPrice") == nil)
   }
 
+  @Test("A fault passes over as many occasions as it is to skip, in Swift and over JSON-RPC")
+  func skip() async throws {
+    let chain = network.chain
+    chain.inject(ChainFaultRule(.refuse(.refused("busy")), method: "eth_gasPrice", skip: 2))
+    var refused: [Bool] = []
+    for _ in 0..<4 { refused.append(try await network.failure("eth_gasPrice") != nil) }
+    #expect(refused == [false, false, true, false])
+    let rules: JSON = [["fault": "revert", "reason": "no", "skip": "0x1", "count": 2]]
+    _ = try await network.client.request("plumise_setFaults", [rules])
+    var succeeded: [Bool] = []
+    for _ in 0..<4 { succeeded.append(try await network.send(to: .zero, from: sender).succeeded) }
+    #expect(succeeded == [true, false, false, true])
+  }
+
+  @Test("A reset of connections skips requests as well, and its seed is the chain's")
+  func skippedReset() async throws {
+    let chain = network.chain
+    try await chain.withServer { address async throws in
+      let client = EthereumClient(url: address.url)
+      let rule: JSON = ["fault": "reset", "method": "eth_chainId", "skip": 1]
+      _ = try await client.request("plumise_setFaults", [[rule]])
+      #expect(try await client.chainID() == 41956)
+      await #expect(throws: ChainError.self) { try await client.chainID() }
+      #expect(try await client.chainID() == 41956)
+    }
+  }
+
   @Test("A delay lasts as long as the clock says")
   func delay() async throws {
     let clock = ManualClock()

@@ -1,0 +1,95 @@
+import MockServing
+import NIOCore
+import PetalsNode
+import PlumiseTesting
+import PlumiseWire
+import TestSupport
+import Testing
+
+@Suite("Faults of a link", .timeLimit(.minutes(5)))
+struct LinkFaultTests {
+  /// Runs a body with a link to a server that answers every request.
+  private func withLink(
+    _ body: (FaultyLink, ServerAddress) async throws -> Void
+  ) async throws {
+    try await withWebServer(respond: { _ in .text("here") }) { address async throws in
+      try await withFaultyLink(to: PeerAddress(host: "127.0.0.1", port: address.port)) { link in
+        try await body(link, ServerAddress(host: "127.0.0.1", port: link.peer.port))
+      }
+    }
+  }
+
+  /// Whether a new connection is answered.
+  private func isAnswered(_ address: ServerAddress) async throws -> Bool {
+    try await RawClient.connected(to: address) { client async throws in
+      try await request(client)
+      return try await client.waitForEnd().hasSuffix("here")
+    }
+  }
+
+  /// Sends a request that the server ends the connection after.
+  private func request(_ client: RawClient) async throws {
+    do {
+      try await client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    } catch {
+      // The link was first, and closed the connection.
+      #expect(error is ChannelError || error is IOError)
+    }
+  }
+
+  @Test("The connections that a rule's schedule says are closed, and no others")
+  func closed() async throws {
+    try await withLink { link, address in
+      link.add(LinkFaultRule(.close, count: 2, skip: 1))
+      var answered: [Bool] = []
+      for _ in 0..<5 { answered.append(try await isAnswered(address)) }
+      #expect(answered == [true, false, false, true, true])
+    }
+  }
+
+  @Test("A connection that is held is read and not answered, while others are")
+  func held() async throws {
+    try await withLink { link, address in
+      link.add(LinkFaultRule(.hold))
+      try await RawClient.connected(to: address) { client async throws in
+        try await request(client)
+        try await link.waitUntilHolding()
+        #expect(try await isAnswered(address))
+        #expect(client.received.entries.isEmpty && client.ended.entries.isEmpty)
+      }
+    }
+  }
+
+  @Test("The seed decides which connections meet a likely fault")
+  func seeded() async throws {
+    var runs: [[Bool]] = []
+    for seed in [7, 7, 8] as [UInt64] {
+      try await withLink { link, address in
+        link.seed(seed)
+        link.add(LinkFaultRule(.close, count: nil, probability: 0.5))
+        var answered: [Bool] = []
+        for _ in 0..<16 { answered.append(try await isAnswered(address)) }
+        runs.append(answered)
+      }
+    }
+    #expect(runs[0] == runs[1] && runs[0] != runs[2])
+    #expect(runs[0].contains(true) && runs[0].contains(false))
+  }
+
+  @Test("A rule is read from what it is written as")
+  func json() throws {
+    let rule = LinkFaultRule(.hold, count: nil, skip: 3, probability: 0.25)
+    #expect(rule.json.text == #"{"fault":"hold","count":null,"skip":3,"probability":0.25}"#)
+    #expect(try LinkFaultRule(json: rule.json) == rule)
+    #expect(try LinkFaultRule(json: JSON.parse(#"{"fault":"close"}"#)) == LinkFaultRule(.close))
+    for (text, message) in [
+      ("{}", "fault must be one of close, hold"), (#"{"fault":"close","x":1}"#, "x is unknown"),
+      (#"{"fault":"close","skip":-1}"#, "skip must be a whole number from 0"),
+    ] {
+      let error = #expect(throws: FaultScheduleError.self) {
+        try LinkFaultRule(json: JSON.parse(text))
+      }
+      #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "")")
+    }
+  }
+}
