@@ -221,7 +221,7 @@ struct HTTPTests {
   func faults() async throws {
     let faults = FaultScript()
     faults.add(.drop(.midBody(after: 10), .reset)) { $0.path == "/api/v1/generate" }
-    faults.add(.malformedJSON, times: nil) { $0.path == "/api/v1/generate" }
+    faults.add(.malformedJSON, count: nil) { $0.path == "/api/v1/generate" }
     faults.add(.status(503)) { $0.path == "/health" }
     var configuration = NodeConfiguration(checkpoint: model.checkpoint)
     configuration.http = .init()
