@@ -142,7 +142,7 @@ struct TokenizerPartTests {
       (#"{"add_prefix_space": true}"#, "add_prefix_space"),
       (#"{"added_tokens_decoder": {"9": {"content": "<new>"}}}"#, "added_tokens_decoder.9"),
       (#"{"added_tokens_decoder": {"4": {"content": "<s>"}}}"#, "added_tokens_decoder.4"),
-      ("{", "a key"), (#"{"add_prefix_space": false}"#, nil),
+      ("{", "ends inside a value"), (#"{"add_prefix_space": false}"#, nil),
       (#"{"added_tokens_decoder": {"5": {"content": "<s>"}}, "padding_side": "left"}"#, nil),
     ] as [(String, String?)] {
       try await withTemporaryFolder { folder in

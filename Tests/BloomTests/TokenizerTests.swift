@@ -107,7 +107,7 @@ struct TokenizerTests {
     let split = #"{"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"}"#
     let other = #"{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Other"}"#
     let cases: [(String, String)] = [
-      ("{", "a key"), ("{}", "model"), (file(model: "Unigram"), "BPE"),
+      ("{", "ends inside a value"), ("{}", "model"), (file(model: "Unigram"), "BPE"),
       (file(merges: #"["a z"]"#), "merge 0"), (file(merges: #"["ab"]"#), "space between"),
       (file(preTokenizer: "null"), "pre_tokenizer"),
       (file(preTokenizer: #"{"type": "Whitespace"}"#), "Whitespace"),
