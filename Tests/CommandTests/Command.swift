@@ -99,6 +99,16 @@ struct Service: Sendable {
   }
 
   func send(_ signal: Signal) throws { try self.signal(signal) }
+
+  /// Suspends it (SIGSTOP), and returns once all its threads have stopped: until then one of them may
+  /// answer a request that comes after the signal.
+  func suspend() throws {
+    try send(.suspend)
+    var info = siginfo_t()
+    // A process that ends meanwhile is reported too, and left to the task that waits for its end.
+    while waitid(P_PID, id_t(processID), &info, WSTOPPED | WEXITED | WNOWAIT) == -1, errno == EINTR
+    {}
+  }
 }
 
 extension Command {

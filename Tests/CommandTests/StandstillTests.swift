@@ -23,7 +23,7 @@ struct StandstillTests {
   private static func withStopped<Output>(
     _ service: Service, _ body: () async throws -> Output
   ) async throws -> Output {
-    try service.send(.suspend)
+    try service.suspend()
     let outcome: Swift.Result<Output, any Error>
     do {
       outcome = .success(try await body())
