@@ -40,7 +40,7 @@ package final class FileLock: Sendable {
         self.isNew = isNew
         return
       }
-      close(descriptor)
+      Self.release(descriptor)
     }
   }
 
@@ -84,6 +84,13 @@ package final class FileLock: Sendable {
   }
 
   deinit {
+    Self.release(descriptor)
+  }
+
+  /// Unlocks the file explicitly: closing it would leave the lock held while a child that was
+  /// just forked, and has not begun its own program yet, has a copy of the descriptor.
+  private static func release(_ descriptor: Int32) {
+    flock(descriptor, LOCK_UN)
     close(descriptor)
   }
 

@@ -331,6 +331,19 @@ struct StateFileOwnerTests {
     .unusable(path: path, purpose: .chainState, reason: reason)
   }
 
+  @Test("A lock is free once its owner is gone, though a child was just forked with its descriptor")
+  func copies() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.appending(path: "file").path
+      var lock: FileLock? = try FileLock(path: path)
+      // What fork(2) gives to a child until it begins its own program.
+      let copy = dup(try #require(lock).descriptor)
+      defer { close(copy) }
+      lock = nil
+      _ = try FileLock(path: path)
+    }
+  }
+
   @Test("A second chain on the same file is refused, until the first one is gone")
   func second() async throws {
     try await withTemporaryFolder { folder in
