@@ -11,8 +11,8 @@ let settings: [SwiftSetting] =
     .enableUpcomingFeature("InternalImportsByDefault"),
   ] + (inCI ? [.treatAllWarnings(as: .error)] : [])
 
-// Tests are not timed: without optimisation they compile in a fraction of the time. Only a root
-// package may have such flags; no product holds a test target.
+// Tests are not timed, so the optimiser need not run over them. Only a root package may have such
+// flags; no product holds a test target.
 let testSettings = settings + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
 extension Target.Dependency {

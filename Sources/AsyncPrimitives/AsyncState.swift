@@ -3,9 +3,8 @@ public import Synchronization
 /// A value whose changes can be awaited.
 ///
 /// Waits are served in the order they began, and end when their task is cancelled, so that nothing
-/// can hang on a state that never comes. Public and inlinable since it is on the way of every token: the
-/// compiler specialises nothing less than that across modules, and an update would take five times as
-/// long.
+/// can hang on a state that never comes. Public and inlinable since every token passes through it: across
+/// modules the compiler specialises nothing less than that.
 public final class AsyncState<Value: Sendable>: Sendable {
   @usableFromInline
   struct Waiter: Sendable {

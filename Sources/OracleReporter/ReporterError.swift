@@ -61,13 +61,13 @@ public struct ReporterError: Error, Sendable {
   }
 
   /// Whether the same report may be accepted later: after an outage, a time-out, a server's error
-  /// (5xx), or 408 and 429, which ask for patience.
+  /// (5xx), or 408 and 429, which ask to wait.
   public var isRetryable: Bool {
     guard let status else { return hasNoAnswer }
     return status >= 500 || status == 408 || status == 429
   }
 
-  /// Whether the oracle may have taken the report all the same: no answer came, or one from
+  /// Whether the oracle may have accepted the report nevertheless: no answer came, or one from
   /// something in between.
   public var outcomeIsUnknown: Bool { hasNoAnswer || status == 502 || status == 504 }
 

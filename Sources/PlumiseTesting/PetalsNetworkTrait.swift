@@ -127,7 +127,7 @@ extension Trait where Self == OracleFaultsTrait {
   /// Faults of the connections to the oracle of the test's network.
   /// - Parameters:
   ///   - rules: the faults, and the requests that get them.
-  ///   - seed: the seed of faults with a likelihood.
+  ///   - seed: the seed of faults with a probability.
   public static func oracleFaults(_ rules: FaultRule..., seed: UInt64 = 0) -> Self {
     Self(rules, seed: seed)
   }

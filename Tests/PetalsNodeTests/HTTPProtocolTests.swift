@@ -245,7 +245,7 @@ struct StalledReaderTests {
 }
 
 /// Runs a body with a node's configuration for a copy of the tiny model whose tokens are thousands
-/// of characters long, and a short patience with clients.
+/// of characters long, and a short time-out for clients.
 private func withLongTokens(_ body: (NodeConfiguration) async throws -> Void) async throws {
   let source = TestVectors.bloom(.tinyF16)
   let folder = try checkpointCopy()
