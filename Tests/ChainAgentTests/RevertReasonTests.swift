@@ -121,7 +121,8 @@ struct RevertReasonTests {
         transport: InMemoryRPCTransport { await chain.respond(to: $0) }, clock: clock))
     chain.setMining(.manual)
     async let beat = reason { try await agent.heartbeat() }
-    _ = try await chain.journal.next { _ in chain.waitingTransactionCount == 1 }
+    // The agent has sent its heartbeat, has found no receipt, and asks again after half a second.
+    try await clock.waitForSleeper(until: .milliseconds(500))
     // Less for the miner: it comes behind the heartbeat.
     let sponsored = PrecompileCall.registration(
       AgentRegistration(name: "a", modelHash: .zero, beneficiary: agent.address))
@@ -130,7 +131,6 @@ struct RevertReasonTests {
         from: network.account(1), fee: .legacy(gasPrice: 1_500_000_000),
         to: sponsored.contract.address, data: sponsored.input))
     chain.mine()
-    try await clock.waitForSleeper(until: .milliseconds(500))
     clock.advance(by: .milliseconds(500))
     #expect(try await beat == "agentHeartbeat: not registered")
     #expect(chain.isRegistered(agent.address))
