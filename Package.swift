@@ -9,6 +9,7 @@ let settings: [SwiftSetting] =
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
   ] + (inCI ? [.treatAllWarnings(as: .error)] : [])
 
 // Tests are not timed, so the optimiser need not run over them. Only a root package may have such
@@ -18,6 +19,7 @@ let testSettings = settings + [.unsafeFlags(["-Onone"], .when(configuration: .re
 extension Target.Dependency {
   static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
   static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+  static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
   static let crypto = product(name: "Crypto", package: "swift-crypto")
   static let deque = product(name: "DequeModule", package: "swift-collections")
   static let grdb = product(name: "GRDB", package: "GRDB.swift")
@@ -34,6 +36,9 @@ extension Target.Dependency {
   static let serviceLifecycle = product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
   static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
+  // What swift-subprocess names files with; Apple's platforms have it in System.
+  static let systemPackage = product(
+    name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux]))
   static let swiftProtobuf = product(name: "SwiftProtobuf", package: "swift-protobuf")
   static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
@@ -100,6 +105,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
     .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
@@ -149,10 +155,11 @@ let package = Package(
       name: "EthereumClient",
       dependencies: [
         "AsyncPrimitives", "EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore,
-        .nioPosix,
+        .nioHTTP1, .nioPosix,
       ]),
     .target(
-      name: "EVMConformance", dependencies: ["EVM", "PlumiseWire", "EthereumPrimitives", "CZlib"]),
+      name: "EVMConformance",
+      dependencies: ["EVM", "EthereumPrimitives", "JSONValues", "PlumiseWire", "CZlib"]),
     .target(
       name: "MockServing",
       dependencies: [
@@ -166,14 +173,14 @@ let package = Package(
       dependencies: [
         "AsyncPrimitives", .deque,
         "Bloom", "PipelineRPC", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives",
-        "MockServing", .grpcCore, .grpcNIO, .grpcProtobuf, .httpTypes, .logging, .nioCore,
-        .nioPosix, .serviceLifecycle,
+        "MockServing", .grpcCore, .grpcNIO, .httpTypes, .logging, .nioCore, .nioPosix,
+        .serviceLifecycle,
       ]),
     .target(
       name: "OracleReporter",
       dependencies: [
         "AsyncPrimitives", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", "SystemErrors",
-        .asyncHTTPClient, .logging, .nioCore, .nioSSL, .serviceLifecycle,
+        .asyncHTTPClient, .logging, .nioCore, .nioHTTP1, .nioSSL, .serviceLifecycle,
       ]),
     .target(
       name: "ChainAgent",
@@ -203,16 +210,17 @@ let package = Package(
         "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle",
         "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", .asyncHTTPClient, .logging, .nioCore, .nioPosix,
+        "MockServing", .logging, .nioCore, .nioPosix,
       ]),
     .executableTarget(
       name: "petals-e2e",
       dependencies: [
-        "AsyncPrimitives",
+        "AsyncPrimitives", "JSONValues",
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", "SystemErrors", "TextKeys", "EVM", "EVMConformance", .argumentParser,
-        .asyncHTTPClient, .crypto, .logging, .nioCore, .nioPosix, .subprocess,
+        .asyncHTTPClient, .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix, .subprocess,
+        .systemPackage,
       ]),
 
     // Golden data made with other implementations.
@@ -258,7 +266,7 @@ let package = Package(
       name: "InferenceMetricsTests",
       dependencies: [
         "InferenceMetrics", "EthereumPrimitives", "MockOracle", "OracleReporter", "PlumiseTesting",
-        "PlumiseWire", "SystemErrors", "TestSupport", .logging, .metrics,
+        "PlumiseWire", "SystemErrors", "TestSupport", .coreMetrics, .logging,
       ]),
     .testTarget(
       name: "EthereumClientTests",
@@ -278,14 +286,15 @@ let package = Package(
         "AsyncPrimitives",
         "PetalsNode", "Bloom", "EthereumPrimitives", "InferenceMetrics", "MockServing",
         "PipelineRPC", "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors",
-        .asyncHTTPClient, .grpcCore, .grpcNIO, .logging, .nioCore, .nioPosix, .serviceLifecycle,
+        .asyncHTTPClient, .grpcCore, .grpcNIO, .logging, .nioCore, .nioHTTP1, .nioPosix,
+        .serviceLifecycle,
       ]),
     .testTarget(
       name: "OracleReporterTests",
       dependencies: [
         "AsyncPrimitives",
         "OracleReporter", "EthereumPrimitives", "InferenceMetrics", "MockOracle", "MockServing",
-        "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors", .httpTypes,
+        "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", .httpTypes,
         .logging, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .serviceLifecycle,
       ]),
     .testTarget(
@@ -313,21 +322,21 @@ let package = Package(
       name: "PlumiseTestingTests",
       dependencies: [
         "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing", "PetalsNode",
-        "PlumiseWire", "TestSupport", .nioCore,
+        "PlumiseWire", "TestSupport", .httpTypes, .nioCore,
       ]),
     .testTarget(
       name: "PetalsE2ETests",
       dependencies: [
         "Bloom", "ChainAgent", "EthereumClient", "EthereumPrimitives", "InferenceMetrics",
         "MockOracle", "MockServing", "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseTesting",
-        "PlumiseWire", "TestSupport", "TestVectors", .logging,
+        "PlumiseWire", "TestSupport", "TestVectors", .httpTypes, .logging,
       ]),
     .testTarget(
       name: "CommandTests",
       dependencies: [
         "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",
         "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire",
-        "TestSupport", "TestVectors", .crypto, .httpTypes, .subprocess,
+        "TestSupport", "TestVectors", .crypto, .httpTypes, .subprocess, .systemPackage,
       ]),
     .testTarget(
       name: "DocumentationTests",

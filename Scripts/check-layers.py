@@ -37,7 +37,7 @@ DEPENDENCIES = {
     },
     "PlumiseWire": {"EthereumPrimitives", "JSONValues"},
     "EVM": {"EthereumPrimitives"},
-    "EVMConformance": {"EVM", "CZlib"} | PRIMITIVES_AND_WIRE,
+    "EVMConformance": {"EVM", "CZlib", "JSONValues"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
     "EthereumClient": {"AsyncPrimitives"} | PRIMITIVES_AND_WIRE,
@@ -70,13 +70,14 @@ ONLY = {
     "FoundationNetworking": set(),
     "GRPCCore": {"PipelineRPC", "PetalsNode", "PetalsNodeTests"},
     "GRPCNIOTransportHTTP2": {"PetalsNode", "PetalsNodeTests"},
-    "GRPCProtobuf": {"PipelineRPC", "PetalsNode"},
+    "GRPCProtobuf": {"PipelineRPC"},
     "SwiftProtobuf": {"PipelineRPC"},
     "AsyncHTTPClient": {
-        "EthereumClient", "OracleReporter", "PlumiseTesting", "TestSupport", "petals-e2e", "tests",
+        "EthereumClient", "OracleReporter", "TestSupport", "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},
     "Subprocess": {"petals-e2e", "CommandTests"},
+    "SystemPackage": {"petals-e2e", "CommandTests"},
 }
 
 # Values and arithmetic: no networking below layer 2.

@@ -1,5 +1,6 @@
 package import EVM
 package import EthereumPrimitives
+import JSONValues
 
 /// A whole state in a map, whose root is computed from scratch.
 package struct MapState: StateReader, Sendable {

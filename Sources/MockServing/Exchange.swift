@@ -1,3 +1,5 @@
+import HTTPTypes
+
 /// One request and its answer: meets the fault, asks the service.
 struct Exchange: Sendable {
   /// What is to be written, at which moment the connection ends if it does, and how fast.

@@ -1,5 +1,6 @@
 public import AsyncHTTPClient
 import NIOCore
+import NIOHTTP1
 import NIOSSL
 import PlumiseWire
 public import SystemErrors

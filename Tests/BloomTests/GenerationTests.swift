@@ -2,6 +2,7 @@ import Bloom
 import Foundation
 import Synchronization
 import TestSupport
+import TestVectors
 import Testing
 
 @Suite("Local generation")

@@ -1,6 +1,7 @@
 import Bloom
 import Foundation
 import PlumiseWire
+import Subprocess
 import TestSupport
 import Testing
 

@@ -1,6 +1,8 @@
 import Foundation
+import HTTPTypes
 import MockServing
 import PlumiseWire
+import Subprocess
 import TestSupport
 import Testing
 import petals_e2e

@@ -5,6 +5,12 @@ import Subprocess
 import Synchronization
 import Testing
 
+#if canImport(System)
+  import System
+#else
+  import SystemPackage
+#endif
+
 /// The command as users run it: a process of the built program.
 enum Command {
   /// What a run printed, and its exit status.

@@ -1,6 +1,7 @@
 import EVMConformance
 import Foundation
 import PlumiseWire
+import Subprocess
 import TestSupport
 import TestVectors
 import Testing

@@ -3,6 +3,7 @@ import Foundation
 import HTTPTypes
 import MockServing
 import PlumiseWire
+import Subprocess
 import TestSupport
 import TestVectors
 import Testing

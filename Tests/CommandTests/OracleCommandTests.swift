@@ -1,5 +1,6 @@
 import EthereumPrimitives
 import Foundation
+import HTTPTypes
 import MockServing
 import PlumiseWire
 import Subprocess

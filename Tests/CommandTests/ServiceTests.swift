@@ -1,4 +1,5 @@
 import Foundation
+import MockServing
 import PlumiseWire
 import Subprocess
 import TestSupport

@@ -1,5 +1,6 @@
 import Foundation
 import PlumiseWire
+import Subprocess
 import TestSupport
 import Testing
 

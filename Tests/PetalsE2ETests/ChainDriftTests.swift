@@ -1,6 +1,7 @@
 import ChainAgent
 import EthereumClient
 import EthereumPrimitives
+import MockServing
 import MockWeb3
 import PlumiseWire
 import TestSupport

@@ -1,6 +1,7 @@
 import EthereumPrimitives
 import InferenceMetrics
 import MockOracle
+import MockServing
 import OracleReporter
 import PlumiseWire
 import TestSupport

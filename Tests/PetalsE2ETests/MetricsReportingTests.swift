@@ -1,11 +1,13 @@
 import EthereumPrimitives
 import Foundation
+import HTTPTypes
 import InferenceMetrics
 import MockOracle
 import MockServing
 import OracleReporter
 import PlumiseTesting
 import PlumiseWire
+import TestSupport
 import TestVectors
 import Testing
 

@@ -1,8 +1,13 @@
 import EthereumPrimitives
+import Foundation
+import HTTPTypes
+import InferenceMetrics
 import MockOracle
 import MockServing
 import OracleReporter
+import PlumiseTesting
 import PlumiseWire
+import TestSupport
 import Testing
 
 /// What must hold beyond the reference suite: nothing altered is taken, and nothing is lost.

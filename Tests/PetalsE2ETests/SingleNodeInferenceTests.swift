@@ -1,5 +1,6 @@
 import Bloom
 import EthereumPrimitives
+import HTTPTypes
 import InferenceMetrics
 import MockOracle
 import OracleReporter

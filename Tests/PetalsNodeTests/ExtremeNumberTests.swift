@@ -5,6 +5,7 @@ import GRPCNIOTransportHTTP2
 import PetalsNode
 import PipelineRPC
 import PlumiseTesting
+import Synchronization
 import Testing
 
 /// Numbers at the edges of a type: 0, 1, each power of two, their neighbours, and all of it negative.

@@ -1,6 +1,7 @@
 import Bloom
 import EthereumPrimitives
 import Foundation
+import InferenceMetrics
 import MockServing
 import PetalsNode
 import PipelineRPC

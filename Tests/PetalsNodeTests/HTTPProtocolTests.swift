@@ -1,6 +1,8 @@
 import Bloom
 import Foundation
+import GRPCCore
 import GRPCNIOTransportHTTP2
+import InferenceMetrics
 import MockServing
 import PetalsNode
 import PipelineRPC

@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import InferenceMetrics
 import MockServing
 import PetalsNode
 import PlumiseWire

@@ -1,3 +1,4 @@
+import Bloom
 import PetalsNode
 import PlumiseWire
 import Testing

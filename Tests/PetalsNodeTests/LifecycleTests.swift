@@ -3,6 +3,7 @@ import Bloom
 import InferenceMetrics
 import Logging
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import PetalsNode
 import ServiceLifecycle

@@ -3,6 +3,7 @@ import EthereumPrimitives
 import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2
+import InferenceMetrics
 import PetalsNode
 import PipelineRPC
 import Testing

@@ -1,5 +1,6 @@
 import Bloom
 import Foundation
+import InferenceMetrics
 import PetalsNode
 import PlumiseWire
 import TestSupport

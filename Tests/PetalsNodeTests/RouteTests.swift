@@ -1,6 +1,7 @@
 import AsyncPrimitives
 import Bloom
 import PetalsNode
+import TestVectors
 import Testing
 
 @Suite("Routes", .timeLimit(.minutes(5)))

@@ -1,3 +1,4 @@
+import Bloom
 import GRPCCore
 import GRPCNIOTransportHTTP2
 import PetalsNode

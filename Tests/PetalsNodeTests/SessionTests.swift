@@ -1,6 +1,8 @@
 import Bloom
 import EthereumPrimitives
+import InferenceMetrics
 import PetalsNode
+import PlumiseWire
 import TestSupport
 import Testing
 

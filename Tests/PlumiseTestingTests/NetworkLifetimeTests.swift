@@ -1,5 +1,6 @@
 import ChainAgent
 import EthereumClient
+import HTTPTypes
 import MockServing
 import PetalsNode
 import PlumiseTesting

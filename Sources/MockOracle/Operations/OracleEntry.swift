@@ -1,5 +1,6 @@
 import AsyncPrimitives
 public import EthereumPrimitives
+import HTTPTypes
 public import MockServing
 public import PlumiseWire
 

@@ -2,6 +2,7 @@ import EthereumPrimitives
 import HTTPTypes
 import MockServing
 import PlumiseWire
+import TextKeys
 
 /// Why a read of the deployed dialect is answered with an error.
 enum ReadError: Error {

@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import HTTPTypes
 import MockServing
 import PlumiseWire
 

@@ -1,3 +1,4 @@
+import HTTPTypes
 public import PlumiseWire
 
 /// The description of the oracle's interface (OpenAPI 3.1), made from the route table and the rules

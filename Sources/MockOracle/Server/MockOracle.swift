@@ -1,4 +1,5 @@
 public import EthereumPrimitives
+import HTTPTypes
 import Logging
 public import MockServing
 import PlumiseWire

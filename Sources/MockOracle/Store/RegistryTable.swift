@@ -2,6 +2,7 @@ import EthereumPrimitives
 import Foundation
 import GRDB
 import PlumiseWire
+import TextKeys
 
 /// The tables of registrations as they came, and of their effects: nodes, pipelines and last
 /// timestamps.

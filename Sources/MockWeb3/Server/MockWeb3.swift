@@ -1,5 +1,6 @@
 import EthereumPrimitives
 public import Foundation
+import HTTPTypes
 public import MockServing
 public import PlumiseWire
 import Synchronization

@@ -1,4 +1,6 @@
+import AsyncPrimitives
 import Bloom
+import Logging
 import Synchronization
 
 // How the hidden states of a generation get through the nodes, though some of them fail.

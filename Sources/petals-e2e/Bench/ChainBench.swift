@@ -1,5 +1,6 @@
 import EthereumPrimitives
 import Foundation
+import MockServing
 import MockWeb3
 import PlumiseWire
 

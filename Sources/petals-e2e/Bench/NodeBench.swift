@@ -32,7 +32,7 @@ struct NodeBench: Sendable {
     for _ in 0..<runs {
       let began = clock.now
       let result = try await Subprocess.run(
-        .path(.init(Executable.current)),
+        .thisProgram,
         arguments: [
           "generate", "--model", path, "--token-ids", "5", "--max-new-tokens", "1", "--quiet",
         ], environment: BLASEnvironment.forChildren, input: .none, output: .sequence,

@@ -1,6 +1,7 @@
 import EthereumPrimitives
 import Foundation
 import MockOracle
+import MockServing
 import NIOCore
 import PlumiseWire
 

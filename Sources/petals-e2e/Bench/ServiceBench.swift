@@ -1,6 +1,7 @@
 import Bloom
 import Foundation
 import MockOracle
+import MockServing
 import MockWeb3
 import PetalsNode
 import PlumiseWire

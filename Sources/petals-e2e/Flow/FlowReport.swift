@@ -1,3 +1,5 @@
+import Bloom
+import EthereumPrimitives
 import Foundation
 import PlumiseWire
 import SystemErrors

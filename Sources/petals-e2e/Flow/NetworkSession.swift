@@ -1,5 +1,6 @@
 import Bloom
 import EthereumPrimitives
+import Subprocess
 
 /// Runs a network for the duration of a body, and says how that ended.
 struct NetworkSession: Sendable {

@@ -1,4 +1,5 @@
 import Bloom
+import EthereumClient
 import EthereumPrimitives
 import Foundation
 import PetalsNode

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bloom
 import Foundation
+import JSONValues
 import PetalsNode
 
 /// `forward`: hidden states through blocks, as numbers in a file.

@@ -2,6 +2,7 @@ import ArgumentParser
 import AsyncHTTPClient
 import EthereumClient
 import NIOCore
+import NIOHTTP1
 import PlumiseWire
 
 /// `load`: steady traffic on a service, with a report of its latencies.

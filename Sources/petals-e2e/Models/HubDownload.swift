@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Crypto
 import Foundation
 import NIOCore
+import NIOHTTP1
 import SystemErrors
 
 /// Downloads the files of one commit into a folder.

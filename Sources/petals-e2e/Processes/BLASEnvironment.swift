@@ -48,10 +48,3 @@ enum BLASEnvironment {
     return Set(line.split(separator: " "))
   }
 }
-
-extension Executable {
-  /// The file that this process runs from.
-  static var current: String {
-    Bundle.main.executablePath ?? CommandLine.arguments[0]
-  }
-}

@@ -134,7 +134,7 @@ final class ServiceProcess: Sendable {
     var status: TerminationStatus?
     do {
       let result = try await Subprocess.run(
-        .path(.init(Executable.current)),
+        .thisProgram,
         arguments: Arguments(arguments + ["--json", "--exit-with-stdin"]),
         environment: environment, platformOptions: options, input: .inputWriter,
         output: .sequence, error: .sequence

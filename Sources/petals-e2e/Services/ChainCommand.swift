@@ -1,4 +1,5 @@
 import ArgumentParser
+import EthereumPrimitives
 import Foundation
 import MockServing
 import MockWeb3

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChainAgent
+import EthereumClient
 import EthereumPrimitives
 import PlumiseWire
 

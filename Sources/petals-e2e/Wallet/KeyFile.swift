@@ -1,6 +1,7 @@
 import ArgumentParser
 import EthereumPrimitives
 import Foundation
+import SystemErrors
 
 /// A secret key on disk: 64 hexadecimal digits after `0x`, or a V3 keystore with its password.
 enum KeyFile {
@@ -97,25 +98,24 @@ enum PrivateFile {
   /// - Parameter what: what the file is to the user, for messages.
   /// - Throws: `CommandFailure` (wrong input) for a file that others can read, or nobody.
   static func read(_ path: String, as what: String) throws -> SecretBytes {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
+    guard let status = FileStatus(path: path) else {
       throw CommandFailure.wrongInput(
         "cannot read \(what) \(path): \(String(cString: strerror(errno)))")
     }
-    let mode = status.st_mode & 0o777
+    let mode = status.permissions
     guard mode & 0o077 == 0 else {
       throw CommandFailure.wrongInput(
         "\(what) \(path) can be read by others (mode \(String(mode, radix: 8))); "
           + "run chmod 600 \(path)")
     }
-    guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= sizeLimit else {
+    guard status.isRegularFile, status.size <= sizeLimit else {
       throw CommandFailure.wrongInput(
         "cannot read \(what) \(path): it is no file of at most \(sizeLimit) bytes")
     }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     defer { if descriptor >= 0 { close(descriptor) } }
     var count = 0
-    let bytes = SecretBytes(count: Int(status.st_size)) { buffer in
+    let bytes = SecretBytes(count: status.size) { buffer in
       while descriptor >= 0, count < buffer.count {
         let read = Foundation.read(
           descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count)

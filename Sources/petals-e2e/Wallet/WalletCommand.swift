@@ -1,5 +1,6 @@
 import ArgumentParser
 import EthereumPrimitives
+import JSONValues
 
 /// `wallet`: keys and what they sign.
 struct WalletCommand: AsyncParsableCommand {

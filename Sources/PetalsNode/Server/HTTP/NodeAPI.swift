@@ -1,4 +1,6 @@
+import AsyncPrimitives
 package import Bloom
+import EthereumPrimitives
 import HTTPTypes
 import MockServing
 package import PlumiseWire

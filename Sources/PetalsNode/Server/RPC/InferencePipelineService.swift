@@ -2,6 +2,7 @@ import AsyncPrimitives
 import Bloom
 import EthereumPrimitives
 import GRPCCore
+import InferenceMetrics
 import PipelineRPC
 
 /// The service that the network's newer agents speak: `plumise.inference.InferencePipeline`
