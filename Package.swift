@@ -71,7 +71,7 @@ let package = Package(
       name: "ChainAgent",
       targets: [
         "ChainAgent", "AsyncPrimitives", "EthereumClient", "EthereumPrimitives", "JSONValues",
-        "PlumiseWire",
+        "PlumiseWire", "SystemErrors",
       ]),
     .library(
       name: "MockOracle",
@@ -91,6 +91,7 @@ let package = Package(
       name: "EthereumClient",
       targets: [
         "EthereumClient", "AsyncPrimitives", "EthereumPrimitives", "JSONValues", "PlumiseWire",
+        "SystemErrors",
       ]),
     .library(name: "EthereumPrimitives", targets: ["EthereumPrimitives"]),
     .executable(name: "petals-e2e", targets: ["petals-e2e"]),
@@ -154,8 +155,8 @@ let package = Package(
     .target(
       name: "EthereumClient",
       dependencies: [
-        "AsyncPrimitives", "EthereumPrimitives", "PlumiseWire", .asyncHTTPClient, .nioCore,
-        .nioHTTP1, .nioPosix,
+        "AsyncPrimitives", "EthereumPrimitives", "PlumiseWire", "SystemErrors", .asyncHTTPClient,
+        .nioCore, .nioHTTP1, .nioPosix,
       ]),
     .target(
       name: "EVMConformance",

@@ -40,7 +40,7 @@ DEPENDENCIES = {
     "EVMConformance": {"EVM", "CZlib", "JSONValues"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
-    "EthereumClient": {"AsyncPrimitives"} | PRIMITIVES_AND_WIRE,
+    "EthereumClient": {"AsyncPrimitives", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockServing": {"AsyncPrimitives", "JSONValues", "TextKeys"},
     "PetalsNode": {
         "AsyncPrimitives", "Bloom", "PipelineRPC", "InferenceMetrics", "MockServing",

@@ -1,15 +1,17 @@
 public import PlumiseWire
+public import SystemErrors
 
 /// Why a request to a chain, or an agent's transaction, failed: an open code, one line for people, and
 /// what caused it.
 ///
 /// Every error of `EthereumClient` and `ChainAgent` is one, except `CancellationError`. The code says
-/// what its owner can do; the message is for people, and may change.
-public struct ChainError: Error, Sendable {
+/// what its owner can do; the message is for people, and may change. Two errors are equal whatever
+/// causes the network gave.
+public struct ChainError: Error, Hashable, Sendable {
   /// What kind of failure it is, which decides what its owner can do.
   ///
   /// The set is open: a transport of your own may throw a code of its own.
-  public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  public struct Code: ErrorCode {
     /// The code's name.
     public let rawValue: String
 
@@ -55,9 +57,6 @@ public struct ChainError: Error, Sendable {
     private static let outages: Set<Code> = [
       .connectionRefused, .connectionLost, .unavailable, .unexpectedStatus, .unreachable,
     ]
-
-    /// The code's name.
-    public var description: String { rawValue }
   }
 
   /// What kind of failure it is.
@@ -70,7 +69,7 @@ public struct ChainError: Error, Sendable {
   /// The receipt of the transaction that was reverted; nil for a call that was only tried.
   public var receipt: Receipt?
   /// The error that began it: the network's, or the chain's `RPCFailure`.
-  public var cause: (any Error)?
+  @ErrorCause<RPCFailure> public var cause: (any Error)?
 
   /// Makes an error from its code and message.
   public init(
@@ -99,23 +98,6 @@ public struct ChainError: Error, Sendable {
 extension ChainError: CustomStringConvertible {
   /// The message.
   public var description: String { message }
-}
-
-extension ChainError: Hashable {
-  /// Compares everything but a cause that is the network's.
-  public static func == (one: Self, other: Self) -> Bool {
-    one.code == other.code && one.message == other.message && one.reason == other.reason
-      && one.receipt == other.receipt && one.failure == other.failure
-  }
-
-  /// Hashes what `==` compares.
-  public func hash(into hasher: inout Hasher) {
-    hasher.combine(code)
-    hasher.combine(message)
-    hasher.combine(reason)
-    hasher.combine(receipt)
-    hasher.combine(failure)
-  }
 }
 
 // The messages of the errors that the client and the agent make.

@@ -1,14 +1,16 @@
 import PlumiseWire
+public import SystemErrors
 
 /// Why a reporter's configuration was refused, why it did not start, or why a report was not accepted:
 /// an open code, one line for people, and what caused it.
 ///
-/// The code says what its owner can do; the texts are for people, and may change.
-public struct ReporterError: Error, Sendable {
+/// The code says what its owner can do; the texts are for people, and may change. Two errors are
+/// equal whatever caused them.
+public struct ReporterError: Error, Hashable, Sendable {
   /// What kind of failure it is, which decides what its owner can do.
   ///
   /// The set is open: later versions may have further codes.
-  public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  public struct Code: ErrorCode {
     /// The code's name.
     public let rawValue: String
 
@@ -29,9 +31,6 @@ public struct ReporterError: Error, Sendable {
     public static let timedOut = Self(rawValue: "timed out")
     /// The oracle answered that it does not take the report; ``ReporterError/status`` says more.
     public static let refused = Self(rawValue: "refused")
-
-    /// The code's name.
-    public var description: String { rawValue }
   }
 
   /// What kind of failure it is.
@@ -45,7 +44,7 @@ public struct ReporterError: Error, Sendable {
   /// How long the oracle asks to wait (`Retry-After`).
   public var retryAfter: Duration?
   /// The network's error that began it.
-  public var cause: (any Error)?
+  @ErrorCause<Never> public var cause: (any Error)?
 
   /// Makes an error from its code and message.
   public init(
@@ -87,23 +86,6 @@ public struct ReporterError: Error, Sendable {
 extension ReporterError: CustomStringConvertible {
   /// The message.
   public var description: String { message }
-}
-
-extension ReporterError: Hashable {
-  /// Compares everything but the cause.
-  public static func == (one: Self, other: Self) -> Bool {
-    one.code == other.code && one.message == other.message && one.status == other.status
-      && one.reason == other.reason && one.retryAfter == other.retryAfter
-  }
-
-  /// Hashes what `==` compares.
-  public func hash(into hasher: inout Hasher) {
-    hasher.combine(code)
-    hasher.combine(message)
-    hasher.combine(status)
-    hasher.combine(reason)
-    hasher.combine(retryAfter)
-  }
 }
 
 // Reading an answer.

@@ -1,12 +1,13 @@
 /// Why a file cannot be used: an open code, the file, what it was to be used for, what is wrong with
 /// it, and what caused that.
 ///
-/// The code says what its owner can do; the texts are for people, and may change.
-public struct FileError: Error, Sendable {
+/// The code says what its owner can do; the texts are for people, and may change. Two errors are
+/// equal whatever caused them.
+public struct FileError: Error, Hashable, Sendable {
   /// What kind of failure it is, which decides what its owner can do.
   ///
   /// The set is open: further kinds of files may have codes of their own.
-  public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  public struct Code: ErrorCode {
     /// The code's name.
     public let rawValue: String
 
@@ -29,9 +30,6 @@ public struct FileError: Error, Sendable {
     public static let damaged = Self(rawValue: "damaged")
     /// The file is a good one, of something else than what was asked for.
     public static let mismatched = Self(rawValue: "mismatched")
-
-    /// The code's name.
-    public var description: String { rawValue }
   }
 
   /// What a file was to be used for, in words that follow "the": "state file".
@@ -62,7 +60,7 @@ public struct FileError: Error, Sendable {
   /// One line: what is wrong, and what to do.
   public var message: String
   /// The error that began it.
-  public var cause: (any Error)?
+  @ErrorCause<Never> public var cause: (any Error)?
 
   /// Makes an error.
   /// - Parameter message: one line that names the file.
@@ -82,23 +80,6 @@ public struct FileError: Error, Sendable {
 extension FileError: CustomStringConvertible {
   /// The message.
   public var description: String { message }
-}
-
-extension FileError: Hashable {
-  /// Compares everything but the cause.
-  public static func == (one: Self, other: Self) -> Bool {
-    one.code == other.code && one.path == other.path && one.purpose == other.purpose
-      && one.reason == other.reason && one.message == other.message
-  }
-
-  /// Hashes what `==` compares.
-  public func hash(into hasher: inout Hasher) {
-    hasher.combine(code)
-    hasher.combine(path)
-    hasher.combine(purpose)
-    hasher.combine(reason)
-    hasher.combine(message)
-  }
 }
 
 extension FileError {
