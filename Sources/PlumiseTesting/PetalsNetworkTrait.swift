@@ -75,6 +75,40 @@ extension PetalsNetwork {
   }
 }
 
+/// Injects faults into the network of a test: ``OracleFaultsTrait`` and ``ChainFaultsTrait``.
+///
+/// Put it after the ``PetalsNetworkTrait`` of the test. The faults are active while the test's body
+/// runs; what the network does when it is torn down, the nodes' final reports among it, meets none.
+public struct FaultsTrait<Rule: Sendable>: TestTrait, SuiteTrait, TestScoping {
+  private let rules: [Rule]
+  private let inject: @Sendable (PetalsNetwork, [Rule]) -> Void
+  private let clear: @Sendable (PetalsNetwork) -> Void
+
+  init(
+    _ rules: [Rule], inject: @escaping @Sendable (PetalsNetwork, [Rule]) -> Void,
+    clear: @escaping @Sendable (PetalsNetwork) -> Void
+  ) {
+    self.rules = rules
+    self.inject = inject
+    self.clear = clear
+  }
+
+  /// True: a suite's trait applies to each of its tests.
+  public var isRecursive: Bool { true }
+
+  /// Runs one case of a test with the faults.
+  /// - Throws: `PetalsNetwork.MissingNetwork` when no network was made before.
+  public func provideScope(
+    for test: Test, testCase: Test.Case?,
+    performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
+    let network = try PetalsNetwork.current
+    inject(network, rules)
+    defer { clear(network) }
+    try await function()
+  }
+}
+
 /// Injects faults into the connections to the oracle of a test's network.
 ///
 /// ```swift
@@ -94,34 +128,7 @@ extension PetalsNetwork {
 ///   #expect(network.oracle.agent(node.address)?.processedTokens == 0)
 /// }
 /// ```
-///
-/// Put it after the ``PetalsNetworkTrait`` of the test. The faults are active while the test's body
-/// runs; the nodes' final reports are sent without them.
-public struct OracleFaultsTrait: TestTrait, SuiteTrait, TestScoping {
-  private let rules: [FaultRule]
-  private let seed: UInt64
-
-  init(_ rules: [FaultRule], seed: UInt64) {
-    self.rules = rules
-    self.seed = seed
-  }
-
-  /// True: a suite's trait applies to each of its tests.
-  public var isRecursive: Bool { true }
-
-  /// Runs one case of a test with the faults.
-  /// - Throws: `PetalsNetwork.MissingNetwork` when no network was made before.
-  public func provideScope(
-    for test: Test, testCase: Test.Case?,
-    performing function: @concurrent @Sendable () async throws -> Void
-  ) async throws {
-    let faults = try PetalsNetwork.current.oracleFaults
-    faults.seed(seed)
-    for rule in rules { faults.add(rule) }
-    defer { faults.clear() }
-    try await function()
-  }
-}
+public typealias OracleFaultsTrait = FaultsTrait<FaultRule>
 
 extension Trait where Self == OracleFaultsTrait {
   /// Faults of the connections to the oracle of the test's network.
@@ -129,7 +136,12 @@ extension Trait where Self == OracleFaultsTrait {
   ///   - rules: the faults, and the requests that get them.
   ///   - seed: the seed of faults with a probability.
   public static func oracleFaults(_ rules: FaultRule..., seed: UInt64 = 0) -> Self {
-    Self(rules, seed: seed)
+    Self(rules) { network, rules in
+      network.oracleFaults.seed(seed)
+      for rule in rules { network.oracleFaults.add(rule) }
+    } clear: {
+      $0.oracleFaults.clear()
+    }
   }
 }
 
@@ -151,34 +163,7 @@ extension Trait where Self == OracleFaultsTrait {
 ///   #expect(network.chain.isRegistered(node.address))
 /// }
 /// ```
-///
-/// Put it after the ``PetalsNetworkTrait`` of the test. The faults are active while the test's body
-/// runs.
-public struct ChainFaultsTrait: TestTrait, SuiteTrait, TestScoping {
-  private let rules: [ChainFaultRule]
-  private let seed: UInt64
-
-  init(_ rules: [ChainFaultRule], seed: UInt64) {
-    self.rules = rules
-    self.seed = seed
-  }
-
-  /// True: a suite's trait applies to each of its tests.
-  public var isRecursive: Bool { true }
-
-  /// Runs one case of a test with the faults.
-  /// - Throws: `PetalsNetwork.MissingNetwork` when no network was made before.
-  public func provideScope(
-    for test: Test, testCase: Test.Case?,
-    performing function: @concurrent @Sendable () async throws -> Void
-  ) async throws {
-    let chain = try PetalsNetwork.current.chain
-    chain.seedFaults(seed)
-    for rule in rules { chain.inject(rule) }
-    defer { chain.clearFaults() }
-    try await function()
-  }
-}
+public typealias ChainFaultsTrait = FaultsTrait<ChainFaultRule>
 
 extension Trait where Self == ChainFaultsTrait {
   /// Faults of the chain, for the test's network.
@@ -186,6 +171,11 @@ extension Trait where Self == ChainFaultsTrait {
   ///   - rules: the faults, and the requests and transactions that get them.
   ///   - seed: the seed of faults with a probability.
   public static func chainFaults(_ rules: ChainFaultRule..., seed: UInt64 = 0) -> Self {
-    Self(rules, seed: seed)
+    Self(rules) { network, rules in
+      network.chain.seedFaults(seed)
+      for rule in rules { network.chain.inject(rule) }
+    } clear: {
+      $0.chain.clearFaults()
+    }
   }
 }
