@@ -99,18 +99,15 @@ public enum BlockRangeError: Error, Hashable, Sendable, CustomStringConvertible 
   /// One line that says what is wrong.
   public var description: String {
     switch self {
-    case .malformed(let text):
-      "block range \"\(text)\": expected FIRST-LAST, as in 0-11"
+    case .malformed(let text): "block range \"\(text)\": expected FIRST-LAST, as in 0-11"
     case .reversed(let text):
       "block range \(text): reversed; the first block comes first"
-    case .empty(let text):
-      "block range \(text): holds no block"
+    case .empty(let text): "block range \(text): holds no block"
     case .outsideModel(let text, let blockCount):
       "block range \(text): the model has blocks 0-\(blockCount - 1)"
     case .impossibleSplit(let nodes, let blockCount):
       "\(blockCount) blocks cannot be split over \(nodes) nodes; use 1 to \(blockCount)"
-    case .noRanges:
-      "no block range was given"
+    case .noRanges: "no block range was given"
     case .gap(let missing):
       "gap: no range holds blocks \(missing.lowerBound)-\(missing.upperBound - 1)"
     case .overlap(let text, let covered):
