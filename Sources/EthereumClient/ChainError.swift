@@ -18,6 +18,13 @@ public struct ChainError: Error, Hashable, Sendable {
     /// Makes a code from its name.
     public init(rawValue: String) { self.rawValue = rawValue }
 
+    /// Whether the chain could not be reached: no answer came, or none of JSON-RPC.
+    public var isOutage: Bool { Self.outages.contains(self) }
+
+    private static let outages: Set<Code> = [
+      .connectionRefused, .connectionLost, .unavailable, .unexpectedStatus, .unreachable,
+    ]
+
     /// Nothing listens at the chain's address.
     ///
     /// The chain may be down: try again later.
@@ -50,13 +57,6 @@ public struct ChainError: Error, Hashable, Sendable {
     public static let malformedAnswer = Self(rawValue: "malformed answer")
     /// The server is another chain; nothing was signed for it.
     public static let wrongChain = Self(rawValue: "wrong chain")
-
-    /// Whether the chain could not be reached: no answer came, or none of JSON-RPC.
-    public var isOutage: Bool { Self.outages.contains(self) }
-
-    private static let outages: Set<Code> = [
-      .connectionRefused, .connectionLost, .unavailable, .unexpectedStatus, .unreachable,
-    ]
   }
 
   /// What kind of failure it is.
