@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source Scripts/blas-environment.sh
 
-swift build -c release --build-tests
+swift build -c release --build-tests --explicit-target-dependency-import-check error
 all=$(swift test list -c release --skip-build --disable-xctest 2>/dev/null | grep -c '/') || true
 [ "$all" -gt 0 ] || { echo "test: \`swift test list\` lists no test" >&2; exit 1; }
 
