@@ -54,7 +54,13 @@ extension EthereumClient {
   }
 
   /// Runs a call without a transaction (`eth_call`).
-  /// - Parameter gasLimit: the call's gas limit; nil for the chain's maximum.
+  /// - Parameters:
+  ///   - recipient: the contract.
+  ///   - data: the call's input.
+  ///   - sender: the caller; nil for the zero address.
+  ///   - value: the wei that the call transfers.
+  ///   - gasLimit: the call's gas limit; nil for the chain's maximum.
+  ///   - block: the block after which the state is read.
   /// - Returns: the program's return data.
   /// - Throws: a ``ChainError`` of code ``ChainError/Code/reverted`` when it was reverted.
   public func call(

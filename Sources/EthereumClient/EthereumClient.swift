@@ -35,7 +35,12 @@ public struct EthereumClient: Sendable {
   }
 
   /// A client over HTTP.
-  /// - Parameter url: where the chain answers, as `http://127.0.0.1:26902`.
+  /// - Parameters:
+  ///   - url: where the chain answers, as `http://127.0.0.1:26902`.
+  ///   - clock: measures time-outs and the delays between attempts.
+  ///   - requestTimeout: how long a request may take.
+  ///   - retries: the answer to outages.
+  ///   - random: 0 to 1, for the jitter of the delays.
   public init(
     url: String, clock: any Clock<Duration> = ContinuousClock(),
     requestTimeout: Duration = .seconds(30), retries: RPCRetryPolicy = .none,

@@ -95,7 +95,7 @@ public struct HTTPReportTransport: ReportTransport {
   }
 
   /// Makes a transport that trusts certificates of one authority, and of no other.
-  /// - Parameter certificateAuthority: the path of a file with its certificates (PEM).
+  /// - Parameter path: a file with the authority's certificates (PEM).
   /// - Throws: `FileError` when the file holds none.
   public init(certificateAuthority path: String) throws(FileError) {
     let certificates: [NIOSSLCertificate]

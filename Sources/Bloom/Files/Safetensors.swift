@@ -338,7 +338,7 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   /// The upper half of a binary32.
   case bf16 = "BF16"
   /// 8-bit integers; each 64 neighbours in a row share a float32 scale, which is in a tensor of
-  /// its own (``QuantizedLayout``). For matrices alone.
+  /// its own (`QuantizedLayout`). For matrices alone.
   case q8 = "Q8"
 
   /// Bytes an element, without its share of a scale.

@@ -21,7 +21,9 @@ public final class Code: @unchecked Sendable {
   let start: UnsafePointer<UInt8>
 
   /// Code of some bytes.
-  /// - Parameter hash: their keccak256, where it is known.
+  /// - Parameters:
+  ///   - bytes: the bytecode.
+  ///   - hash: their keccak256, where it is known.
   public convenience init(_ bytes: [UInt8], hash: Hash32? = nil) {
     self.init(copying: bytes, count: bytes.count, hash: hash)
   }

@@ -13,6 +13,7 @@ public struct VirtualMachine: Sendable {
 
   /// A machine.
   /// - Parameters:
+  ///   - fork: the rules that code runs by.
   ///   - natives: contracts of the embedder's that are no bytecode, beside the standard precompiles.
   ///   - codes: where code that is ready to run is kept.
   public init(
@@ -25,9 +26,13 @@ public struct VirtualMachine: Sendable {
 
   /// Checks a transaction, runs it, and charges its sender.
   /// - Parameters:
+  ///   - transaction: the transaction, without its signature.
   ///   - sender: who signed it.
+  ///   - state: the accounts and storage before it.
+  ///   - block: the block that it becomes a part of.
   ///   - gasLeft: what the block has left for transactions; all of its limit when nil.
   ///   - native: state of the embedder's contracts that has to go back with the rest.
+  ///   - tracer: is told of each step.
   /// - Throws: ``InvalidTransactionError``, and nothing happened, when it cannot be part of the block.
   public func execute(
     _ transaction: Transaction, from sender: Address, on state: any StateReader,
@@ -64,7 +69,18 @@ public struct VirtualMachine: Sendable {
 
   /// Runs a call or a creation without a transaction around it: nobody is charged, no nonce is
   /// checked, and no gas is taken before code runs.
-  /// - Parameter to: who is called, or nil to run `input` as init code.
+  /// - Parameters:
+  ///   - to: who is called, or nil to run `input` as init code.
+  ///   - sender: the caller.
+  ///   - value: the wei that the call transfers.
+  ///   - input: the call's data, or the init code.
+  ///   - gas: the gas that the code may use.
+  ///   - gasPrice: the result of GASPRICE, in wei.
+  ///   - accessList: the addresses and slots that count as accessed already (EIP-2930).
+  ///   - state: the accounts and storage before it.
+  ///   - block: the block that the code sees.
+  ///   - native: state of the embedder's contracts that has to go back with the rest.
+  ///   - tracer: is told of each step.
   public func call(
     _ to: Address?, from sender: Address, value: Word = .zero, input: [UInt8] = [], gas: UInt64,
     gasPrice: Word = .zero, accessList: [AccessListEntry] = [], on state: any StateReader,

@@ -17,8 +17,10 @@ public protocol ReportLog: Sendable {
   ///
   /// A report for which this throws was not accepted, and may come again. An agent's reports come
   /// one after another.
-  /// - Parameter sequence: a number above that of every earlier report of this process, from 1; a
-  ///   report that could not be stored leaves a gap.
+  /// - Parameters:
+  ///   - report: the accepted report.
+  ///   - sequence: a number above that of every earlier report of this process, from 1; a report that
+  ///     could not be stored leaves a gap.
   func append(_ report: StoredReport, sequence: Int64) async throws
   /// Stores a registration durably.
   func append(_ registration: StoredRegistration) async throws

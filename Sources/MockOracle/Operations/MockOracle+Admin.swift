@@ -15,6 +15,7 @@ extension MockOracle {
   ///   - faults: the script of the server that nodes reach.
   ///   - host: where to listen.
   ///   - port: where to listen; 0 takes any free port.
+  ///   - isolation: the actor that `body` runs on; the caller's.
   ///   - body: what is done meanwhile.
   /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
   public func withAdministration<R: Sendable>(

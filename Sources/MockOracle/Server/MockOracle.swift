@@ -7,9 +7,9 @@ import Synchronization
 
 /// An oracle that answers as the real one does, in either dialect, and says why.
 ///
-/// It may be used in process, by ``respond(to:)``, or over HTTP, by ``withServer(port:faults:_:)``;
-/// both are the same code. Everything that came and everything that was answered stands in its
-/// ``journal``, which tests wait on.
+/// It may be used in process, by ``respond(to:)``, or over HTTP, by
+/// ``withServer(host:port:isolation:faults:_:)``; both are the same code. Its ``journal`` holds every
+/// request and answer, and tests wait on it.
 public final class MockOracle: Sendable {
   /// What it speaks, checks and keeps.
   public let configuration: OracleConfiguration
@@ -157,6 +157,7 @@ extension MockOracle {
   ///   - host: where to listen.
   ///   - port: where to listen; 0 takes any free port.
   ///   - faults: what goes wrong, and with which requests.
+  ///   - isolation: the actor that `body` runs on; the caller's.
   ///   - body: what is done while the oracle runs.
   /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
   public func withServer<R: Sendable>(

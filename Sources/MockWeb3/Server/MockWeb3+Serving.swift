@@ -5,6 +5,7 @@ extension MockWeb3 {
   /// Serves the chain over HTTP while a body runs, and makes blocks by time if it has a block time.
   /// - Parameters:
   ///   - server: where to listen; by default any free port of 127.0.0.1.
+  ///   - isolation: the actor that `body` runs on; the caller's.
   ///   - body: what is done while the chain is served.
   /// - Throws: `ServingError` when the server cannot listen, and whatever `body` throws.
   public func withServer<R: Sendable>(

@@ -7,7 +7,7 @@ import Synchronization
 
 /// A Plumise chain in this process, which answers JSON-RPC as the real one does (Chain.md).
 ///
-/// It is used in process (``respond(to:)-(_)`` takes and gives JSON-RPC bytes) or over HTTP
+/// It is used in process (``respond(to:)->[UInt8]?`` takes and gives JSON-RPC bytes) or over HTTP
 /// (``withServer(_:isolation:_:)``). Tests also read and change it directly. Every transaction is
 /// executed, every block has a real header, and the same requests at the same times give the same
 /// hashes.

@@ -5,7 +5,9 @@ public import Bloom
 extension PipelineClient {
   /// Hidden states `[tokens, hidden]` through blocks, without a cache.
   ///
-  /// - Parameter blocks: All of the model's when nil.
+  /// - Parameters:
+  ///   - hidden: The input of the first block.
+  ///   - blocks: All of the model's when nil.
   /// - Throws: ``NodeError``, ``RouteError``, `CancellationError`.
   public func forward(
     _ hidden: HiddenStates, through blocks: BlockRange? = nil

@@ -19,7 +19,9 @@ public protocol BlockTransport: Sendable {
 
   /// Hidden states `[tokens, hidden]` through the node's blocks, without a cache.
   ///
-  /// - Parameter model: What the caller counts on; the node refuses if it serves something else.
+  /// - Parameters:
+  ///   - hidden: The input of the first block.
+  ///   - model: What the caller counts on; the node refuses if it serves something else.
   /// - Throws: ``NodeError`` that names the peer.
   func forward(_ hidden: HiddenStates, through model: ServedBlocks) async throws -> HiddenStates
 
@@ -65,7 +67,9 @@ public protocol BlockSession: Sendable {
 
   /// Hidden states `[tokens, hidden]` through the node's blocks, after what its cache holds.
   ///
-  /// - Parameter start: Where the cache is rolled back to first; nil goes on at its end.
+  /// - Parameters:
+  ///   - hidden: The input of the first block.
+  ///   - start: Where the cache is rolled back to first; nil goes on at its end.
   /// - Throws: ``NodeError`` that names the peer, or `CancellationError`; the session is of no
   ///   more use after either.
   func step(_ hidden: HiddenStates, startFrom start: Int?) async throws -> StepResult
