@@ -35,11 +35,13 @@ ci: lint ## what GitHub Actions runs: lint, warnings as errors, tests, documenta
 bench: build ## measure inference, chain, oracle and fixtures (BENCH_FLAGS adds options)
 	@$(COMMAND) bench $(BENCH_FLAGS)
 
-docs: ## check links, reading lists and glossary, and that the Swift in the documentation is compiled
+docs: deps ## check links, reading lists, glossary and the documentation's Swift, build the products' DocC archives
 	@python3 Scripts/check-links.py --self-test
 	@python3 Scripts/check-links.py
 	@python3 Scripts/check-snippets.py --self-test
 	@python3 Scripts/check-snippets.py
+	$(SWIFT_BUILD)
+	@python3 Scripts/docs.py --configuration $(CONFIGURATION) $(DOCS_FLAGS)
 
 coverage: deps ## run the tests with coverage, print a table per target
 	@Scripts/coverage.sh

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Checks that the Swift which the documentation shows is compiled, and run, by Tests/DocumentationTests.
 
-A fenced Swift block of README.md, of a page in Documentation, or of a comment in Sources has to equal
-a stretch of that target between the lines
+A fenced Swift block of README.md, of a page in Documentation, of an article of a DocC catalog, or of a
+comment in Sources has to equal a stretch of that target between the lines
 
     // snippet: Documentation/Chain.md
     // end of snippet
 
-and every such stretch has to stand in the page that it names. A block that begins with
-`// Package.swift` is a piece of a manifest: its packages and products have to be ours.
+and every such stretch has to stand in the page that it names, or in each of them, one to a line. A block
+that begins with `// Package.swift` is a piece of a manifest: its packages and products have to be ours.
 `--self-test` shows that what is wrong is found.
 """
 
@@ -19,7 +19,9 @@ import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```swift\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SNIPPET = re.compile(r"^ *// snippet: (\S+)\n(.*?)^ *// end of snippet$", re.MULTILINE | re.DOTALL)
+PAGE = re.compile(r"^ *// snippet: (\S+)\n", re.MULTILINE)
+SNIPPET = re.compile(
+    r"((?:^ *// snippet: \S+\n)+)(.*?)^ *// end of snippet$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"^ *///(?: (.*))?$")
 MANIFEST = "// Package.swift\n"
 
@@ -37,7 +39,11 @@ def blocks_of_source(text):
 
 def snippets(text):
     """Pairs of page and code."""
-    return [(page, textwrap.dedent(code)) for page, code in SNIPPET.findall(text)]
+    return [
+        (page, textwrap.dedent(code))
+        for pages, code in SNIPPET.findall(text)
+        for page in PAGE.findall(pages)
+    ]
 
 
 def manifest_problems(page, block, manifest):
@@ -78,6 +84,9 @@ def self_test():
     manifest = '  name: "p",\n    .library(name: "L", targets: [])\n'
     source = "  // snippet: A.md\n  let a = 1\n    + 2\n  // end of snippet\n"
     assert snippets(source) == [("A.md", "let a = 1\n  + 2\n")]
+    assert snippets("// snippet: B.md\n" + source) == [
+        ("B.md", "let a = 1\n  + 2\n"), ("A.md", "let a = 1\n  + 2\n"),
+    ]
     page = "text\n```swift\nlet a = 1\n  + 2\n```\n```sh\nls\n```\n"
     assert blocks_of_page(page) == ["let a = 1\n  + 2\n"]
     comment = "/// Words.\n///\n/// ```swift\n/// if a {\n///   b()\n///\n/// }\n/// ```\nlet c = 1\n"
@@ -105,6 +114,8 @@ def main():
         (ROOT / "Documentation").rglob("*.md")
     ):
         pages[page.relative_to(ROOT).as_posix()] = blocks_of_page(page.read_text())
+    for article in sorted((ROOT / "Sources").rglob("*.docc/*.md")):
+        pages[article.relative_to(ROOT).as_posix()] = blocks_of_page(article.read_text())
     for source in sorted((ROOT / "Sources").rglob("*.swift")):
         if found := blocks_of_source(source.read_text()):
             pages[source.relative_to(ROOT).as_posix()] = found

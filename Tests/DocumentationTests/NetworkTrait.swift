@@ -1,4 +1,5 @@
 // snippet: Sources/PlumiseTesting/PetalsNetworkTrait.swift
+// snippet: Sources/PlumiseTesting/PlumiseTesting.docc/GettingStarted.md
 import PlumiseTesting
 import Testing
 

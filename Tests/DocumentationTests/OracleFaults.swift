@@ -1,4 +1,5 @@
 // snippet: Sources/PlumiseTesting/PetalsNetworkTrait.swift
+// snippet: Sources/PlumiseTesting/PlumiseTesting.docc/InjectingFaults.md
 import MockServing
 import PlumiseTesting
 import Testing
