@@ -237,9 +237,10 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "EthereumClient", "EthereumPrimitives", "InferenceMetrics", "MockOracle", "MockServing",
-        "MockWeb3", "OracleReporter", "PlumiseTesting", "PlumiseWire", "TestVectors",
-        .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1, .nioPosix,
+        "AsyncPrimitives", "EthereumClient", "EthereumPrimitives", "InferenceMetrics", "MockOracle",
+        "MockServing", "MockWeb3", "OracleReporter", "PlumiseTesting", "PlumiseWire",
+        "SystemErrors", "TestVectors", .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1,
+        .nioPosix,
       ],
       path: "Tests/TestSupport"),
 
@@ -322,8 +323,8 @@ let package = Package(
     .testTarget(
       name: "PlumiseTestingTests",
       dependencies: [
-        "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing", "PetalsNode",
-        "PlumiseWire", "TestSupport", .httpTypes, .nioCore,
+        "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing", "MockWeb3", "PetalsNode",
+        "PlumiseWire", "TestSupport", .httpTypes, .nioCore, .nioPosix,
       ]),
     .testTarget(
       name: "PetalsE2ETests",
@@ -337,7 +338,8 @@ let package = Package(
       dependencies: [
         "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",
         "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire",
-        "TestSupport", "TestVectors", .crypto, .httpTypes, .subprocess, .systemPackage,
+        "SystemErrors", "TestSupport", "TestVectors", .crypto, .httpTypes, .subprocess,
+        .systemPackage,
       ]),
     .testTarget(
       name: "DocumentationTests",

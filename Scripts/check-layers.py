@@ -54,7 +54,8 @@ DEPENDENCIES = {
     "PlumiseTesting": LAYER_4,
     "petals-e2e": LAYER_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
     "TestVectors": {"AsyncPrimitives"},
-    "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"} | {"PlumiseTesting", "TestVectors"},
+    "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"}
+    | {"PlumiseTesting", "SystemErrors", "TestVectors"},
 }
 
 # Modules that only the named targets may import or depend on. "tests" stands for the test targets.

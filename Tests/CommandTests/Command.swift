@@ -4,6 +4,7 @@ import PlumiseWire
 import Subprocess
 import Synchronization
 import Testing
+import petals_e2e
 
 #if canImport(System)
   import System
@@ -15,6 +16,7 @@ import Testing
 enum Command {
   /// What a run printed, and its exit status.
   struct Result: Sendable {
+    let arguments: [String]
     let status: TerminationStatus
     let output: String
     let errors: String
@@ -23,7 +25,7 @@ enum Command {
     func json() throws -> JSON { try JSON.parse(output) }
 
     /// Requires a refusal: exit status 2, nothing on standard output, one line on standard error
-    /// that holds every one of the words.
+    /// that holds every one of the words, and advises no option that the subcommand lacks.
     /// - Parameter printing: what standard output begins with all the same.
     func expectRefusal(
       _ words: String..., printing beginning: String = "",
@@ -38,6 +40,20 @@ enum Command {
       #expect(errors.hasPrefix("petals-e2e: "), "\(errors)", sourceLocation: location)
       for word in words {
         #expect(errors.contains(word), "\(errors)", sourceLocation: location)
+      }
+      expectKnownOptions(at: location)
+    }
+
+    /// Requires that each option which an error names, those of the command line aside, is one that
+    /// the subcommand has.
+    func expectKnownOptions(at location: SourceLocation = #_sourceLocation) {
+      let known = CommandResult.options(of: arguments)
+      for match in errors.matches(of: /(?:^|[^\w-])(--[a-z][a-z0-9-]*)/) {
+        let option = String(match.output.1)
+        let isGiven = arguments.contains { $0.hasPrefix(option) }
+        #expect(
+          isGiven || known.contains(option), "it has no \(option): \(errors)",
+          sourceLocation: location)
       }
     }
   }
@@ -58,6 +74,8 @@ enum Command {
   static func run(_ arguments: String...) async throws -> Result { try await run(arguments) }
 
   /// Runs the command to its end.
+  ///
+  /// A service that should have been refused, and listens, is killed: it would never end.
   /// - Parameter variables: what the environment holds besides.
   static func run(
     _ arguments: [String], with variables: [Environment.Key: String] = [:]
@@ -65,13 +83,37 @@ enum Command {
     let result = try await Subprocess.run(
       .path(.init(path)), arguments: Arguments(arguments),
       environment: environment.updating(variables.mapValues { $0 }),
-      output: .string(limit: 4 << 20), error: .string(limit: 1 << 20))
+      input: .inputWriter, output: .sequence, error: .sequence
+    ) { execution in
+      async let errors = text(of: execution.standardError) { _ in }
+      let output = try await text(of: execution.standardOutput) { soFar in
+        guard soFar.contains(#""event":"listening""#) || soFar.hasPrefix("listening on ") else {
+          return
+        }
+        try execution.send(signal: .kill)
+      }
+      return (output, try await errors)
+    }
     return Result(
-      status: result.terminationStatus, output: result.standardOutput,
-      errors: result.standardError)
+      arguments: arguments, status: result.terminationStatus, output: result.closureResult.0,
+      errors: result.closureResult.1)
   }
 
-  /// Models that are made for tests stay out of the user's cache, and are made once.
+  /// All that comes, as text.
+  /// - Parameter look: sees what has come so far, while that is short.
+  private static func text(
+    of stream: SubprocessOutputSequence, _ look: (String) throws -> Void
+  ) async throws -> String {
+    var bytes: [UInt8] = []
+    for try await piece in stream {
+      bytes += piece.withUnsafeBytes { Array($0) }
+      if bytes.count < 1 << 14 { try look(String(decoding: bytes, as: UTF8.self)) }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Models that are made for tests stay out of the user's cache, and are made once; and what tests
+  /// start ends with them, even when they are killed.
   static let environment: Environment = .inherit.updating(
     Dictionary(
       uniqueKeysWithValues: variables.map { (Environment.Key(stringLiteral: $0), Optional($1)) }))
@@ -79,7 +121,8 @@ enum Command {
   /// What the environment holds besides what it holds anyway.
   static let variables = [
     "XDG_CACHE_HOME": FileManager.default.temporaryDirectory
-      .appending(path: "petals-e2e-tests-cache").path
+      .appending(path: "petals-e2e-tests-cache").path,
+    ParentLifeline.variable: "1",
   ]
 }
 
@@ -119,20 +162,28 @@ struct Service: Sendable {
 
 extension Command {
   /// Runs a service while a body runs; it is killed after the body if it does not stop by itself.
-  /// - Parameter shell: what a shell does first, which then becomes the service.
+  /// - Parameters:
+  ///   - shell: what a shell does first, which then becomes the service.
+  ///   - variables: what the environment holds besides.
   /// - Returns: how it ended, with everything that it printed.
   static func withService(
     _ arguments: [String], after shell: String? = nil,
+    with variables: [Environment.Key: String] = [:],
     _ body: @Sendable (Service) async throws -> Void
   ) async throws -> Result {
+    let given = arguments
     let (program, arguments) =
       shell.map { ("/bin/sh", ["-c", "\($0); exec \"$0\" \"$@\"", path] + arguments) }
       ?? (path, arguments)
     let lines = Journal<String>()
     let errors = Journal<String>()
+    var options = PlatformOptions()
+    // A group of its own: when the tests are killed while it is suspended, the system continues it.
+    options.processGroupID = 0
     let result = try await Subprocess.run(
-      .path(.init(program)), arguments: Arguments(arguments), environment: environment,
-      input: .none, output: .sequence, error: .sequence
+      .path(.init(program)), arguments: Arguments(arguments),
+      environment: environment.updating(variables.mapValues { $0 }),
+      platformOptions: options, input: .inputWriter, output: .sequence, error: .sequence
     ) { execution in
       async let output: Void = read(execution.standardOutput, into: lines)
       async let trouble: Void = read(execution.standardError, into: errors)
@@ -148,7 +199,8 @@ extension Command {
       _ = try await (output, trouble)
     }
     return Result(
-      status: result.terminationStatus, output: lines.entries.joined(separator: "\n"),
+      arguments: given, status: result.terminationStatus,
+      output: lines.entries.joined(separator: "\n"),
       errors: errors.entries.joined(separator: "\n"))
   }
 
@@ -206,10 +258,11 @@ extension Command {
   private static func watch(
     _ arguments: [String], _ onLine: (Int32, String) -> Void
   ) throws -> Result {
-    let (process, output, errors) = (Process(), Pipe(), Pipe())
+    let (process, input, output, errors) = (Process(), Pipe(), Pipe(), Pipe())
     process.executableURL = URL(filePath: path)
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }
+    process.standardInput = input
     process.standardOutput = output
     process.standardError = errors
     try process.run()
@@ -234,8 +287,10 @@ extension Command {
     let status: TerminationStatus =
       process.terminationReason == .exit
       ? .exited(process.terminationStatus) : .signaled(process.terminationStatus)
+    // Held until here: its end would end the command.
+    try input.fileHandleForWriting.close()
     return Result(
-      status: status, output: String(decoding: text, as: UTF8.self),
+      arguments: arguments, status: status, output: String(decoding: text, as: UTF8.self),
       errors: String(decoding: last, as: UTF8.self))
   }
 }

@@ -47,6 +47,35 @@ struct ModelTests {
     }
   }
 
+  @Test(
+    "A model in the cache that is damaged is made again, and a line says so",
+    arguments: ["model.safetensors", "config.json", "tokenizer.json"])
+  func damagedCache(file: String) async throws {
+    try await withTemporaryFolder { folder in
+      let arguments = [
+        "run", "--model", "tiny", "--ports", "auto", "--nodes", "1", "--max-new-tokens", "2",
+        "--report", folder.file("report"),
+      ]
+      func run() async throws -> String {
+        let result = try await Command.run(arguments, with: ["XDG_CACHE_HOME": folder.path])
+        #expect(result.status == .exited(0), "\(result.output)\(result.errors)")
+        return String(result.output.split(separator: "\n").first ?? "")
+      }
+      #expect(try await run().contains("made in "))
+      let models = folder.appending(path: "plumise-petals-e2e/models")
+      let name = try #require(FileManager.default.contentsOfDirectory(atPath: models.path).first)
+      let path = models.appending(path: name)
+      let whole = try Data(contentsOf: path.appending(path: file))
+      try Data(whole.dropLast(whole.count / 2)).write(to: path.appending(path: file))
+      let line = try await run()
+      #expect(line.contains("made again, since it was damaged ("), "\(line)")
+      #expect(line.contains(file), "\(line)")
+      #expect(try Data(contentsOf: path.appending(path: file)) == whole)
+      #expect(try await run().contains("cached in "))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: models.path) == [name])
+    }
+  }
+
   @Test("A folder that holds something is not written to")
   func occupiedFolder() async throws {
     try await withTemporaryFolder { folder in

@@ -65,6 +65,22 @@ struct RunTests {
     }
   }
 
+  @Test("A port that is taken while the network starts gets the advice of run, not that of a node")
+  func takenMeanwhile() async throws {
+    try await withTemporaryFolder { folder in
+      let arguments = ["run", "--model", "tiny", "--nodes", "9", "--report", folder.path]
+      let taken = Holder<Int32>(-1)
+      let result = try await Command.run(arguments) { _, line in
+        if line.contains("the model is ready") { taken.set((try? listenOn(31338)) ?? -1) }
+      }
+      if taken.value >= 0 { close(taken.value) }
+      // Whatever port it was, and whoever had it.
+      #expect(result.status == .exited(2), "\(result.output)\(result.errors)")
+      #expect(result.errors.contains("in use") && result.errors.contains("--ports auto"))
+      result.expectKnownOptions()
+    }
+  }
+
   @Test("A node killed while the flow runs is named, and nothing is left")
   func killedInRun() async throws {
     let children = Holder<[Int32]>([])
@@ -136,30 +152,24 @@ struct RunTests {
     #expect(children.value.allSatisfy { !ChildProcesses.isAlive($0) })
   }
 
-  @Test("Children end when their parent is killed")
-  func killedParent() async throws {
-    let children = Holder<[Int32]>([])
-    let result = try await Command.withService(["up", "--json"] + Self.tiny) { service in
-      _ = try await service.event("up")
-      children.set(ChildProcesses.of(service.processID))
-      try service.send(.kill)
-    }
-    #expect(result.status == .signaled(SIGKILL))
-    #expect(children.value.count == 4)
-    for child in children.value { try await ChildProcesses.end(of: child) }
-  }
 }
 
 /// Runs a body while something listens on a port of 127.0.0.1: a socket of ours, or whoever has the
 /// port already.
 func withTakenPort<R: Sendable>(_ port: UInt16, _ body: () async throws -> R) async throws -> R {
+  let descriptor = try listenOn(port)
+  defer { close(descriptor) }
+  return try await body()
+}
+
+/// A socket that listens on a port of 127.0.0.1, or is bound to nothing where somebody else does.
+private func listenOn(_ port: UInt16) throws -> Int32 {
   #if canImport(Glibc)
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
   #else
     let descriptor = socket(AF_INET, SOCK_STREAM, 0)
   #endif
   guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-  defer { close(descriptor) }
   // As servers do: connections that linger after their end do not take a port.
   var yes: Int32 = 1
   setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
@@ -173,6 +183,10 @@ func withTakenPort<R: Sendable>(_ port: UInt16, _ body: () async throws -> R) as
       bind(descriptor, $0, size) != 0 || listen(descriptor, 1) != 0
     }
   }
-  if failed, errno != EADDRINUSE { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-  return try await body()
+  if failed, errno != EADDRINUSE {
+    let code = errno
+    close(descriptor)
+    throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EIO)
+  }
+  return descriptor
 }

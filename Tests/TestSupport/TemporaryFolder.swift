@@ -1,17 +1,21 @@
 package import Foundation
+import SystemErrors
 
 /// Runs a body with a folder of its own, which is gone afterwards.
+///
+/// Tests that are killed leave their folders behind; the next ones remove them.
 package func withTemporaryFolder<R>(_ body: (URL) async throws -> R) async throws -> R {
-  let folder = FileManager.default.temporaryDirectory
-    .appending(path: "plumise-tests-\(UUID().uuidString)", directoryHint: .isDirectory)
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer {
-    // A database that is closing just now may remove files of its own; the rest is left to the
-    // system's cleaning.
-    try? FileManager.default.removeItem(at: folder)
-  }
-  return try await body(folder)
+  _ = abandonedFoldersAreRemoved
+  let folder = try TemporaryFolder(testFolders)
+  defer { folder.remove() }
+  return try await body(folder.url)
 }
+
+/// What the folders of tests are called.
+private let testFolders = TemporaryFolder.Purpose(rawValue: "plumise-tests")
+
+/// Done once in each process of tests, before its first folder is made.
+private let abandonedFoldersAreRemoved: Void = TemporaryFolder.removeAbandoned(testFolders)
 
 extension URL {
   /// A file of this folder, as a path.

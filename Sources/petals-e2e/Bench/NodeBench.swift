@@ -35,8 +35,8 @@ struct NodeBench: Sendable {
         .thisProgram,
         arguments: [
           "generate", "--model", path, "--token-ids", "5", "--max-new-tokens", "1", "--quiet",
-        ], environment: BLASEnvironment.forChildren, input: .none, output: .sequence,
-        error: .discarded
+        ], environment: BLASEnvironment.forChildren.updating(ParentLifeline.environment),
+        input: .inputWriter, output: .sequence, error: .discarded
       ) { execution -> Duration? in
         var first: Duration?
         for try await piece in execution.standardOutput where first == nil && !piece.isEmpty {

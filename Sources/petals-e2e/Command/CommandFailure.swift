@@ -87,6 +87,18 @@ package struct CommandResult: Sendable {
     }
   }
 
+  /// The options, with their dashes, that the subcommand of a command line has.
+  package static func options(of arguments: [String]) -> Set<String> {
+    var command: any ParsableCommand.Type = PetalsE2E.self
+    for name in arguments {
+      let next = command.configuration.subcommands.first { $0.configuration.commandName == name }
+      guard let next else { break }
+      command = next
+    }
+    let help = PetalsE2E.helpMessage(for: command, includeHidden: true)
+    return Set(help.matches(of: /--[a-z][a-z0-9-]*/).map { String($0.output) })
+  }
+
   /// Reads and checks a command line as the program does, and runs nothing.
   /// - Returns: how the program would end before it ran anything; nil when it would run.
   package static func beforeRunning(_ arguments: [String]) -> CommandResult? {

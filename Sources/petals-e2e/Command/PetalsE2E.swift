@@ -50,6 +50,7 @@ enum Main {
     if let name = CommandLine.arguments.dropFirst().first, computing.contains(name) {
       BLASEnvironment.restartIfNeeded()
     }
+    ParentLifeline.watchIfAsked()
     OpenFiles.raiseLimit()
     // Results are printed; the libraries' logs are for trouble.
     LoggingSystem.bootstrap { label in

@@ -39,6 +39,7 @@ struct NetworkSession: Sendable {
     let processes = NetworkProcesses()
     var outcome = Outcome.finished
     var reporting: [ServiceProcess] = []
+    KeyFolder.removeAbandoned()
     do {
       let keys = try KeyFolder()
       defer { keys.remove() }
@@ -83,13 +84,36 @@ struct NetworkSession: Sendable {
   private func failureOutcome(
     of error: any Error, _ processes: NetworkProcesses
   ) async -> Outcome {
+    // The same signal may have ended a child; of the two, the user's wish is the cause.
+    if let reason = signals.received { return .interrupted(reason) }
     switch error {
-    case let error as ChildFailure: return .failed(error.commandFailure)
     case let error as ShutdownRequested: return .interrupted(error.reason)
+    case let error as ChildFailure: return await outcome(of: error)
     case let error as CommandFailure where error.status == .wrongInput: return .failed(error)
     default:
-      if let child = await processes.recentFailure() { return .failed(child.commandFailure) }
+      if let child = await processes.recentFailure() { return await outcome(of: child) }
       return .failed(error as? CommandFailure ?? .failed("\(error)"))
+    }
+  }
+
+  private func outcome(of child: ChildFailure) async -> Outcome {
+    if child.isByShutdownSignal, let reason = await requestWithinAMoment() {
+      return .interrupted(reason)
+    }
+    // The child's advice names its own options, which are not those of this command.
+    if let port = child.refusedPort { return .failed(LocalPort.inUse(port)) }
+    return .failed(child.commandFailure)
+  }
+
+  /// The request to shut down that reaches this process about now, if there is one.
+  private func requestWithinAMoment() async -> ShutdownSignals.Reason? {
+    do {
+      return try await withDeadline(.seconds(1), "no signal came") { [signals] in
+        try await signals.next()
+      }
+    } catch {
+      // None came: somebody ended the child alone.
+      return signals.received
     }
   }
 }
@@ -152,7 +176,7 @@ struct NetworkStopper: Sendable {
     try await log.run(title) {
       let terminations = await processes.stop(processes.all)
       for (name, termination) in terminations
-      where termination.stopWasRequested && termination.status?.isSuccess == false {
+      where termination.stopWasRequested && !termination.isOrderly {
         throw ChildFailure(name: name, termination: termination)
       }
       let ports = Set(processes.all.flatMap(\.ports)).intersection(fixedPorts)

@@ -38,11 +38,13 @@ struct NetworkStarter: Sendable {
   func openModel() async throws -> (path: String, checkpoint: Checkpoint) {
     try await log.run("the model is ready") {
       let source = ModelSource(options.model)
-      let (path, isNew) = try source.folder(quiet: quiet)
+      let (path, provenance) = try source.folder(quiet: quiet)
       let origin =
-        switch source {
-        case .folder: ""
-        case .synthesized: isNew ? "made in " : "cached in "
+        switch provenance {
+        case .named: ""
+        case .cached: "cached in "
+        case .made: "made in "
+        case .madeAgain(let damage): "made again, since it was damaged (\(damage)), in "
         }
       let home = NSHomeDirectory() + "/"
       let shown = path.hasPrefix(home) ? "~/" + path.dropFirst(home.count) : path
@@ -92,6 +94,8 @@ struct NetworkStarter: Sendable {
       let urls = try await withDeadline(.seconds(60), "a node does not answer") {
         try await children.concurrentMap { try await $0.url(of: .node) }
       }
+      // Each node has read its key: however this process ends from here on, no file is left.
+      keys.remove()
       let nodes = zip(zip(children, urls), zip(ranges, agents)).map { child, part in
         RunningNetwork.Node(
           process: child.0, blocks: part.0, key: part.1,

@@ -42,10 +42,13 @@ enum LocalPort {
 
   /// - Throws: `CommandFailure` (wrong input) that names the first port in use.
   static func requireFree(_ ports: [Int]) throws {
-    for port in ports where !isFree(port) {
-      throw CommandFailure.wrongInput(
-        "port \(port) is in use; stop what listens there, or take free ports with --ports auto")
-    }
+    for port in ports where !isFree(port) { throw inUse(port) }
+  }
+
+  /// What `run` and `up` say about a port that another program has.
+  static func inUse(_ port: Int) -> CommandFailure {
+    .wrongInput(
+      "port \(port) is in use; stop what listens there, or take free ports with --ports auto")
   }
 
   #if canImport(Glibc)

@@ -17,17 +17,13 @@ struct UpCommand: AsyncParsableCommand {
 
   @OptionGroup var flow: FlowOptions
 
-  @Flag(help: .hidden)
-  var exitWithStdin = false
-
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes))
     let log = StepLog { line in output.note(line) }
     let session = NetworkSession(
-      options: network, log: log, signals: ShutdownSignals(watchingStandardInput: exitWithStdin),
-      quiet: output.quiet)
+      options: network, log: log, signals: ShutdownSignals(), quiet: output.quiet)
     let wasUp = Once()
     let outcome = await session.run(prepare: { _ in }) { network, _ in
       output.result(Self.json(network), text: Self.text(network))

@@ -16,13 +16,28 @@ extension ModelSource {
   /// Whether it is synthesised here, and not found.
   var isSynthesized: Bool { if case .synthesized = self { true } else { false } }
 
-  /// The model's folder; a model of a known shape is made first if the cache does not hold it.
+  /// How a model's folder came about.
+  enum Provenance: Hashable, Sendable {
+    /// The user named it.
+    case named
+    /// It was made before, and kept.
+    case cached
+    /// It was made now.
+    case made
+    /// It was made before, was damaged since, and was made again now.
+    case madeAgain(damage: String)
+  }
+
+  /// The model's folder; a model of a known shape is made first if the cache does not hold it, or
+  /// holds a damaged one.
   /// - Parameters:
   ///   - dtype: how the weights of a model that is made are stored.
   ///   - quiet: whether the making shows no progress.
-  func folder(dtype: ElementType = .f16, quiet: Bool) throws -> (path: String, isNew: Bool) {
+  func folder(
+    dtype: ElementType = .f16, quiet: Bool
+  ) throws -> (path: String, provenance: Provenance) {
     switch self {
-    case .folder(let path): return (path, false)
+    case .folder(let path): return (path, .named)
     case .synthesized(let shape):
       let bar = ProgressBar("making \(shape.rawValue)", quiet: quiet)
       defer { bar.finish() }
@@ -92,19 +107,23 @@ struct ModelCache: Sendable {
     "\(shape.rawValue)-\(dtype.rawValue.lowercased())-seed0-v\(ModelSynthesizer.recipeVersion)"
   }
 
-  /// The folder of a model, which is made first if it is not there.
+  /// The folder of a model, which is made first if it is not there, and again if it is damaged.
   ///
   /// A folder of that name is always whole, whoever else makes it at the same time and whenever
   /// this process is killed: the synthesizer writes beside it and then moves.
   /// - Parameter progress: how far the making is, 0 to 1; not called when there is nothing to make.
-  /// - Returns: the folder, and whether it had to be made.
   func folder(
     for shape: SyntheticShape, dtype: ElementType = .f16, progress: (Double) -> Void
-  ) throws -> (path: String, isNew: Bool) {
+  ) throws -> (path: String, provenance: ModelSource.Provenance) {
     let files = FileManager.default
     let name = Self.name(shape, dtype)
     let place = root.appending(path: name, directoryHint: .isDirectory)
-    if files.fileExists(atPath: place.path) { return (place.path, false) }
+    var provenance = ModelSource.Provenance.made
+    if files.fileExists(atPath: place.path) {
+      guard let damage = Self.damage(of: place) else { return (place.path, .cached) }
+      try remove(place)
+      provenance = .madeAgain(damage: damage)
+    }
     do {
       try ModelSynthesizer.synthesize(
         shape: shape, dtype: dtype, seed: 0, into: place, progress: { progress($0.fraction) })
@@ -114,6 +133,36 @@ struct ModelCache: Sendable {
         throw CommandFailure.failed("cannot make model \(shape.rawValue) in \(root.path): \(error)")
       }
     }
-    return (place.path, true)
+    return (place.path, provenance)
+  }
+
+  /// What is wrong with a model's folder, in one line; nil when it can be used.
+  private static func damage(of place: URL) -> String? {
+    do {
+      _ = try Checkpoint(directory: place)
+      _ = try Tokenizer(directory: place)
+      return nil
+    } catch {
+      return String(describing: error).singleLine
+    }
+  }
+
+  /// Removes a damaged model; a process that has its files open keeps them.
+  ///
+  /// It is moved away first, in one step, so that the model's place never holds a part of it.
+  private func remove(_ place: URL) throws {
+    let files = FileManager.default
+    let aside = root.appending(path: "damaged-\(UUID().uuidString)", directoryHint: .isDirectory)
+    do {
+      try files.moveItem(at: place, to: aside)
+      try files.removeItem(at: aside)
+    } catch {
+      // Another process may have moved it, to make it again as well.
+      guard files.fileExists(atPath: place.path) || files.fileExists(atPath: aside.path) else {
+        return
+      }
+      throw CommandFailure.failed(
+        "cannot remove the damaged model \(place.path): \(error.localizedDescription); remove it")
+    }
   }
 }

@@ -5,8 +5,7 @@ import Synchronization
 
 /// A child of this process that runs one service of the same executable.
 ///
-/// The child's standard input is a pipe that only this process holds: when this process ends,
-/// however it ends, the child reads the end of its input and stops.
+/// It stops when this process ends, however that comes (``ParentLifeline``).
 final class ServiceProcess: Sendable {
   /// An entry of the child's journal.
   enum Entry: Sendable {
@@ -22,6 +21,16 @@ final class ServiceProcess: Sendable {
     let stderrTail: String
     /// Whether `requestStop()` was called before it ended.
     let stopWasRequested: Bool
+    /// Whether it had said by then that it listens.
+    let listened: Bool
+    /// The port that its arguments name; nil for any free one.
+    let port: Int?
+
+    /// Whether it ended as it should: by itself, with success, once it was asked to.
+    ///
+    /// One that was asked before it listened may not have begun to handle signals, and then ends by
+    /// the signal itself; nobody used it yet.
+    var isOrderly: Bool { stopWasRequested && (status?.isSuccess == true || !listened) }
   }
 
   let name: String
@@ -135,8 +144,9 @@ final class ServiceProcess: Sendable {
     do {
       let result = try await Subprocess.run(
         .thisProgram,
-        arguments: Arguments(arguments + ["--json", "--exit-with-stdin"]),
-        environment: environment, platformOptions: options, input: .inputWriter,
+        arguments: Arguments(arguments + ["--json"]),
+        environment: environment.updating(ParentLifeline.environment), platformOptions: options,
+        input: .inputWriter,
         output: .sequence, error: .sequence
       ) { execution in
         journal.record(.started(processID: execution.processIdentifier.value))
@@ -156,11 +166,18 @@ final class ServiceProcess: Sendable {
       tail.add(error)
     }
     let termination = Termination(
-      status: status, stderrTail: tail.text, stopWasRequested: stopWasRequested.withLock { $0 })
+      status: status, stderrTail: tail.text, stopWasRequested: stopWasRequested.withLock { $0 },
+      listened: !ports.isEmpty, port: Self.port(in: arguments))
     journal.record(.ended(termination))
     if !termination.stopWasRequested {
       onUnexpectedEnd(ChildFailure(name: name, termination: termination))
     }
+  }
+
+  private static func port(in arguments: [String]) -> Int? {
+    guard let index = arguments.firstIndex(of: "--port"), arguments.indices.contains(index + 1)
+    else { return nil }
+    return Int(arguments[index + 1]).flatMap { $0 == 0 ? nil : $0 }
   }
 
   private func listen(to output: SubprocessOutputSequence) async {
@@ -178,6 +195,21 @@ final class ServiceProcess: Sendable {
 struct ChildFailure: Error, Sendable, CustomStringConvertible {
   let name: String
   let termination: ServiceProcess.Termination
+
+  /// Whether it ended by a signal that asks a program to stop.
+  var isByShutdownSignal: Bool {
+    guard case .signaled(let number) = termination.status else { return false }
+    return [SIGINT, SIGTERM, SIGHUP].contains(number)
+  }
+
+  /// The port that it was told to take and that another program has; nil for any other failure.
+  var refusedPort: Int? {
+    guard case .exited(ExitStatus.wrongInput.rawValue) = termination.status,
+      let port = termination.port, termination.stderrTail.hasPrefix("port \(port) "),
+      termination.stderrTail.contains("in use")
+    else { return nil }
+    return port
+  }
 
   var description: String {
     let tail = termination.stderrTail.isEmpty ? "" : ": \(termination.stderrTail)"

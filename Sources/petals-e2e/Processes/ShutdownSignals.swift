@@ -1,64 +1,65 @@
+import AsyncPrimitives
 @preconcurrency import Dispatch
 import Foundation
 import Synchronization
 
 // Sources may be cancelled from any thread; Dispatch does not say so in types.
 
-/// Requests to shut down: SIGINT, SIGTERM, or the end of standard input for a child whose parent is
-/// gone.
+/// Requests to shut down: SIGINT, SIGTERM, or SIGHUP, which also says that the parent is gone
+/// (``ParentLifeline``).
 ///
-/// The first request is handed to the waiting task; a second signal ends the process at once.
+/// The first request is handed to the waiting task; the same signal again ends the process at once.
+/// A hang-up that was ignored when the process began (`nohup`) is ignored on.
 final class ShutdownSignals: Sendable {
   /// The origin of a request.
   enum Reason: String, Sendable {
     case interrupted = "interrupted"
     case terminated = "terminated"
-    case parentGone = "the parent process is gone"
+    case hungUp = "the terminal or the parent process is gone"
   }
 
-  private let reasons: AsyncStream<Reason>
+  private let first: AsyncState<Reason?>
   private let sources: [any DispatchSourceSignal]
 
+  /// The first request, if there was one by now.
+  var received: Reason? { first.value }
+
   /// Installs the signal handlers.
-  /// - Parameter standardInput: whether the end of standard input is a request, too.
-  init(watchingStandardInput standardInput: Bool = false) {
-    let (reasons, continuation) = AsyncStream.makeStream(of: Reason.self)
-    self.reasons = reasons
+  init() {
+    let first = AsyncState<Reason?>(nil)
+    self.first = first
+    var handled = [(SIGINT, Reason.interrupted), (SIGTERM, .terminated)]
+    if !Self.ignoresHangUps { handled.append((SIGHUP, .hungUp)) }
     // A signal that comes before its source is registered is lost. The queue has a thread of its
     // own, so that nothing holds up what this waits for.
     let queue = DispatchQueue(label: "petals-e2e.signals")
     let registered = DispatchSemaphore(value: 0)
-    sources = [(SIGINT, Reason.interrupted), (SIGTERM, .terminated)].map { number, reason in
+    sources = handled.map { number, reason in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       let isRequested = Once()
       source.setEventHandler {
         guard isRequested.isFirst() else { _exit(ExitStatus.failed.rawValue) }
-        continuation.yield(reason)
+        first.update { if $0 == nil { $0 = reason } }
       }
       source.setRegistrationHandler { registered.signal() }
       source.resume()
       return source
     }
     for _ in sources { registered.wait() }
-    if standardInput {
-      Thread.detachNewThread {
-        var byte: UInt8 = 0
-        while true {
-          let count = read(STDIN_FILENO, &byte, 1)
-          if count > 0 || (count < 0 && errno == EINTR) { continue }
-          continuation.yield(.parentGone)
-          return
-        }
-      }
-    }
   }
 
-  /// Waits for the first request.
+  private static var ignoresHangUps: Bool {
+    // The handler can only be read by replacing it.
+    let handler = signal(SIGHUP, SIG_IGN)
+    signal(SIGHUP, handler)
+    return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+  }
+
+  /// The first request; waits for it if need be.
   /// - Throws: `CancellationError` when the task is cancelled first.
   func next() async throws -> Reason {
-    for await reason in reasons { return reason }
-    throw CancellationError()
+    try await first.take { $0 }
   }
 }
 

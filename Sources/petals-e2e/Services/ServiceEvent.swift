@@ -131,9 +131,6 @@ struct ServiceOptions: ParsableArguments {
   @Option(help: "The address to listen on.")
   var host = "127.0.0.1"
 
-  @Flag(help: .hidden)
-  var exitWithStdin = false
-
   @OptionGroup var output: OutputOptions
 
   /// Prints an event, as text or as JSON.
@@ -148,6 +145,6 @@ struct ServiceOptions: ParsableArguments {
 
   /// The signals that stop the service.
   func shutdownSignals() -> ShutdownSignals {
-    ShutdownSignals(watchingStandardInput: exitWithStdin)
+    ShutdownSignals()
   }
 }

@@ -159,26 +159,31 @@ enum PrivateFile {
 }
 
 /// A folder for the keys of one run's agents, which only this user can enter; removed with them.
+///
+/// The nodes read their keys as they start. A run that is killed before they have leaves a folder
+/// that the next run removes.
 struct KeyFolder: Sendable {
-  private let url: URL
+  private static let purpose = TemporaryFolder.Purpose(rawValue: "petals-e2e-keys")
+
+  private let folder: TemporaryFolder
 
   /// Makes the folder in the system's place for temporary files.
+  /// - Throws: `CommandFailure` (wrong input) when it cannot be made there.
   init() throws {
-    url = FileManager.default.temporaryDirectory.appending(path: "petals-e2e-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(
-      at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    folder = try CommandFailure.checkingInput { try TemporaryFolder(Self.purpose) }
   }
+
+  /// Removes the folders of runs that were killed.
+  static func removeAbandoned() { TemporaryFolder.removeAbandoned(purpose) }
 
   /// Writes a key.
   /// - Returns: the file's path.
   func write(_ key: SecretKey, name: String) throws -> String {
-    let path = url.appending(path: "\(name).key").path
+    let path = folder.url.appending(path: "\(name).key").path
     try KeyFile.write(key, to: path)
     return path
   }
 
-  func remove() {
-    // What stays behind can be read by this user only, and its keys guard test coins.
-    try? FileManager.default.removeItem(at: url)
-  }
+  /// Removes the folder with its keys; again does no harm.
+  func remove() { folder.remove() }
 }
