@@ -1,6 +1,6 @@
 import AsyncPrimitives
 import MockServing
-import NIOCore
+package import NIOCore
 import NIOPosix
 public import PetalsNode
 import Synchronization
@@ -85,7 +85,8 @@ public final class FaultyLink: Sendable {
     }
   }
 
-  fileprivate func opened(_ channel: any Channel) {
+  /// Takes a connection in; one that was accepted before the link was cut and comes after is closed.
+  package func opened(_ channel: any Channel) {
     let isCut = state.withLock { state in
       if state.mode != .cut { state.channels.append(channel) }
       return state.mode == .cut

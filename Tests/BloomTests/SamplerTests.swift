@@ -58,6 +58,18 @@ struct SamplerTests {
     }
   }
 
+  @Test("A set whose probability is exactly top-p is large enough, as in transformers")
+  func topPAtTheEdge() throws {
+    // Equal scores have weights of exactly 1, and these shares are exact in binary.
+    for (count, topP, kept) in [(2, 0.5, 1), (4, 0.5, 2), (4, 0.75, 3), (8, 0.125, 1)]
+      as [(Int, Float, Int)]
+    {
+      let found = shares(
+        [Float](repeating: 0, count: count), try SamplingParameters(temperature: 1, topP: topP))
+      expectShares(found, (0..<count).map { $0 < kept ? 1 / Double(kept) : 0 })
+    }
+  }
+
   @Test("Top-p counts probabilities after the temperature")
   func topPAfterTemperature() throws {
     let logits: [Float] = [2, 1, 0]

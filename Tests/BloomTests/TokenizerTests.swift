@@ -42,6 +42,22 @@ struct TokenizerTests {
     }
   }
 
+  @Test("Of equal pairs the leftmost is joined first, however long the word is")
+  func equalMerges() async throws {
+    try await withTokenizer(
+      file(
+        merges: #"["a a"]"#,
+        preTokenizer: #"{"type": "ByteLevel", "add_prefix_space": false}"#
+      ).replacing(#""ab": 3"#, with: #""aa": 3"#)
+    ) { tokenizer in
+      for count in 1...40 {
+        let pairs = [Int32](repeating: 3, count: count / 2)
+        let word = String(repeating: "a", count: count)
+        #expect(tokenizer.encode(word) == pairs + (count % 2 == 1 ? [0] : []), "\(count) letters")
+      }
+    }
+  }
+
   @Test("The built-in pattern splits letters from digits, and a space goes with what follows")
   func builtInPattern() async throws {
     try await withTokenizer(

@@ -333,24 +333,25 @@ import Testing
     let clock = ManualClock()
     let began = Journal<Int>()
     let cancelled = Journal<Int>()
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask {
-        try await withWebServer(
-          ServerConfiguration(gracePeriod: .seconds(3600), graceClock: clock),
-          respond: { _ in
-            began.record(1)
-            do { _ = try await Journal<Int>().next() } catch { cancelled.record(1) }
-            return WebResponse()
-          }
-        ) { address async throws in
-          let client = try await RawClient(address)
-          try await client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-          _ = try await began.next()
+    let goOn = Journal<Int>()
+    let serving = Task {
+      try await withWebServer(
+        ServerConfiguration(gracePeriod: .seconds(3600), graceClock: clock),
+        respond: { _ in
+          began.record(1)
+          do { _ = try await goOn.next() } catch { cancelled.record(1) }
+          return WebResponse()
         }
+      ) { address async throws in
+        let client = try await RawClient(address)
+        try await client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        _ = try await began.next()
       }
-      #expect(try await clock.advanceToNextDeadline() == .seconds(3600))
-      try await group.waitForAll()
     }
+    #expect(try await clock.advanceToNextDeadline() == .seconds(3600))
+    try await endsInTime(
+      butCame: "the request goes on after the grace period", release: { goOn.record(1) }
+    ) { try await serving.value }
     #expect(cancelled.count == 1)
   }
 }

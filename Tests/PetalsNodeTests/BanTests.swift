@@ -119,10 +119,11 @@ struct BanTests {
   }
 }
 
-/// The way to a node, on which sessions break when a test says so.
+/// The way to a node, on which sessions and passes fail when a test says so.
 final class UnreliableTransport: BlockTransport {
   private struct State {
     var isBroken = false
+    var isFull = false
     var openings = 0
   }
 
@@ -134,6 +135,12 @@ final class UnreliableTransport: BlockTransport {
   var isBroken: Bool {
     get { state.withLock { $0.isBroken } }
     set { state.withLock { $0.isBroken = newValue } }
+  }
+
+  /// Whether the node has no room for anything.
+  var isFull: Bool {
+    get { state.withLock { $0.isFull } }
+    set { state.withLock { $0.isFull = newValue } }
   }
 
   /// How often a session was asked for.
@@ -164,5 +171,6 @@ final class UnreliableTransport: BlockTransport {
 
   private func check() throws {
     if isBroken { throw NodeError(.unavailable, "the way is broken", peer: peer) }
+    if isFull { throw NodeError(.resourceExhausted, "there is no room", peer: peer) }
   }
 }

@@ -2,6 +2,7 @@ import Bloom
 import Foundation
 import InferenceMetrics
 import PetalsNode
+import PlumiseTesting
 import PlumiseWire
 import TestSupport
 import TestVectors
@@ -129,6 +130,25 @@ struct PassTests {
           try await client.forward(input), model.hidden("case2.after_second_shard"), "output")
         try expectClose(
           try await client.backward(input: input, outputGradient: gradient), expected, "gradient")
+      }
+    }
+  }
+
+  @Test("A node without room for a pass is not at fault: the next pass asks it again at once")
+  func fullNode() async throws {
+    let input = try model.hidden("case2.embeddings")
+    try await withNodes(of: model, cuts: []) { nodes in
+      let node = UnreliableTransport(nodes[0].transport)
+      // Nobody moves the clock: what is left alone stays so.
+      try await withPipelineClient(
+        model.ends, transports: [node], clock: ManualClock()
+      ) { client in
+        node.isFull = true
+        let error = await #expect(throws: RouteError.self) { try await client.forward(input) }
+        #expect(error?.description.contains("there is no room") == true)
+        node.isFull = false
+        try expectClose(
+          try await client.forward(input), model.hidden("case2.after_second_shard"), "output")
       }
     }
   }

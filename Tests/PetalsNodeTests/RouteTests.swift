@@ -185,6 +185,20 @@ struct RouteSearchTests {
     #expect(RouteSearch([twin, whole, a, b]).quickest(0..<24)?.map(\.peer) == ["twin"])
   }
 
+  @Test("Of equal ways the one with fewer nodes is taken, also where the longer one is found first")
+  func fewerNodesFoundLater() throws {
+    // Both take 24 ms. The search comes to the longer one's last node at block 8, to the shorter
+    // one's at block 12.
+    let candidates = try [
+      candidate("a", 0..<4, roundTrip: 4, step: 0), candidate("b", 4..<8, roundTrip: 4, step: 0),
+      candidate("c", 8..<24, roundTrip: 16, step: 0),
+      candidate("d", 0..<12, roundTrip: 10, step: 0),
+      candidate("e", 12..<24, roundTrip: 14, step: 0),
+    ]
+    #expect(RouteSearch(candidates).quickest(0..<24)?.map(\.peer) == ["d", "e"])
+    #expect(RouteSearch(candidates.reversed()).quickest(0..<24)?.map(\.peer) == ["d", "e"])
+  }
+
   @Test("A range in the middle is searched for alone, and the first gap is named")
   func middle() throws {
     let a = try candidate("a", 0..<10, roundTrip: 0, step: 1)

@@ -41,6 +41,8 @@ struct SessionTests {
         let rest = try await session.step(input.slice(3..<7), startFrom: 3)
         #expect(rest.position == 7)
         try expectClose(rest.hidden, expected.slice(3..<7), "rest")
+        // The tokens rolled back take no room: one more fits, and none after it.
+        #expect(try await session.step(input.slice(0..<1)).position == 8)
         session.cancel()
       }
     }

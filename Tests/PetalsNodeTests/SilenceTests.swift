@@ -8,6 +8,7 @@ import PetalsNode
 import PipelineRPC
 import PlumiseTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Peers that give no sign of life", .timeLimit(.minutes(5)))
@@ -72,12 +73,18 @@ struct SilenceTests {
       let clock = ManualClock()
       try await withGRPCTransports([address], limits: Self.limits, clock: clock) { peers in
         let task = Task { try await work.run(peers[0], model) }
-        _ = try await peer.begun.next()
-        clock.advance(by: .seconds(3))
-        _ = try await peer.asked.next()
-        try await clock.waitForSleeper(until: .seconds(9))
-        clock.advance(by: .seconds(6))
-        let error = await #expect(throws: NodeError.self) { try await task.value }
+        let error = await #expect(throws: NodeError.self) {
+          try await endsInTime(
+            butCame: "\(clock.deadlines) is slept until", release: { peer.gate.record(true) }
+          ) {
+            _ = try await peer.begun.next()
+            clock.advance(by: .seconds(3))
+            _ = try await peer.asked.next()
+            try await clock.waitForSleeper(until: .seconds(9))
+            clock.advance(by: .seconds(6))
+            _ = try await task.value
+          }
+        }
         #expect(error?.code == .deadlineExceeded)
         #expect(error?.peer == address.description)
         #expect(error?.message == "it gave no sign of life within 9.0 seconds")
@@ -244,7 +251,7 @@ struct DeadlineTests {
 
   @Test("A peer that accepts and says nothing is named when its time is up")
   func silentPeer() async throws {
-    try await withSilentPeer { peer in
+    try await withSilentPeer { peer, _ in
       let clock = ManualClock()
       let limits = TransportLimits(connect: .seconds(3))
       try await withGRPCTransports([peer], limits: limits, clock: clock) { peers in
@@ -260,7 +267,7 @@ struct DeadlineTests {
 
   @Test("A call that is given up before it began to connect waits for nothing")
   func givenUpAtOnce() async throws {
-    try await withSilentPeer { peer in
+    try await withSilentPeer { peer, hangUp in
       try await withGRPCTransports([peer], clock: ManualClock()) { peers in
         // The first come before the transport runs, one finds it idle, the rest find it connecting.
         for _ in 0..<1000 {
@@ -268,19 +275,37 @@ struct DeadlineTests {
             withUnsafeCurrentTask { $0?.cancel() }
             return try await peers[0].info()
           }
-          await #expect(throws: CancellationError.self) { try await asked.value }
+          let error = await #expect(throws: (any Error).self) {
+            try await endsInTime(butCame: "nothing, nor does the peer speak", release: hangUp) {
+              try await asked.value
+            }
+          }
+          guard error is CancellationError else { return }
         }
       }
     }
   }
 
-  /// Runs a body with the address of a peer that accepts connections and says nothing.
-  private func withSilentPeer(_ body: (PeerAddress) async throws -> Void) async throws {
+  /// Runs a body with the address of a peer that accepts connections and says nothing, and with what
+  /// ends all of its connections.
+  private func withSilentPeer(
+    _ body: (PeerAddress, @escaping @Sendable () async throws -> Void) async throws -> Void
+  ) async throws {
+    let accepted = Journal<any Channel>()
     let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .childChannelInitializer { channel in
+        accepted.record(channel)
+        return channel.eventLoop.makeSucceededVoidFuture()
+      }
       .bind(host: "127.0.0.1", port: 0).get()
-    try await body(
-      PeerAddress(host: "127.0.0.1", port: #require(listener.localAddress?.port)))
-    try await listener.close()
+    let address = try PeerAddress(
+      host: "127.0.0.1", port: #require(listener.localAddress?.port))
+    try await body(address) {
+      for channel in [listener] + accepted.entries { channel.close(promise: nil) }
+    }
+    // A test that has failed has closed it.
+    listener.close(promise: nil)
+    _ = try await listener.closeFuture.get()
   }
 }
 

@@ -1,5 +1,6 @@
 import MockServing
 import NIOCore
+import NIOPosix
 import PetalsNode
 import PlumiseTesting
 import PlumiseWire
@@ -56,6 +57,26 @@ struct LinkFaultTests {
         try await link.waitUntilHolding()
         #expect(try await isAnswered(address))
         #expect(client.received.entries.isEmpty && client.ended.entries.isEmpty)
+      }
+    }
+  }
+
+  @Test("A connection that was accepted before the link was cut, and comes after, is closed")
+  func openedAfterTheCut() async throws {
+    try await withLink { link, _ in
+      try await withWebServer(respond: { _ in .text("here") }) { address async throws in
+        let connect = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let early = try await connect.connect(host: address.host, port: address.port).get()
+        let late = try await connect.connect(host: address.host, port: address.port).get()
+        link.opened(early)
+        #expect(early.isActive)
+        await link.cut()
+        link.opened(late)
+        for channel in [early, late] {
+          try await endsInTime(
+            butCame: "the connection stays open", release: { channel.close(promise: nil) }
+          ) { try await channel.closeFuture.get() }
+        }
       }
     }
   }

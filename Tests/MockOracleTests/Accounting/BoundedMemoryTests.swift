@@ -100,6 +100,36 @@ import Testing
     }
   }
 
+  @Test("A proof is told from new ones for as long as a report that carried it is kept, no longer")
+  func oldProofs() async throws {
+    let oracle = MockOracle(
+      OracleConfiguration(unixClock: TestTime(1_770_200_000).clock, journalCapacity: 1))
+    let key = try testKey()
+    var timestamp: Int64 = 0
+    func report(_ numbers: Range<Int>) async throws {
+      timestamp += 1
+      let proofs = numbers.map { number in
+        InferenceProof(
+          model: "m", input: "\(number)", output: "o", agent: key.address, tokenCount: 2)
+      }
+      let body = try signedReport(by: key, timestamp: timestamp) {
+        $0["proofs"] = .array(proofs.map(\.json))
+      }
+      #expect(await oracle.post(body).status == 200)
+    }
+    func proofCount() -> Int? { oracle.agent(key.address)?.proofCount }
+    let (reports, proofsEach) = (600, 50)
+    for number in 0..<reports {
+      try await report(number * proofsEach..<(number + 1) * proofsEach)
+    }
+    let all = reports * proofsEach
+    #expect(oracle.reports(of: key.address).count < reports, "nothing has left yet")
+    try await report(all - 1..<all)
+    #expect(proofCount() == all, "a proof that is remembered was counted twice")
+    try await report(0..<1)
+    #expect(proofCount() == all + 1, "a proof whose report has left is still remembered")
+  }
+
   @Test("Old epochs leave, an agent's latest stays and goes on being accounted to")
   func epochs() async throws {
     let epoch = TestTime(0)

@@ -95,6 +95,16 @@ import Testing
     #expect(shares.last.map { $0.layerEnd - $0.layerStart } == -8)
   }
 
+  @Test(
+    "What is left over of equal shares goes to the earlier nodes",
+    arguments: [
+      (5, [5, 5, 5, 5, 4]), (7, [4, 4, 4, 3, 3, 3, 3]), (10, [3, 3, 3, 3, 2, 2, 2, 2, 2, 2]),
+    ])
+  func ties(count: Int, sizes: [Int]) async throws {
+    let shares = try await register(count, with: .deployed())
+    #expect(shares.map { $0.layerEnd - $0.layerStart } == sizes)
+  }
+
   @Test("Layers go by the accelerator's memory where a node has one")
   func weights() async throws {
     let oracle = MockOracle.deployed()

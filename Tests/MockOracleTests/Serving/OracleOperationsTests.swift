@@ -41,6 +41,21 @@ import Testing
           body: ["statusCode": 429, "message": "ThrottlerException: Too Many Requests"]))
   }
 
+  @Test("Half the time that a report takes to be allowed again allows none")
+  func halfAToken() async throws {
+    let time = TestTime(1_770_200_000)
+    let oracle = MockOracle(
+      OracleConfiguration(
+        unixClock: time.clock, rateLimit: RateLimit(burst: 1, per: .seconds(60))))
+    let start = time.seconds
+    // Refusals take nothing: after 60 s the next one is allowed, however often it was tried.
+    for (second, status) in [(0, 200), (15, 429), (30, 429), (59, 429), (60, 200)] {
+      time.seconds = start + Int64(second)
+      let report = try signedReport(by: testKey(), timestamp: time.seconds)
+      #expect(await oracle.post(report).status == status, "after \(second) s")
+    }
+  }
+
   @Test("The metrics count requests by route, reports by dialect and refusals by reason")
   func metrics() async throws {
     let oracle = MockOracle(OracleConfiguration(unixClock: TestTime(1_770_200_000).clock))
