@@ -144,8 +144,8 @@ struct PassTests {
         model.ends, transports: [node], clock: ManualClock()
       ) { client in
         node.isFull = true
-        let error = await #expect(throws: RouteError.self) { try await client.forward(input) }
-        #expect(error?.description.contains("there is no room") == true)
+        let error = await #expect(throws: NodeError.self) { try await client.forward(input) }
+        #expect(error?.code == .resourceExhausted && error?.peer == node.peer)
         node.isFull = false
         try expectClose(
           try await client.forward(input), model.hidden("case2.after_second_shard"), "output")
