@@ -13,7 +13,7 @@ func reports() async throws {
   for node in network.nodes { await node.reporter.reportNow() }
 
   for node in network.nodes {
-    let record = try #require(network.oracle.agent(node.address))
+    let record = try network.oracle.record(of: node.address)
     #expect(record.processedTokens == Int64(result.generatedIDs.count))
   }
 }

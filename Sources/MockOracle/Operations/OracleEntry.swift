@@ -83,34 +83,15 @@ extension Journal<OracleEntry> {
   /// Requests that were nearly an accepted report of an agent, each with the reason why it was not:
   /// refused ones in its name or without a name, ones in another name with its signature, and ones
   /// without a route, as a report in the other dialect.
-  public func nearMisses(of agent: Address) -> [String] {
+  public func nearMisses(of agent: Address) -> [String] { misses(of: agent) }
+
+  /// The near misses of one agent, or of any.
+  func misses(of agent: Address?) -> [String] {
     entries.filter { $0.isNearMiss(of: agent) }.map { entry in
       "\(entry.request.method.rawValue) \(entry.request.path) was answered \(entry.status): "
         + entry.reason
     }
   }
-}
-
-/// Thrown when nothing of an agent was accepted in time, with what came instead.
-public struct ReportWaitTimeout: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Who was waited for.
-  public let agent: Address
-  /// How long.
-  public let within: Duration
-  /// What nearly was what was waited for.
-  public let nearMisses: [String]
-
-  /// One line: who did not come, and why.
-  public var description: String {
-    let listed = nearMisses.suffix(Self.maximumListed)
-    let earlier = nearMisses.count - listed.count
-    return "nothing of \(agent) was accepted within \(within); "
-      + (earlier > 0 ? "\(earlier) that were not taken, and then " : "")
-      + (listed.isEmpty ? "nothing came that is like it" : listed.joined(separator: "; "))
-  }
-
-  /// How many of the near misses are listed in the description: the latest.
-  private static let maximumListed = 10
 }
 
 extension OracleEntry {
@@ -119,12 +100,13 @@ extension OracleEntry {
 
   /// Whether something was posted that was not accepted, and that speaks for an agent or for
   /// nobody, or has its signature.
-  func isNearMiss(of agent: Address) -> Bool {
+  func isNearMiss(of agent: Address?) -> Bool {
     switch outcome {
     case .accepted, .registered, .served: return false
     case .unknownRoute where request.body.isEmpty: return false
-    case .refused(.wrongSigner(agent, _)): return true
+    case .refused(.wrongSigner(let signer, _)) where signer == agent: return true
     case .refused, .unknownRoute:
+      guard let agent else { return true }
       // What cannot be read may be anybody's.
       return (self.agent ?? request.namedAgent).map { $0 == agent } ?? true
     }

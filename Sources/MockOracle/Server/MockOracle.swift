@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import EthereumPrimitives
 import HTTPTypes
 import Logging
@@ -89,18 +90,37 @@ public final class MockOracle: Sendable {
     reportStore.read { $0.epochs.record(epoch, of: agent) }
   }
 
+  /// An agent's totals, for a test that expects them.
+  /// - Throws: ``MissingAgentRecord`` before its first accepted report, with what came instead.
+  public func record(of agent: Address) throws -> AgentRecord {
+    guard let record = self.agent(agent) else {
+      throw MissingAgentRecord(agent: agent, nearMisses: journal.nearMisses(of: agent))
+    }
+    return record
+  }
+
   /// Waits until so many reports were accepted, from one agent or from any.
+  /// - Parameters:
+  ///   - count: how many.
+  ///   - agent: whose; nil for any agent's.
+  ///   - limit: how long.
+  ///   - clock: what the time is measured on.
   /// - Returns: the reports, in the order they were accepted.
-  /// - Throws: `CancellationError` when the task is cancelled first.
+  /// - Throws: ``ReportWaitTimeout`` with what came instead, or `CancellationError`.
   @discardableResult
   public func waitForReports(
-    _ count: Int = 1, from agent: Address? = nil
-  ) async throws
-    -> [StoredReport]
-  {
-    try await journal.wait(forCount: count) { entry in
+    _ count: Int = 1, from agent: Address? = nil, within limit: Duration = .seconds(60),
+    on clock: any Clock<Duration> = ContinuousClock()
+  ) async throws -> [StoredReport] {
+    let isAwaited: @Sendable (OracleEntry) -> Bool = { entry in
       entry.accepted != nil && (agent == nil || entry.agent == agent)
-    }.compactMap(\.accepted)
+    }
+    return try await withDeadline(
+      limit, on: clock,
+      orThrow: ReportWaitTimeout(
+        agent: agent, within: limit, nearMisses: journal.misses(of: agent),
+        accepted: journal.entries.count(where: isAwaited), of: count)
+    ) { try await self.journal.wait(forCount: count, where: isAwaited) }.compactMap(\.accepted)
   }
 
   /// Whether a server serves it: what `GET /ready` says.

@@ -39,6 +39,38 @@ import Testing
         "signature recovers to \(agent.address) but agent says \(other.address)") == true)
   }
 
+  @Test("Who waits for reports, or asks for a record, hears what the oracle refused, and why")
+  func unregistered() async throws {
+    let agent = try testKey(1)
+    let oracle = MockOracle(OracleConfiguration(registration: RegistrationCheck { _ in false }))
+    #expect(await oracle.post(try signedReport(by: agent)).status == 403)
+    for awaited in [nil, agent.address] {
+      let clock = ManualClock()
+      let waiting = Task {
+        try await oracle.waitForReports(2, from: awaited, within: .seconds(5), on: clock)
+      }
+      try await clock.advanceToNextDeadline()
+      let error = await #expect(throws: ReportWaitTimeout.self) { try await waiting.value }
+      let reason = error?.description ?? ""
+      #expect(reason.contains("403: agent not registered") && !reason.contains("\n"))
+    }
+    let missing = #expect(throws: MissingAgentRecord.self) {
+      try oracle.record(of: agent.address)
+    }
+    #expect(missing?.description.contains("403: agent not registered") == true)
+  }
+
+  @Test("A wait for more reports than come says how many came")
+  func tooFew() async throws {
+    let (clock, agent, oracle) = (ManualClock(), try testKey(1), MockOracle())
+    #expect(await oracle.post(try signedReport(by: agent)).status == 200)
+    #expect(try oracle.record(of: agent.address).reportCount == 1)
+    let waiting = Task { try await oracle.waitForReports(2, within: .seconds(5), on: clock) }
+    try await clock.advanceToNextDeadline()
+    let error = await #expect(throws: ReportWaitTimeout.self) { try await waiting.value }
+    #expect(error?.description.hasPrefix("1 instead of 2 reports of any agent") == true)
+  }
+
   @Test("The journal is bounded by bytes as well as by entries")
   func bounded() async throws {
     let journal = Journal<String>(capacity: 100, byteLimit: 50) { $0.utf8.count }

@@ -11,7 +11,7 @@ final class NetworkTestCase: XCTestCase {
       for node in network.nodes { await node.reporter.reportNow() }
 
       for node in network.nodes {
-        let record = try XCTUnwrap(network.oracle.agent(node.address))
+        let record = try network.oracle.record(of: node.address)
         XCTAssertEqual(record.processedTokens, Int64(result.generatedIDs.count))
       }
     }
