@@ -323,8 +323,8 @@ let package = Package(
     .testTarget(
       name: "PlumiseTestingTests",
       dependencies: [
-        "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing", "MockWeb3", "PetalsNode",
-        "PlumiseWire", "TestSupport", .httpTypes, .nioCore, .nioPosix,
+        "AsyncPrimitives", "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing",
+        "MockWeb3", "PetalsNode", "PlumiseWire", "TestSupport", .httpTypes, .nioCore, .nioPosix,
       ]),
     .testTarget(
       name: "PetalsE2ETests",

@@ -11,6 +11,9 @@ import Synchronization
 /// try await clock.advanceToNextDeadline()  // waits for the sleeper, then wakes it
 /// try await nap.value
 /// ```
+///
+/// A network that is cancelled ends its clock with ``end()``: whoever sleeps on it, then or later, gets
+/// a `CancellationError`, so that nothing waits for a test that will not move it any more.
 public final class ManualClock: Clock, Sendable {
   /// A moment of a manual clock: the time since the clock was made.
   public struct Instant: InstantProtocol {
@@ -48,7 +51,7 @@ public final class ManualClock: Clock, Sendable {
 
   /// Suspends until the clock was moved to `deadline` or beyond.
   ///
-  /// - Throws: `CancellationError` when the task is cancelled first.
+  /// - Throws: `CancellationError` when the task is cancelled, or the clock ended, first.
   public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
     let id = state.withLock { $0.nextID() }
     try await withTaskCancellationHandler {
@@ -68,16 +71,21 @@ public final class ManualClock: Clock, Sendable {
     perform(state.withLock { $0.advance(by: duration) })
   }
 
+  /// Ends the clock for good: every sleep and every wait on it, present and future, is cancelled.
+  ///
+  /// The clock can still be moved, but nobody sleeps on it any more.
+  public func end() { perform(state.withLock { $0.end() }) }
+
   /// Waits until at least `count` tasks sleep on this clock.
   ///
-  /// - Throws: `CancellationError` when the waiting task is cancelled.
+  /// - Throws: `CancellationError` when the waiting task is cancelled or the clock ended.
   public func waitForSleepers(_ count: Int = 1) async throws {
     try await wait { $0.count >= count }
   }
 
   /// Waits until a task sleeps for exactly the moment that is `offset` after the clock's beginning.
   ///
-  /// - Throws: `CancellationError` when the waiting task is cancelled.
+  /// - Throws: `CancellationError` when the waiting task is cancelled or the clock ended.
   public func waitForSleeper(until offset: Duration) async throws {
     try await wait { $0.contains(Instant(offset: offset)) }
   }
@@ -85,7 +93,7 @@ public final class ManualClock: Clock, Sendable {
   /// Waits until a task sleeps, then moves the clock to the earliest deadline.
   ///
   /// - Returns: by how much the clock was moved.
-  /// - Throws: `CancellationError` when the waiting task is cancelled.
+  /// - Throws: `CancellationError` when the waiting task is cancelled or the clock ended.
   @discardableResult
   public func advanceToNextDeadline() async throws -> Duration {
     try await waitForSleepers()
@@ -131,6 +139,7 @@ struct SleepQueue {
   }
 
   private(set) var now = Instant()
+  private var hasEnded = false
   private var lastID = 0
   private var sleepers: [Int: (deadline: Instant, continuation: Continuation)] = [:]
   private var watchers: [Int: Watcher] = [:]
@@ -147,7 +156,8 @@ struct SleepQueue {
 
   mutating func sleep(_ id: Int, until deadline: Instant, _ continuation: Continuation) -> [Effect]
   {
-    if pending.removeValue(forKey: id) == true { return [cancellation(continuation)] }
+    let wasCancelled = pending.removeValue(forKey: id) ?? false
+    if wasCancelled || hasEnded { return [cancellation(continuation)] }
     if deadline <= now { return [Effect(continuation: continuation, result: .success(()))] }
     sleepers[id] = (deadline, continuation)
     return satisfiedWatchers()
@@ -156,7 +166,8 @@ struct SleepQueue {
   mutating func watch(
     _ id: Int, _ condition: @escaping @Sendable ([Instant]) -> Bool, _ continuation: Continuation
   ) -> [Effect] {
-    if pending.removeValue(forKey: id) == true { return [cancellation(continuation)] }
+    let wasCancelled = pending.removeValue(forKey: id) ?? false
+    if wasCancelled || hasEnded { return [cancellation(continuation)] }
     watchers[id] = Watcher(condition: condition, continuation: continuation)
     return satisfiedWatchers()
   }
@@ -170,6 +181,14 @@ struct SleepQueue {
     }
     if pending[id] != nil { pending[id] = true }
     return []
+  }
+
+  mutating func end() -> [Effect] {
+    hasEnded = true
+    let left = sleepers.mapValues(\.continuation)
+      .merging(watchers.mapValues(\.continuation)) { sleeper, _ in sleeper }
+    (sleepers, watchers) = ([:], [:])
+    return left.sorted { $0.key < $1.key }.map { cancellation($0.value) }
   }
 
   mutating func advance(by duration: Duration) -> [Effect] {

@@ -22,6 +22,9 @@ public struct NetworkPlan: Sendable {
   public var rewardOracle: DevelopmentAccount?
   /// The time between a node's reports, on the network's manual clock.
   public var reportInterval: Duration
+  /// The time of day at which the network starts, since 1970-01-01 00:00:00 UTC; by default that of
+  /// the plan's making.
+  public var startTime: Duration
   /// Whether each node is reached through a ``FaultyLink``, which a test can break.
   public var hasFaultyLinks: Bool
   /// The logger of all parts.
@@ -55,6 +58,7 @@ public struct NetworkPlan: Sendable {
     oracleChecksRegistration = true
     rewardOracle = nil
     reportInterval = .seconds(60)
+    startTime = UnixClock.system.now()
     hasFaultyLinks = false
     logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }
   }

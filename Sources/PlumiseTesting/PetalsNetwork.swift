@@ -11,8 +11,9 @@ public import PetalsNode
 public final class PetalsNetwork: Sendable {
   /// The network's configuration.
   public let plan: NetworkPlan
-  /// The clock of the intervals: reports and heartbeats wait until a test moves it.
-  public let clock: ManualClock
+  /// The time of chain, oracle, agents, reporters and uptimes, which stands still until a test moves
+  /// its clock.
+  public let time: NetworkTime
   /// The chain.
   public let chain: MockWeb3
   /// The address of the chain's JSON-RPC.
@@ -27,12 +28,12 @@ public final class PetalsNetwork: Sendable {
   public let nodes: [NetworkNode]
 
   init(
-    plan: NetworkPlan, clock: ManualClock, chain: MockWeb3, chainAddress: ServerAddress,
+    plan: NetworkPlan, time: NetworkTime, chain: MockWeb3, chainAddress: ServerAddress,
     oracle: MockOracle, oracleAddress: ServerAddress, oracleFaults: FaultScript,
     nodes: [NetworkNode]
   ) {
     self.plan = plan
-    self.clock = clock
+    self.time = time
     self.chain = chain
     self.chainAddress = chainAddress
     self.oracle = oracle
@@ -40,6 +41,10 @@ public final class PetalsNetwork: Sendable {
     self.oracleFaults = oracleFaults
     self.nodes = nodes
   }
+
+  /// The clock of the network's time: intervals, time-outs, retries and polls wait until a test
+  /// moves it.
+  public var clock: ManualClock { time.clock }
 
   /// The addresses of the nodes.
   public var peers: [PeerAddress] { nodes.map(\.peer) }
@@ -50,7 +55,7 @@ public final class PetalsNetwork: Sendable {
   /// - Parameters:
   ///   - limits: How long calls may take.
   ///   - recovery: How the client recovers from failed nodes.
-  ///   - clock: The clock of both; the network's own clock is for its intervals.
+  ///   - clock: The clock of both; by default real time, which generating takes.
   ///   - body: Generates.
   /// - Throws: what connecting throws, and what `body` throws.
   public func withClient<Result: Sendable>(

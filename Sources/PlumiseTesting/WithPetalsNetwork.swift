@@ -2,6 +2,7 @@ import Bloom
 import ChainAgent
 import EthereumClient
 import EthereumPrimitives
+import InferenceMetrics
 import MockOracle
 import MockServing
 import MockWeb3
@@ -12,7 +13,9 @@ import PlumiseWire
 /// Runs a body with a fresh network: chain and oracle up, every node ready, every agent funded.
 ///
 /// Nothing of it is left when this returns, whether the body returned, threw or was cancelled:
-/// reporters have sent their last report, sessions are closed, ports are free.
+/// reporters are stopped, sessions are closed, ports are free. Reporters have sent their last report,
+/// unless the task was cancelled, as by a test's time limit: then every fault is lifted and the
+/// network's clock ends (``ManualClock/end()``), so that nothing waits for what nobody brings about.
 ///
 /// - Parameters:
 ///   - plan: The network's configuration.
@@ -22,42 +25,57 @@ public func withPetalsNetwork<Result: Sendable>(
   _ plan: NetworkPlan,
   _ body: (PetalsNetwork) async throws -> Result
 ) async throws -> Result {
-  let clock = ManualClock()
-  let faults = FaultScript(clock: clock)
-  let chain = MockWeb3(plan.chain, clock: clock)
-  return try await chain.withServer { chainAddress in
-    var configuration = OracleConfiguration(dialects: [plan.dialect], logger: plan.logger)
-    let client = EthereumClient(url: chainAddress.url)
-    if plan.oracleChecksRegistration {
-      configuration.registration = RegistrationCheck {
-        try await client.agentStatus(of: $0).isRegistered
+  let time = NetworkTime(startingAt: plan.startTime)
+  let faults = FaultScript(clock: time.clock)
+  let chain = MockWeb3(plan.chain, clock: time.clock, unixClock: time.unixClock)
+  // A clock of its own, which nobody moves: contributions are reported when a test says so.
+  let contributions = ManualClock()
+  return try await withTaskCancellationHandler {
+    try await chain.withServer { chainAddress in
+      let client = EthereumClient(url: chainAddress.url, clock: time.clock)
+      let oracle = MockOracle(plan.oracleConfiguration(client, time, contributions: contributions))
+      return try await oracle.withServer(faults: faults) { oracleAddress in
+        let start = NodeStarter(
+          plan: plan, time: time, chain: chain, chainAddress: chainAddress,
+          oracleAddress: oracleAddress, oracleFaults: faults)
+        return try await start.withNodes { nodes in
+          let network = PetalsNetwork(
+            plan: plan, time: time, chain: chain, chainAddress: chainAddress, oracle: oracle,
+            oracleAddress: oracleAddress, oracleFaults: faults, nodes: nodes)
+          return try await body(network)
+        }
       }
     }
-    if let account = plan.rewardOracle {
+  } onCancel: {
+    faults.clear()
+    chain.clearFaults()
+    chain.connectionFaults.clear()
+    time.clock.end()
+    contributions.end()
+  }
+}
+
+extension NetworkPlan {
+  /// The configuration of the network's oracle.
+  fileprivate func oracleConfiguration(
+    _ client: EthereumClient, _ time: NetworkTime, contributions: ManualClock
+  ) -> OracleConfiguration {
+    var configuration = OracleConfiguration(
+      dialects: [dialect], unixClock: time.unixClock, logger: logger)
+    if oracleChecksRegistration { configuration.registration = .chain(client) }
+    if let account = rewardOracle {
       configuration.epoch = .chain(client)
-      // A clock of its own, which nobody moves: contributions are reported when a test says so.
       configuration.contributions = ContributionPlan(
-        account: OracleAccount(key: account.key, client: client), clock: ManualClock())
+        account: OracleAccount(key: account.key, client: client), clock: contributions)
     }
-    let oracle = MockOracle(configuration)
-    return try await oracle.withServer(faults: faults) { oracleAddress in
-      let start = NodeStarter(
-        plan: plan, clock: clock, chain: chain, chainAddress: chainAddress,
-        oracleAddress: oracleAddress, oracleFaults: faults)
-      return try await start.withNodes { nodes in
-        let network = PetalsNetwork(
-          plan: plan, clock: clock, chain: chain, chainAddress: chainAddress, oracle: oracle,
-          oracleAddress: oracleAddress, oracleFaults: faults, nodes: nodes)
-        return try await body(network)
-      }
-    }
+    return configuration
   }
 }
 
 /// Starts the nodes of a network one within the other, and stops them in reverse.
 struct NodeStarter {
   let plan: NetworkPlan
-  let clock: ManualClock
+  let time: NetworkTime
   let chain: MockWeb3
   let chainAddress: ServerAddress
   let oracleAddress: ServerAddress
@@ -77,7 +95,9 @@ struct NodeStarter {
     let key = chain.makeAccount().key
     let configuration = NodeConfiguration(
       checkpoint: plan.model.checkpoint, blocks: range, agent: key.address)
-    return try await withPetalsNode(configuration, logger: plan.logger) { node in
+    return try await withPetalsNode(
+      configuration, metrics: MetricsCollector(clock: time.clock), logger: plan.logger
+    ) { node in
       guard let address = node.address else { preconditionFailure("a ready node has an address") }
       return try await withLink(to: address) { link in
         let networkNode = try makeNetworkNode(node, key, link?.peer ?? address, link)
@@ -108,13 +128,14 @@ struct NodeStarter {
       configuration: try ReporterConfiguration(
         oracleURL: oracleAddress.url, interval: plan.reportInterval,
         dialect: plan.dialect),
-      key: key, collector: node.metrics, clock: clock, logger: plan.logger)
+      key: key, collector: node.metrics, clock: time.clock, unixClock: time.unixClock,
+      logger: plan.logger)
     let agent = ChainAgent(
       ChainAgentConfiguration(chainID: plan.chain.rules.chainID), key: key,
-      client: EthereumClient(url: chainAddress.url), logger: plan.logger)
+      client: EthereumClient(url: chainAddress.url, clock: time.clock), logger: plan.logger)
     return NetworkNode(
       node: node, peer: peer, link: link, key: key, agent: agent, reporter: reporter,
-      clock: clock)
+      clock: time.clock)
   }
 
   /// Stops a reporter that the test left running.
@@ -124,7 +145,7 @@ struct NodeStarter {
   private func stop(_ reporter: OracleReporter) async {
     guard await reporter.isRunning else { return }
     oracleFaults.clear()
-    if oracleFaults.met.count > 0 { clock.advance(by: reporter.configuration.requestTimeout) }
+    if oracleFaults.met.count > 0 { time.clock.advance(by: reporter.configuration.requestTimeout) }
     await reporter.stop()
   }
 }
