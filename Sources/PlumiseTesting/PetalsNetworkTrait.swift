@@ -30,8 +30,14 @@ public struct PetalsNetworkTrait: TestTrait, SuiteTrait, TestScoping {
     for test: Test, testCase: Test.Case?,
     performing function: @concurrent @Sendable () async throws -> Void
   ) async throws {
+    let waiting = PetalsNetwork.waitingFaults
     try await withPetalsNetwork(plan()) { network in
-      try await PetalsNetwork.$running.withValue(network) { try await function() }
+      for faults in waiting { faults.inject(network) }
+      defer { for faults in waiting { faults.clear(network) } }
+      try await PetalsNetwork.$running.withValue(network) {
+        // They are this network's: one within it begins without.
+        try await PetalsNetwork.$waitingFaults.withValue([]) { try await function() }
+      }
     }
   }
 }
@@ -55,6 +61,8 @@ extension Trait where Self == PetalsNetworkTrait {
 
 extension PetalsNetwork {
   @TaskLocal package static var running: PetalsNetwork?
+  /// The faults of traits that stand before the test's ``PetalsNetworkTrait``, in their order.
+  @TaskLocal fileprivate static var waitingFaults: [TraitFaults] = []
 
   /// The network of the running test.
   ///
@@ -70,42 +78,62 @@ extension PetalsNetwork {
   public struct MissingNetwork: Error, CustomStringConvertible {
     /// Says what to do.
     public var description: String {
-      "this test has no network: give it, or its suite, the trait .petalsNetwork(nodes:)"
+      """
+      this test has no network: give it, or its suite, the trait .petalsNetwork(nodes:); in a \
+      detached task or a callback, which do not inherit the test's, use the network that the test's \
+      body got from PetalsNetwork.current
+      """
+    }
+  }
+}
+
+/// What a trait does to a test's network, whichever of the two stands first.
+private struct TraitFaults: Sendable {
+  let inject: @Sendable (PetalsNetwork) -> Void
+  let clear: @Sendable (PetalsNetwork) -> Void
+
+  /// Runs a test's body with the faults; without a network yet, the trait that makes one injects them.
+  func provideScope(
+    for test: Test, performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
+    if let network = PetalsNetwork.running {
+      inject(network)
+      defer { clear(network) }
+      try await function()
+    } else {
+      guard test.traits.contains(where: { $0 is PetalsNetworkTrait }) else {
+        throw PetalsNetwork.MissingNetwork()
+      }
+      let waiting = PetalsNetwork.waitingFaults + [self]
+      try await PetalsNetwork.$waitingFaults.withValue(waiting) { try await function() }
     }
   }
 }
 
 /// Injects faults into the network of a test: ``OracleFaultsTrait`` and ``ChainFaultsTrait``.
 ///
-/// Put it after the ``PetalsNetworkTrait`` of the test. The faults are active while the test's body
-/// runs; what the network does when it is torn down, the nodes' final reports among it, meets none.
+/// It may stand before or after the ``PetalsNetworkTrait`` of the test. The faults are active while the
+/// test's body runs; what the network does when it is torn down, the nodes' final reports among it, meets none.
 public struct FaultsTrait<Rule: Sendable>: TestTrait, SuiteTrait, TestScoping {
-  private let rules: [Rule]
-  private let inject: @Sendable (PetalsNetwork, [Rule]) -> Void
-  private let clear: @Sendable (PetalsNetwork) -> Void
+  private let faults: TraitFaults
 
   init(
     _ rules: [Rule], inject: @escaping @Sendable (PetalsNetwork, [Rule]) -> Void,
     clear: @escaping @Sendable (PetalsNetwork) -> Void
   ) {
-    self.rules = rules
-    self.inject = inject
-    self.clear = clear
+    faults = TraitFaults(inject: { inject($0, rules) }, clear: clear)
   }
 
   /// True: a suite's trait applies to each of its tests.
   public var isRecursive: Bool { true }
 
   /// Runs one case of a test with the faults.
-  /// - Throws: `PetalsNetwork.MissingNetwork` when no network was made before.
+  /// - Throws: `PetalsNetwork.MissingNetwork` when the test has no ``PetalsNetworkTrait``.
   public func provideScope(
     for test: Test, testCase: Test.Case?,
     performing function: @concurrent @Sendable () async throws -> Void
   ) async throws {
-    let network = try PetalsNetwork.current
-    inject(network, rules)
-    defer { clear(network) }
-    try await function()
+    try await faults.provideScope(for: test, performing: function)
   }
 }
 

@@ -202,7 +202,27 @@ struct AgentLifeTests {
     }
   }
 
-  @Test("Without a network before it the trait says what to do")
+  @Test(
+    "The trait's faults meet the network also where it stands before it",
+    .oracleFaults(FaultRule(.status(503))), .chainFaults(ChainFaultRule(.revert(reason: "no"))),
+    .petalsNetwork(nodes: 1))
+  func before() async throws {
+    let network = try PetalsNetwork.current
+    await #expect(throws: ChainError.self) { try await network.nodes[0].register() }
+    try await network.nodes[0].register()
+    #expect(await network.nodes[0].reporter.reportNow().isAccepted == false)
+    #expect(await network.nodes[0].reporter.reportNow().isAccepted)
+    #expect(network.oracleFaults.met.count == 1)
+  }
+
+  @Test("In a detached task there is no network, and the error says what to do instead")
+  func detached() async throws {
+    let result = await Task.detached { try PetalsNetwork.current.plan.reportInterval }.result
+    let error = #expect(throws: PetalsNetwork.MissingNetwork.self) { try result.get() }
+    #expect(error?.description.contains("detached task") == true)
+  }
+
+  @Test("Without a network the trait says what to do")
   func noNetwork() async throws {
     let trait: OracleFaultsTrait = .oracleFaults(FaultRule(.status(500)))
     let test = try #require(Test.current)
