@@ -87,7 +87,7 @@ struct CancellationTests {
       network.chain.inject(ChainFaultRule(.loseReceipt))
       started.record(network)
       // A task of its own, which the cancellation does not reach.
-      try await Task { try await node.register() }.value
+      _ = try await Task { try await node.register() }.value
     case .moment:
       started.record(network)
       try await Task { try await network.clock.sleep(for: .seconds(1_000_000)) }.value
