@@ -133,6 +133,7 @@ let package = Package(
     .target(name: "EthereumPrimitives", dependencies: ["CSecp256k1", "COpenSSL"]),
     .target(name: "SystemErrors"),
     .target(name: "TextKeys"),
+    .target(name: "Inflate", dependencies: ["CZlib"]),
     .target(name: "JSONValues", dependencies: ["TextKeys"]),
 
     // Layer 1: the model, and the words that programs exchange.
@@ -160,7 +161,7 @@ let package = Package(
       ]),
     .target(
       name: "EVMConformance",
-      dependencies: ["EVM", "EthereumPrimitives", "JSONValues", "PlumiseWire", "CZlib"]),
+      dependencies: ["EVM", "EthereumPrimitives", "Inflate", "JSONValues", "PlumiseWire"]),
     .target(
       name: "MockServing",
       dependencies: [
@@ -193,8 +194,8 @@ let package = Package(
       name: "MockOracle",
       dependencies: [
         "AsyncPrimitives", .deque,
-        "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", "SystemErrors",
-        "TextKeys", .httpTypes, .grdb, .logging, .nioCore,
+        "MockServing", "PlumiseWire", "EthereumPrimitives", "EthereumClient", "Inflate",
+        "SystemErrors", "TextKeys", .crypto, .httpTypes, .grdb, .logging, .nioCore,
       ]),
     .target(
       name: "MockWeb3",
@@ -230,7 +231,8 @@ let package = Package(
       exclude: ["Scripts"],
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
-        .copy("bloom"), .copy("evm"), .copy("tokenizers"), .copy("words.json"),
+        .copy("bloom"), .copy("evm"), .copy("oracle-deployed.jsonl.gz"), .copy("tokenizers"),
+        .copy("words.json"),
       ]),
 
     // Helpers that two or more test targets need.
@@ -309,8 +311,8 @@ let package = Package(
     .testTarget(
       name: "MockOracleTests",
       dependencies: [
-        "MockOracle", "EthereumClient", "EthereumPrimitives", "MockServing", "MockWeb3",
-        "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors",
+        "MockOracle", "EthereumClient", "EthereumPrimitives", "Inflate", "MockServing",
+        "MockWeb3", "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors",
         .asyncHTTPClient, .grdb, .httpTypes, .nioCore, .nioHTTP1,
       ]),
     .testTarget(

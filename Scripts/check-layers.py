@@ -31,13 +31,14 @@ DEPENDENCIES = {
     "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
     "SystemErrors": set(),
     "TextKeys": set(),
+    "Inflate": {"CZlib"},
     "JSONValues": {"TextKeys"},
     "Bloom": {
         "AsyncPrimitives", "CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys"
     },
     "PlumiseWire": {"EthereumPrimitives", "JSONValues"},
     "EVM": {"EthereumPrimitives"},
-    "EVMConformance": {"EVM", "CZlib", "JSONValues"} | PRIMITIVES_AND_WIRE,
+    "EVMConformance": {"EVM", "Inflate", "JSONValues"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
     "EthereumClient": {"AsyncPrimitives", "SystemErrors"} | PRIMITIVES_AND_WIRE,
@@ -48,7 +49,7 @@ DEPENDENCIES = {
     "OracleReporter": {"AsyncPrimitives", "InferenceMetrics", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "ChainAgent": {"AsyncPrimitives", "EthereumClient"} | PRIMITIVES_AND_WIRE,
     "MockOracle": {
-        "AsyncPrimitives", "MockServing", "EthereumClient", "SystemErrors", "TextKeys",
+        "AsyncPrimitives", "MockServing", "EthereumClient", "Inflate", "SystemErrors", "TextKeys",
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": LAYER_4,
@@ -63,7 +64,7 @@ ONLY = {
     "CSecp256k1": {"EthereumPrimitives"},
     "COpenSSL": {"EthereumPrimitives"},
     "CBLAS": {"Bloom"},
-    "CZlib": {"EVMConformance"},
+    "CZlib": {"Inflate"},
     "BloomKernels": {"Bloom", "BloomTests"},
     "GRDB": {"MockOracle", "MockOracleTests"},
     "Testing": {"PlumiseTesting", "TestSupport", "tests"},
@@ -83,7 +84,8 @@ ONLY = {
 
 # Values and arithmetic: no networking below layer 2.
 NO_NETWORK = {
-    "AsyncPrimitives", "EthereumPrimitives", "SystemErrors", "TextKeys", "JSONValues", "Bloom",
+    "AsyncPrimitives", "EthereumPrimitives", "Inflate", "SystemErrors", "TextKeys", "JSONValues",
+    "Bloom",
     "BloomKernels", "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics",
 }
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|GRPC\w*")

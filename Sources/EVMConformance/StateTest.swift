@@ -1,6 +1,7 @@
 import EVM
 public import EthereumPrimitives
 public import Foundation
+import Inflate
 import PlumiseWire
 
 /// One transaction on a given state, with what must come of it: a line in the format of Ethereum's
@@ -137,6 +138,9 @@ public struct StateTestFile: Sendable {
   /// What the file is called in messages.
   public let path: String
 
+  /// The most that a file may hold when unpacked, in bytes.
+  private static let unpackedLimit = 1 << 30
+
   /// Reads a file.
   ///
   /// - Throws: ``StateTestError`` when it cannot be read or holds no line.
@@ -148,9 +152,9 @@ public struct StateTestFile: Sendable {
     } catch {
       throw StateTestError(place: url.path, reason: "cannot be read; is it there, and a file?")
     }
-    if Gzip.isPacked(bytes) {
-      do { bytes = try Gzip.unpack(bytes) } catch {
-        throw StateTestError(place: url.path, reason: "\(error)")
+    if Inflater.isGzip(bytes) {
+      do { bytes = try Inflater.unpack(bytes, .gzip, limit: Self.unpackedLimit) } catch {
+        throw StateTestError(place: url.path, reason: "it is no whole gzip file: \(error)")
       }
     }
     lines = bytes.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated()

@@ -7,6 +7,8 @@ public import TextKeys
 public struct WebRequest: Sendable, Hashable {
   /// The method, as in the request line.
   public var method: HTTPRequest.Method
+  /// The target as it stood in the request line, with its query.
+  public var target: String
   /// The path without its query, as it stood in the request line, but for letters, digits and
   /// `-._~` that were percent-encoded: `/%68ealth` is `/health` (RFC 3986 §6.2.2.2).
   public var path: String
@@ -32,6 +34,7 @@ public struct WebRequest: Sendable, Hashable {
     body: [UInt8] = [], remote: String? = nil
   ) {
     self.method = method
+    self.target = target
     (path, query) = Self.split(target)
     self.headers = headers
     self.body = body
@@ -44,7 +47,7 @@ public struct WebRequest: Sendable, Hashable {
       $0 + $1.name.rawName.utf8.count + $1.value.utf8.count + 64
     }
     let parameters = query.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 64 }
-    return 256 + path.utf8.count + body.count + fields + parameters
+    return 256 + target.utf8.count + path.utf8.count + body.count + fields + parameters
   }
 
   /// Bytes part a target, not Characters: a combining mark makes no other sign of a "?".
@@ -57,7 +60,8 @@ public struct WebRequest: Sendable, Hashable {
       for pair in target[mark...].dropFirst().split(separator: UInt8(ascii: "&")) {
         let parts = pair.split(
           separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-        query[decode(parts[0])] = parts.count == 2 ? decode(parts[1]) : ""
+        query[PercentEncoding.decodeForm(parts[0])] =
+          parts.count == 2 ? PercentEncoding.decodeForm(parts[1]) : ""
       }
     }
     return (path.isEmpty ? "/" : path, query)
@@ -80,7 +84,7 @@ public struct WebRequest: Sendable, Hashable {
     var bytes: [UInt8] = []
     var rest = path
     while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%"), let value = escaped(rest), value.isUnreserved {
+      if byte == UInt8(ascii: "%"), let value = PercentEncoding.escaped(rest), value.isUnreserved {
         bytes.append(value)
         rest = rest.dropFirst(2)
       } else {
@@ -88,27 +92,6 @@ public struct WebRequest: Sendable, Hashable {
       }
     }
     return String(decoding: bytes, as: UTF8.self)
-  }
-
-  /// Percent-decodes one name or value; `+` is a space, an escape that is none stays as it is.
-  private static func decode(_ text: Substring.UTF8View) -> String {
-    var bytes: [UInt8] = []
-    var rest = text
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%"), let value = escaped(rest) {
-        bytes.append(value)
-        rest = rest.dropFirst(2)
-      } else {
-        bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  /// What the two digits behind a percent sign stand for; nil where they are none.
-  private static func escaped(_ text: Substring.UTF8View) -> UInt8? {
-    let digits = text.prefix(2).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-    return digits.count == 2 ? UInt8(digits[0] << 4 | digits[1]) : nil
   }
 }
 

@@ -3,7 +3,8 @@ public import Foundation
 /// The golden data that the tests compare with, all of it made by other implementations.
 ///
 /// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers,
-/// `tokenizers/*` from tokenizers, `evm` from Ethereum's public test suites.
+/// `tokenizers/*` from tokenizers, `evm` from Ethereum's public test suites, `oracle-deployed` from
+/// the oracle that runs today.
 public enum TestVectors {
   /// A BLOOM checkpoint with its expected hidden states, logits, ids and tokenizer cases.
   public enum Model: String, CaseIterable, Sendable {
@@ -31,6 +32,11 @@ public enum TestVectors {
 
   /// The folder of state tests, precompiles and contracts (its README names the sources).
   public static var evm: URL { root.appending(path: "evm") }
+
+  /// What the deployed oracle answers: one case a line, recorded from the service's own controllers,
+  /// validators and HTTP stack (`mikusnuz/plumise-oracle` 294ef01) with its clock standing still and
+  /// its tables in memory.
+  public static var deployedOracle: URL { root.appending(path: "oracle-deployed.jsonl.gz") }
 
   /// The folder of one checkpoint.
   public static func bloom(_ model: Model) -> URL {
