@@ -166,13 +166,21 @@ import Testing
 
   @Test(
     "9: at some counts of nodes the deployed oracle leaves the last of them nothing or less",
-    arguments: [(9, 0), (13, 0), (14, -2), (15, -4), (16, -6), (25, 0), (26, -1), (30, -5)])
-  func ranges(count: Int, last: Int) async throws {
+    arguments: [
+      ("any", 32, [9, 12] + Array(17...21) + Array(33...40)),
+      ("qwen/qwen3-32b", 64, [14, 17, 18, 23, 24, 25] + Array(33...40)),
+      ("qwen/qwen3.5-397b-a17b", 96, [17, 21, 25, 26, 27] + Array(33...38)),
+    ])
+  func ranges(model: String, layers: Int, wrong: [Int]) async throws {
     let faithful = oracle(.faithful)
-    try await register(count, with: faithful)
-    let sizes = faithful.topology(of: model).map { $0.layerEnd - $0.layerStart }
-    #expect(sizes.count == count && sizes.last == last && sizes.reduce(0, +) == 24)
-    #expect(sizes.dropLast().allSatisfy { $0 > 0 })
+    var found: [Int] = []
+    for count in 1...40 {
+      try await register(count...count, with: faithful, model: model)
+      let sizes = faithful.topology(of: model).map { $0.layerEnd - $0.layerStart }
+      #expect(sizes.count == count && sizes.reduce(0, +) == layers)
+      if let last = sizes.last, last <= 0 { found.append(count) }
+    }
+    #expect(found == wrong)
   }
 
   @Test("9: ours hands out no empty range, and refuses the node beyond the last block")
@@ -192,14 +200,11 @@ import Testing
     #expect(fixed.topology(of: model).count == 24)
   }
 
-  /// A model that the deployed oracle knows, with as many blocks as ours has.
-  private var model: String { "openai/gpt-oss-20b" }
+  private var model: String { PlumiseNetwork.model }
 
-  private func register(_ count: Int, with oracle: MockOracle) async throws {
-    try await register(1...count, with: oracle)
-  }
-
-  private func register(_ numbers: ClosedRange<Int>, with oracle: MockOracle) async throws {
+  private func register(
+    _ numbers: ClosedRange<Int>, with oracle: MockOracle, model: String = PlumiseNetwork.model
+  ) async throws {
     for number in numbers {
       let body = pipelineRegistration(by: try testKey(UInt8(number)), model: model)
       #expect(await oracle.post(body, to: PipelineRegistration.path).status == 201)

@@ -26,11 +26,13 @@ package struct Answer: Equatable {
 }
 
 extension MockOracle {
-  /// Posts a body in process.
+  /// Posts a body in process, as JSON where the fields name no other type.
   package func post(
     _ body: [UInt8], to path: String = ReportDialect.documented.path, headers: HTTPFields = [:]
   ) async -> Answer {
-    Answer(await respond(to: WebRequest(.post, path, headers: headers, body: body)))
+    var headers = headers
+    if headers[.contentType] == nil { headers[.contentType] = "application/json" }
+    return Answer(await respond(to: WebRequest(.post, path, headers: headers, body: body)))
   }
 
   /// Posts JSON in process.

@@ -55,6 +55,17 @@ package final class RawClient: Sendable {
     try await channel.writeAndFlush(ByteBuffer(string: text))
   }
 
+  /// Sends bytes; that the server ends the connection amid them is no error.
+  package func send(_ bytes: [UInt8]) async throws {
+    do {
+      try await channel.writeAndFlush(ByteBuffer(bytes: bytes))
+    } catch is ChannelError {
+      // The server was first, with its answer.
+    } catch is IOError {
+      // Likewise.
+    }
+  }
+
   /// Sends bytes and ends the client's side: it sends nothing more, and reads on.
   package func sendLast(_ text: String) async throws {
     do {

@@ -13,11 +13,23 @@ struct ClassValidator: Sendable {
     let constraint: Constraint
     /// Whether it may be missing, or null.
     let isOptional: Bool
+    /// Another member, whose value takes this one's place unless JavaScript takes it for false; being
+    /// unknown, it is refused all the same.
+    let alias: String?
 
-    init(_ name: String, _ constraint: Constraint, optional: Bool = false) {
+    init(
+      _ name: String, _ constraint: Constraint, optional: Bool = false, alias: String? = nil
+    ) {
       self.name = name
       self.constraint = constraint
       isOptional = optional
+      self.alias = alias
+    }
+
+    /// The property's value in an object.
+    func value(in object: JSONObject) -> JSON? {
+      guard let alias, let other = object[alias], other.isTruthy else { return object[name] }
+      return other
     }
   }
 
@@ -30,9 +42,11 @@ struct ClassValidator: Sendable {
     case isEthereumAddress
     /// Any text.
     case isString
-    /// A list of texts (`IsArray`, `IsString` for each).
+    /// A list of texts (`IsArray`, `IsString` for each); of one text in place of the list, only the
+    /// list is missed.
     case isStringArray
-    case isBoolean
+    /// Anything at all (`Allow`).
+    case isAnything
     /// A URL with its protocol.
     case isURL
     /// 66 hexadecimal characters, `0x` or `0h` among them or not (`IsString`, `IsHexadecimal`,
@@ -50,17 +64,65 @@ struct ClassValidator: Sendable {
 
   /// Reads a body of this class.
   /// - Throws: ``RejectionReason/malformed(_:)`` or ``RejectionReason/invalid(_:)``.
-  func read(_ bytes: [UInt8]) throws(RejectionReason) -> JSONObject {
-    let body: JSON
-    do { body = try JSON.parse(bytes) } catch { throw .malformed(error.description) }
-    guard body.objectValue != nil || body.arrayValue != nil else {
-      throw .malformed("the body is neither an object nor an array")
+  func read(_ content: BodyParser.Content) throws(RejectionReason) -> JSONObject {
+    let object: JSONObject
+    switch content {
+    case .json(let bytes): object = try Self.object(bytes)
+    case .form(let fields): object = fields
+    case .nothing: object = JSONObject()
     }
-    let object = body.objectValue ?? JSONObject()
     var errors = FieldValidationErrors()
     validate(object, into: &errors)
     guard errors.all.isEmpty else { throw .invalid(errors.all) }
     return object
+  }
+
+  /// The object in a body; an array is one whose members are named by their places, and a body
+  /// without a byte one without members.
+  /// - Throws: ``RejectionReason/malformed(_:)``.
+  static func object(_ bytes: [UInt8]) throws(RejectionReason) -> JSONObject {
+    guard !bytes.isEmpty else { return JSONObject() }
+    let body: JSON
+    do { body = try JSON.parse(bytes) } catch {
+      // What V8 reads and this parser does not is told in the parser's words.
+      throw .malformed(V8SyntaxError(in: bytes)?.message ?? error.description)
+    }
+    switch body {
+    case .object(let object): return object
+    case .array(let elements): return Self.members(of: elements)
+    default:
+      throw .malformed(
+        V8SyntaxError(in: bytes)?.message ?? "the body is neither an object nor an array")
+    }
+  }
+
+  private static func members(of elements: [JSON]) -> JSONObject {
+    JSONObject(uniqueMembers: elements.enumerated().map { (String($0.offset), $0.element) })
+  }
+
+  /// Names that class-transformer leaves out without a word: those of Object.prototype's functions,
+  /// and those that the framework takes away.
+  private static let passedOver: Set = [
+    "__proto__", "prototype", "constructor", "toString", "toLocaleString", "valueOf",
+    "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "__defineGetter__",
+    "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
+  ]
+
+  /// The members that the class does not have, in the order in which JavaScript goes through them:
+  /// numbers first, by size.
+  private func unknown(in object: JSONObject) -> [String] {
+    let names = object.members.compactMap { member in
+      properties.contains { $0.name == member.key } || Self.passedOver.contains(member.key)
+        ? nil : member.key
+    }
+    let numbers = names.compactMap(Self.index).sorted()
+    guard !numbers.isEmpty else { return names }
+    return numbers.map { String($0) } + names.filter { Self.index($0) == nil }
+  }
+
+  /// The number that a name is to JavaScript, which is at most 2³² − 2; nil for any other name.
+  private static func index(_ name: String) -> UInt32? {
+    UInt32(name).flatMap { $0 < .max && String($0) == name ? $0 : nil }
   }
 
   /// Adds what is wrong with an object: unknown properties first, then property by property.
@@ -68,12 +130,12 @@ struct ClassValidator: Sendable {
   private func validate(
     _ object: JSONObject, at path: String = "", into errors: inout FieldValidationErrors
   ) {
-    for member in object.members where !properties.contains(where: { $0.name == member.key }) {
+    for name in unknown(in: object) {
       if errors.isFull { return }
-      errors.add(path + member.key, "\(path)property \(member.key) should not exist")
+      errors.add(path + name, "\(path)property \(name) should not exist")
     }
     for property in properties {
-      let value = object[property.name]
+      let value = property.value(in: object)
       if property.isOptional, value?.isNull != false { continue }
       switch property.constraint {
       case .validateNested(let nested):
@@ -92,14 +154,7 @@ struct ClassValidator: Sendable {
   ) {
     let notObject = "each value in nested property \(name) must be either object or array"
     switch value {
-    case .array(let elements):
-      for (index, element) in elements.enumerated() where !errors.isFull {
-        if let object = element.objectValue {
-          validate(object, at: "\(name).\(index).", into: &errors)
-        } else {
-          errors.add("\(name).\(index)", "\(name).\(notObject)")
-        }
-      }
+    case .array(let elements): validate(elements, of: name, at: name, into: &errors)
     case .object(let object):
       // A single object in place of a list is validated, and found to lack the list.
       var inside = FieldValidationErrors()
@@ -108,6 +163,23 @@ struct ClassValidator: Sendable {
       for error in inside.all { errors.add(error.path, error.message) }
     default:
       for message in ["\(name) must be an array", notObject] { errors.add(name, message) }
+    }
+  }
+
+  /// Adds what is wrong with the elements of a list; a list among them is gone through likewise.
+  private func validate(
+    _ elements: [JSON], of name: String, at path: String,
+    into errors: inout FieldValidationErrors
+  ) {
+    for (index, element) in elements.enumerated() where !errors.isFull {
+      let place = "\(path).\(index)"
+      switch element {
+      case .object(let object): validate(object, at: place + ".", into: &errors)
+      case .array(let inner): validate(inner, of: name, at: place, into: &errors)
+      default:
+        errors.add(
+          place, "\(path).each value in nested property \(name) must be either object or array")
+      }
     }
   }
 }
@@ -121,7 +193,7 @@ extension ClassValidator.Constraint {
     case .isEthereumAddress: Self.address(value, name)
     case .isString: value?.stringValue == nil ? ["\(name) must be a string"] : []
     case .isStringArray: Self.strings(value, name)
-    case .isBoolean: value?.boolValue == nil ? ["\(name) must be a boolean value"] : []
+    case .isAnything: []
     case .isURL:
       value?.stringValue.map(ValidatorURL.isURL) == true ? [] : ["\(name) must be a URL address"]
     case .isHexadecimal: Self.hexadecimal(value, name)
@@ -143,13 +215,14 @@ extension ClassValidator.Constraint {
 
   private static func address(_ value: JSON?, _ name: String) -> [String] {
     let digits = value?.stringValue.flatMap { text in
-      text.hasPrefix("0x") ? text.dropFirst(2) : nil
+      text.hasPrefix("0x") || text.hasPrefix("0X") ? text.dropFirst(2) : nil
     }
     let isAddress = digits.map { $0.utf8.count == 40 && $0.utf8.allSatisfy(isHexadecimal) }
     return isAddress == true ? [] : ["\(name) must be an Ethereum address"]
   }
 
   private static func strings(_ value: JSON?, _ name: String) -> [String] {
+    if value?.stringValue != nil { return ["\(name) must be an array"] }
     guard let elements = value?.arrayValue else {
       return ["each value in \(name) must be a string", "\(name) must be an array"]
     }
@@ -171,9 +244,12 @@ extension ClassValidator.Constraint {
     let tooShort = "\(name) must be longer than or equal to \(length) characters"
     switch value {
     case .string(let text):
-      // JavaScript counts UTF-16 units.
+      // A pair of surrogates counts once, a variation selector not at all; what is said of a text
+      // of another length goes by its UTF-16 units.
+      let characters = text.unicodeScalars.count { !(0xfe0e...0xfe0f).contains($0.value) }
+      if characters == length { return [] }
       let count = text.utf16.count
-      if count == length { return [] }
+      if count == length { return [between(name, length)] }
       return [
         count < length ? tooShort : "\(name) must be shorter than or equal to \(length) characters"
       ]
@@ -212,6 +288,17 @@ extension ClassValidator.Constraint {
   }
 }
 
+extension JSON {
+  /// Whether JavaScript takes the value for true.
+  fileprivate var isTruthy: Bool {
+    switch self {
+    case .null, .bool(false), .string(""): false
+    case .number(let number): number.double != 0
+    default: true
+    }
+  }
+}
+
 extension ClassValidator {
   /// The class as it is described.
   var schema: Schema {
@@ -230,87 +317,10 @@ extension ClassValidator.Constraint {
     case .isEthereumAddress: .address
     case .isString: .text
     case .isStringArray: .list(.text)
-    case .isBoolean: .flag
+    case .isAnything: .any
     case .isURL: .url
     case .isHexadecimal: .looseHash
     case .validateNested(let nested): .list(nested.schema)
     }
-  }
-}
-
-/// What validator.js, which class-validator asks, takes for a URL: `http`, `https` or `ftp`, and a
-/// host that is an address or a name with a top-level domain.
-///
-/// `http://localhost:3000` is none.
-private enum ValidatorURL {
-  static func isURL(_ text: String) -> Bool {
-    let hasRefused = text.unicodeScalars.contains {
-      $0.properties.isWhitespace || $0 == "<" || $0 == ">"
-    }
-    guard text.utf8.count < 2083, !hasRefused else { return false }
-    guard let scheme = ["http://", "https://", "ftp://"].first(where: text.lowercased().hasPrefix)
-    else { return false }
-    let authority = Substring(
-      text.unicodeScalars.dropFirst(scheme.count).prefix { $0 != "/" && $0 != "?" && $0 != "#" })
-    var parts = authority.parts(at: "@")
-    guard let hostAndPort = parts.popLast(), parts.count <= 1 else { return false }
-    if let user = parts.first {
-      // A user and perhaps a password; neither both empty nor more of them.
-      let names = user.parts(at: ":")
-      guard names.count <= 2, names.contains(where: { !$0.isEmpty }) else { return false }
-    }
-    guard let (host, port) = split(hostAndPort) else { return false }
-    if let port {
-      guard port.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(port),
-        (1...65535).contains(number)
-      else { return false }
-    }
-    return host.hasPrefix("[") || isAddress(host) || isDomain(host)
-  }
-
-  /// The host, with its brackets when it has any, and the port's text.
-  private static func split(_ text: Substring) -> (host: Substring, port: Substring?)? {
-    if text.hasPrefix("[") {
-      guard let close = text.firstIndex(of: "]") else { return nil }
-      let inside = text[text.index(after: text.startIndex)..<close]
-      let rest = text[text.index(after: close)...]
-      guard inside.contains(":"), inside.allSatisfy({ $0.isHexDigit || ":.".contains($0) }),
-        rest.isEmpty || rest.hasPrefix(":")
-      else { return nil }
-      return (text[...close], rest.isEmpty ? nil : rest.dropFirst())
-    }
-    let parts = text.parts(at: ":")
-    switch parts.count {
-    case 1: return (parts[0], nil)
-    case 2: return (parts[0], parts[1])
-    default: return nil
-    }
-  }
-
-  private static func isAddress(_ host: Substring) -> Bool {
-    let parts = host.parts(at: ".")
-    return parts.count == 4
-      && parts.allSatisfy { part in
-        part.utf8.count <= 3 && Int(part).map { (0...255).contains($0) } == true
-          && part.allSatisfy(\.isNumber) && (part == "0" || !part.hasPrefix("0"))
-      }
-  }
-
-  private static func isDomain(_ host: Substring) -> Bool {
-    let labels = host.parts(at: ".")
-    guard labels.count >= 2, let top = labels.last, top.count >= 2,
-      top.allSatisfy({ $0.isLetter }) || top.lowercased().hasPrefix("xn--")
-    else { return false }
-    return labels.allSatisfy { label in
-      (1...63).contains(label.utf8.count) && !label.hasPrefix("-") && !label.hasSuffix("-")
-        && label.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" }
-    }
-  }
-}
-
-extension Substring {
-  /// The parts between signs, empty ones too; a mark behind a sign makes no other sign of it.
-  fileprivate func parts(at sign: Unicode.Scalar) -> [Substring] {
-    unicodeScalars.split(separator: sign, omittingEmptySubsequences: false).map { Substring($0) }
   }
 }

@@ -12,11 +12,20 @@ enum DeployedDialect {
 
   /// The answer to a report that was accepted.
   static func recorded(isFirstInEpoch: Bool) -> WebResponse {
-    .json(
+    isFirstInEpoch ? recordedFirst : recordedAgain
+  }
+
+  private static let recordedFirst = makeRecorded(isFirstInEpoch: true)
+  private static let recordedAgain = makeRecorded(isFirstInEpoch: false)
+
+  private static func makeRecorded(isFirstInEpoch: Bool) -> WebResponse {
+    var response = WebResponse.json(
       ([
         "success": true, "message": "Metrics recorded successfully",
         "shouldReset": .bool(isFirstInEpoch),
       ] as JSON).serialized(), status: .created)
+    response.headers[.eTag] = entityTag(of: response.body)
+    return response
   }
 
   /// The parts of the deployed oracle, which word their errors differently.
@@ -42,17 +51,17 @@ enum DeployedDialect {
       return pipelineError(message)
     }
     return switch refusal {
-    case .tooLarge:
-      .json(
-        (["statusCode": 413, "message": "request entity too large"] as JSON).serialized(),
-        status: .contentTooLarge)
+    case .tooLarge: bare("request entity too large", status: .contentTooLarge)
+    case .tooManyParameters: bare("too many parameters", status: .contentTooLarge)
+    case .unsupportedMedia(let reason): bare(reason, status: .unsupportedMediaType)
+    case .undecodable(let reason): bare(reason, status: .badRequest)
     case .invalid(let faults):
       error(.array(faults.map { .string($0.message) }), status: .badRequest)
     case .malformed(let reason): error(.string(reason), status: .badRequest)
     case .wrongAPIKey: error("Invalid API key", status: .unauthorized)
     case .wrongSigner, .malformedSignature, .outsideWindow:
       error("Invalid signature", status: .unauthorized)
-    case .unregistered:
+    case .unregistered, .registrationUnknown:
       error(
         part == .nodes
           ? "Address not registered as agent on-chain" : "Agent not registered on-chain",
@@ -60,10 +69,9 @@ enum DeployedDialect {
     case .replay, .registrationReplay:
       error("Replay detected: timestamp must be strictly increasing", status: .badRequest)
     case .tooManyTokens: error("Token count exceeds maximum allowed", status: .badRequest)
-    case .notWhole: error("Internal server error", status: .badRequest)
-    case .registrationUnknown(_, let reason), .epochUnknown(let reason):
-      error(.string(reason), status: .serviceUnavailable)
-    case .notStored(let reason): error(.string(reason), status: .internalServerError)
+    // It takes a chain that it cannot ask for one that says no.
+    case .notWhole, .epochUnknown, .notStored:
+      error("Internal server error", status: .badRequest)
     case .tooManyReports(_, let seconds):
       .json(
         (["statusCode": 429, "message": "ThrottlerException: Too Many Requests"] as JSON)
@@ -90,9 +98,15 @@ enum DeployedDialect {
 
   /// An error of the pipeline.
   static func pipelineError(_ message: String) -> WebResponse {
+    bare(message, status: .badRequest)
+  }
+
+  /// An error without its name: of the pipeline, of a body that cannot be read, and of a handler
+  /// that failed.
+  static func bare(_ message: String, status: HTTPResponse.Status) -> WebResponse {
     .json(
-      (["statusCode": 400, "message": .string(message)] as JSON).serialized(),
-      status: .badRequest)
+      (["statusCode": .integer(status.code), "message": .string(message)] as JSON).serialized(),
+      status: status)
   }
 
   /// The answer to a browser that asks what a script of another origin may do: on any path
@@ -111,7 +125,7 @@ enum DeployedDialect {
 
   /// The answer where there is no such route.
   static func notFound(_ request: WebRequest) -> WebResponse {
-    error("Cannot \(request.method.rawValue) \(request.path)", status: .notFound)
+    error("Cannot \(request.method.rawValue) \(request.target)", status: .notFound)
   }
 
   static func error(_ message: JSON, status: HTTPResponse.Status) -> WebResponse {
@@ -126,6 +140,8 @@ enum DeployedDialect {
 /// A report of the deployed dialect that was validated; its signature is not checked yet.
 struct DeployedBody {
   let agent: Address
+  /// The agent's address as it was written.
+  let wallet: String
   let tokensProcessed: Double
   let averageLatencyMilliseconds: Double
   let requestCount: Double
@@ -139,11 +155,10 @@ struct DeployedBody {
   /// Reads a body.
   /// - Throws: ``RejectionReason/malformed(_:)``, or ``RejectionReason/invalid(_:)`` with every
   ///   error in the deployed oracle's words and order.
-  init(_ bytes: [UInt8]) throws(RejectionReason) {
-    let object = try ClassValidator.report.read(bytes)
+  init(_ content: BodyParser.Content) throws(RejectionReason) {
+    let object = try ClassValidator.report.read(content)
     guard let wallet = object["wallet"]?.stringValue,
-      // The validator has seen that it is an address.
-      let agent = try? Address(wallet),
+      let agent = Address(validated: wallet),
       let tokens = object["tokensProcessed"]?.numberValue,
       let latency = object["avgLatencyMs"]?.doubleValue,
       let requests = object["requestCount"]?.doubleValue,
@@ -152,13 +167,15 @@ struct DeployedBody {
       let signature = object["signature"]?.stringValue
     else { throw .invalid([]) }
     self.agent = agent
+    self.wallet = wallet
     tokensProcessed = tokens.double
     averageLatencyMilliseconds = latency
     requestCount = requests
     uptimeSeconds = uptime
     self.timestamp = timestamp.double
     self.signature = signature
-    proofs = (object["proofs"]?.arrayValue ?? []).map { proof in
+    // A list among the proofs passes validation, and is no proof.
+    proofs = (object["proofs"]?.arrayValue ?? []).filter { $0.objectValue != nil }.map { proof in
       let hashes = ClassValidator.proof.properties.prefix(3).map {
         proof[$0.name]?.stringValue ?? ""
       }
@@ -171,6 +188,9 @@ struct DeployedBody {
 
 extension DeployedBody {
   /// The report as it is accounted.
+  ///
+  /// The database rounds counts and times, and takes no more of them than its columns hold: 32 bits
+  /// of requests and uptime, 64 of the rest. A proof whose count it does not take is not kept.
   /// - Throws: ``RejectionReason/tooManyTokens(_:)``, or ``RejectionReason/notWhole(field:)`` for a
   ///   number that passes validation and cannot be accounted.
   func report(
@@ -179,24 +199,31 @@ extension DeployedBody {
     guard tokensProcessed <= DeployedDialect.maximumTokens else {
       throw .tooManyTokens(tokensProcessed)
     }
-    func whole(_ number: Double, _ field: String) throws(RejectionReason) -> Int64 {
-      guard let integer = Int64(exactly: number) else { throw .notWhole(field: field) }
+    func rounded(
+      _ number: Double, _ field: String, most: Int64 = .max
+    ) throws(RejectionReason) -> Int64 {
+      guard let integer = Int64(exactly: number.rounded(.toNearestOrAwayFromZero)), integer <= most
+      else { throw .notWhole(field: field) }
       return integer
     }
-    var stored: [StoredProof] = []
-    for (index, proof) in proofs.enumerated() {
-      stored.append(
+    // Tokens are made a BigInt, which a fraction cannot be.
+    guard let tokens = Int64(exactly: tokensProcessed) else {
+      throw .notWhole(field: "tokensProcessed")
+    }
+    let stored = proofs.compactMap { proof in
+      Int64(exactly: proof.tokenCount.rounded(.toNearestOrAwayFromZero)).map {
         StoredProof(
           modelHash: proof.hashes[0], inputHash: proof.hashes[1], outputHash: proof.hashes[2],
-          tokenCount: try whole(proof.tokenCount, "proofs.\(index).tokenCount")))
+          tokenCount: $0)
+      }
     }
     return StoredReport(
       dialect: .deployed, agent: agent, epoch: epoch,
-      processedTokens: try whole(tokensProcessed, "tokensProcessed"),
+      processedTokens: tokens,
       averageLatencyMilliseconds: averageLatencyMilliseconds,
-      uptimeSeconds: try whole(uptimeSeconds, "uptimeSeconds"),
-      tasksCompleted: try whole(requestCount, "requestCount"),
-      timestamp: try whole(timestamp, "timestamp"), receivedAt: receivedAt,
+      uptimeSeconds: try rounded(uptimeSeconds, "uptimeSeconds", most: Int64(Int32.max)),
+      tasksCompleted: try rounded(requestCount, "requestCount", most: Int64(Int32.max)),
+      timestamp: try rounded(timestamp, "timestamp"), receivedAt: receivedAt,
       signature: isSigned ? signature : nil, proofs: stored)
   }
 }
@@ -211,9 +238,11 @@ extension ClassValidator {
 
   /// `POST /api/v1/metrics/report`.
   static let report = ClassValidator([
-    Property("wallet", .isEthereumAddress), Property("tokensProcessed", .min(0)),
-    Property("avgLatencyMs", .min(0)), Property("requestCount", .min(0)),
-    Property("uptimeSeconds", .min(0)), Property("timestamp", .min(0)),
+    Property("wallet", .isEthereumAddress, alias: "agent"),
+    Property("tokensProcessed", .min(0), alias: "processed_tokens"),
+    Property("avgLatencyMs", .min(0), alias: "avg_latency_ms"),
+    Property("requestCount", .min(0), alias: "tasks_completed"),
+    Property("uptimeSeconds", .min(0), alias: "uptime_seconds"), Property("timestamp", .min(0)),
     Property("signature", .isString), Property("proofs", .validateNested(proof), optional: true),
   ])
 
@@ -224,7 +253,7 @@ extension ClassValidator {
     Property("timestamp", .min(0)), Property("signature", .isString),
     Property("benchmarkTokPerSec", .min(0), optional: true),
     Property("lanIp", .isString, optional: true),
-    Property("canDistribute", .isBoolean, optional: true),
+    Property("canDistribute", .isAnything, optional: true),
   ])
 
   /// `POST /api/v1/pipeline/register`.
@@ -232,8 +261,8 @@ extension ClassValidator {
     Property("address", .isEthereumAddress), Property("grpcEndpoint", .isURL),
     Property("httpEndpoint", .isURL),
     Property("model", .isString), Property("ramMb", .min(0)), Property("device", .isString),
-    Property("vramMb", .min(0)), Property("timestamp", .min(0)),
-    Property("signature", .isString), Property("benchmarkTokPerSec", .min(0), optional: true),
+    Property("vramMb", .min(0)), Property("benchmarkTokPerSec", .min(0), optional: true),
+    Property("timestamp", .min(0)), Property("signature", .isString),
   ])
 
   /// `POST /api/v1/pipeline/ready`.

@@ -53,16 +53,18 @@ enum DocumentedDialect {
     case .malformed: "Malformed JSON: \(refusal)"
     case .tooLarge: "Body too large: \(refusal)"
     case .tooManyReports: "Too many requests: \(refusal)"
-    case .epochUnknown, .tooManyTokens, .notWhole, .notStored, .registrationReplay,
-      .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
+    case .unsupportedMedia, .undecodable, .tooManyParameters, .epochUnknown, .tooManyTokens,
+      .notWhole, .notStored,
+      .registrationReplay, .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
       refusal.description
     }
   }
 
   private static func status(of refusal: RejectionReason) -> HTTPResponse.Status {
     switch refusal {
-    case .tooLarge: .contentTooLarge
-    case .malformed: .badRequest
+    case .tooLarge, .tooManyParameters: .contentTooLarge
+    case .unsupportedMedia: .unsupportedMediaType
+    case .malformed, .undecodable: .badRequest
     case .invalid, .tooManyTokens, .notWhole: .unprocessableContent
     case .wrongSigner, .malformedSignature, .wrongAPIKey: .unauthorized
     case .unregistered: .forbidden

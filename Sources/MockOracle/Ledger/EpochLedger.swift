@@ -29,6 +29,11 @@ struct EpochLedger: Sendable {
   /// What an agent did in an epoch.
   func record(_ epoch: UInt64, of agent: Address) -> EpochRecord? { records[agent]?[epoch] }
 
+  /// What an agent did in the epoch that its last report was accounted to.
+  func latest(of agent: Address) -> EpochRecord? {
+    latest[agent].flatMap { records[agent]?[$0] }
+  }
+
   /// Adds or replaces a record, and drops an old one for it.
   mutating func keep(_ record: EpochRecord) {
     let key = Key(agent: record.address, epoch: record.epoch)
@@ -76,6 +81,16 @@ struct EpochLedger: Sendable {
   /// What an agent did, latest epoch first.
   func history(of agent: Address) -> [EpochRecord] {
     (records[agent] ?? [:]).values.sorted { $0.epoch > $1.epoch }
+  }
+
+  /// What was done in the latest epochs in which anything was, latest first, each by address.
+  func latestEpochs(_ count: Int) -> [[EpochRecord]] {
+    Set(records.values.flatMap(\.keys)).sorted(by: >).prefix(count).map { agents(in: $0) }
+  }
+
+  /// What an agent did in the latest epoch whose contribution is settled.
+  func lastSettled(of agent: Address) -> EpochRecord? {
+    history(of: agent).first { settled.contains(Key(agent: agent, epoch: $0.epoch)) }
   }
 
   /// What every agent did in an epoch, by address.
@@ -162,6 +177,12 @@ public struct EpochRecord: Sendable, Hashable {
     self.lastReportedRequests = lastReportedRequests
   }
 
+  /// Compares the next report with other counters than the epoch's last.
+  mutating func compare(with counters: ReportedCounters) {
+    lastReportedTokens = counters.tokens
+    lastReportedRequests = counters.requests
+  }
+
   /// Accounts a report.
   ///
   /// The client reports counters that only grow, so the difference to the last report counts; a
@@ -173,10 +194,12 @@ public struct EpochRecord: Sendable, Hashable {
     let tokens = Self.difference(report.processedTokens, since: lastReportedTokens)
     let requests = Self.difference(report.tasksCompleted, since: lastReportedRequests)
     let total = requestCount.addingSaturated(requests)
-    averageLatencyMilliseconds =
-      total == 0
-      ? report.averageLatencyMilliseconds
-      : average(with: report, adding: requests, of: total, profile: profile).clampedToFinite
+    if total != 0 {
+      averageLatencyMilliseconds =
+        average(with: report, adding: requests, of: total, profile: profile).clampedToFinite
+    } else if report.dialect == .documented {
+      averageLatencyMilliseconds = report.averageLatencyMilliseconds
+    }
     processedTokens = processedTokens.addingSaturated(tokens)
     requestCount = total
     uptimeSeconds = report.uptimeSeconds
@@ -212,25 +235,36 @@ struct ProofTally: Sendable, Hashable {
   private(set) var count = 0
   /// A sum of 64-bit numbers, which 128 bits always hold.
   private(set) var tokens: Int128 = 0
+  /// Those among them that were verified.
+  private(set) var verifiedCount = 0
+  private(set) var verifiedTokens: Int128 = 0
 
   /// Nothing yet.
   init() {}
 
   /// A tally that a log stored.
-  init(count: Int, tokens: Int128) {
+  init(count: Int, tokens: Int128, verifiedCount: Int, verifiedTokens: Int128) {
     self.count = count
     self.tokens = tokens
+    self.verifiedCount = verifiedCount
+    self.verifiedTokens = verifiedTokens
   }
 
   /// The tally of some proofs.
   init(_ proofs: [StoredProof]) {
     count = proofs.count
     tokens = proofs.reduce(0) { $0 + Int128($1.tokenCount) }
+    for proof in proofs where proof.isVerified {
+      verifiedCount += 1
+      verifiedTokens += Int128(proof.tokenCount)
+    }
   }
 
   static func += (sum: inout ProofTally, other: ProofTally) {
     sum.count += other.count
     sum.tokens += other.tokens
+    sum.verifiedCount += other.verifiedCount
+    sum.verifiedTokens += other.verifiedTokens
   }
 }
 

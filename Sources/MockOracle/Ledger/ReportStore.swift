@@ -7,6 +7,7 @@ import Synchronization
 final class ReportStore: Sendable {
   private let ledger: Mutex<Ledger>
   private let log: (any ReportLog)?
+  private let isFaithful: Bool
   private let turns = KeyedAsyncLock<Address>()
 
   /// A report that was accepted.
@@ -28,6 +29,13 @@ final class ReportStore: Sendable {
     }
     self.ledger = Mutex(ledger)
     self.log = log
+    isFaithful = profile == .faithful
+  }
+
+  /// Forgets what the next report of each agent would be compared with, but for the agents that
+  /// reported in an epoch.
+  func forgetCounters(exceptIn epoch: UInt64) {
+    ledger.withLock { $0.forgetCounters(exceptIn: epoch) }
   }
 
   /// Accepts a report, and returns once it is stored durably.
@@ -47,13 +55,17 @@ final class ReportStore: Sendable {
       if let log = log as? any SnapshotLog {
         try await log.append(effect, sequence: sequence)
       } else {
-        try await log?.append(report, sequence: sequence)
+        try await log?.append(effect.report, sequence: sequence)
       }
     } catch {
+      // A fault of the deployed oracle: the counters have advanced, and the difference is lost.
+      if isFaithful, report.dialect == .deployed {
+        ledger.withLock { $0.advanceCounters(to: report) }
+      }
       throw .notStored(String(describing: error))
     }
     ledger.withLock { $0.apply(effect) }
-    return Acceptance(report: report, isFirstInEpoch: effect.isFirstInEpoch)
+    return Acceptance(report: effect.report, isFirstInEpoch: effect.isFirstInEpoch)
   }
 
   /// Accounts nothing more to an epoch of an agent, once what is on its way there has arrived.

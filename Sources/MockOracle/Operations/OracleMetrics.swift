@@ -131,6 +131,9 @@ extension RejectionReason {
   public var name: String {
     switch self {
     case .tooLarge: "too_large"
+    case .unsupportedMedia: "unsupported_media"
+    case .undecodable: "undecodable"
+    case .tooManyParameters: "too_many_parameters"
     case .malformed: "malformed"
     case .invalid: "invalid"
     case .wrongAPIKey: "wrong_api_key"

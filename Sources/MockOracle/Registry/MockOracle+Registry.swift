@@ -31,10 +31,7 @@ extension MockOracle {
   ) async -> Reply {
     var agent: Address?
     do throws(RejectionReason) {
-      guard request.body.count <= ReportDialect.deployed.longestBody else {
-        throw .tooLarge(limit: ReportDialect.deployed.longestBody)
-      }
-      let registration = try Registration(kind, request.body)
+      let registration = try Registration(kind, BodyParser.read(request))
       agent = registration.agent
       try await check(registration)
       let now = configuration.unixClock.seconds
@@ -52,8 +49,8 @@ extension MockOracle {
   private func check(_ registration: Registration) async throws(RejectionReason) {
     func verify() throws(RejectionReason) {
       try checkWindow(registration.timestamp, now: configuration.unixClock.seconds)
-      try verifySignature(
-        registration.signature, of: registration.signedText, by: registration.agent)
+      try verifyDeployedSignature(
+        registration.signature, of: registration.signedText, by: registration.text("address"))
     }
     switch registration.kind {
     case .node:
@@ -82,7 +79,9 @@ extension MockOracle {
   private func sponsorIfNeeded(_ registration: Registration) async throws(RejectionReason) {
     do {
       try await checkRegistration(of: registration.agent)
-    } catch .unregistered(let agent) {
+    } catch {
+      // A chain that cannot be asked is taken for one that says no.
+      let agent = registration.agent
       guard let contributor else {
         throw .sponsoringFailed(agent, reason: "the oracle has no account on the chain")
       }
@@ -107,18 +106,19 @@ struct Registration {
 
   /// Reads a body.
   /// - Throws: ``RejectionReason/malformed(_:)`` or ``RejectionReason/invalid(_:)``.
-  init(_ kind: StoredRegistration.Kind, _ bytes: [UInt8]) throws(RejectionReason) {
-    let object = try kind.validator.read(bytes)
+  init(
+    _ kind: StoredRegistration.Kind, _ content: BodyParser.Content
+  ) throws(RejectionReason) {
+    let object = try kind.validator.read(content)
     guard let text = object["address"]?.stringValue,
-      // The validator has seen that it is an address.
-      let agent = try? Address(text), let timestamp = object["timestamp"]?.doubleValue,
+      let agent = Address(validated: text), let timestamp = object["timestamp"]?.doubleValue,
       let signature = object["signature"]?.stringValue
     else { throw .invalid([]) }
     self.kind = kind
     self.agent = agent
     self.timestamp = timestamp
     self.signature = signature
-    self.bytes = bytes
+    if case .json(let bytes) = content { self.bytes = bytes } else { bytes = [] }
     members = object
     signedText = RegistryMessage.signedText(kind.signedMembers, of: object)
   }

@@ -9,6 +9,14 @@ struct PipelineTable: Sendable {
     let address: Address
     var grpcEndpoint: String
     var httpEndpoint: String
+    /// What the node said of itself, in megabytes; and its device.
+    var ram = 0.0
+    var device = ""
+    var vram = 0.0
+    /// How many tokens a second it says that it generates.
+    var benchmark = 0.0
+    /// When it joined the pipeline, in unix seconds.
+    let createdAt: Int64
     var weight: Double
     var assignment: LayerAssignment
     var order = 0
@@ -64,15 +72,19 @@ struct PipelineTable: Sendable {
     if index == entries.count {
       entries.append(
         Entry(
-          address: registration.agent, grpcEndpoint: "", httpEndpoint: "", weight: 1,
+          address: registration.agent, grpcEndpoint: "", httpEndpoint: "", createdAt: now,
+          weight: 1,
           assignment: LayerAssignment(layerStart: 0, layerEnd: 0, totalLayers: total),
           seenAt: now))
     }
     entries[index].grpcEndpoint = registration.text("grpcEndpoint")
     entries[index].httpEndpoint = registration.text("httpEndpoint")
+    entries[index].ram = registration.number("ramMb")
+    entries[index].device = registration.text("device")
+    entries[index].vram = registration.number("vramMb")
+    entries[index].benchmark = registration.number("benchmarkTokPerSec")
     entries[index].weight = LayerShares.weight(
-      ram: registration.number("ramMb"), device: registration.text("device"),
-      vram: registration.number("vramMb"))
+      ram: entries[index].ram, device: entries[index].device, vram: entries[index].vram)
     entries[index].isReady = false
     entries[index].seenAt = now
     let shares = LayerShares.assignments(
@@ -107,22 +119,42 @@ struct PipelineTable: Sendable {
     models[model]?[index].seenAt = now
   }
 
-  /// Marks a node as seen.
+  /// Marks a node as seen; one that was silent for ten minutes has left, and is not brought back.
   mutating func recordHeartbeat(of agent: Address, at now: Int64) {
     for model in models.keys {
-      guard let index = models[model]?.firstIndex(where: { $0.address == agent }) else { continue }
+      guard
+        let index = models[model]?.firstIndex(where: {
+          $0.address == agent && $0.seenAt > now - NodeTable.activePeriod
+        })
+      else { continue }
       models[model]?[index].seenAt = now
     }
   }
 
   /// The nodes of a model that were seen in the last ten minutes, in the pipeline's order.
   func topology(of model: String, at now: Int64) -> [PipelineNode] {
-    active(model, at: now).sorted { $0.order < $1.order }.map { entry in
+    entries(of: model, at: now).map { entry in
       PipelineNode(
         nodeAddress: entry.address.lowercaseHex, grpcEndpoint: entry.grpcEndpoint,
         httpEndpoint: entry.httpEndpoint, layerStart: entry.assignment.layerStart,
         layerEnd: entry.assignment.layerEnd, pipelineOrder: entry.order, ready: entry.isReady)
     }
+  }
+
+  /// What each node said of itself when it joined a pipeline; of one in several, the latest.
+  var machines: [Address: Entry] {
+    var machines: [Address: Entry] = [:]
+    for (_, entries) in models {
+      for entry in entries where (machines[entry.address]?.seenAt ?? .min) <= entry.seenAt {
+        machines[entry.address] = entry
+      }
+    }
+    return machines
+  }
+
+  /// The entries of a model that were seen in the last ten minutes, in the pipeline's order.
+  func entries(of model: String, at now: Int64) -> [Entry] {
+    active(model, at: now).sorted { $0.order < $1.order }
   }
 
   private func active(_ model: String, at now: Int64) -> [Entry] {

@@ -11,7 +11,8 @@ extension MockOracle {
   func acceptDocumentedReport(_ request: WebRequest) async -> Reply {
     var agent: Address?
     do throws(RejectionReason) {
-      try checkSize(of: request, dialect: .documented)
+      let limit = ReportDialect.documented.longestBody
+      guard request.body.count <= limit else { throw .tooLarge(limit: limit) }
       let body = try DocumentedBody(request.body)
       agent = body.agent
       try body.verify()
@@ -40,9 +41,9 @@ extension MockOracle {
   /// signature, the registration, a replay or the token count, in this order.
   func acceptDeployedReport(_ request: WebRequest, mayUseKey: Bool) async -> Reply {
     var agent: Address?
+    var isRegistered = false
     do throws(RejectionReason) {
-      try checkSize(of: request, dialect: .deployed)
-      let body = try DeployedBody(request.body)
+      let body = try DeployedBody(BodyParser.read(request))
       agent = body.agent
       let now = configuration.unixClock.seconds
       let key = mayUseKey ? request.apiKey : nil
@@ -50,13 +51,15 @@ extension MockOracle {
         guard let expected = configuration.apiKey, key == expected else { throw .wrongAPIKey }
       } else {
         try checkWindow(body.timestamp, now: now)
-        try verifySignature(body.signature, of: body.signedText, by: body.agent)
+        try verifyDeployedSignature(body.signature, of: body.signedText, by: body.wallet)
         try checkRate(of: body.agent)
       }
       try await checkRegistration(of: body.agent)
-      if let last = agent.flatMap({ self.agent($0)?.lastTimestamp }),
-        body.timestamp <= Double(last)
-      {
+      isRegistered = true
+      await forgetOlderCounters()
+      // Nothing was accepted at zero or before, from anybody.
+      let last = reportStore.read { $0.lastTimestamp(of: body.agent) } ?? 0
+      guard body.timestamp > Double(last) else {
         throw .replay(timestamp: Int64(saturating: body.timestamp), last: last)
       }
       let report = try body.report(
@@ -67,14 +70,31 @@ extension MockOracle {
         response: DeployedDialect.recorded(isFirstInEpoch: accepted.isFirstInEpoch),
         outcome: .accepted(accepted.report), agent: agent)
     } catch {
+      // What is found out behind the registration has made the agent a node.
+      if isRegistered, let agent {
+        registry.recordRegistered(agent, at: configuration.unixClock.seconds)
+      }
       return Reply(
         response: DeployedDialect.answer(to: error), outcome: .refused(error), agent: agent)
     }
   }
 
-  private func checkSize(of request: WebRequest, dialect: ReportDialect) throws(RejectionReason) {
-    guard request.body.count <= dialect.longestBody else {
-      throw .tooLarge(limit: dialect.longestBody)
+  /// Forgets what the deployed oracle forgets when it starts: the counters and the last timestamps of
+  /// all agents without a row in the epoch that it starts in.
+  ///
+  /// It asks for that epoch until the chain answers once.
+  private func forgetOlderCounters() async {
+    guard mustForget.withLock({ $0 }) else { return }
+    do throws(RejectionReason) {
+      let epoch = try await currentEpoch()
+      let isFirst = mustForget.withLock { mustForget in
+        defer { mustForget = false }
+        return mustForget
+      }
+      guard isFirst else { return }
+      reportStore.forgetCounters(exceptIn: epoch)
+    } catch {
+      configuration.logger.warning("the epoch is not known", metadata: ["reason": "\(error)"])
     }
   }
 
@@ -161,4 +181,48 @@ func verifySignature(
     throw .malformedSignature(error.description)
   }
   guard recovered == agent else { throw .wrongSigner(recovered: recovered, claimed: agent) }
+}
+
+/// Checks that an account signed a text as the deployed oracle does: behind `0x` stand r, s and one or
+/// two digits of v, s may be high, and an address that begins with `0X` is nobody's.
+/// - Throws: ``RejectionReason/malformedSignature(_:)`` or ``RejectionReason/wrongSigner(recovered:claimed:)``.
+func verifyDeployedSignature(
+  _ signature: String, of text: SignedText, by address: String
+) throws(RejectionReason) {
+  guard address.hasPrefix("0x"), let agent = Address(validated: address) else {
+    throw .malformedSignature("the address \(address) does not begin with 0x")
+  }
+  let recovered: Address
+  do throws(SignatureError) {
+    recovered = try text.signer(of: Signature(deployed: signature))
+  } catch {
+    throw .malformedSignature(error.description)
+  }
+  guard recovered == agent else { throw .wrongSigner(recovered: recovered, claimed: agent) }
+}
+
+extension Signature {
+  /// Reads a signature as the deployed oracle does.
+  fileprivate init(deployed text: String) throws(SignatureError) {
+    var text = text
+    // One digit of v is its value.
+    if text.utf8.count == 131, let last = text.popLast() { text += "0" + String(last) }
+    do {
+      try self.init(hex: text)
+    } catch .highS(let s) {
+      // The same point is found from the negative of s with the other parity.
+      guard let bytes = try? Hex.decode(text), let v = bytes.last,
+        let r = try? Word(bigEndian: bytes[..<32])
+      else { throw .highS(s) }
+      try self.init(r: r, s: Signature.order - s, yParity: 1 - (v < 2 ? v : v - 27))
+    }
+  }
+}
+
+extension Address {
+  /// Reads an address as the deployed oracle does: its prefix may be `0X`; nil for one that is none.
+  init?(validated text: String) {
+    // What fails to parse is no agent's address.
+    try? self.init(text.hasPrefix("0X") ? "0x" + text.dropFirst(2) : text)
+  }
 }

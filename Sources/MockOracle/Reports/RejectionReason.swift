@@ -4,6 +4,12 @@ public import EthereumPrimitives
 public enum RejectionReason: Error, Sendable, Hashable, CustomStringConvertible {
   /// The body is longer than the dialect allows.
   case tooLarge(limit: Int)
+  /// The body's charset or content encoding is not read; says which.
+  case unsupportedMedia(String)
+  /// The body cannot be unpacked; says why.
+  case undecodable(String)
+  /// A form has more parameters than are read.
+  case tooManyParameters
   /// The body is not JSON.
   case malformed(String)
   /// Fields are missing, of the wrong type or out of range.
@@ -47,6 +53,8 @@ public enum RejectionReason: Error, Sendable, Hashable, CustomStringConvertible 
   public var description: String {
     switch self {
     case .tooLarge(let limit): "the body is longer than \(limit) bytes"
+    case .unsupportedMedia(let reason), .undecodable(let reason): reason
+    case .tooManyParameters: "too many parameters"
     case .malformed(let reason): "the body is not JSON: \(reason)"
     case .invalid(let faults): faults.map(\.description).joined(separator: "; ")
     case .wrongAPIKey: "the x-api-key header does not hold the configured key"

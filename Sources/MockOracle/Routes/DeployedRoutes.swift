@@ -7,13 +7,13 @@ enum DeployedRoutes {
   static let table: [OracleRoute] = [
     accept(
       DeployedReport.path, "Takes a signed report.", .report, answer: recorded,
-      errors: [forged, tooMany, chainAway]
+      errors: [forged, tooMany]
     ) { oracle, routed in await oracle.acceptDeployedReport(routed.request, mayUseKey: false) },
     accept(
       DeployedReport.keyedPath, "Takes a report with an API key or a signature.", .report,
-      answer: recorded, parameters: [.header("x-api-key")], errors: [forged, tooMany, chainAway]
+      answer: recorded, parameters: [.header("x-api-key")], errors: [forged, tooMany]
     ) { oracle, routed in await oracle.acceptDeployedReport(routed.request, mayUseKey: true) },
-    register(NodeRegistration.path, "Registers a node.", .node, errors: [forged, chainAway]),
+    register(NodeRegistration.path, "Registers a node.", .node, errors: [forged]),
     register(
       PipelineRegistration.path, "Adds a node to a pipeline.", .pipelineNode,
       answer: .object([
@@ -21,13 +21,31 @@ enum DeployedRoutes {
         ("totalLayers", .integer),
       ])),
     register(
-      PipelineReady.path, "Says that a node has loaded its blocks.", .pipelineReady, errors: []),
+      PipelineReady.path, "Says that a node has loaded its blocks.", .pipelineReady),
     read(
       "/api/v1/metrics", "/summary", "The epoch in sum.", [.query("epoch", .integer)],
       .object([
         ("epoch", .integer), ("totalAgents", .integer), ("totalTokens", .text),
-        ("avgLatency", .anyNumber), ("totalRequests", .integer),
+        ("avgLatency", .either(.text, .anyNumber)), ("totalRequests", .integer),
       ]), errors: [badRequest, chainAway], MockOracle.readSummary),
+    read(
+      "/api/v1/metrics", "/throughput", "The latest epochs in sum, oldest first.",
+      [.query("limit", .integer)],
+      .list(
+        .object([
+          ("epoch", .integer), ("totalTokens", .text), ("agentCount", .integer),
+          ("totalRequests", .integer), ("avgLatency", .text), ("maxUptime", .integer),
+          ("throughputTokPerSec", .text),
+        ])), MockOracle.readThroughput),
+    read(
+      "/api/v1/metrics", "/capacity", "What each agent did in the epoch, and what it can do.", [],
+      .list(
+        .object([
+          ("address", .address), ("epoch", .integer), ("tokensProcessed", .text),
+          ("requestCount", .integer), ("uptimeSeconds", .integer), ("avgLatencyMs", .anyNumber),
+          ("throughputTokPerSec", .text), ("benchmarkTokPerSec", .anyNumber), ("device", .text),
+          ("ramMb", .either(.text, .integer)), ("vramMb", .either(.text, .integer)),
+        ])), errors: [chainAway], MockOracle.readCapacity),
     read(
       "/api/v1/metrics", "/agents/{address}", "What an agent did in an epoch.",
       [.path("address"), .query("epoch", .integer)],
@@ -44,7 +62,7 @@ enum DeployedRoutes {
       "/api/v1/proofs", "/{address}", "An agent's proofs, latest first.",
       [.path("address"), .query("limit", .integer), .query("verified", .flag)],
       .object([
-        ("address", .text), ("count", .integer), ("proofs", .list(DocumentedRoutes.storedProof)),
+        ("address", .text), ("count", .integer), ("proofs", .list(proof)),
       ]), MockOracle.readProofs),
     read(
       "/api/v1/proofs", "/{address}/stats", "How many proofs an agent has shown.",
@@ -55,11 +73,11 @@ enum DeployedRoutes {
       ]), MockOracle.readProofStatistics),
     read(
       "/api/nodes", "", "The nodes that were seen in the last ten minutes.", [],
-      .object([("count", .integer), ("nodes", .list(.object(node)))]), errors: [chainAway],
+      .object([("count", .integer), ("nodes", .list(.object(node)))]), errors: [],
       MockOracle.readNodes),
     read(
       "/api/nodes", "/{address}", "One node.", [.path("address")], .object(node),
-      errors: [badRequest, chainAway], MockOracle.readNode),
+      MockOracle.readNode),
     read(
       "/api/agents", "", "Every agent that reported.", [], .list(.object(agent)), errors: [],
       MockOracle.readAgents),
@@ -72,15 +90,7 @@ enum DeployedRoutes {
       [.query("model", .text, required: true)],
       .object([
         ("model", .text), ("count", .integer),
-        (
-          "nodes",
-          .list(
-            .object([
-              ("nodeAddress", .address), ("grpcEndpoint", .text), ("httpEndpoint", .text),
-              ("layerStart", .integer), ("layerEnd", .integer), ("pipelineOrder", .integer),
-              ("ready", .flag),
-            ]))
-        ),
+        ("nodes", .list(.object(topologyNode))),
       ]), MockOracle.readTopology),
   ]
 
@@ -95,14 +105,14 @@ enum DeployedRoutes {
     OracleRoute(
       .post, path, dialect: .deployed, summary: summary, parameters: parameters,
       body: body.schema,
-      answers: [(201, "It was taken.", answer), badRequest, tooLong, notStored] + errors,
+      answers: [(201, "It was taken.", answer), badRequest, tooLong, badMedia] + errors,
       handler: handler)
   }
 
   /// A POST of one of the registry's messages.
   private static func register(
     _ path: String, _ summary: String, _ kind: StoredRegistration.Kind, answer: Schema = done,
-    errors: [OracleRoute.Answer] = [chainAway]
+    errors: [OracleRoute.Answer] = []
   ) -> OracleRoute {
     accept(path, summary, kind.validator, answer: answer, errors: errors) { oracle, routed in
       await oracle.acceptRegistration(routed.request, kind)
@@ -139,8 +149,8 @@ enum DeployedRoutes {
   private static let tooLong = (413, "The body is too long.", error)
   private static let tooMany = (429, "Too many; Retry-After says when.", error)
   private static let forged = (401, "Signature, time or key.", error)
-  private static let notStored = (500, "It could not be stored, and may come again.", error)
-  private static let chainAway = (503, "The chain cannot be asked.", error)
+  private static let badMedia = (415, "A charset or an encoding that is not read.", error)
+  private static let chainAway = (500, "The chain cannot be asked.", error)
 
   private static let epochMetrics: [(String, Schema)] = [
     ("epoch", .integer), ("tokensProcessed", .text), ("avgLatencyMs", .anyNumber),
@@ -156,8 +166,22 @@ enum DeployedRoutes {
     ("success", .flag), ("message", .text), ("shouldReset", .flag),
   ])
 
+  private static let proof = Schema.object(
+    [
+      ("id", .integer), ("epoch", .integer), ("modelHash", .looseHash), ("inputHash", .looseHash),
+      ("outputHash", .looseHash), ("tokenCount", .text), ("verified", .flag), ("createdAt", .text),
+    ], optional: [("verificationTxHash", .hash), ("verifiedAt", .text)])
+
+  private static let topologyNode: [(String, Schema)] = [
+    ("nodeAddress", .address), ("modelName", .text), ("grpcEndpoint", .text),
+    ("httpEndpoint", .text), ("layerStart", .integer), ("layerEnd", .integer),
+    ("totalLayers", .integer), ("pipelineOrder", .integer), ("ready", .flag), ("device", .text),
+    ("ramMb", .either(.text, .integer)), ("vramMb", .either(.text, .integer)),
+    ("createdAt", .text), ("updatedAt", .text),
+  ]
+
   private static let agent: [(String, Schema)] = [
-    ("wallet", .address), ("tokensProcessed", .text), ("requestCount", .integer),
-    ("uptimeSeconds", .integer), ("updatedAt", .text),
+    ("wallet", .address), ("nodeId", .text), ("metadata", .text), ("registeredAt", .text),
+    ("lastHeartbeat", .text), ("status", .integer), ("stake", .text), ("updatedAt", .text),
   ]
 }

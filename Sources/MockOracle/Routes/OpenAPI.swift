@@ -61,6 +61,8 @@ public enum OpenAPI {
 
 /// What a value must be, as the description of the interface says it (JSON Schema 2020-12).
 indirect enum Schema: Sendable {
+  /// Anything.
+  case any
   case text
   case flag
   /// An Ethereum address.
@@ -92,6 +94,7 @@ indirect enum Schema: Sendable {
 
   var json: JSON {
     switch self {
+    case .any: .object(JSONObject())
     case .text: ["type": "string"]
     case .flag: ["type": "boolean"]
     case .address: ["type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"]

@@ -1,7 +1,7 @@
 import EthereumPrimitives
-package import HTTPTypes
+import HTTPTypes
 import MockServing
-package import PlumiseWire
+import PlumiseWire
 import TextKeys
 
 /// One route of the oracle: the entry that requests are dispatched by, that the interface is
@@ -47,6 +47,8 @@ struct OracleRoute: Sendable {
   private let prefix: String
   private let segments: [Segment]
   private let allowsSegments: Bool
+  /// The whole template, in lower case but for its parameters' names.
+  private let deployedSegments: [Segment]
 
   /// A part of the template between two slashes.
   private enum Segment: Sendable {
@@ -84,10 +86,31 @@ struct OracleRoute: Sendable {
     self.answers = answers
     self.handler = handler
     allowsSegments = rest != nil
-    segments = (rest ?? "").split(separator: "/").map { segment in
-      segment.hasPrefix("{")
-        ? .parameter(String(segment.dropFirst().dropLast())) : .literal(String(segment))
+    segments = (rest ?? "").split(separator: "/").map { Self.segment($0) }
+    deployedSegments = template.split(separator: "/").map { segment in
+      segment.hasPrefix("{") ? Self.segment(segment) : .literal(segment.lowercased())
     }
+  }
+
+  private static func segment(_ text: Substring) -> Segment {
+    text.hasPrefix("{") ? .parameter(String(text.dropFirst().dropLast())) : .literal(String(text))
+  }
+
+  /// The values of the template's parameters in a path as Express routes it: letters of either case,
+  /// one slash behind the path, and a segment for each parameter, still encoded.
+  func matchDeployed(_ segments: [Substring.UTF8View]) -> [String: String]? {
+    guard segments.count == deployedSegments.count else { return nil }
+    var values: [String: String] = [:]
+    for (segment, text) in zip(deployedSegments, segments) {
+      switch segment {
+      case .literal(let literal):
+        guard literal.utf8.elementsEqual(text, by: { $0 == $1.lowercased }) else { return nil }
+      case .parameter(let name):
+        guard !text.isEmpty else { return nil }
+        values[name] = String(Substring(text))
+      }
+    }
+    return values
   }
 
   /// Whether the template is a path: one without parameters.
@@ -130,7 +153,7 @@ extension OracleRoute.Parameter {
 struct RoutedRequest: Sendable {
   let request: WebRequest
   /// The values of the template's parameters in its path.
-  fileprivate let values: [String: String]
+  let values: [String: String]
 
   /// The value of a parameter of the template; empty for a name that the template lacks.
   subscript(parameter: String) -> String { values[parameter] ?? "" }
@@ -159,6 +182,8 @@ struct RouteTable: Sendable {
   enum Lookup: Sendable {
     /// The route, and the values of its parameters in the path.
     case found(OracleRoute, [String: String])
+    /// A route whose parameter cannot be decoded, and the parameter.
+    case undecodable(OracleRoute, String)
     /// The routes that the path has with other methods.
     case otherMethods([OracleRoute])
     /// No route has the path.
@@ -167,7 +192,7 @@ struct RouteTable: Sendable {
     /// The template of the path, whatever the method is.
     var template: String? {
       switch self {
-      case .found(let route, _): route.template
+      case .found(let route, _), .undecodable(let route, _): route.template
       case .otherMethods(let routes): routes.first?.template
       case .unknownPath: nil
       }
@@ -188,107 +213,52 @@ struct RouteTable: Sendable {
     self.fixed = fixed
   }
 
-  /// Finds the route of a method and a path.
-  func find(_ method: HTTPRequest.Method, _ path: String) -> Lookup {
+  /// Finds the route of a request; HEAD is answered wherever GET is.
+  func find(_ request: WebRequest) -> Lookup {
+    let method = request.method == .head ? .get : request.method
+    let path = request.path
     if let route = fixed[path]?.first(where: { $0.method == method }) { return .found(route, [:]) }
+    let segments = request.deployedSegments
     var others: [OracleRoute] = []
     for route in routes {
-      guard let values = route.match(path) else { continue }
-      if route.method == method { return .found(route, values) }
-      others.append(route)
+      let isDeployed = route.dialect == .deployed
+      let found = isDeployed ? segments.flatMap(route.matchDeployed) : route.match(path)
+      guard var values = found else { continue }
+      guard route.method == method else {
+        others.append(route)
+        continue
+      }
+      guard isDeployed else { return .found(route, values) }
+      for (name, text) in values {
+        guard let value = PercentEncoding.decodeComponent(text) else {
+          return .undecodable(route, text)
+        }
+        values[name] = value
+      }
+      return .found(route, values)
     }
     return others.isEmpty ? .unknownPath : .otherMethods(others)
   }
 }
 
-extension MockOracle {
-  /// The method and the path template of every route of some dialects, in the table's order.
-  package static func routes(
-    of dialects: Set<ReportDialect>
-  ) -> [(method: HTTPRequest.Method, template: String)] {
-    RouteTable(of: dialects).routes.map { ($0.method, $0.template) }
-  }
-
-  /// Answers a request by the route table.
-  ///
-  /// HEAD is answered wherever GET is; the server leaves the body out. Where the deployed dialect
-  /// is spoken, scripts of any origin are let in, as the deployed oracle lets them.
-  func dispatch(_ request: WebRequest) async -> Reply {
-    let lookup = routes.find(request.method == .head ? .get : request.method, request.path)
-    var reply =
-      if speaks(.deployed) && request.method == .options {
-        Reply(response: DeployedDialect.preflight(request), outcome: .served, dialect: .deployed)
-      } else {
-        await answer(request, lookup)
-      }
-    reply.template = lookup.template
-    if speaks(.deployed) { reply.response.headers[.accessControlAllowOrigin] = "*" }
-    return reply
-  }
-
-  private func answer(_ request: WebRequest, _ lookup: RouteTable.Lookup) async -> Reply {
-    switch lookup {
-    case .found(let route, let values):
-      var reply = await route.handler(self, RoutedRequest(request: request, values: values))
-      reply.dialect = route.dialect
-      return reply
-    case .otherMethods(let routes):
-      // The deployed oracle answers 404 to a method that a path does not have.
-      let allowed = routes.filter { $0.dialect != .deployed }.map(\.method.rawValue)
-      guard speaks(.documented), !allowed.isEmpty else { return notFound(request) }
-      // HEAD is part of GET, and not named beside it.
-      return Reply(
-        response: DocumentedDialect.methodNotAllowed(
-          request, allowed: allowed.joined(separator: ", ")),
-        outcome: .unknownRoute, dialect: .documented)
-    case .unknownPath: return notFound(request)
-    }
-  }
-
-  private func notFound(_ request: WebRequest) -> Reply {
-    Reply(
-      response: speaks(.documented)
-        ? DocumentedDialect.notFound(request) : DeployedDialect.notFound(request),
-      outcome: .unknownRoute)
-  }
-
-  private func speaks(_ dialect: ReportDialect) -> Bool {
-    configuration.dialects.contains(dialect)
+extension WebRequest {
+  /// The segments of the path as it stands in the request line; nil for one that begins with no
+  /// slash, or in which a segment is empty other than behind the last slash.
+  fileprivate var deployedSegments: [Substring.UTF8View]? {
+    // Where nothing is encoded, the path is as it was sent.
+    let sent =
+      target.utf8.contains(UInt8(ascii: "%"))
+      ? target.prefix { $0 != "?" && $0 != "#" } : Substring(path)
+    var segments = sent.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    guard segments.count > 1, segments.removeFirst().isEmpty else { return nil }
+    if segments.last?.isEmpty == true { segments.removeLast() }
+    return segments.contains(where: \.isEmpty) ? nil : segments
   }
 }
 
-/// The routes for whoever operates the oracle, whatever its dialects are.
-enum OperationsRoutes {
-  private static let status = Schema.object([("status", .text)])
-
-  static let table: [OracleRoute] = [
-    OracleRoute(
-      .get, "/health", dialect: nil, summary: "Whether the process lives.",
-      answers: [(200, "It does.", status)]
-    ) { _, _ in .served(["status": "ok"]) },
-    OracleRoute(
-      .get, "/ready", dialect: nil, summary: "Whether it serves.",
-      answers: [(200, "It does.", status), (503, "Not yet.", status)]
-    ) { oracle, _ in
-      oracle.isServing
-        ? .served(["status": "ready"])
-        : .served(["status": "starting"], status: .serviceUnavailable)
-    },
-    OracleRoute(
-      .get, "/openapi.json", dialect: nil, summary: "This description.",
-      answers: [(200, "OpenAPI 3.1.", .object([("openapi", .text)]))]
-    ) { oracle, _ in Reply(response: .json(oracle.description), outcome: .served) },
-    OracleRoute(
-      .get, "/metrics", dialect: nil, summary: "Counters for Prometheus.",
-      answerType: "text/plain", answers: [(200, "Text format 0.0.4.", .text)]
-    ) { oracle, _ in
-      let text = oracle.metrics.text(
-        agents: oracle.reportStore.read { $0.agents.count }, journal: oracle.journal)
-      return Reply(
-        response: WebResponse(
-          headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-          body: Array(text.utf8)),
-        outcome: .served)
-    },
-  ]
+extension UInt8 {
+  /// The byte, in lower case where it is one of ASCII's letters.
+  fileprivate var lowercased: UInt8 {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self
+  }
 }

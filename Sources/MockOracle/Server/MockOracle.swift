@@ -26,6 +26,8 @@ public final class MockOracle: Sendable {
   let metrics = OracleMetrics()
   /// The last epoch that was known.
   let knownEpoch: Mutex<UInt64>
+  /// Whether a log brought back counters of which the profile `faithful` forgets some.
+  let mustForget: Mutex<Bool>
   private let serving = Mutex(false)
 
   /// Makes an oracle; a log in the configuration brings back what was accepted earlier.
@@ -46,6 +48,8 @@ public final class MockOracle: Sendable {
     reportStore = ReportStore(
       profile: configuration.profile, log: log,
       awaitsContributions: configuration.contributions != nil)
+    mustForget = Mutex(
+      log != nil && configuration.profile == .faithful && configuration.dialects == [.deployed])
     knownEpoch = Mutex(reportStore.latestEpoch ?? 0)
     let (reportStore, epoch) = (reportStore, configuration.epoch)
     let logger = configuration.logger

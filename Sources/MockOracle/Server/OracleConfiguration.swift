@@ -79,7 +79,7 @@ public enum OracleProfile: String, Sendable, Hashable, CaseIterable {
   /// The models that the deployed oracle knows; that bloom-560m is none of them, and so has 32
   /// blocks, is one of its faults.
   var modelLayers: [String: Int] {
-    var layers = ["openai/gpt-oss-20b": 24, "ggml-org/gpt-oss-20b-GGUF": 24]
+    var layers = ["qwen/qwen3-32b": 64, "qwen/qwen3.5-397b-a17b": 96]
     if self == .fixed { layers[PlumiseNetwork.model] = PlumiseNetwork.modelLayers }
     return layers
   }

@@ -66,9 +66,11 @@ enum RegistryTable {
       let node = NodeTable.registered(registration, at: time)
       try database.cachedStatement(
         sql: """
-          INSERT INTO node VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (agent) DO UPDATE SET
+          INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent) DO UPDATE SET
           endpoint = excluded.endpoint, capabilities = excluded.capabilities,
-          last_heartbeat = excluded.last_heartbeat
+          last_heartbeat = excluded.last_heartbeat,
+          last_metric_report = excluded.last_metric_report,
+          benchmark = IFNULL(excluded.benchmark, benchmark)
           """
       ).execute(arguments: arguments(node))
     case .pipelineNode:
@@ -88,14 +90,15 @@ enum RegistryTable {
     let node = NodeTable.seen(agent, at: time)
     try database.cachedStatement(
       sql: """
-        INSERT INTO node VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (agent) DO UPDATE SET
+        INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent) DO UPDATE SET
         last_heartbeat = excluded.last_heartbeat
         \(reported ? ", last_metric_report = excluded.last_metric_report" : "")
         """
     ).execute(arguments: arguments(node))
     guard reported else { return }
-    try database.cachedStatement(sql: "UPDATE pipeline_node SET seen_at = ? WHERE agent = ?")
-      .execute(arguments: [time, agent.checksummed])
+    try database.cachedStatement(
+      sql: "UPDATE pipeline_node SET seen_at = ? WHERE agent = ? AND seen_at > ?"
+    ).execute(arguments: [time, agent.checksummed, time - NodeTable.activePeriod])
   }
 
   /// Writes everything, in place of what was there.
@@ -103,7 +106,7 @@ enum RegistryTable {
     try clear(in: database)
     for node in tables.nodes.nodes.values {
       try database.execute(
-        sql: "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?)", arguments: arguments(node))
+        sql: "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?)", arguments: arguments(node))
     }
     for (model, entries) in tables.pipeline.models {
       try write(entries, of: model, into: database)
@@ -169,11 +172,12 @@ enum RegistryTable {
   ) throws {
     for (place, entry) in entries.enumerated() {
       try database.cachedStatement(
-        sql: "INSERT INTO pipeline_node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        sql: "INSERT INTO pipeline_node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
       ).execute(arguments: [
         model, entry.address.checksummed, place, entry.grpcEndpoint, entry.httpEndpoint,
         entry.weight, entry.assignment.layerStart, entry.assignment.layerEnd,
-        entry.assignment.totalLayers, entry.isReady, entry.seenAt,
+        entry.assignment.totalLayers, entry.isReady, entry.seenAt, entry.ram, entry.device,
+        entry.vram, entry.benchmark, entry.createdAt,
       ])
     }
   }
@@ -185,7 +189,10 @@ enum RegistryTable {
     }
     return PipelineTable.Entry(
       address: try row.readAddress("agent"), grpcEndpoint: try row.read("grpc_endpoint"),
-      httpEndpoint: try row.read("http_endpoint"), weight: weight,
+      httpEndpoint: try row.read("http_endpoint"), ram: try row.readMeasure("ram_mb"),
+      device: try row.read("device"), vram: try row.readMeasure("vram_mb"),
+      benchmark: try row.readMeasure("benchmark"), createdAt: try row.read("created_at"),
+      weight: weight,
       assignment: LayerAssignment(
         layerStart: try row.read("layer_start"), layerEnd: try row.read("layer_end"),
         totalLayers: try row.read("total_layers")),
@@ -197,7 +204,7 @@ enum RegistryTable {
     [
       node.address.checksummed, node.endpoint,
       JSON.array(node.capabilities.map { .string($0) }).text, node.createdAt, node.lastHeartbeat,
-      node.lastMetricReport,
+      node.lastMetricReport, node.benchmarkTokensPerSecond,
     ]
   }
 
@@ -207,7 +214,8 @@ enum RegistryTable {
       address: try row.readAddress("agent"), endpoint: try row.read("endpoint"),
       capabilities: try JSON.parse(text).arrayValue?.compactMap(\.stringValue) ?? [],
       createdAt: try row.read("created_at"), lastHeartbeat: try row.read("last_heartbeat"),
-      lastMetricReport: try row.read("last_metric_report"))
+      lastMetricReport: try row.read("last_metric_report"),
+      benchmarkTokensPerSecond: try row.readIfPresent("benchmark"))
   }
 }
 

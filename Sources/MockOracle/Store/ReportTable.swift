@@ -37,12 +37,19 @@ enum ReportTable {
       report.timestamp, report.receivedAt, report.signature,
     ])
     for (position, proof) in report.proofs.enumerated() {
-      try database.cachedStatement(sql: "INSERT INTO proof VALUES (?, ?, ?, ?, ?, ?)").execute(
+      try database.cachedStatement(sql: "INSERT INTO proof VALUES (?, ?, ?, ?, ?, ?, ?)").execute(
         arguments: [
           sequence, position, proof.modelHash, proof.inputHash, proof.outputHash,
-          proof.tokenCount,
+          proof.tokenCount, proof.isVerified,
         ])
     }
+  }
+
+  /// Writes that a proof was verified.
+  static func setVerified(_ report: Int64, _ position: Int, in database: Database) throws {
+    try database.cachedStatement(
+      sql: "UPDATE proof SET verified = 1 WHERE report = ? AND position = ?"
+    ).execute(arguments: [report, position])
   }
 
   /// The latest reports that the ledger keeps, oldest first.
@@ -105,7 +112,8 @@ enum ReportTable {
   private static func read(_ row: Row) throws -> StoredProof {
     StoredProof(
       modelHash: try row.read("model_hash"), inputHash: try row.read("input_hash"),
-      outputHash: try row.read("output_hash"), tokenCount: try row.readCount("token_count"))
+      outputHash: try row.read("output_hash"), tokenCount: try row.readCount("token_count"),
+      isVerified: try row.read("verified"))
   }
 
   private static func report(

@@ -210,6 +210,10 @@ struct StoreOpening {
     try RegistryTable.create(in: database)
     try ContributionTable.create(in: database)
     try TotalTables.create(in: database)
+    for (table, column, definition) in StoreFormat.laterColumns
+    where try !database.columns(in: table).contains(where: { $0.name == column }) {
+      try database.execute(sql: "ALTER TABLE \(table) ADD COLUMN \(column) \(definition)")
+    }
     try database.execute(
       sql: """
         PRAGMA application_id = \(StoreFormat.applicationID);
@@ -232,7 +236,8 @@ struct StoreOpening {
     do {
       let registration =
         try Int64.fetchOne(database, sql: "SELECT MAX(position) FROM registration") ?? 0
-      if let accounted = try TotalTables.accounted(in: database),
+      if numbers.version == StoreFormat.version,
+        let accounted = try TotalTables.accounted(in: database),
         accounted == (highest, registration)
       {
         // The usual case.
@@ -269,6 +274,7 @@ struct StoreOpening {
       registrations: try RegistryTable.all(in: database))
     var firstReports: [Address: [UInt64: Int64]] = [:]
     var latest: [Address: UInt64] = [:]
+    var verified: [(report: Int64, position: Int)] = []
     try ReportTable.forEach(in: database) { sequence, report in
       let effect = ledger.effect(of: report)
       ledger.apply(effect)
@@ -276,7 +282,13 @@ struct StoreOpening {
         firstReports[report.agent, default: [:]][report.epoch] = sequence
       }
       latest[report.agent] = report.epoch
+      for (position, proof) in effect.report.proofs.enumerated() where proof.isVerified {
+        verified.append((sequence, position))
+      }
       replay.apply(report)
+    }
+    for (report, position) in verified {
+      try ReportTable.setVerified(report, position, in: database)
     }
     let closed = try ContributionTable.closed(in: database)
     for (agent, record) in ledger.agents {

@@ -8,8 +8,25 @@ public import SystemErrors
 enum StoreFormat {
   /// `PlOr`, the application's id in the file.
   static let applicationID: UInt32 = 0x506c_4f72
-  /// The version of the tables.
-  static let version: UInt32 = 1
+  /// The version of the tables; since 2 they hold which proofs were verified, and all that a node of
+  /// a pipeline said of itself.
+  static let version: UInt32 = 2
+
+  /// The columns that a version before lacks, in the order in which they stand at the end of their
+  /// tables.
+  static let laterColumns: [(table: String, column: String, definition: String)] = [
+    ("proof", "verified", "INTEGER NOT NULL DEFAULT 0"),
+    ("agent_total", "verified_count", "INTEGER NOT NULL DEFAULT 0"),
+    ("agent_total", "verified_tokens", "TEXT NOT NULL DEFAULT '0'"),
+    ("epoch_total", "verified_count", "INTEGER NOT NULL DEFAULT 0"),
+    ("epoch_total", "verified_tokens", "TEXT NOT NULL DEFAULT '0'"),
+    ("node", "benchmark", "REAL"),
+    ("pipeline_node", "ram_mb", "REAL NOT NULL DEFAULT 0"),
+    ("pipeline_node", "device", "TEXT NOT NULL DEFAULT ''"),
+    ("pipeline_node", "vram_mb", "REAL NOT NULL DEFAULT 0"),
+    ("pipeline_node", "benchmark", "REAL NOT NULL DEFAULT 0"),
+    ("pipeline_node", "created_at", "INTEGER NOT NULL DEFAULT 0"),
+  ]
 
   /// The tables of stores without numbers.
   private static let legacyTables: Set = ["report", "proof", "registration", "contribution"]
@@ -248,12 +265,19 @@ extension Row {
 
   /// How many proofs there were, and of how many tokens.
   func readTally() throws -> ProofTally {
-    let text: String = try read("proof_tokens")
+    ProofTally(
+      count: Int(try readTotal("proof_count")), tokens: try readSum("proof_tokens"),
+      verifiedCount: Int(try readTotal("verified_count")),
+      verifiedTokens: try readSum("verified_tokens"))
+  }
+
+  private func readSum(_ column: String) throws -> Int128 {
+    let text: String = try read(column)
     // As many as a million reports of the greatest number bring.
     guard let tokens = Int128(text), (0...Int128(1) << 100).contains(tokens) else {
-      throw DatabaseError(message: "column proof_tokens holds \"\(text)\"")
+      throw DatabaseError(message: "column \(column) holds \"\(text)\"")
     }
-    return ProofTally(count: Int(try readTotal("proof_count")), tokens: tokens)
+    return tokens
   }
 
   /// A count that goes on being counted.

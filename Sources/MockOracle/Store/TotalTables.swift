@@ -50,18 +50,20 @@ enum TotalTables {
     let record = agent.record
     try database.cachedStatement(
       sql: """
-        INSERT INTO agent_total VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO agent_total VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (agent) DO UPDATE SET processed_tokens = excluded.processed_tokens,
         average_latency_ms = excluded.average_latency_ms, uptime_seconds = excluded.uptime_seconds,
         tasks_completed = excluded.tasks_completed, last_timestamp = excluded.last_timestamp,
         report_count = excluded.report_count, proof_count = excluded.proof_count,
-        proof_tokens = excluded.proof_tokens, latest_epoch = excluded.latest_epoch
+        proof_tokens = excluded.proof_tokens, latest_epoch = excluded.latest_epoch,
+        verified_count = excluded.verified_count, verified_tokens = excluded.verified_tokens
         """
     ).execute(arguments: [
       record.address.checksummed, record.processedTokens, record.averageLatencyMilliseconds,
       record.uptimeSeconds, record.tasksCompleted, record.lastTimestamp, record.reportCount,
       record.proofs.count, String(record.proofs.tokens), Int64(bitPattern: agent.latestEpoch),
-      agent.closedEpoch.map { Int64(bitPattern: $0) },
+      agent.closedEpoch.map { Int64(bitPattern: $0) }, record.proofs.verifiedCount,
+      String(record.proofs.verifiedTokens),
     ])
   }
 
@@ -70,18 +72,20 @@ enum TotalTables {
   ) throws {
     try database.cachedStatement(
       sql: """
-        INSERT INTO epoch_total VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
+        INSERT INTO epoch_total VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
         ON CONFLICT (agent, epoch) DO UPDATE SET processed_tokens = excluded.processed_tokens,
         average_latency_ms = excluded.average_latency_ms, request_count = excluded.request_count,
         uptime_seconds = excluded.uptime_seconds, last_updated = excluded.last_updated,
         proof_count = excluded.proof_count, proof_tokens = excluded.proof_tokens,
-        reported_tokens = excluded.reported_tokens, reported_requests = excluded.reported_requests
+        reported_tokens = excluded.reported_tokens, reported_requests = excluded.reported_requests,
+        verified_count = excluded.verified_count, verified_tokens = excluded.verified_tokens
         """
     ).execute(arguments: [
       epoch.address.checksummed, Int64(bitPattern: epoch.epoch), epoch.processedTokens,
       epoch.averageLatencyMilliseconds, epoch.requestCount, epoch.uptimeSeconds,
       epoch.lastUpdated, epoch.proofs.count, String(epoch.proofs.tokens),
       epoch.lastReportedTokens, epoch.lastReportedRequests, firstReport,
+      epoch.proofs.verifiedCount, String(epoch.proofs.verifiedTokens),
     ])
   }
 

@@ -1,5 +1,6 @@
 import EthereumPrimitives
 import Foundation
+import HTTPTypes
 import MockOracle
 import MockServing
 import PlumiseWire
@@ -54,16 +55,30 @@ import Testing
     #expect(oracle.activeNodes.map(\.lastMetricReport) == [time.seconds])
   }
 
-  @Test("An agent that only reports is listed too, with its score")
+  @Test("An agent that only reports is listed too, without a score before a contribution")
   func reporting() async throws {
     let oracle = MockOracle.deployed()
     let key = try testKey()
     let report = try deployedReport(by: key, requests: 50, latency: 200)
     #expect(await oracle.post(report, to: ReportDialect.deployed.path).status == 201)
     let node = await oracle.get("/api/nodes").body?["nodes"]?[0]
-    // 50 tasks, 60 seconds, response 80: (50·50 + 30·60/36 + 20·80) / 100.
-    #expect(node?["score"]?.doubleValue == 41.5)
-    #expect(node?["endpoint"] == "")
+    #expect(node?["score"] == 0 && node?["endpoint"] == "")
+    #expect(node?["capabilities"] == ["inference"])
+  }
+
+  @Test("A report that is refused as a replay has made its agent a node")
+  func refusedReport() async throws {
+    let oracle = MockOracle(
+      OracleConfiguration(
+        dialects: [.deployed], apiKey: "secret", unixClock: TestTime(1_770_200_000).clock))
+    let key = try testKey()
+    let name = try #require(HTTPField.Name("x-api-key"))
+    let report = try deployedReport(by: key, timestamp: 0)
+    let answer = await oracle.post(
+      report.serialized(), to: DeployedReport.keyedPath, headers: [name: "secret"])
+    #expect(answer.message == "Replay detected: timestamp must be strictly increasing")
+    #expect(oracle.activeNodes.map(\.address) == [key.address])
+    #expect(oracle.agents.isEmpty)
   }
 
   @Test("Signature, replay, registration: each is refused in the deployed oracle's words")
@@ -105,7 +120,6 @@ import Testing
         "each value in capabilities must be a string",
         "benchmarkTokPerSec must not be less than 0",
         "benchmarkTokPerSec must be a number conforming to the specified constraints",
-        "canDistribute must be a boolean value",
       ])
     let missing = await oracle.post([:], to: path).messages
     #expect(
@@ -126,6 +140,11 @@ import Testing
       ("ftp://node.example.org", true), ("http://localhost:31330", false),
       ("grpc://10.0.0.1:50051", false), ("10.0.0.1:31330", false), ("http://", false),
       ("http://10.0.0.1:0", false), ("http://10.0.0.1:65536", false), ("http://a b.org", false),
+      ("http://\u{2605}.com", true), ("http://[1::2::3]", false),
+      ("http://[1:2:3:4:5:6:7:8:9]", false),
+      ("http://[1::2%eth0]:80", true), ("http://[::1.2.3.4]", true), ("http://[::1]:", false),
+      ("http://a.org:", true), ("http://a.org:00080", true), ("http://xn--bcher-kva.de", true),
+      ("http://a.b1", false), ("http://a_b.org", false), ("http://:p@a.org", true),
       ("http://-a.org", false), ("http://256.0.0.1", false), ("http://a.b:c:d.org", false),
     ])
   func urls(text: String, isURL: Bool) async throws {
@@ -146,19 +165,25 @@ import Testing
       await oracle.get("/api/agents/\(address)") == error(404, "Not Found", "Agent not found"))
   }
 
-  @Test("Registrations and their replay guard survive a restart")
+  @Test("Registrations survive a restart, and so do replay guards but in the profile faithful")
   func restarts() async throws {
+    for profile in OracleProfile.allCases { try await restart(profile) }
+  }
+
+  private func restart(_ profile: OracleProfile) async throws {
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "oracle.sqlite").path
       let (first, second) = (try testKey(1), try testKey(2))
       for life in 0..<2 {
-        let oracle = MockOracle.deployed(log: try SQLiteReportLog(path: file))
+        let oracle = MockOracle.deployed(
+          profile: profile, log: try SQLiteReportLog(path: file, profile: profile))
         let statuses = [
           await oracle.post(nodeRegistration(by: first), to: path).status,
           await oracle.post(pipelineRegistration(by: second), to: PipelineRegistration.path).status,
           await oracle.post(pipelineReady(by: second), to: PipelineReady.path).status,
         ]
-        #expect(statuses == (life == 0 ? [201, 201, 201] : [400, 400, 400]))
+        let isNew = life == 0 || profile == .faithful
+        #expect(statuses == Array(repeating: isNew ? 201 : 400, count: 3))
         #expect(oracle.topology(of: PlumiseNetwork.model).map(\.ready) == [true])
         #expect(Set(oracle.activeNodes.map(\.address)) == [first.address, second.address])
       }

@@ -79,7 +79,7 @@ import Testing
 }
 
 /// A log in memory that cannot keep its first reports.
-private final class FailingLog: ReportLog {
+final class FailingLog: ReportLog {
   struct Full: Error {}
 
   let recovered: [StoredReport] = []

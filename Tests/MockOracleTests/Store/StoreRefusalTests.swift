@@ -122,7 +122,7 @@ import Testing
       try EarlierStore.edit(path) { try $0.execute(sql: "PRAGMA user_version = 99") }
       let error = try refusal(of: path, in: folder, lockTimeout: .seconds(60))
       #expect(error.code == .unsupportedVersion)
-      #expect(error.reason.hasSuffix("its format is 99, and this version knows 1 at most"))
+      #expect(error.reason.hasSuffix("its format is 99, and this version knows 2 at most"))
       #expect(error.description.contains("use that version"))
     }
   }
