@@ -57,7 +57,9 @@ extension InMemoryReportTransport {
   package init(_ oracle: MockOracle) {
     self.init { request in
       let path = String(request.url.dropFirst("http://oracle.test".count))
-      let response = await oracle.respond(to: WebRequest(.post, path, body: request.body))
+      let response = await oracle.respond(
+        to: WebRequest(
+          .post, path, headers: [.contentType: "application/json"], body: request.body))
       return ReportAnswer(status: response.status.code, body: response.body)
     }
   }

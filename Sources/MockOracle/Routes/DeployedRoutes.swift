@@ -82,9 +82,16 @@ enum DeployedRoutes {
       "/api/agents", "", "Every agent that reported.", [], .list(.object(agent)), errors: [],
       MockOracle.readAgents),
     read(
+      "/api/agents", "/active", "Those of the agents that are active.", [], .list(.object(agent)),
+      errors: [], MockOracle.readAgents),
+    read(
       "/api/agents", "/{address}", "One agent with its epochs.", [.path("address")],
       .object(agent), errors: [(404, "Nothing is known about this agent.", error)],
       MockOracle.readAgent),
+    read(
+      "/api/formula", nil, "How a score is weighted, in hundredths.", [],
+      .object([("task", .integer), ("uptime", .integer), ("response", .integer)]), errors: []
+    ) { _ in { _ in ["task": 50, "uptime": 30, "response": 20] } },
     read(
       "/api/v1/pipeline/topology", nil, "The nodes of a model's pipeline.",
       [.query("model", .text, required: true)],

@@ -40,7 +40,8 @@ import Testing
     let oracle = oracle(at: vector.timestamp)
     try await oracle.withServer { address in
       let answer = try await fetch(
-        address.url + path, "POST", body: vector.deployed.serialized())
+        address.url + path, "POST", body: vector.deployed.serialized(),
+        contentType: "application/json")
       #expect(answer.status == 201)
       #expect(try JSON.parse(answer.body) == recorded(true).body)
     }

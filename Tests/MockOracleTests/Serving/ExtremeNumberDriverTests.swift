@@ -149,7 +149,9 @@ struct ExtremeNumberDriverTests {
     "No number in any body traps, and those that the description does not allow are refused by name",
     arguments: OracleProfile.allCases)
   func bodies(profile: OracleProfile) async throws {
-    let keyed: HTTPFields = [try #require(HTTPField.Name("x-api-key")): "key"]
+    let json: HTTPFields = [.contentType: "application/json"]
+    var keyed = json
+    keyed[try #require(HTTPField.Name("x-api-key"))] = "key"
     for (path, operation) in try routes("post") {
       let schema = operation["requestBody"]?["content"]?["application/json"]?["schema"] ?? [:]
       let fields = numbers(in: schema)
@@ -171,7 +173,7 @@ struct ExtremeNumberDriverTests {
           changed = setting(.number(number), at: field.path[...], in: changed)
           let answer = await oracle.respond(
             to: WebRequest(
-              .post, path, headers: path == DeployedReport.keyedPath ? keyed : [:],
+              .post, path, headers: path == DeployedReport.keyedPath ? keyed : json,
               body: signed(changed, for: path, by: key).serialized()))
           let said = "\(path) \(field.dotted) \(text): \(answer.status.code)"
           #expect(statuses.contains(answer.status.code), "\(said)")
@@ -183,7 +185,9 @@ struct ExtremeNumberDriverTests {
         for text in Extremes.others {
           let changed = setting(.string(text), at: field.path[...], in: plain)
           let answer = await oracle.respond(
-            to: WebRequest(.post, path, body: signed(changed, for: path, by: key).serialized()))
+            to: WebRequest(
+              .post, path, headers: json,
+              body: signed(changed, for: path, by: key).serialized()))
           #expect([400, 422].contains(answer.status.code), "\(path) \(field.dotted) \"\(text)\"")
         }
         try await read(oracle, key.address)
@@ -191,7 +195,9 @@ struct ExtremeNumberDriverTests {
       // Words that JSON does not know are no numbers either.
       for text in ["NaN", "Infinity", "-", "01", "1.", "0x1", "+1"] {
         let answer = await oracle().respond(
-          to: WebRequest(.post, path, body: Array("{\"timestamp\":\(text)}".utf8)))
+          to: WebRequest(
+            .post, path, headers: json,
+            body: Array("{\"timestamp\":\(text)}".utf8)))
         #expect(answer.status.code == 400, "\(path) \(text)")
       }
     }

@@ -161,7 +161,10 @@ import Testing
         let old = try signedReport(by: keys[0], tokens: 300, timestamp: time.seconds + 1)
         #expect(await oracle.post(old).status == 409)
         let again = pipelineReady(by: keys[1], timestamp: time.seconds)
-        #expect(await oracle.post(again, to: PipelineReady.path).status == 400)
+        // Those of registrations are what a start of the deployed oracle forgets.
+        #expect(
+          await oracle.post(again, to: PipelineReady.path).status
+            == (profile == .faithful ? 201 : 400))
       }
       let oracle = try oracle()
       let next = try deployedReport(
