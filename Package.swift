@@ -311,8 +311,9 @@ let package = Package(
     .testTarget(
       name: "MockOracleTests",
       dependencies: [
-        "MockOracle", "EthereumClient", "EthereumPrimitives", "Inflate", "MockServing",
-        "MockWeb3", "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors",
+        "AsyncPrimitives", "MockOracle", "EthereumClient", "EthereumPrimitives", "Inflate",
+        "MockServing", "MockWeb3", "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport",
+        "TestVectors",
         .asyncHTTPClient, .grdb, .httpTypes, .nioCore, .nioHTTP1,
       ]),
     .testTarget(

@@ -241,7 +241,9 @@ enum DeployedReads {
   static func fixed(_ value: Double) -> String {
     // Beyond that toFixed prints no decimals either.
     guard value.magnitude < 1e21 else { return JSONNumber(javaScript: value).text }
-    return String(format: "%.2f", value)
+    // Only odd eighths lie exactly between two numbers of two decimals.
+    let isTie = (value * 8).truncatingRemainder(dividingBy: 2) == 1
+    return String(format: "%.2f", isTie ? value.nextUp : value)
   }
 
   /// A time as JavaScript's toISOString prints it: with milliseconds, in UTC.
