@@ -162,10 +162,11 @@ extension MockOracle {
 
 extension WebRequest {
   /// The `x-api-key` header, which the deployed dialect accepts in place of a signature; nil for an
-  /// empty one.
+  /// empty one. Several are one with commas, which is no key.
   fileprivate var apiKey: String? {
-    let value = headers.first { $0.name.canonicalName == "x-api-key" }?.value
-    return value?.isEmpty == true ? nil : value
+    let values = headers.filter { $0.name.canonicalName == "x-api-key" }.map(\.value)
+    let value = values.joined(separator: ", ")
+    return value.isEmpty ? nil : value
   }
 }
 

@@ -217,7 +217,12 @@ struct RouteTable: Sendable {
   func find(_ request: WebRequest) -> Lookup {
     let method = request.method == .head ? .get : request.method
     let path = request.path
-    if let route = fixed[path]?.first(where: { $0.method == method }) { return .found(route, [:]) }
+    // The deployed oracle decodes parameters, and nothing else of a path.
+    if let route = fixed[path]?.first(where: { $0.method == method }),
+      route.dialect != .deployed || !request.target.utf8.contains(UInt8(ascii: "%"))
+    {
+      return .found(route, [:])
+    }
     let segments = request.deployedSegments
     var others: [OracleRoute] = []
     for route in routes {

@@ -166,6 +166,16 @@ import Testing
     #expect(await withKey.post(body, to: "/api/metrics").status == 401)
     #expect(
       await withKey.post(body, to: "/api/metrics", headers: [name: "secret"]) == recorded(true))
+    // An empty key is none, and a key that is there twice is wrong.
+    #expect(
+      await withKey.post(body, to: "/api/metrics", headers: [name: ""])
+        == refused(401, "Unauthorized", "Invalid signature"))
+    let twice = HTTPFields([
+      HTTPField(name: name, value: "secret"), HTTPField(name: name, value: "secret"),
+    ])
+    #expect(
+      await withKey.post(body, to: "/api/metrics", headers: twice)
+        == refused(401, "Unauthorized", "Invalid API key"))
     // The signed route takes no key.
     #expect(await withKey.post(body, to: path, headers: [name: "secret"]).status == 401)
     #expect(
