@@ -33,6 +33,7 @@ extension Target.Dependency {
   static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
   static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
   static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+  static let nioWebSocket = product(name: "NIOWebSocket", package: "swift-nio")
   static let serviceLifecycle = product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
   static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
@@ -166,7 +167,7 @@ let package = Package(
       name: "MockServing",
       dependencies: [
         "AsyncPrimitives", "JSONValues", "TextKeys", .httpTypes, .logging, .nioCore, .nioHTTP1,
-        .nioPosix,
+        .nioPosix, .nioWebSocket,
       ]),
 
     // Layer 3: the parts themselves.

@@ -16,15 +16,15 @@ import NIOHTTP1
 /// whatever comes behind it: the client's end, bytes that are no HTTP, or requests behind one that
 /// asked for the connection's end (RFC 9112 §9.6). Everything here runs on the connection's event
 /// loop.
-final class ConnectionHandler: ChannelInboundHandler {
+final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
 
-  private let exchange: Exchange
-  private let connection: Connection
-  private let connections: ConnectionTable
-  private let arrival: ArrivalHandler
-  private let executor: LoopTaskExecutor?
+  let exchange: Exchange
+  let connection: Connection
+  let connections: ConnectionTable
+  let arrival: ArrivalHandler
+  let executor: LoopTaskExecutor?
   private var head: HTTPRequestHead?
   private var body: [UInt8] = []
   /// Whether the request was handed to the service, or answered without it.
@@ -81,7 +81,7 @@ final class ConnectionHandler: ChannelInboundHandler {
       write(.init(response: response), isHead: head.method == .HEAD, context.channel)
       return
     }
-    // The parser reads nothing behind a request for another protocol, which nobody here speaks.
+    // The parser reads nothing behind a request for another protocol.
     if head.asksForAnotherProtocol { takesMore = false }
     if head.expectsContinue {
       if let early = request(head).flatMap({ exchange.configuration.answerBeforeBody?($0) }) {
@@ -108,6 +108,12 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   private func end(_ context: ChannelHandlerContext) {
     hasEnded = true
+    if !isHandedOver, let head, let service = exchange.webSocket, head.asksForWebSocket {
+      isHandedOver = true
+      connection.requestArrived()
+      upgrade(head, to: service, context)
+      return
+    }
     if !isHandedOver { handOver(to: .service, context) }
     if hasAnswered { beIdle() }
   }
@@ -336,10 +342,15 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   /// Answers without the service, and ends the connection.
   private func refuse(_ error: RequestError, _ context: ChannelHandlerContext) {
+    refuse(with: exchange.configuration.errorResponse(error), context)
+  }
+
+  /// Answers without the service, and ends the connection.
+  func refuse(with response: WebResponse, _ context: ChannelHandlerContext) {
     isHandedOver = true
     isOver = true
     connection.ends()
-    let parts = exchange.configuration.errorResponse(error).parts(isHead: false, isKeptAlive: false)
+    let parts = response.parts(isHead: false, isKeptAlive: false)
     context.write(wrapOutboundOut(.head(parts.head)), promise: nil)
     if let body = parts.body {
       context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)

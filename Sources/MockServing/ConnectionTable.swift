@@ -51,6 +51,12 @@ final class Connection: Sendable {
     }
   }
 
+  var isWriting: Bool {
+    phase.withLock { phase in
+      if case .writing = phase { true } else { false }
+    }
+  }
+
   /// The service has the request, and nothing is up to the peer.
   func requestArrived() { phase.withLock { $0 = .handling } }
 

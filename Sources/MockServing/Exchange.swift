@@ -26,6 +26,8 @@ struct Exchange: Sendable {
   let configuration: ServerConfiguration
   let faults: FaultScript?
   let stopping: StopSignal
+  /// What WebSocket connections are for; nil where there are none.
+  var webSocket: WebSocketService?
   let respond: @Sendable (WebRequest) async -> WebResponse
 
   /// - Parameter departure: sent when the client has ended its side: it waits for an answer still,

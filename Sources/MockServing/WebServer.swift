@@ -15,6 +15,7 @@ import NIOPosix
 /// - Parameters:
 ///   - configuration: where to listen; by default any free port of 127.0.0.1.
 ///   - faults: what goes wrong, and with which requests.
+///   - webSocket: what WebSocket connections are for, on any path; nil for a server without.
 ///   - respond: answers one request, many at a time; on the cooperative pool, unless the
 ///     configuration says that it may run on the event loops.
 ///   - body: what is done while the server runs.
@@ -23,11 +24,12 @@ import NIOPosix
 public func withWebServer<R: Sendable>(
   _ configuration: ServerConfiguration = ServerConfiguration(),
   isolation: isolated (any Actor)? = #isolation,
-  faults: FaultScript? = nil,
+  faults: FaultScript? = nil, webSocket: WebSocketService? = nil,
   respond: @Sendable @escaping (WebRequest) async -> WebResponse,
   _ body: (ServerAddress) async throws -> R
 ) async throws -> R {
-  let server = try await RunningServer.start(configuration, faults: faults, respond: respond)
+  let server = try await RunningServer.start(
+    configuration, faults: faults, webSocket: webSocket, respond: respond)
   do {
     let result = try await body(server.address)
     await server.stop()
@@ -49,13 +51,14 @@ private struct RunningServer {
   private let graceClock: any Clock<Duration>
 
   static func start(
-    _ configuration: ServerConfiguration, faults: FaultScript?,
+    _ configuration: ServerConfiguration, faults: FaultScript?, webSocket: WebSocketService?,
     respond: @Sendable @escaping (WebRequest) async -> WebResponse
   ) async throws -> RunningServer {
     OpenFiles.raiseLimit()
     let stopping = StopSignal()
     let exchange = Exchange(
-      configuration: configuration, faults: faults, stopping: stopping, respond: respond)
+      configuration: configuration, faults: faults, stopping: stopping, webSocket: webSocket,
+      respond: respond)
     let connections = ConnectionTable(configuration.limits)
     let listener: any Channel
     do {
