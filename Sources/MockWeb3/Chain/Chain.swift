@@ -17,6 +17,8 @@ package struct Chain {
   var nextBaseFee: Word?
   var filters = FilterTable()
   var faults = ChainFaults()
+  /// What happened and is not published yet.
+  var news = ChainNewsLog()
   var snapshots = SnapshotStore()
   /// Every step so far, for a file to keep.
   var record = ChainRecord()
@@ -45,9 +47,10 @@ package struct Chain {
     if faults.takeDrop(for: sent) { return sent.hash }
     let isReplacement = pool.contains(sent.transaction.nonce, of: sent.sender)
     pool.insert(sent)
-    if filters.hasPendingTransactionFilter {
+    if filters.hasPendingTransactionFilter || news.isWanted {
       for ready in pool.promoted(by: sent, isReplacement: isReplacement, state: state) {
         filters.transactionIsReady(ready)
+        news.add(.ready(ready))
       }
     }
     if mining.isAutomatic && !faults.isProductionStalled {
@@ -114,6 +117,7 @@ package struct Chain {
     let parent = latest
     record.append(ChainEvent(block, after: parent))
     history.append(block, state: result.state)
+    news.add(.block(block))
     record.note(blockAt: block.number)
     for transaction in block.transactions {
       pool.remove(transaction.hash)
@@ -137,6 +141,7 @@ package struct Chain {
       let first = removed.last, let state = history.state(after: latest.number)
     else { return false }
     filters.blocksWereRemoved(removed)
+    news.add(.removed(removed))
     self.state = state
     let waiting = removed.reversed().flatMap(\.transactions) + pool.transactions
     pool = TransactionPool(rules: configuration.poolRules)
@@ -204,8 +209,9 @@ extension Chain {
 
   /// Restores an earlier state; the file gets a step that records it.
   mutating func restore(_ earlier: Chain) {
-    let old = record
+    let (old, news) = (record, news)
     self = earlier
+    self.news = news
     record.restore(after: old)
   }
 
@@ -213,8 +219,9 @@ extension Chain {
   ///
   /// A file that kept this chain is written anew.
   mutating func replace(with other: Chain) {
-    let old = record
+    let (old, news) = (record, news)
     self = other
+    self.news = news
     record.takeOver(fileOf: old)
     faults.clear()
   }

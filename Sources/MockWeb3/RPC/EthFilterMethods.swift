@@ -81,7 +81,7 @@ extension Chain {
 
 extension FilterArguments {
   /// Whether a new block lies in the range.
-  fileprivate func covers(_ height: UInt64) -> Bool {
+  func covers(_ height: UInt64) -> Bool {
     // Without a new block nothing is pending that a sealing node would announce.
     if from == .pending { return false }
     if case .number(let first) = from, height < first { return false }

@@ -23,8 +23,7 @@ struct RPCMethod: Sendable {
   /// The method of a name.
   static func named(_ name: String) throws -> RPCMethod {
     if let method = table[name] { return method }
-    throw name.hasSuffix("_subscribe") || name.hasSuffix("_unsubscribe")
-      ? RPCFailure.noNotifications : RPCFailure.methodNotFound(name)
+    throw RPCFailure.methodNotFound(name)
   }
 
   static let table: [String: RPCMethod] = {

@@ -2,7 +2,7 @@ import HTTPTypes
 public import MockServing
 
 extension MockWeb3 {
-  /// Serves the chain over HTTP while a body runs, and makes blocks by time if it has a block time.
+  /// Serves the chain over HTTP and, on the same port, WebSocket while a body runs, and makes blocks by time if it has a block time.
   /// - Parameters:
   ///   - server: where to listen; by default any free port of 127.0.0.1.
   ///   - isolation: the actor that `body` runs on; the caller's.
@@ -16,8 +16,20 @@ extension MockWeb3 {
   ) async throws -> R {
     try await withBlockProduction {
       try await withWebServer(
-        server, faults: connectionFaults, respond: { await self.respond(to: $0) }, body)
+        server, faults: connectionFaults, webSocket: webSocket,
+        respond: { await self.respond(to: $0) }, body)
     }
+  }
+
+  /// JSON-RPC over WebSocket, on any path: a message is what a body is over HTTP.
+  private var webSocket: WebSocketService {
+    WebSocketService(
+      ended: { [subscriptions] in subscriptions.removeAll(of: ObjectIdentifier($0)) },
+      respond: { message, peer in
+        await self.answer(message.bytes, for: RPCSubscriber(peer)).map {
+          WebSocketMessage(.text, $0)
+        }
+      })
   }
 
   /// Makes blocks by time while a body runs: for a chain that is used in process.

@@ -8,9 +8,9 @@ import Synchronization
 /// A Plumise chain in this process, which answers JSON-RPC as the real one does (Chain.md).
 ///
 /// It is used in process (``respond(to:)->[UInt8]?`` takes and gives JSON-RPC bytes) or over HTTP
-/// (``withServer(_:isolation:_:)``). Tests also read and change it directly. Every transaction is
-/// executed, every block has a real header, and the same requests at the same times give the same
-/// hashes.
+/// and WebSocket (``withServer(_:isolation:_:)``). Tests also read and change it directly. Every
+/// transaction is executed, every block has a real header, and the same requests at the same times
+/// give the same hashes.
 public final class MockWeb3: Sendable {
   /// How the chain was started.
   public let configuration: ChainConfiguration
@@ -18,6 +18,8 @@ public final class MockWeb3: Sendable {
   public let journal = Journal<RPCExchange>(byteLimit: 32 << 20) { $0.approximateBytes }
   /// The faults of connections: those that end, answers that never come.
   public let connectionFaults: FaultScript
+  /// Who is notified of what.
+  let subscriptions = SubscriptionTable()
 
   private let cell: Mutex<PersistentChain>
   let producer: BlockProducer
@@ -98,10 +100,11 @@ public final class MockWeb3: Sendable {
   }
 
   /// Answers JSON-RPC that came through a connection.
-  func answer(_ body: [UInt8]) async -> [UInt8]? {
+  /// - Parameter subscriber: whom subscriptions notify; nil where nobody can be.
+  func answer(_ body: [UInt8], for subscriber: RPCSubscriber? = nil) async -> [UInt8]? {
     switch RPCIncoming(body) {
     case .single(let element):
-      return await answer(element)?.json.serialized()
+      return await answer(element, for: subscriber)?.json.serialized()
     case .batch(let elements) where elements.count > Self.batchLimit:
       // As in geth, the error carries the first call's id.
       let ids = elements.compactMap { element -> JSON? in
@@ -113,7 +116,7 @@ public final class MockWeb3: Sendable {
     case .batch(let elements):
       var answers: [RPCResponse] = []
       for element in elements {
-        if let answer = await answer(element) { answers.append(answer) }
+        if let answer = await answer(element, for: subscriber) { answers.append(answer) }
       }
       return answers.isEmpty ? nil : RPCReply.batch(answers).json.serialized()
     }
@@ -122,20 +125,27 @@ public final class MockWeb3: Sendable {
   /// The most requests of a batch, as in geth.
   private static let batchLimit = 1000
 
-  private func answer(_ element: RPCIncoming.Element) async -> RPCResponse? {
+  private func answer(
+    _ element: RPCIncoming.Element, for subscriber: RPCSubscriber?
+  ) async -> RPCResponse? {
     switch element {
     case .invalid(let response): return response
     case .request(let request):
-      let outcome = await outcome(of: request)
+      let outcome = await outcome(of: request, for: subscriber)
       journal.record(
         RPCExchange(method: request.method, parameters: request.params, outcome: outcome))
       return request.id.map { RPCResponse(id: $0, outcome: outcome) }
     }
   }
 
-  private func outcome(of request: RPCRequest) async -> Result<JSON, RPCFailure> {
+  private func outcome(
+    of request: RPCRequest, for subscriber: RPCSubscriber?
+  ) async -> Result<JSON, RPCFailure> {
     do {
       try await applyFault(request)
+      if let result = try subscriptionResult(of: request, for: subscriber) {
+        return .success(result)
+      }
       let method = try RPCMethod.named(request.method)
       if request.params.count > method.maximumArguments {
         throw RPCFailure.tooManyArguments(atMost: method.maximumArguments)
@@ -174,6 +184,7 @@ public final class MockWeb3: Sendable {
   /// keep their order.
   private func commit(_ cell: inout PersistentChain) {
     cell.save()
+    for news in cell.chain.news.take() { subscriptions.publish(news) }
     if let change = cell.chain.faults.takeConnectionChange() {
       connectionFaults.apply(change, seed: cell.chain.faults.seed)
     }
