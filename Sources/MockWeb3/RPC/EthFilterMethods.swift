@@ -113,28 +113,73 @@ struct FilterArguments: Sendable {
         value.position,
         "cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other")
     }
-    if let address = fields["address"] {
-      query.addresses = Set(try Self.oneOrMany(address).map { try $0.address() })
-    }
-    if let topics = fields["topics"] {
-      query.topics = try topics.array().map { position in
-        position.json == .null ? [] : Set(try Self.oneOrMany(position).map { try $0.hash() })
+    if let address = fields["address"] { query.addresses = try Self.addresses(address) }
+    guard let topics = try fields["topics"]?.array() else { return }
+    guard topics.count <= Self.maximumTopics else { throw topics[0].failure("exceed max topics") }
+    query.topics = try topics.map { try Self.alternatives($0) }
+  }
+
+  /// One address, or an array of them.
+  private static func addresses(_ value: GethValue) throws -> Set<Address> {
+    switch value.json {
+    case .string(let text):
+      return [
+        try Address(
+          bytes: bytes(text, 20, "address") { value.failure("invalid address: \($0)") })
+      ]
+    case .array(let values):
+      var addresses: Set<Address> = []
+      for (index, element) in values.enumerated() {
+        guard case .string(let text) = element else {
+          throw value.failure("non-string address at index \(index)")
+        }
+        let decoded = try bytes(text, 20, "address") {
+          value.failure("invalid address at index \(index): \($0)")
+        }
+        addresses.insert(try Address(bytes: decoded))
       }
-      // A null among alternatives makes the position match anything.
-      for (index, position) in try topics.array().enumerated() {
-        if position.json.arrayValue?.contains(.null) == true { query.topics[index] = [] }
-      }
-    }
-    guard query.topics.count <= Self.maximumTopics else {
-      throw RPCFailure.refused("exceed max topics")
+      return addresses
+    default: throw value.failure("invalid addresses in query")
     }
   }
 
-  private static func oneOrMany(_ value: GethValue) throws -> [GethValue] {
-    guard case .array(let values) = value.json else { return [value] }
-    return values.filter { $0 != .null }.map {
-      GethValue(json: $0, position: value.position, field: value.field)
+  /// The topics that are allowed in a position; none where any is.
+  private static func alternatives(_ position: GethValue) throws -> Set<Hash32> {
+    let values: [JSON]
+    switch position.json {
+    case .null: return []
+    case .string: values = [position.json]
+    case .array(let alternatives): values = alternatives
+    default: throw position.failure("invalid topic(s)")
     }
+    var topics: Set<Hash32> = []
+    for value in values {
+      // A null among alternatives makes the position match anything, whatever follows.
+      if value == .null { return [] }
+      guard case .string(let text) = value else { throw position.failure("invalid topic(s)") }
+      topics.insert(try Hash32(bytes: bytes(text, 32, "topic", or: position.failure)))
+    }
+    return topics
+  }
+
+  /// Bytes of a fixed count in hexadecimal, with the words of go-ethereum's `hexutil.Decode`.
+  private static func bytes(
+    _ text: String, _ count: Int, _ what: String, or failure: (String) -> RPCFailure
+  ) throws -> [UInt8] {
+    guard !text.isEmpty else { throw failure("empty hex string") }
+    let bytes: [UInt8]
+    do { bytes = try Hex.decode(text, prefix: .anyCase) } catch HexError.missingPrefix {
+      throw failure("hex string without 0x prefix")
+    } catch HexError.oddLength {
+      throw failure("hex string of odd length")
+    } catch {
+      throw failure("invalid hex string")
+    }
+    guard bytes.count == count else {
+      throw failure(
+        "hex has invalid length \(bytes.count) after decoding; expected \(count) for \(what)")
+    }
+    return bytes
   }
 
   /// What geth says of a range that it does not take.

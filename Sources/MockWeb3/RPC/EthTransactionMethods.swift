@@ -43,10 +43,33 @@ enum EthTransactionMethods {
 }
 
 extension CallArguments {
+  /// Refuses fees that no transaction can have (geth's `setFeeDefaults`).
+  private func checkFees() throws {
+    if let gasPrice {
+      guard !gasPrice.isZero else {
+        throw RPCFailure.refused("gasPrice must be non-zero after london fork")
+      }
+    } else if let maxFeePerGas, let maxPriorityFeePerGas {
+      guard !maxFeePerGas.isZero else {
+        throw RPCFailure.refused("maxFeePerGas must be non-zero")
+      }
+      try Self.checkOrder(maxFeePerGas, maxPriorityFeePerGas)
+    }
+  }
+
+  private static func checkOrder(_ maximum: Word, _ tip: Word) throws {
+    guard maximum >= tip else {
+      throw RPCFailure.refused(
+        "maxFeePerGas (\(Quantity.encode(maximum))) < maxPriorityFeePerGas "
+          + "(\(Quantity.encode(tip)))")
+    }
+  }
+
   /// The transaction, signed with the key of one of the chain's own accounts.
-  fileprivate func signed(on chain: Chain) throws -> SignedTransaction {
+  func signed(on chain: Chain) throws -> SignedTransaction {
     let account = chain.configuration.accounts.first { $0.address == from }
     guard let from, let account else { throw RPCFailure.refused("unknown account") }
+    try checkFees()
     if isAmbiguous {
       throw RPCFailure.refused(
         #"both "data" and "input" are set and not equal. "#
@@ -56,6 +79,9 @@ extension CallArguments {
     if let chainID, chainID != Word(ownID) {
       throw RPCFailure.refused("chainId does not match node's (have=\(chainID), want=\(ownID))")
     }
+    if to == nil, input.isEmpty {
+      throw RPCFailure.refused("contract creation without any data provided")
+    }
     let call = try call()
     let suggestedTip = chain.configuration.suggestedTip
     let fee: Transaction.Fee
@@ -63,12 +89,13 @@ extension CallArguments {
       fee =
         accessList.map { .accessList(gasPrice: gasPrice, $0) } ?? .legacy(gasPrice: gasPrice)
     } else {
-      let tip = maxPriorityFeePerGas ?? min(suggestedTip, maxFeePerGas ?? suggestedTip)
+      let tip = maxPriorityFeePerGas ?? suggestedTip
       let baseFee = max(chain.latest.header.baseFeePerGas, chain.nextBaseFee ?? .zero)
       let doubled = baseFee.adding(baseFee, upTo: .max)
+      let maximum = maxFeePerGas ?? doubled.adding(tip, upTo: .max)
+      try Self.checkOrder(maximum, tip)
       fee = .feeMarket(
-        maxPriorityFeePerGas: tip,
-        maxFeePerGas: maxFeePerGas ?? doubled.adding(tip, upTo: .max), accessList ?? [])
+        maxPriorityFeePerGas: tip, maxFeePerGas: maximum, accessList ?? [])
     }
     let transaction = Transaction(
       chainID: chain.rules.chainID,

@@ -206,7 +206,8 @@ struct GethValue {
     case (nil, let tag?): return .tag(tag)
     case (.some, .some):
       throw failure("cannot specify both BlockHash and BlockNumber, choose one or the other")
-    case (nil, nil): throw failure("missing blockHash or blockNumber")
+    case (nil, nil):
+      throw RPCFailure.refused("invalid arguments; neither block nor hash specified")
     }
   }
 }
