@@ -31,6 +31,7 @@ struct RPCMethod: Sendable {
     let namespaces = [
       NetMethods.table, EthChainMethods.table, EthStateMethods.table, EthCallMethods.table,
       EthBlockMethods.table, EthTransactionMethods.table, EthFilterMethods.table,
+      AccountMethods.table, RawBlockMethods.table,
       TxPoolMethods.table,
       AgentMethods.table, TestMethods.table, PlumiseMethods.table,
     ]
