@@ -54,7 +54,7 @@ let package = Package(
       targets: [
         "PlumiseTesting", "AsyncPrimitives", "Bloom", "ChainAgent", "EthereumClient",
         "EthereumPrimitives", "InferenceMetrics", "JSONValues", "MockOracle", "MockServing",
-        "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
+        "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys", "EVM",
       ]),
     .library(
       name: "PetalsNode",
@@ -83,7 +83,7 @@ let package = Package(
     .library(
       name: "MockWeb3",
       targets: [
-        "MockWeb3", "EthereumPrimitives", "JSONValues", "MockServing", "PlumiseWire",
+        "MockWeb3", "EVM", "EthereumPrimitives", "JSONValues", "MockServing", "PlumiseWire",
         "SystemErrors", "TextKeys",
       ]),
     .library(name: "Bloom", targets: ["Bloom", "TextKeys"]),
@@ -201,7 +201,7 @@ let package = Package(
     .target(
       name: "MockWeb3",
       dependencies: [
-        "AsyncPrimitives", .deque,
+        "AsyncPrimitives", "EVM", .deque,
         "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
       ]),
@@ -320,7 +320,7 @@ let package = Package(
     .testTarget(
       name: "MockWeb3Tests",
       dependencies: [
-        "AsyncPrimitives",
+        "AsyncPrimitives", "EVM", "EVMConformance",
         "MockWeb3", "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing",
         "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors", .httpTypes,
       ]),

@@ -80,8 +80,8 @@ extension Machine {
       count: message.input.count, hash: nil)
     let address =
       message.kind == .create
-      ? ContractAddress.create(by: message.caller, nonce: nonce)
-      : ContractAddress.create2(by: message.caller, salt: message.salt, codeHash: code.hash)
+      ? Address.ofContract(createdBy: message.caller, nonce: nonce)
+      : Address.ofContract(createdBy: message.caller, salt: message.salt, codeHash: code.hash)
     journal.setNonce(creator, nonce + 1)
     let target = journal.index(of: address)
     _ = journal.warm(target)
@@ -184,27 +184,6 @@ extension Machine {
     if count > 0 {
       (frame.memory + frame.awaitedStart).copyMemory(from: returnData, byteCount: count)
     }
-  }
-}
-
-/// Where new contracts go.
-enum ContractAddress {
-  /// The last 20 bytes of keccak256 of the RLP of creator and nonce.
-  static func create(by creator: Address, nonce: UInt64) -> Address {
-    var writer = RLPWriter(capacity: 32)
-    writer.append(creator)
-    writer.append(nonce)
-    return Address(truncating: writer.listHash().word)
-  }
-
-  /// The last 20 bytes of keccak256 of 0xff, creator, salt and the hash of the init code (EIP-1014).
-  static func create2(by creator: Address, salt: Word, codeHash: Hash32) -> Address {
-    var bytes: [UInt8] = [0xff]
-    bytes.reserveCapacity(85)
-    creator.word.appendBytes(to: &bytes, count: 20)
-    salt.appendBytes(to: &bytes, count: 32)
-    codeHash.word.appendBytes(to: &bytes, count: 32)
-    return Address(truncating: Keccak256.hash(bytes).word)
   }
 }
 

@@ -2,10 +2,18 @@ public import EthereumPrimitives
 
 /// A contract that is no bytecode: a standard precompile, or one of the embedder's.
 public protocol NativeContract: Sendable {
+  /// Whether the first access to its account is warm, as precompiles are (EIP-2929); true unless a
+  /// contract says otherwise.
+  var isPrecompile: Bool { get }
   /// Runs a call.
   ///
   /// What it did to the state is undone when it does not return.
   func run(_ call: NativeCall, in host: NativeHost) -> NativeResult
+}
+
+extension NativeContract {
+  /// Precompiles are warm from the start.
+  public var isPrecompile: Bool { true }
 }
 
 /// A call of a native contract.
@@ -52,6 +60,9 @@ public struct NativeHost {
   public let block: BlockContext
   /// The account that sent the transaction.
   public let origin: Address
+
+  /// The embedder's state of native contracts that was given to the machine.
+  public var state: (any NativeState)? { journal.native }
 
   /// An account's balance in wei.
   public func balance(of address: Address) -> Word {

@@ -121,7 +121,7 @@ final class Journal {
 
   /// Whether anything of the state was written since a moment; looking and touching are no writing.
   func hasWritten(since snapshot: Snapshot) -> Bool {
-    logs.count > snapshot.logs
+    logs.count > snapshot.logs || (native?.snapshot() ?? 0) != snapshot.native
       || undos[snapshot.undos...].contains { undo in
         switch undo {
         case .touch, .warmAccount, .warmSlot: false
@@ -141,7 +141,7 @@ final class Journal {
     records.append(
       Record(
         address: address, original: original, nonce: state.nonce, balance: state.balance,
-        codeHash: state.codeHash, isWarm: initiallyWarm[address] != nil))
+        codeHash: state.codeHash, isWarm: initiallyWarm[address]?.isPrecompile ?? false))
     accountIndex[address] = index
     return index
   }

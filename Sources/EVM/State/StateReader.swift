@@ -67,6 +67,13 @@ public struct AccountWrite: Sendable {
   public var code: Code?
   /// The slots of its storage that changed; 0 clears a slot.
   public var storage: [Word: Word]
+
+  /// An account's new values.
+  public init(account: AccountState, code: Code? = nil, storage: [Word: Word] = [:]) {
+    self.account = account
+    self.code = code
+    self.storage = storage
+  }
 }
 
 /// An event that code emitted (yellow paper, §4.4.1).

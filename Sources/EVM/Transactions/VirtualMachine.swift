@@ -24,6 +24,9 @@ public struct VirtualMachine: Sendable {
     self.codes = codes
   }
 
+  /// Whether an address is a standard precompile's or one of the embedder's contracts'.
+  public func hasNativeContract(at address: Address) -> Bool { natives[address] != nil }
+
   /// Checks a transaction, runs it, and charges its sender.
   /// - Parameters:
   ///   - transaction: the transaction, without its signature.
@@ -187,15 +190,22 @@ struct TransactionRules {
 public enum IntrinsicGas {
   /// What a transaction costs under the rules of a hard fork.
   public static func of(_ transaction: Transaction, fork: Hardfork) -> UInt64 {
-    let zeros = UInt64(transaction.data.count { $0 == 0 })
-    let others = UInt64(transaction.data.count) - zeros
-    let list = transaction.fee.accessList
-    let keys = list.reduce(0) { $0 + UInt64($1.storageKeys.count) }
-    var gas = zeros * 4 + others * 16 + UInt64(list.count) * 2_400 + keys * 1_900
-    gas += transaction.to == nil ? 53_000 : 21_000
-    if transaction.to == nil, fork >= .shanghai {
-      gas += Gas.initCodeWord * Gas.words(transaction.data.count)
-    }
+    of(
+      data: transaction.data, accessList: transaction.fee.accessList,
+      isCreation: transaction.to == nil, fork: fork)
+  }
+
+  /// What a transaction with these fields costs under the rules of a hard fork.
+  /// - Parameter isCreation: whether `data` is the init code of a new contract.
+  public static func of(
+    data: [UInt8], accessList: [AccessListEntry] = [], isCreation: Bool = false, fork: Hardfork
+  ) -> UInt64 {
+    let zeros = UInt64(data.count { $0 == 0 })
+    let others = UInt64(data.count) - zeros
+    let keys = accessList.reduce(0) { $0 + UInt64($1.storageKeys.count) }
+    var gas = zeros * 4 + others * 16 + UInt64(accessList.count) * 2_400 + keys * 1_900
+    gas += isCreation ? 53_000 : 21_000
+    if isCreation, fork >= .shanghai { gas += Gas.initCodeWord * Gas.words(data.count) }
     return gas
   }
 }

@@ -161,6 +161,9 @@ enum Seal {
   /// 32 bytes of the sealer's own choice (Clique, EIP-225).
   static let vanity = name + [UInt8](repeating: 0, count: 32 - name.count)
 
+  /// A block's difficulty: 2 in proof-of-authority mode, where the sealer is in turn, else 0.
+  static func difficulty(sealer: SecretKey?) -> UInt64 { sealer == nil ? 0 : 2 }
+
   /// Puts extra data and difficulty into a header: in proof-of-authority mode the vanity and the
   /// sealer's signature over the header that has the vanity alone, else the vanity without zeros.
   static func apply(to header: inout BlockHeader, sealer: SecretKey?) {
@@ -168,7 +171,7 @@ enum Seal {
       header.extraData = name
       return
     }
-    header.difficulty = 2
+    header.difficulty = difficulty(sealer: sealer)
     let signature = sealer.sign(Keccak256.hash(header.encoded(extraData: vanity)))
     header.extraData =
       vanity + signature.r.bigEndianBytes + signature.s.bigEndianBytes + [signature.yParity]

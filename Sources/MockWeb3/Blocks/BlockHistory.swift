@@ -35,6 +35,9 @@ struct BlockHistory {
     return index < 0 ? packed[Int(number)].unpacked() : recent[index]
   }
 
+  /// The hash of the block at a height; nil when there is none.
+  func hash(of number: UInt64) -> Hash32? { self[number]?.hash }
+
   subscript(hash: Hash32) -> Block? {
     guard let block = numbers[hash].flatMap({ self[$0] }), block.hash == hash else { return nil }
     return block
@@ -271,7 +274,7 @@ extension TransactionReceipt {
     let used = usedAndSucceeded >> 1
     self.init(
       transactionHash: sent.hash, transactionIndex: previous.map { $0.transactionIndex + 1 } ?? 0,
-      sender: sent.sender, recipient: sent.transaction.to,
+      sender: sent.sender, recipient: sent.transaction.to, contractAddress: sent.createdAddress,
       succeeded: usedAndSucceeded & 1 == 1, gasUsed: used,
       cumulativeGasUsed: (previous?.cumulativeGasUsed ?? 0) + used, effectiveGasPrice: price,
       logs: logs, firstLogIndex: previous.map { $0.firstLogIndex + $0.logs.count } ?? 0,

@@ -10,6 +10,8 @@ public struct TransactionReceipt: Hashable, Sendable {
   public let sender: Address
   /// The recipient; nil for the creation of a contract.
   public let recipient: Address?
+  /// The contract that a creation made, or would have made had it not failed; nil for a call.
+  public let contractAddress: Address?
   /// Whether the call went through; false means it was reverted or ran out of gas.
   public let succeeded: Bool
   /// Gas that this transaction used.

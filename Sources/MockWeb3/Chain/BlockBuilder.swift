@@ -1,9 +1,11 @@
+import EVM
 import EthereumPrimitives
 
 /// Makes the next block from the pool's pending transactions.
 struct BlockBuilder {
-  let rules: ChainRules
-  let parent: Block
+  let machine: ChainMachine
+  /// The blocks before; the last one is the parent.
+  let history: BlockHistory
   let timestamp: UInt64
   /// The base fee that was set for the block, in wei a unit of gas; nil for the rule's.
   let baseFee: Word?
@@ -17,11 +19,14 @@ struct BlockBuilder {
     var invalid: [Hash32] = []
   }
 
-  var environment: BlockEnvironment {
-    BlockEnvironment(
-      number: parent.number + 1, timestamp: timestamp,
-      baseFee: baseFee ?? BaseFee.next(after: parent.header),
-      gasLimit: rules.blockGasLimit, coinbase: rules.coinbase)
+  private var rules: ChainRules { machine.rules }
+  private var parent: Block { history.latest }
+
+  var environment: BlockContext {
+    BlockContext(
+      number: parent.number + 1, timestamp: timestamp, coinbase: rules.coinbase,
+      gasLimit: rules.blockGasLimit, baseFee: baseFee ?? BaseFee.next(after: parent.header),
+      difficulty: Word(Seal.difficulty(sealer: sealer)), chainID: rules.chainID)
   }
 
   /// Makes the block.
@@ -31,7 +36,8 @@ struct BlockBuilder {
   func build(
     on state: WorldState, from pool: TransactionPool, faults: ChainFaults
   ) -> Result {
-    var executor = TransactionExecutor(state: state, block: environment, rules: rules)
+    var executor = TransactionExecutor(
+      state: state, block: environment, machine: machine, history: history)
     var queue = MiningQueue(pool.pending(state: state), baseFee: environment.baseFee)
     var included: [RecoveredTransaction] = []
     var invalid: [Hash32] = []
@@ -45,7 +51,7 @@ struct BlockBuilder {
         queue.advance()
       } catch {
         switch error {
-        case .nonceTooLow, .insufficientFunds: invalid.append(sent.hash)
+        case .nonceTooLow, .insufficientFunds, .invalid: invalid.append(sent.hash)
         case .nonceTooHigh, .feeCapBelowBaseFee, .gasLimitReached: break
         }
         // What the same sender sent after it has to wait as well.
@@ -62,7 +68,8 @@ struct BlockBuilder {
   func rebuild(
     on state: WorldState, with transactions: [RecoveredTransaction], forced: [Int: Revert]
   ) throws(InclusionError) -> Result {
-    var executor = TransactionExecutor(state: state, block: environment, rules: rules)
+    var executor = TransactionExecutor(
+      state: state, block: environment, machine: machine, history: history)
     for (index, sent) in transactions.enumerated() {
       try executor.apply(sent, forcedRevert: forced[index])
     }
@@ -142,7 +149,7 @@ struct Genesis {
   init(configuration: ChainConfiguration, timestamp: UInt64) {
     let rules = configuration.rules
     var state = WorldState()
-    if rules.profile == .testnet2026 { state.precompileAgents = AgentLedger() }
+    if rules.profile == .testnet2026 { state.records.precompileAgents = AgentLedger() }
     for program in NativeProgram.allCases where program.isContract {
       // A contract's nonce begins at 1 (EIP-161).
       state[program.address(rules: rules)] = Account(nonce: 1, isNative: true)

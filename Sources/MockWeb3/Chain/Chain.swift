@@ -7,6 +7,8 @@ package import EthereumPrimitives
 /// 1970; ``MockWeb3`` holds the one lock.
 package struct Chain {
   package let configuration: ChainConfiguration
+  /// Runs the transactions by the configuration's rules.
+  let machine: ChainMachine
   /// The state after the latest block, with what tests changed since.
   package internal(set) var state: WorldState
   var history: BlockHistory
@@ -28,6 +30,7 @@ package struct Chain {
 
   package init(_ configuration: ChainConfiguration, now: UInt64) {
     self.configuration = configuration
+    machine = ChainMachine(rules: configuration.rules)
     let genesis = Genesis(
       configuration: configuration, timestamp: configuration.genesisTimestamp ?? now)
     state = genesis.state
@@ -180,7 +183,7 @@ package struct Chain {
 
   private func builder(timestamp: UInt64, baseFee: Word? = nil) -> BlockBuilder {
     BlockBuilder(
-      rules: rules, parent: latest, timestamp: timestamp, baseFee: baseFee,
+      machine: machine, history: history, timestamp: timestamp, baseFee: baseFee,
       sealer: configuration.sealer)
   }
 }

@@ -1,3 +1,4 @@
+public import EVM
 public import EthereumPrimitives
 public import PlumiseWire
 
@@ -48,7 +49,7 @@ public struct ChainConfiguration: Sendable {
       blocksPerEpoch: PlumiseNetwork.epochBlocks, coinbase: .zero, rewardOracle: operatorAddress,
       registryOwner: operatorAddress,
       registryAddress: PlumiseNetwork.Contract.agentRegistry,
-      poolAddress: PlumiseNetwork.Contract.rewardPool)
+      poolAddress: PlumiseNetwork.Contract.rewardPool, hardfork: .london)
   }
 }
 
@@ -86,6 +87,8 @@ public struct ChainRules: Hashable, Sendable {
   public var registryAddress: Address
   /// Where the reward pool is.
   public var poolAddress: Address
+  /// The rules that bytecode runs by.
+  public var hardfork: Hardfork
 
   func gasCost(of program: NativeProgram) -> UInt64 { gasCosts[program.address(rules: self)] ?? 0 }
 

@@ -1,3 +1,4 @@
+import EVM
 package import EthereumPrimitives
 
 /// The transactions that wait for a block: of each sender a run that is ready, and those after a
@@ -190,14 +191,13 @@ package struct PoolRules: Hashable, Sendable {
       throw .invalidSender
     }
     guard transaction.nonce < .max else { throw .nonceAtMaximum }
-    let minimum = IntrinsicGas.of(transaction)
+    let minimum = IntrinsicGas.of(transaction, fork: chain.hardfork)
     guard transaction.gasLimit >= minimum else {
       throw .intrinsicGasTooLow(gas: transaction.gasLimit, minimum: minimum)
     }
     guard fee.maxPriorityFeePerGas >= minimumTip else {
       throw .underpriced(tip: fee.maxPriorityFeePerGas, minimum: minimumTip)
     }
-    guard transaction.to != nil else { throw .contractCreation }
     return RecoveredTransaction(signed: incoming.signed, sender: sender)
   }
 
@@ -265,7 +265,6 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A replacement that the balance does not cover together with the waiting transactions.
   case insufficientFundsForBump(balance: Word, queued: Word, bump: Word, overshot: Word)
   case replacementUnderpriced
-  case contractCreation
   case poolFull
 
   package var description: String {
@@ -299,8 +298,6 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
         + "tx bumped \(bump), overshot \(overshot)"
     case .replacementUnderpriced: "replacement transaction underpriced"
     case .poolFull: "txpool is full"
-    case .contractCreation:
-      "contract creation is not supported: this chain runs its native programs only"
     }
   }
 

@@ -68,7 +68,7 @@ enum RewardPoolContract {
   private static func receive(_ message: Message, in execution: inout Execution) -> [UInt8] {
     let epoch = epoch(execution)
     execution.state.pool[epoch: epoch].add(message.value)
-    execution.state.pool.trackedBalance = execution.state[message.recipient].balance
+    execution.state.pool.trackedBalance = execution.balance(of: message.recipient)
     execution.emit(
       .event(
         .rewardReceived, from: message.recipient,
@@ -78,7 +78,7 @@ enum RewardPoolContract {
 
   /// Block rewards reach the balance without a call; this counts them in.
   private static func sync(_ pool: Address, in execution: inout Execution) -> [UInt8] {
-    let balance = execution.state[pool].balance
+    let balance = execution.balance(of: pool)
     let tracked = execution.state.pool.trackedBalance
     guard balance > tracked else { return [] }
     let epoch = epoch(execution)
@@ -257,10 +257,11 @@ enum RewardClaim {
       throw Revert("No rewards")
     }
     execution.state.pool.pending[agent] = nil
-    guard execution.state.debit(reward, from: pool) else { throw Revert("Transfer failed") }
+    guard execution.transfer(reward, from: pool, to: agent) else {
+      throw Revert("Transfer failed")
+    }
     // As in the contract: coins that were not counted in by now never will be.
-    execution.state.pool.trackedBalance = execution.state[pool].balance
-    execution.state.credit(reward, to: agent)
+    execution.state.pool.trackedBalance = execution.balance(of: pool)
     execution.state.registry.update(agent) {
       $0.totalRewards = $0.totalRewards.adding(reward, upTo: .max)
     }

@@ -1,3 +1,4 @@
+import EVM
 import EthereumPrimitives
 import Foundation
 import PlumiseWire
@@ -29,6 +30,7 @@ enum StateFileFormat {
       ("chain id", .string("\(configuration.rules.chainID)")),
       ("profile", .string(configuration.rules.profile.rawValue)),
       ("sealer", .string(configuration.sealer?.address.checksummed ?? "none")),
+      ("hardfork", .string(configuration.rules.hardfork.rawValue)),
     ]
   }
 
@@ -36,7 +38,9 @@ enum StateFileFormat {
   /// - Throws: `FileError` of code `mismatched`.
   private static func check(_ heading: JSON, _ configuration: ChainConfiguration) throws {
     for (name, expected) in network(of: configuration) {
-      let actual = heading["network"]?[name]?.stringValue ?? "unknown"
+      // Files of chains that ran no bytecode name no hard fork; London's rules hold there.
+      let missing = name == "hardfork" ? Hardfork.london.rawValue : "unknown"
+      let actual = heading["network"]?[name]?.stringValue ?? missing
       guard let expected = expected.stringValue, expected != actual else { continue }
       throw FileError.networkMismatch(name, expected: expected, actual: actual)
     }

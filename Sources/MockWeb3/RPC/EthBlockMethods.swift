@@ -130,7 +130,7 @@ extension Block {
     return [
       "blockHash": .hash(hash),
       "blockNumber": .quantity(number),
-      "contractAddress": nil,
+      "contractAddress": receipt.contractAddress.map { .address($0) } ?? .null,
       "cumulativeGasUsed": .quantity(receipt.cumulativeGasUsed),
       "effectiveGasPrice": .quantity(receipt.effectiveGasPrice),
       "from": .address(receipt.sender),

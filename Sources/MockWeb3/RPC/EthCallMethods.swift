@@ -1,3 +1,4 @@
+import EVM
 import EthereumPrimitives
 import PlumiseWire
 
@@ -8,8 +9,8 @@ enum EthCallMethods {
     "eth_estimateGas": RPCMethod(arguments: 3, estimateGas),
   ]
 
-  /// The gas of a call that names none.
-  private static let callGasCap: UInt64 = 50_000_000
+  /// The gas of a call that names none, in go-ethereum.
+  static let callGasCap: UInt64 = 50_000_000
 
   @Sendable private static func call(_ arguments: GethArguments) throws -> ChainOperation {
     let call = try CallArguments(arguments.required(0)).call()
@@ -22,15 +23,16 @@ enum EthCallMethods {
         throw RPCFailure.reverted(revert)
       }
       do {
-        try checkPayment(of: call, gas: gas, on: view)
-        let intrinsic = IntrinsicGas.of(data: call.input, accessList: call.accessList)
+        try chain.checkPayment(of: call, gas: gas, on: view)
+        let intrinsic = chain.intrinsicGas(of: call)
         guard gas >= intrinsic else {
           throw PreflightFailure("intrinsic gas too low: have \(gas), want \(intrinsic)")
         }
-        switch chain.run(call, on: view, gas: gas - intrinsic) {
-        case .returned(let output): return .hex(output)
-        case .reverted(let revert): throw RPCFailure.reverted(revert)
-        case .outOfGas: throw RPCFailure.refused("out of gas")
+        let outcome = chain.run(call, on: view, gas: gas - intrinsic)
+        switch outcome.completion {
+        case .returned: return .hex(outcome.output)
+        case .reverted: throw RPCFailure.reverted(Revert(output: outcome.output))
+        case .failed(let failure): throw RPCFailure.refused("\(failure)")
         }
       } catch let error as PreflightFailure {
         throw RPCFailure.refused("err: \(error.reason) (supplied gas \(gas))")
@@ -44,74 +46,7 @@ enum EthCallMethods {
     try refuseOverrides(arguments, from: 2)
     return { chain, now in
       let view = try chain.view(reference, now: now)
-      let allowance = try allowance(of: call, on: view, rules: chain.rules)
-      do {
-        try checkPayment(of: call, gas: allowance, on: view)
-      } catch let error as PreflightFailure {
-        throw RPCFailure.refused("failed with \(allowance) gas: \(error.reason)")
-      }
-      if case .reverted(let revert) = chain.run(call, on: view, gas: .max) {
-        throw RPCFailure.reverted(revert)
-      }
-      let needed = chain.gasRequired(by: call)
-      guard needed <= allowance else {
-        throw RPCFailure.refused("gas required exceeds allowance (\(allowance))")
-      }
-      return .quantity(needed)
-    }
-  }
-
-  /// The most gas that an estimate may come to: what the call names, if that is enough for any
-  /// transaction, or a block's; and no more than the sender can pay for.
-  private static func allowance(
-    of call: CallRequest, on view: Chain.View, rules: ChainRules
-  ) throws -> UInt64 {
-    var allowance = rules.blockGasLimit
-    if let gas = call.gas, gas >= IntrinsicGas.transaction { allowance = gas }
-    if !call.feeCap.isZero {
-      let balance = view.state[call.from].balance
-      guard call.value.isZero || balance > call.value else {
-        throw RPCFailure.refused("insufficient funds for transfer")
-      }
-      let affordable = ((balance - call.value) / call.feeCap).exactUInt64() ?? .max
-      allowance = min(allowance, affordable)
-    }
-    return min(allowance, callGasCap)
-  }
-
-  /// Why a call fails before any program runs.
-  private struct PreflightFailure: Error {
-    let reason: String
-
-    init(_ reason: String) { self.reason = reason }
-  }
-
-  /// What a transaction would be asked: fees that fit each other and the block's base fee, unless
-  /// there are none, and a balance that covers them and the value.
-  private static func checkPayment(
-    of call: CallRequest, gas: UInt64, on view: Chain.View
-  ) throws {
-    let sender = call.from.checksummed
-    let baseFee = view.block.header.baseFeePerGas
-    if !call.feeCap.isZero || !call.tip.isZero {
-      guard call.tip <= call.feeCap else {
-        throw PreflightFailure(
-          "max priority fee per gas higher than max fee per gas: address \(sender), "
-            + "maxPriorityFeePerGas: \(call.tip), maxFeePerGas: \(call.feeCap)")
-      }
-      guard call.feeCap >= baseFee else {
-        throw PreflightFailure(
-          "max fee per gas less than block base fee: address \(sender), "
-            + "maxFeePerGas: \(call.feeCap), baseFee: \(baseFee)")
-      }
-    }
-    let balance = view.state[call.from].balance
-    let (fee, overflow) = Word(gas).multipliedReportingOverflow(by: call.feeCap)
-    let needed = overflow ? .max : fee.adding(call.value, upTo: .max)
-    guard balance >= needed else {
-      throw PreflightFailure(
-        "insufficient funds for gas * price + value: address \(sender) have \(balance) "
-          + "want \(needed)")
+      return .quantity(try chain.estimateGas(of: call, on: view))
     }
   }
 
@@ -167,10 +102,9 @@ struct CallArguments: Sendable {
     }
   }
 
-  /// The call of a program; creating contracts is not part of this chain.
-  func call() throws -> CallRequest {
-    guard let to else { throw PoolError.contractCreation }
-    return CallRequest(
+  /// The call, or without a recipient the creation, of a contract.
+  func call() -> CallRequest {
+    CallRequest(
       from: from ?? .zero, to: to, gas: gas, feeCap: gasPrice ?? maxFeePerGas ?? .zero,
       tip: gasPrice ?? maxPriorityFeePerGas ?? .zero, value: value, input: input,
       accessList: accessList ?? [])
@@ -180,7 +114,8 @@ struct CallArguments: Sendable {
 /// A call without a transaction: what eth_call and eth_estimateGas run.
 struct CallRequest {
   var from: Address = .zero
-  var to: Address
+  /// Nil to run `input` as init code.
+  var to: Address?
   var gas: UInt64?
   /// The most that a unit of gas may cost, in wei; zero when the caller does not pay.
   var feeCap: Word = .zero
@@ -198,26 +133,29 @@ extension Chain {
     let block: Block
   }
 
-  /// The environment that a call sees on top of a block.
-  private func environment(of view: View) -> BlockEnvironment {
-    let header = view.block.header
-    return BlockEnvironment(
-      number: header.number, timestamp: header.timestamp, baseFee: header.baseFeePerGas,
-      gasLimit: rules.blockGasLimit, coinbase: header.coinbase)
-  }
-
   /// Runs a call on a view.
+  /// - Parameter gas: what the code may use, the intrinsic gas taken off.
   func run(_ call: CallRequest, on view: View, gas: UInt64) -> CallOutcome {
-    var execution = Execution(state: view.state, block: environment(of: view), rules: rules)
-    let message = Message(
-      caller: call.from, recipient: call.to, value: call.value, input: call.input)
-    return execution.call(message, gas: gas)
+    let header = view.block.header
+    let price =
+      call.feeCap.isZero
+      ? .zero : min(call.feeCap, call.tip.adding(header.baseFeePerGas, upTo: .max))
+    let block = BlockContext(
+      number: header.number, timestamp: header.timestamp, coinbase: header.coinbase,
+      gasLimit: header.gasLimit,
+      // Code that compares the two must not see a price below the base fee.
+      baseFee: price.isZero ? .zero : header.baseFeePerGas,
+      difficulty: Word(header.difficulty), chainID: rules.chainID)
+    return machine.virtualMachine.call(
+      call.to, from: call.from, value: call.value, input: call.input, gas: gas, gasPrice: price,
+      accessList: call.accessList, on: WorldStateReader(state: view.state, history: history),
+      in: block, native: RecordJournal(view.state.records))
   }
 
-  /// The gas that a transaction with this call would use when it goes through.
-  func gasRequired(by call: CallRequest) -> UInt64 {
-    let program = NativeProgram(at: call.to, rules: rules)
-    return IntrinsicGas.of(data: call.input, accessList: call.accessList)
-      .addingSaturating(program.map(rules.gasCost) ?? 0)
+  /// The gas that a call uses before any code runs.
+  func intrinsicGas(of call: CallRequest) -> UInt64 {
+    IntrinsicGas.of(
+      data: call.input, accessList: call.accessList, isCreation: call.to == nil,
+      fork: rules.hardfork)
   }
 }

@@ -82,7 +82,7 @@ extension CallArguments {
     if to == nil, input.isEmpty {
       throw RPCFailure.refused("contract creation without any data provided")
     }
-    let call = try call()
+    let call = call()
     let suggestedTip = chain.configuration.suggestedTip
     let fee: Transaction.Fee
     if let gasPrice {
@@ -100,7 +100,10 @@ extension CallArguments {
     let transaction = Transaction(
       chainID: chain.rules.chainID,
       nonce: nonce ?? chain.pool.nextNonce(of: from, state: chain.state), fee: fee,
-      gasLimit: gas ?? chain.gasRequired(by: call), to: call.to, value: value, data: input)
+      gasLimit: try gas
+        ?? chain.estimateGas(
+          of: call, on: Chain.View(state: chain.state, block: chain.latest)), to: call.to,
+      value: value, data: input)
     return transaction.signed(with: account.key)
   }
 }

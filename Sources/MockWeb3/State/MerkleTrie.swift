@@ -29,6 +29,12 @@ package struct MerkleTrie<Value: TrieValue> {
     }
   }
 
+  /// The RLP of the nodes from the root to a key, or to where the key would be; nodes that are part of
+  /// their parents are left out (go-ethereum's `Trie.Prove`).
+  package func proof(of key: [UInt8]) -> [[UInt8]] {
+    root?.proof(of: Nibbles.of(key)[...]) ?? []
+  }
+
   /// Whether nothing is stored.
   package var isEmpty: Bool { root == nil }
 
@@ -160,6 +166,26 @@ extension TrieNode {
         guard let child = children[Int(index)] else { return nil }
         node = child
       }
+    }
+  }
+
+  /// The RLP of the nodes from this one, a root, towards a path.
+  func proof(of path: ArraySlice<UInt8>) -> [[UInt8]] {
+    var nodes = [items.list()]
+    var node = self
+    var rest = path
+    while true {
+      let next: TrieNode?
+      switch node.content {
+      case .leaf: next = nil
+      case .extension(let path, let child):
+        next = rest.starts(with: path) ? child : nil
+        rest = rest.dropFirst(path.count)
+      case .branch(let children, _): next = rest.popFirst().flatMap { children[Int($0)] }
+      }
+      guard let next else { return nodes }
+      if case .hash = next.reference { nodes.append(next.items.list()) }
+      node = next
     }
   }
 

@@ -1,6 +1,8 @@
+package import EVM
 package import EthereumPrimitives
 
-/// The state that transactions change: accounts, agents and the reward pool.
+/// The state that transactions change: accounts with their code and storage, and the records of the
+/// native contracts.
 ///
 /// Copies share their structure, so that executing a transaction on a copy, and keeping the state
 /// of every block, cost little.
@@ -17,12 +19,12 @@ package struct WorldState {
   /// again and again, the map and the trie take each once a block.
   private var changed: [Address: Account] = [:]
 
-  /// The agents that AgentRegistry and RewardPool know.
-  var registry = AgentLedger()
-  /// The agents that the precompiles know, where the two are separate (profile `testnet2026`).
-  var precompileAgents: AgentLedger?
-  /// The reward pool's records; its coins are the balance of its account.
-  var pool = RewardPoolState()
+  /// The storage of contracts; an account without any slot is not in it.
+  private var storages = PersistentMap<MerkleTrie<Word>>()
+  /// Accounts whose storage changed since the root was last computed.
+  private var changedStorage: Set<Address> = []
+  /// What the native contracts keep.
+  var records = PlumiseRecords()
 
   package init() {}
 
@@ -32,13 +34,11 @@ package struct WorldState {
     set { changed[address] = newValue }
   }
 
-  /// The precompiles' view of the agents: the one set of records, or their own.
-  var agents: AgentLedger {
-    get { precompileAgents ?? registry }
-    set {
-      if precompileAgents == nil { registry = newValue } else { precompileAgents = newValue }
-    }
-  }
+  /// The precompiles' view of the agents.
+  var agents: AgentLedger { records.agents }
+
+  /// The reward pool's records.
+  var pool: RewardPoolState { records.pool }
 
   /// Adds wei to an account; a sum beyond 256 bits, which no supply reaches, is the largest word.
   mutating func credit(_ amount: Word, to address: Address) {
@@ -61,7 +61,19 @@ package struct WorldState {
 
   /// The root of the secure trie: keys are the hashes of the addresses.
   package mutating func rootHash() -> Hash32 {
-    for (address, account) in changed {
+    updateTrie()
+    return trie.rootHash
+  }
+
+  /// Writes what changed into the tries.
+  private mutating func updateTrie() {
+    for (address, value) in changed {
+      var account = value
+      if changedStorage.contains(address) {
+        account.contract = ContractData(
+          code: account.contract?.code ?? .empty,
+          storageRoot: storages[address]?.rootHash ?? Account.emptyStorageRoot)
+      }
       let path = accounts[address]?.path ?? Nibbles.of(Keccak256.hash(address.bytes).bytes)
       if account.isEmpty {
         accounts[address] = nil
@@ -72,7 +84,72 @@ package struct WorldState {
       }
     }
     changed = [:]
-    return trie.rootHash
+    changedStorage = []
+  }
+}
+
+/// Code and storage.
+extension WorldState {
+  /// The value in a slot of an account's storage; 0 where nothing was stored.
+  package func storage(at address: Address, slot: Word) -> Word {
+    storages[address]?[Self.storageKey(slot)] ?? .zero
+  }
+
+  /// Whether any slot of an account's storage has a value.
+  func hasStorage(at address: Address) -> Bool { storages[address] != nil }
+
+  /// Writes a slot of an account's storage; 0 clears it.
+  mutating func setStorage(at address: Address, slot: Word, to value: Word) {
+    var storage = storages[address] ?? MerkleTrie()
+    storage[Self.storageKey(slot)] = value.isZero ? nil : value
+    storages[address] = storage.isEmpty ? nil : storage
+    changed[address] = self[address]
+    changedStorage.insert(address)
+  }
+
+  /// Replaces an account's code.
+  mutating func setCode(at address: Address, to code: Code) {
+    var account = self[address]
+    account.contract = ContractData(code: code, storageRoot: account.storageRoot)
+    changed[address] = account
+    // A root that is not computed yet is computed with the code's.
+    if hasStorage(at: address) { changedStorage.insert(address) }
+  }
+
+  /// Removes an account with its code and its storage.
+  mutating func remove(_ address: Address) {
+    changed[address] = Account()
+    storages[address] = nil
+    changedStorage.remove(address)
+  }
+
+  /// Writes what a transaction changed.
+  package mutating func apply(_ effects: StateEffects) {
+    for (address, change) in effects.accounts {
+      guard case .written(let write) = change else {
+        remove(address)
+        continue
+      }
+      self[address].nonce = write.account.nonce
+      self[address].balance = write.account.balance
+      if let code = write.code { setCode(at: address, to: code) }
+      for (slot, value) in write.storage { setStorage(at: address, slot: slot, to: value) }
+    }
+  }
+
+  /// The nodes of the state trie from the root to an account, or to where it would be.
+  mutating func accountProof(of address: Address) -> [[UInt8]] {
+    updateTrie()
+    return trie.proof(of: Keccak256.hash(address.bytes).bytes)
+  }
+
+  /// The nodes of a storage's trie from its root to a slot, or to where it would be.
+  func storageProof(of address: Address, slot: Word) -> [[UInt8]] {
+    storages[address]?.proof(of: Self.storageKey(slot)) ?? []
+  }
+
+  private static func storageKey(_ slot: Word) -> [UInt8] {
+    Keccak256.hash(slot.bigEndianBytes).bytes
   }
 }
 
@@ -81,47 +158,5 @@ extension Word {
   func adding(_ other: Word, upTo bound: Word) -> Word {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? bound : min(sum, bound)
-  }
-}
-
-/// One account of the state trie (yellow paper, §4.1).
-package struct Account: Hashable, Sendable, TrieValue {
-  /// How many transactions the account has sent.
-  package var nonce: UInt64
-  /// Wei.
-  package var balance: Word
-  /// Whether it is one of the contracts that are written in Swift.
-  package let isNative: Bool
-
-  package init(nonce: UInt64 = 0, balance: Word = .zero, isNative: Bool = false) {
-    self.nonce = nonce
-    self.balance = balance
-    self.isNative = isNative
-  }
-
-  /// Empty for all but the native contracts.
-  package var code: [UInt8] { isNative ? Self.nativeMarker : [] }
-
-  /// The code of a contract that is written in Swift: INVALID (EIP-141), which no machine runs,
-  /// but which tells clients that there is a contract.
-  private static let nativeMarker: [UInt8] = [0xfe]
-  private static let nativeHash = Keccak256.hash(nativeMarker)
-  private static let emptyHash = Keccak256.hash([])
-  private static let emptyStorageRoot = MerkleTrie<[UInt8]>.emptyRoot
-
-  /// Whether the state trie leaves the account out (EIP-161).
-  var isEmpty: Bool { nonce == 0 && balance.isZero && !isNative }
-
-  /// RLP of nonce, balance, storage root and code hash.
-  ///
-  /// The native contracts keep their records outside of the trie, so every storage root is the
-  /// empty one.
-  package var trieBytes: [UInt8] {
-    var writer = RLPWriter(capacity: 112)
-    writer.append(nonce)
-    writer.append(balance)
-    writer.append(Self.emptyStorageRoot)
-    writer.append(isNative ? Self.nativeHash : Self.emptyHash)
-    return writer.list()
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import EVM
 import EthereumPrimitives
 import Foundation
 import MockServing
@@ -34,6 +35,12 @@ struct ChainCommand: AsyncParsableCommand {
   @Option(help: "default (the documented network) or testnet2026 (the live testnet's faults).")
   var profile = ChainProfile.default
 
+  @Option(
+    help: """
+      The rules that bytecode runs by: \(Hardfork.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var hardfork = Hardfork.london
+
   @Flag(
     help: "Seal blocks as Clique does: 97 bytes of extra data, signed by the first account.")
   var proofOfAuthority = false
@@ -47,6 +54,7 @@ struct ChainCommand: AsyncParsableCommand {
 
   func run() async throws {
     var configuration = ChainConfiguration(chainID: chainID, profile: profile)
+    configuration.rules.hardfork = hardfork
     if let mining { configuration.mining = mining }
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
     let chain = try chain(configuration)

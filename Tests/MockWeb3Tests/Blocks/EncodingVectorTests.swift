@@ -1,3 +1,4 @@
+import EVM
 import EthereumClient
 import EthereumPrimitives
 import Foundation
@@ -63,7 +64,7 @@ struct BlockEncodingTests {
     arguments: [([], 21_000), ([0], 21_004), ([1], 21_016), ([0, 0, 255], 21_024)]
       as [([UInt8], UInt64)])
   func intrinsicGas(data: [UInt8], gas: UInt64) {
-    #expect(IntrinsicGas.of(data: data) == gas)
+    #expect(IntrinsicGas.of(data: data, fork: .london) == gas)
   }
 }
 

@@ -1,3 +1,4 @@
+import EVM
 import EthereumPrimitives
 import Foundation
 import MockWeb3
@@ -67,7 +68,8 @@ struct PublicVectorTests {
     for vector in vectors {
       let raw = try Hex.decode(try #require(vector.value["txbytes"]?.stringValue))
       if let gas = vector.value["intrinsicGas"]?.stringValue {
-        let needed = IntrinsicGas.of(try SignedTransaction(raw: raw).transaction)
+        let needed = IntrinsicGas.of(
+          try SignedTransaction(raw: raw).transaction, fork: .london)
         #expect(try Word(needed) == Quantity.decode(gas), "\(vector.key)")
       }
       if let exception = vector.value["exception"]?.stringValue {
@@ -116,7 +118,9 @@ struct PublicVectorTests {
       chain.edit(.balance(sender, .max))
       // The chain takes no transaction that is bound to none, whatever else is wrong with it.
       let transaction = incoming.signed.transaction
-      if transaction.chainID == nil, transaction.gasLimit < IntrinsicGas.of(transaction) {
+      if transaction.chainID == nil,
+        transaction.gasLimit < IntrinsicGas.of(transaction, fork: .london)
+      {
         return "INTRINSIC_GAS_TOO_LOW"
       }
       _ = try chain.submit(incoming, now: TestChain.time)

@@ -1,3 +1,4 @@
+import EVM
 import EthereumClient
 import EthereumPrimitives
 import MockWeb3
@@ -147,10 +148,10 @@ struct PrecompileTests {
     try await network.send(registration(), from: agent)
     let call = PrecompileCall.verifyInference(proof(of: agent), layout: .modelFirst)
     let receipt = try await network.send(call, from: agent)
-    #expect(receipt.gasUsed == IntrinsicGas.of(data: call.input) + 50_000)
-    #expect(
-      try await network.client.estimateGas(
-        to: call.contract.address, data: call.input, from: agent.address) == receipt.gasUsed)
+    #expect(receipt.gasUsed == IntrinsicGas.of(data: call.input, fork: .london) + 50_000)
+    let estimate = try await network.client.estimateGas(
+      to: call.contract.address, data: call.input, from: agent.address)
+    #expect(estimate >= receipt.gasUsed && Double(estimate) < Double(receipt.gasUsed) * 1.016)
   }
 
   @Test("A proof with too little gas fails and uses all of it")

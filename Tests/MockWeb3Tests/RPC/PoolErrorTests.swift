@@ -193,16 +193,6 @@ struct PoolErrorTests {
     }
   }
 
-  @Test("Creating a contract is refused in plain words")
-  func contractCreation() async throws {
-    let transaction = Transaction(
-      chainID: 41956, nonce: 0, fee: .legacy(gasPrice: 2_000_000_000), gasLimit: 100_000, to: nil,
-      data: [0xfe]
-    ).signed(with: sender.key)
-    let words = try #require(try await refusal(of: transaction))
-    #expect(words.hasPrefix("contract creation is not supported"))
-  }
-
   @Test("A gap in the nonces makes transactions wait until it is filled")
   func nonceGap() async throws {
     let late = network.transaction(from: sender, nonce: 1, to: .precompile(0x23))

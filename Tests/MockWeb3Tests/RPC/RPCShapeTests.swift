@@ -1,3 +1,4 @@
+import EVM
 import EthereumClient
 import EthereumPrimitives
 import MockWeb3
@@ -31,7 +32,7 @@ struct RPCShapeTests {
     // The base fee of the first block after the genesis is an eighth below 1 gwei.
     let price: Word =
       fee.transactionType == 2 ? 1_875_000_000 : 2_000_000_000
-    let gas = IntrinsicGas.of(data: [], accessList: fee.accessList)
+    let gas = IntrinsicGas.of(data: [], accessList: fee.accessList, fork: .london)
     #expect(
       receipt == [
         "blockHash": .string(block.hash.hex), "blockNumber": "0x1", "contractAddress": nil,

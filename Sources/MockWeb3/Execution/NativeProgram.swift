@@ -1,0 +1,132 @@
+import EVM
+import EthereumPrimitives
+
+/// A call of a native contract in progress: the records and balances it changes, and the events it
+/// emits.
+struct Execution {
+  /// What the native contracts keep.
+  let state: RecordJournal
+  let host: NativeHost
+  let rules: ChainRules
+
+  var block: BlockContext { host.block }
+
+  /// An account's balance in wei.
+  func balance(of address: Address) -> Word { host.balance(of: address) }
+
+  /// Moves wei from an account to another.
+  /// - Returns: false, and nothing changes, when the sender has less.
+  func transfer(_ amount: Word, from sender: Address, to recipient: Address) -> Bool {
+    host.transfer(amount, from: sender, to: recipient)
+  }
+
+  func emit(_ log: LogEntry) {
+    host.emit(Log(address: log.address, topics: log.topics, data: log.data))
+  }
+}
+
+/// One call of a program: by a transaction, by a contract, or by eth_call.
+struct Message {
+  /// `msg.sender`.
+  let caller: Address
+  /// The program that is called.
+  let recipient: Address
+  /// Wei that was transferred with the call.
+  let value: Word
+  /// The call's input.
+  let input: [UInt8]
+}
+
+/// Why a program undid everything it did.
+package struct Revert: Error, Hashable, Sendable {
+  /// The revert data: `Error(string)` in ABI form, or nothing.
+  package let output: [UInt8]
+
+  /// A revert without a reason, as Solidity does for malformed input.
+  static let withoutReason = Revert(output: [])
+
+  init(output: [UInt8]) { self.output = output }
+
+  /// A revert with a reason, as Solidity's `require` makes it.
+  init(_ reason: String) { output = ABI.encodeError(reason) }
+
+  /// The reason, when there is one.
+  package var reason: String? { ABI.decodeError(output) }
+}
+
+/// The programs that are written in Swift; bytecode can call them like any contract.
+enum NativeProgram: CaseIterable {
+  case verifyInference, agentRegister, agentHeartbeat, claimReward
+  case agentRegistry, rewardPool
+
+  /// The program at an address, or nil when there is none.
+  init?(at address: Address, rules: ChainRules) {
+    switch address {
+    case rules.registryAddress: self = .agentRegistry
+    case rules.poolAddress: self = .rewardPool
+    default:
+      switch address.word.exactUInt64() {
+      case 0x20: self = .verifyInference
+      case 0x21: self = .agentRegister
+      case 0x22: self = .agentHeartbeat
+      case 0x23: self = .claimReward
+      default: return nil
+      }
+    }
+  }
+
+  func address(rules: ChainRules) -> Address {
+    switch self {
+    case .verifyInference: .precompile(0x20)
+    case .agentRegister: .precompile(0x21)
+    case .agentHeartbeat: .precompile(0x22)
+    case .claimReward: .precompile(0x23)
+    case .agentRegistry: rules.registryAddress
+    case .rewardPool: rules.poolAddress
+    }
+  }
+
+  /// Whether it is a contract with code, rather than a precompile, which has none.
+  var isContract: Bool {
+    switch self {
+    case .agentRegistry, .rewardPool: true
+    case .verifyInference, .agentRegister, .agentHeartbeat, .claimReward: false
+    }
+  }
+
+  func run(_ message: Message, in execution: inout Execution) throws(Revert) -> [UInt8] {
+    switch self {
+    case .verifyInference: try VerifyInferencePrecompile.run(message, in: &execution)
+    case .agentRegister: try AgentRegisterPrecompile.run(message, in: &execution)
+    case .agentHeartbeat: try AgentHeartbeatPrecompile.run(message, in: &execution)
+    case .claimReward: try ClaimRewardPrecompile.run(message, in: &execution)
+    case .agentRegistry: try AgentRegistryContract.run(message, in: &execution)
+    case .rewardPool: try RewardPoolContract.run(message, in: &execution)
+    }
+  }
+}
+
+/// A native program as the virtual machine calls it.
+struct NativeProgramContract: NativeContract {
+  let program: NativeProgram
+  let rules: ChainRules
+
+  /// The contracts are cold like all others at first, the precompiles warm (EIP-2929).
+  var isPrecompile: Bool { !program.isContract }
+
+  func run(_ call: NativeCall, in host: NativeHost) -> NativeResult {
+    guard let state = host.state as? RecordJournal else { return .failed }
+    let gas = rules.gasCost(of: program)
+    guard gas <= call.gas else { return .failed }
+    // The records are the program's own, and not those of a contract that borrows its code.
+    if program.isContract, call.address != call.contract { return .reverted([], gas: gas) }
+    let message = Message(
+      caller: call.caller, recipient: call.contract, value: call.value, input: Array(call.input))
+    var execution = Execution(state: state, host: host, rules: rules)
+    do throws(Revert) {
+      return .returned(try program.run(message, in: &execution), gas: gas)
+    } catch {
+      return .reverted(error.output, gas: gas)
+    }
+  }
+}

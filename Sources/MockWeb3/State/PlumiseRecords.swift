@@ -1,0 +1,59 @@
+import EVM
+import EthereumPrimitives
+
+/// What the native contracts keep, beside the balances of their accounts.
+struct PlumiseRecords {
+  /// The agents that AgentRegistry and RewardPool know.
+  var registry = AgentLedger()
+  /// The agents that the precompiles know, where the two are separate (profile `testnet2026`).
+  var precompileAgents: AgentLedger?
+  /// The reward pool's records; its coins are the balance of its account.
+  var pool = RewardPoolState()
+
+  /// The precompiles' view of the agents: the one set of records, or their own.
+  var agents: AgentLedger {
+    get { precompileAgents ?? registry }
+    set {
+      if precompileAgents == nil { registry = newValue } else { precompileAgents = newValue }
+    }
+  }
+}
+
+/// The records of the native contracts during one transaction, which are undone with the call that
+/// changed them.
+final class RecordJournal: NativeState {
+  /// The records as the transaction has changed them.
+  private(set) var records: PlumiseRecords
+  /// The records before each change; copies share their structure.
+  private var earlier: [PlumiseRecords] = []
+
+  init(_ records: PlumiseRecords) { self.records = records }
+
+  func snapshot() -> Int { earlier.count }
+
+  func revert(to snapshot: Int) {
+    guard snapshot < earlier.count else { return }
+    records = earlier[snapshot]
+    earlier.removeSubrange(snapshot...)
+  }
+
+  private func change(_ edit: (inout PlumiseRecords) -> Void) {
+    earlier.append(records)
+    edit(&records)
+  }
+
+  var registry: AgentLedger {
+    get { records.registry }
+    set { change { $0.registry = newValue } }
+  }
+
+  var agents: AgentLedger {
+    get { records.agents }
+    set { change { $0.agents = newValue } }
+  }
+
+  var pool: RewardPoolState {
+    get { records.pool }
+    set { change { $0.pool = newValue } }
+  }
+}
