@@ -1,3 +1,4 @@
+import HTTPTypes
 import MockServing
 import PlumiseTesting
 import TestSupport

@@ -1,5 +1,6 @@
 import DequeModule
 public import EthereumPrimitives
+import PlumiseWire
 
 /// What agents did, epoch by epoch: the latest epochs of all agents, and of each its last one always.
 struct EpochLedger: Sendable {

@@ -1,5 +1,6 @@
 import DequeModule
 import EthereumPrimitives
+import PlumiseWire
 
 /// The latest reports of all agents with the proofs that they brought, up to a number of bytes.
 ///

@@ -1,3 +1,4 @@
+import EVM
 import EthereumPrimitives
 import PlumiseWire
 

@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import FoundationEssentials
 import MockOracle
 import PlumiseWire
 import TestSupport

@@ -1,3 +1,4 @@
+import EthereumPrimitives
 import HTTPTypes
 import MockOracle
 import MockServing

@@ -1,3 +1,4 @@
+import EthereumPrimitives
 import MockWeb3
 import PlumiseWire
 import TestSupport

@@ -1,3 +1,4 @@
+import EthereumClient
 import EthereumPrimitives
 import MockServing
 import MockWeb3
