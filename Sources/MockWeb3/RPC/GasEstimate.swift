@@ -28,6 +28,7 @@ extension Chain {
       throw RPCFailure.refused("failed with \(allowance) gas: \(error.reason)")
     }
     if call.input.isEmpty, let to = call.to, !view.state[to].hasCode,
+      (try? checkPayment(of: call, gas: Self.transferGas, on: view)) != nil,
       outcome(of: call, on: view, gas: Self.transferGas)?.completion == .returned
     {
       return Self.transferGas
