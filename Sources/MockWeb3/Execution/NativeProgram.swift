@@ -117,7 +117,8 @@ struct NativeProgramContract: NativeContract {
   func run(_ call: NativeCall, in host: NativeHost) -> NativeResult {
     guard let state = host.state as? RecordJournal else { return .failed }
     let gas = rules.gasCost(of: program)
-    guard gas <= call.gas else { return .failed }
+    // A price above what is left is out of gas.
+    guard gas <= call.gas else { return .reverted([], gas: gas) }
     // The records are the program's own, and not those of a contract that borrows its code.
     if program.isContract, call.address != call.contract { return .reverted([], gas: gas) }
     let message = Message(

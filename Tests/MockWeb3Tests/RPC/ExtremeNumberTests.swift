@@ -47,6 +47,7 @@ private enum ValidArguments {
     "eth_getBalance": [[address, "0x0"], [address, block]],
     "eth_getTransactionCount": [[address, "0x0"]], "eth_getCode": [[address, block]],
     "eth_getStorageAt": [[address, "0x0", "0x0"]],
+    "eth_getProof": [[address, ["0x0"], "0x0"]],
     "eth_call": [[call, "0x0", .object([:]), .object([:])], [dynamicCall, "latest"]],
     "eth_estimateGas": [[call, "latest", .object([:])], [dynamicCall, block]],
     "eth_getBlockByNumber": [["0x0", true]], "eth_getBlockByHash": [[hash, true]],
