@@ -3,6 +3,7 @@ import MockServing
 import PlumiseWire
 import Subprocess
 import SystemErrors
+import SystemPackage
 import TestSupport
 import Testing
 

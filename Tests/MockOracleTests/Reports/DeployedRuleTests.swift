@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  static let fields: [Field] = {
+  static let ruledFields: [Field] = {
     let (report, node) = (ReportDialect.deployed.path, NodeRegistration.path)
     let (pipeline, ready) = (PipelineRegistration.path, PipelineReady.path)
     return [
@@ -98,7 +98,7 @@ import Testing
     }
   }
 
-  @Test("A field is refused exactly where its rule is broken, in its words", arguments: fields)
+  @Test("A field is refused exactly where its rule is broken, in its words", arguments: ruledFields)
   func fields(field: Field) async throws {
     let oracle = MockOracle.deployed()
     let key = try testKey()
