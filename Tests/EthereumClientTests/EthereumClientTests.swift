@@ -22,7 +22,8 @@ struct EthereumClientTests {
       #expect(try await client.maxPriorityFeePerGas() == 1_000_000_000)
       #expect(try await client.baseFee() == 1_000_000_000)
       #expect(try await client.timestamp() == chain.latestBlock.header.timestamp)
-      #expect(try await client.estimateGas(to: .zero, data: [1]) == 21_016)
+      // geth's search ends within 1.5 % of the least gas.
+      #expect(try await (21_016...21_335).contains(client.estimateGas(to: .zero, data: [1])))
       #expect(try await !client.isAgentAccount(account.address))
     }
   }

@@ -29,7 +29,7 @@ struct OracleCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLE
         petals-e2e oracle --port 3100 --chain-rpc http://127.0.0.1:26902
-        petals-e2e oracle --dialect deployed --port 15481 (the deployed oracle's own port)
+        petals-e2e oracle --dialect deployed --port 15481
       """)
 
   @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
