@@ -21,7 +21,14 @@ mode=--parallel
 for argument in "$@"; do [ "$argument" != --no-parallel ] || mode=; done
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-swift test -c release --skip-build --disable-xctest ${mode:+"$mode"} "$@" 2>&1 | tee "$log"
+status=0
+swift test -c release --skip-build --disable-xctest ${mode:+"$mode"} "$@" 2>&1 | tee "$log" || status=$?
+if [ "$status" -ne 0 ]; then
+  # Again at the end, where a reader of a long log looks first.
+  printf '\ntest: what failed:\n'
+  grep -E '^✘|^error:|Fatal error|recorded an issue' "$log" | head -n 60
+  exit "$status"
+fi
 
 # "Test run with 123 tests in 45 suites passed after 1.234 seconds."
 ran=$(sed -nE 's/.*Test run with ([0-9]+) tests?.*/\1/p' "$log" | tail -n 1)

@@ -127,9 +127,11 @@ struct NodeReportTests {
         #expect(agents.first?["wallet"]?.stringValue == WalletTests.address.lowercased())
         let lines = try String(contentsOfFile: spool, encoding: .utf8).split(separator: "\n")
         let last = try JSON.parse(Array(try #require(lines.last).utf8))
+        let agent = try await fetch(url + "/api/agents/" + WalletTests.address).json
+        let contribution = agent["contributions"]?.arrayValue?.first
         #expect(
           last["timestamp"]?.integerValue.map(String.init)
-            == agents.first?["updatedAt"]?.stringValue)
+            == contribution?["lastUpdated"]?.stringValue)
         try oracle.send(.terminate)
       }
     }

@@ -91,6 +91,8 @@ struct DeployedFault: Sendable, CustomTestStringConvertible {
 
   @Test("What is no JSON is refused", arguments: BadBody.malformed)
   func malformed(bad: BadBody) async {
+    // The deployed oracle reads past a byte order mark; `DeployedBodyTests.unicode` holds it to that.
+    guard bad.body.first != 0xef else { return }
     let answer = await MockOracle.deployed().post(bad.body, to: ReportDialect.deployed.path)
     #expect(answer.status == 400)
     // An empty body is one without members.

@@ -156,7 +156,11 @@ import Testing
       "UPDATE agent_total SET proof_tokens = '170141183460469231731687303715884105727'",
       "UPDATE report SET dialect = 'spoken'", "UPDATE report SET processed_tokens = x'00'",
       "UPDATE report SET sequence = 9223372036854775807", "UPDATE report SET agent = 7",
-      "INSERT INTO pipeline_node VALUES ('m','0x',0,'','',1e999,0,0,0,0,0)",
+      """
+      INSERT INTO pipeline_node (model, agent, place, grpc_endpoint, http_endpoint, weight,
+        layer_start, layer_end, total_layers, is_ready, seen_at)
+      VALUES ('m', '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266', 0, '', '', 1e999, 0, 0, 0, 0, 0)
+      """,
       "INSERT INTO registration_guard VALUES ('word', '0x', 1)",
     ])
   func damaged(change: String) async throws {
