@@ -53,8 +53,8 @@ let package = Package(
       name: "PlumiseTesting",
       targets: [
         "PlumiseTesting", "AsyncPrimitives", "Bloom", "ChainAgent", "EthereumClient",
-        "EthereumPrimitives", "InferenceMetrics", "JSONValues", "MockOracle", "MockServing",
-        "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys", "EVM",
+        "EVM", "EthereumPrimitives", "InferenceMetrics", "JSONValues", "MockOracle", "MockServing",
+        "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
       name: "PetalsNode",

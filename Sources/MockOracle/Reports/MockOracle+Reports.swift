@@ -161,8 +161,9 @@ extension MockOracle {
 }
 
 extension WebRequest {
-  /// The `x-api-key` header, which the deployed dialect accepts in place of a signature; nil for an
-  /// empty one. Several are one with commas, which is no key.
+  /// The header `x-api-key`, which the deployed dialect accepts in place of a signature.
+  ///
+  /// Nil for an empty one. Several are one with commas, which is no key.
   fileprivate var apiKey: String? {
     let values = headers.filter { $0.name.canonicalName == "x-api-key" }.map(\.value)
     let value = values.joined(separator: ", ")
