@@ -196,7 +196,11 @@ public enum IntrinsicGas {
   }
 
   /// What a transaction with these fields costs under the rules of a hard fork.
-  /// - Parameter isCreation: whether `data` is the init code of a new contract.
+  /// - Parameters:
+  ///   - data: the input of a call, or the init code of a new contract.
+  ///   - accessList: the addresses and storage keys that are declared (EIP-2930).
+  ///   - isCreation: whether `data` is init code.
+  ///   - fork: the hard fork.
   public static func of(
     data: [UInt8], accessList: [AccessListEntry] = [], isCreation: Bool = false, fork: Hardfork
   ) -> UInt64 {
