@@ -95,6 +95,12 @@ let package = Package(
         "SystemErrors",
       ]),
     .library(name: "EthereumPrimitives", targets: ["EthereumPrimitives"]),
+    .library(
+      name: "MockGateway",
+      targets: [
+        "MockGateway", "AsyncPrimitives", "EthereumPrimitives", "JSONValues", "MockServing",
+        "PlumiseWire", "TextKeys",
+      ]),
     .executable(name: "petals-e2e", targets: ["petals-e2e"]),
   ],
   dependencies: [
@@ -204,6 +210,13 @@ let package = Package(
         "AsyncPrimitives", "EVM", .deque,
         "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
+      ]),
+
+    .target(
+      name: "MockGateway",
+      dependencies: [
+        "AsyncPrimitives", "EthereumPrimitives", "JSONValues", "MockServing", "PlumiseWire",
+        .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1,
       ]),
 
     // Layer 4: what people use.
@@ -316,6 +329,13 @@ let package = Package(
         "MockServing", "MockWeb3", "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport",
         "TestVectors",
         .asyncHTTPClient, .grdb, .httpTypes, .nioCore, .nioHTTP1,
+      ]),
+    .testTarget(
+      name: "MockGatewayTests",
+      dependencies: [
+        "AsyncPrimitives", "MockGateway", "EthereumPrimitives", "MockOracle", "MockServing",
+        "PetalsNode", "PlumiseTesting", "PlumiseWire", "TestSupport", .asyncHTTPClient, .httpTypes,
+        .nioCore,
       ]),
     .testTarget(
       name: "MockWeb3Tests",

@@ -95,18 +95,6 @@ public struct WebRequest: Sendable, Hashable {
   }
 }
 
-extension UInt8 {
-  /// Whether the byte needs no escape anywhere in a URL (RFC 3986 §2.3).
-  fileprivate var isUnreserved: Bool {
-    switch self {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "a")...UInt8(ascii: "z"):
-      true
-    default: "-._~".utf8.contains(self)
-    }
-  }
-}
-
 /// One HTTP response; the server adds `Content-Length`, or what frames a stream.
 public struct WebResponse: Sendable, Hashable {
   /// The status.

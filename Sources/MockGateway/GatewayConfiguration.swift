@@ -1,0 +1,101 @@
+import AsyncPrimitives
+public import Logging
+public import MockServing
+public import PlumiseWire
+
+/// How faithfully a gateway repeats the faults of the real one.
+public enum GatewayProfile: String, Sendable, Hashable, CaseIterable {
+  /// As the real gateway is today: a line of a stream that two network chunks share is read as two
+  /// broken lines, an error event is passed on as text, and a stream that breaks begins again at
+  /// another node, so that its first tokens come twice.
+  case faithful
+  /// Lines are put together across chunks, an error event makes the gateway try another node, and a
+  /// stream that breaks goes on behind the text that has come.
+  case fixed
+}
+
+/// What a gateway asks, whom it trusts, and when it does what it does by itself.
+public struct GatewayConfiguration: Sendable {
+  /// The oracle's base URL, without a trailing slash.
+  public var oracleURL: String
+  /// The key that the gateway posts its metrics with; nil posts none.
+  public var apiKey: String?
+  /// The models that a client may ask for.
+  public var models: [String]
+  /// The model whose topology the gateway asks for.
+  public var defaultModel: String
+  /// Which faults of the real gateway it repeats.
+  public var profile: GatewayProfile
+  /// Whether nodes on loopback addresses are used, which the real gateway refuses.
+  public var allowsLoopback: Bool
+  /// How often the oracle is asked for nodes, and each node for its health.
+  public var refreshInterval: Duration
+  /// How long the oracle may take.
+  public var oracleTimeout: Duration
+  /// How long a node may take to say how it is.
+  public var healthTimeout: Duration
+  /// How long a node may take for an answer that is not streamed, and between two pieces of one that is.
+  public var nodeTimeout: Duration
+  /// How often totals are posted to the oracle.
+  public var metricsInterval: Duration
+  /// After how long without work the totals of a wallet are forgotten.
+  public var idleTime: Duration
+  /// Decides which of several nodes is asked.
+  public var seed: UInt64
+  /// What intervals and limits are measured on.
+  public var clock: any Clock<Duration>
+  /// The time of day, for the timestamps of metrics.
+  public var unixClock: UnixClock
+  /// What a peer may make the server hold.
+  public var limits: ServerLimits
+  /// How many entries the journal keeps.
+  public var journalCapacity: Int
+  /// Where the gateway logs; silent by default.
+  public var logger: Logger
+
+  /// The models of the real gateway.
+  public static let plumiseModels = ["qwen/qwen3-32b", "qwen/qwen3.5-397b-a17b"]
+
+  /// Makes a configuration with the intervals and limits of the real gateway.
+  /// - Parameters:
+  ///   - oracleURL: the oracle's base URL; a trailing slash does not count.
+  ///   - models: the models that a client may ask for; the first is the one whose topology is asked
+  ///     for.
+  /// - Precondition: there is a model, and each interval and limit is above zero.
+  public init(
+    oracleURL: String, apiKey: String? = nil, models: [String] = Self.plumiseModels,
+    profile: GatewayProfile = .faithful, allowsLoopback: Bool = true,
+    refreshInterval: Duration = .seconds(30), oracleTimeout: Duration = .seconds(5),
+    healthTimeout: Duration = .seconds(5), nodeTimeout: Duration = .seconds(120),
+    metricsInterval: Duration = .seconds(10), idleTime: Duration = .seconds(60), seed: UInt64 = 0,
+    clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system,
+    limits: ServerLimits = ServerLimits(), journalCapacity: Int = 10_000, logger: Logger? = nil
+  ) {
+    for (name, value) in [
+      ("refreshInterval", refreshInterval), ("oracleTimeout", oracleTimeout),
+      ("healthTimeout", healthTimeout), ("nodeTimeout", nodeTimeout),
+      ("metricsInterval", metricsInterval), ("idleTime", idleTime),
+    ] {
+      precondition(value > .zero, "\(name) \(value) is not above zero")
+    }
+    guard let first = models.first else { preconditionFailure("a gateway serves a model at least") }
+    self.oracleURL = oracleURL.hasSuffix("/") ? String(oracleURL.dropLast()) : oracleURL
+    self.apiKey = apiKey
+    self.models = models
+    defaultModel = first
+    self.profile = profile
+    self.allowsLoopback = allowsLoopback
+    self.refreshInterval = refreshInterval
+    self.oracleTimeout = oracleTimeout
+    self.healthTimeout = healthTimeout
+    self.nodeTimeout = nodeTimeout
+    self.metricsInterval = metricsInterval
+    self.idleTime = idleTime
+    self.seed = seed
+    self.clock = clock
+    self.unixClock = unixClock
+    self.limits = limits
+    self.journalCapacity = journalCapacity
+    self.logger = logger ?? Logger(label: "gateway") { _ in SwiftLogNoOpLogHandler() }
+  }
+}

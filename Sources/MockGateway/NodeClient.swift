@@ -1,0 +1,109 @@
+import AsyncHTTPClient
+import AsyncPrimitives
+import JSONValues
+import NIOCore
+import NIOHTTP1
+
+/// Why a node, or an oracle, gave no answer.
+struct CallFailure: Error, CustomStringConvertible {
+  /// The status, when there was an answer.
+  var status: Int?
+  let description: String
+}
+
+/// Nobody reads the stream any more.
+struct ClientLeft: Error {}
+
+/// The HTTP client of a gateway: for its oracle, and for nodes.
+struct NodeClient: Sendable {
+  /// The longest answer that is read whole.
+  private static let longestAnswer = 8 << 20
+
+  /// One client for all gateways of the process, on NIO's shared event loops; it lives as long as the
+  /// process does.
+  private static let client: HTTPClient = {
+    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }()
+
+  let clock: any Clock<Duration>
+
+  /// Asks, and reads the whole answer.
+  /// - Throws: ``CallFailure`` when there is no answer in time, or one that is not 2xx, or that is not
+  ///   JSON; `CancellationError`.
+  func call(
+    _ url: String, body: JSON? = nil, headers: [(String, String)] = [], within limit: Duration
+  ) async throws -> JSON {
+    let bytes = try await withDeadline(
+      limit, on: clock, orThrow: CallFailure(description: "\(url) did not answer within \(limit)")
+    ) {
+      let response = try await execute(url, body, headers)
+      do {
+        let body = try await response.body.collect(upTo: Self.longestAnswer)
+        return Array(body.readableBytesView)
+      } catch {
+        try Task.checkCancellation()
+        throw CallFailure(description: "\(url) broke off: \(error)")
+      }
+    }
+    do { return try JSON.parse(bytes) } catch {
+      throw CallFailure(description: "\(url) answered no JSON: \(error)")
+    }
+  }
+
+  /// Asks, and hands over the chunks of the answer as they come.
+  /// - Parameters:
+  ///   - limit: how long the whole answer may take.
+  ///   - receive: takes a chunk; it throws ``ClientLeft`` to end the stream.
+  /// - Throws: ``CallFailure``, ``ClientLeft`` or `CancellationError`.
+  func stream(
+    _ url: String, body: JSON, within limit: Duration,
+    _ receive: @escaping @Sendable ([UInt8]) async throws(ClientLeft) -> Void
+  ) async throws {
+    try await withDeadline(
+      limit, on: clock, orThrow: CallFailure(description: "\(url) was not done within \(limit)")
+    ) {
+      let response = try await execute(url, body, [])
+      do {
+        for try await chunk in response.body { try await receive(Array(chunk.readableBytesView)) }
+      } catch let error as ClientLeft {
+        throw error
+      } catch {
+        try Task.checkCancellation()
+        throw CallFailure(description: "\(url) broke off: \(error)")
+      }
+    }
+  }
+
+  private func execute(
+    _ url: String, _ body: JSON?, _ headers: [(String, String)]
+  ) async throws -> HTTPClientResponse {
+    var request = HTTPClientRequest(url: url)
+    request.headers.add(name: "Accept", value: "application/json, text/event-stream")
+    for (name, value) in headers { request.headers.add(name: name, value: value) }
+    if let body {
+      request.method = .POST
+      request.headers.add(name: "Content-Type", value: "application/json")
+      request.body = .bytes(ByteBuffer(bytes: body.serialized()))
+    }
+    let response: HTTPClientResponse
+    do {
+      // The gateway's clock decides when it is over; the client's deadline is only a backstop.
+      response = try await Self.client.execute(request, timeout: .hours(1))
+    } catch is CancellationError {
+      throw CancellationError()
+    } catch {
+      try Task.checkCancellation()
+      throw CallFailure(description: "\(url) cannot be asked: \(error)")
+    }
+    guard (200..<300).contains(response.status.code) else {
+      let text = try? await response.body.collect(upTo: 1 << 16)
+      throw CallFailure(
+        status: Int(response.status.code),
+        description: "\(url) answered \(response.status.code)"
+          + (text.map { ": \(String(buffer: $0).prefix(200))" } ?? ""))
+    }
+    return response
+  }
+}

@@ -1,0 +1,310 @@
+import AsyncHTTPClient
+import EthereumPrimitives
+import HTTPTypes
+import MockGateway
+import MockOracle
+import MockServing
+import NIOCore
+import PetalsNode
+import PlumiseTesting
+import PlumiseWire
+import Synchronization
+import TestSupport
+import Testing
+
+/// An oracle, nodes that answer as a test says, and a gateway between them.
+private struct Scene {
+  let oracle: MockOracle
+  let gateway: MockGateway
+  let url: String
+  let clock: ManualClock
+
+  /// Runs a body with nodes at the given answers, each registered at the oracle by a key of its own.
+  static func run(
+    _ nodes: [NodeAnswer], profile: GatewayProfile = .faithful,
+    allowsLoopback: Bool = true, _ body: (Scene) async throws -> Void
+  ) async throws {
+    try await withNodes(nodes[...], []) { urls in
+      let time = TestTime(1_770_200_000)
+      let clock = ManualClock()
+      let oracle = MockOracle(
+        OracleConfiguration(
+          dialects: [.deployed], registration: .everyone, apiKey: "key", unixClock: time.clock))
+      for (index, url) in urls.enumerated() {
+        let answer = await oracle.post(
+          nodeRegistration(by: try testKey(UInt8(index + 1)), endpoint: url),
+          to: NodeRegistration.path)
+        try #require((200...201).contains(answer.status), "\(answer)")
+      }
+      try await oracle.withServer { address in
+        let gateway = MockGateway(
+          GatewayConfiguration(
+            oracleURL: address.url, apiKey: "key", models: ["bloom-560m"], profile: profile,
+            allowsLoopback: allowsLoopback, clock: clock, unixClock: time.clock))
+        try await gateway.withServer { address in
+          try await body(Scene(oracle: oracle, gateway: gateway, url: address.url, clock: clock))
+        }
+      }
+    }
+  }
+
+  private static func withNodes(
+    _ nodes: ArraySlice<NodeAnswer>, _ urls: [String],
+    _ body: ([String]) async throws -> Void
+  ) async throws {
+    guard let node = nodes.first else { return try await body(urls) }
+    try await withWebServer(respond: node) { address in
+      try await withNodes(nodes.dropFirst(), urls + [address.url], body)
+    }
+  }
+
+  func chat(_ extras: JSONObject = [:]) async throws -> FetchedAnswer {
+    var body: JSONObject = [
+      "model": "bloom-560m", "messages": [["role": "user", "content": "Hello"]],
+    ]
+    for member in extras.members { body[member.key] = member.value }
+    return try await fetch(url + "/v1/chat/completions", json: .object(body))
+  }
+}
+
+/// The signed registration of a node at a URL.
+private func nodeRegistration(by key: SecretKey, endpoint: String) -> JSON {
+  NodeRegistration(
+    address: key.address, endpoint: endpoint, capabilities: ["inference"],
+    timestamp: 1_770_200_000
+  ).message.body(signedWith: key)
+}
+
+/// The bodies that nodes were sent.
+private final class Bodies: Sendable {
+  private let bodies = Mutex<[JSON]>([])
+  var all: [JSON] { bodies.withLock { $0 } }
+  func add(_ body: JSON) { bodies.withLock { $0.append(body) } }
+}
+
+private typealias NodeAnswer = @Sendable (WebRequest) async -> WebResponse
+
+/// An agent of a pipeline: a text for a prompt, or for a stream the given pieces of its body.
+private func pipelineNode(
+  _ text: String = "hi", _ bodies: Bodies = Bodies(), pieces: [String] = []
+) -> NodeAnswer {
+  { request in
+    if request.path == "/health" { return .json(Array("{\"mode\":\"pipeline\"}".utf8)) }
+    guard request.path == "/api/v1/generate", let body = try? JSON.parse(request.body) else {
+      return WebResponse(status: .notFound)
+    }
+    bodies.add(body)
+    guard body["stream"]?.boolValue == true else {
+      return .json(Array("{\"generated_text\":\"\(text)\",\"num_tokens\":2}".utf8))
+    }
+    return WebResponse(
+      headers: [.contentType: "text/event-stream"],
+      stream: WebStream { writer in
+        for piece in pieces { try await writer.write(Array(piece.utf8)) }
+        return nil
+      })
+  }
+}
+
+/// A node that fails whatever it is asked, but says that it is well.
+private let failingNode: NodeAnswer = { request in
+  request.path == "/health" ? .json(Array("{}".utf8)) : WebResponse(status: .internalServerError)
+}
+
+@Suite("Chats through a gateway", .timeLimit(.minutes(1))) struct ChatTests {
+  @Test("A prompt goes to a node of a pipeline with the roles written out, and its text comes back")
+  func whole() async throws {
+    let bodies = Bodies()
+    try await Scene.run([pipelineNode("hi", bodies)]) { scene in
+      let answer = try await scene.chat(["max_tokens": 7, "temperature": 0])
+      #expect(answer.status == 200)
+      let json = try answer.json
+      #expect(json["object"] == "chat.completion")
+      #expect(json["choices"]?[0]?["message"] == ["role": "assistant", "content": "hi"])
+      #expect(json["usage"]?["completion_tokens"] == 2)
+      let body = try #require(bodies.all.first)
+      #expect(body["inputs"] == "### USER:\nHello\n\n### ASSISTANT:\n")
+      #expect(body["messages"] == [["role": "user", "content": "Hello"]])
+      #expect(
+        body["parameters"] == [
+          "max_new_tokens": 7, "temperature": 0, "top_p": 0.9, "repetition_penalty": 1.3,
+          "do_sample": true,
+        ] as JSON?)
+      #expect(body["stream"] == nil)
+    }
+  }
+
+  @Test("A stream's tokens are passed on, without a penalty asked for, and it ends with [DONE]")
+  func streamed() async throws {
+    let bodies = Bodies()
+    let pieces = ["data: {\"token\":\"a\"}\n\n", "data: {\"token\":\"b\"}\n\n", "data: [DONE]\n\n"]
+    try await Scene.run([pipelineNode("", bodies, pieces: pieces)]) { scene in
+      let answer = try await scene.chat(["stream": true])
+      #expect(answer.contentType == "text/event-stream")
+      #expect(texts(answer) == ["a", "b"])
+      #expect(answer.text.hasSuffix("data: [DONE]\n\n"))
+      #expect(bodies.all.first?["parameters"]?["repetition_penalty"] == nil)
+      #expect(bodies.all.first?["stream"] == true)
+      #expect(scene.gateway.journal.entries.last?.generatedTokens == 2)
+    }
+  }
+
+  @Test("A node that answers 404 to a chat is asked as one of a pipeline, then and later")
+  func turnsOutPipeline() async throws {
+    let bodies = Bodies()
+    let node = pipelineNode("hi", bodies)
+    try await Scene.run([
+      { request in
+        request.path == "/health" ? .json(Array("{}".utf8)) : await node(request)
+      }
+    ]) { scene in
+      #expect(scene.gateway.nodes.map(\.mode) == [.openAI])
+      for _ in 0..<2 { #expect(try await scene.chat().status == 200) }
+      #expect(scene.gateway.nodes.map(\.mode) == [.pipeline])
+      #expect(bodies.all.count == 2)
+    }
+  }
+
+  @Test("A node that fails is passed over; when all fail, the answer says which was the last")
+  func failover() async throws {
+    try await Scene.run([failingNode, pipelineNode(), failingNode]) { scene in
+      #expect(try await scene.chat().status == 200)
+      #expect(scene.gateway.journal.entries.last?.attempts.last?.failure == nil)
+    }
+    try await Scene.run([failingNode, failingNode]) { scene in
+      let answer = try await scene.chat()
+      #expect(answer.status == 503)
+      #expect(try answer.json["error"]?["message"]?.stringValue?.contains("2 nodes failed") == true)
+      #expect(scene.gateway.journal.entries.last?.attempts.count == 2)
+    }
+  }
+
+  @Test("A stream that breaks begins again at the next node, or goes on in the profile fixed")
+  func broken() async throws {
+    for profile in GatewayProfile.allCases {
+      let bodies = Bodies()
+      let whole = [
+        "data: {\"token\":\"a\"}\n\n", "data: {\"token\":\"b\"}\n\n", "data: [DONE]\n\n",
+      ]
+      // Both break the first stream that they are asked for.
+      let count = Mutex(0)
+      let node: NodeAnswer = { request in
+        guard request.path == "/api/v1/generate" else { return await pipelineNode()(request) }
+        let isFirst = count.withLock { count in
+          count += 1
+          return count == 1
+        }
+        return await pipelineNode("", bodies, pieces: isFirst ? [whole[0]] : whole)(request)
+      }
+      try await Scene.run([node, node], profile: profile) { scene in
+        let answer = try await scene.chat(["stream": true])
+        #expect(texts(answer) == ["a", "a", "b"])
+        let prompt = "### USER:\nHello\n\n### ASSISTANT:\n"
+        #expect(
+          bodies.all.map { $0["inputs"]?.stringValue }
+            == [prompt, profile == .fixed ? prompt + "a" : prompt])
+        #expect(
+          scene.gateway.journal.entries.last?.attempts.map { $0.failure == nil } == [false, true])
+      }
+    }
+  }
+
+  @Test("A model that is not served, and a body that asks nothing, are refused by what is wrong")
+  func refusals() async throws {
+    try await Scene.run([pipelineNode()]) { scene in
+      let unknown = try await scene.chat(["model": "gpt-5"])
+      #expect(unknown.status == 400)
+      #expect(try unknown.json["error"]?["message"] == "Model gpt-5 not found")
+      for extras: JSONObject in [
+        ["messages": []], ["messages": [["role": "user"]]], ["max_tokens": 0], ["temperature": 3],
+        ["top_p": "x"], ["stream": 1],
+      ] {
+        let answer = try await scene.chat(extras)
+        #expect(answer.status == 400, "\(extras)")
+      }
+      #expect(try await fetch(scene.url + "/v1/chat/completions").status == 405)
+      #expect(try await fetch(scene.url + "/v2").status == 404)
+      let models = try await fetch(scene.url + "/v1/models").json
+      #expect(models["data"]?[0]?["id"] == "bloom-560m")
+    }
+  }
+
+  @Test("Nodes on loopback addresses are refused where the real gateway's rule is asked for")
+  func loopback() async throws {
+    try await Scene.run([pipelineNode()], allowsLoopback: false) { scene in
+      #expect(scene.gateway.nodes.isEmpty)
+      #expect(try await scene.chat().status == 503)
+    }
+  }
+
+  @Test("What wallets did reaches the oracle every ten seconds, as counters that grow")
+  func metrics() async throws {
+    try await Scene.run([pipelineNode()]) { scene in
+      let wallet = try testKey(1).address
+      for number in 1...2 {
+        #expect(try await scene.chat().status == 200)
+        try await scene.clock.waitForSleepers(2)
+        scene.clock.advance(by: .seconds(10))
+        let posts = try await scene.gateway.posts.wait(forCount: number)
+        // The prompt has 32 bytes, eight tokens by estimate, and the answer two.
+        #expect(posts.last?.processedTokens == Int64(number * 10))
+        #expect(posts.last?.address == wallet)
+      }
+      let failures = scene.gateway.posts.entries.compactMap(\.failure)
+      #expect(failures.isEmpty)
+      #expect(scene.oracle.agent(wallet)?.processedTokens == 20)
+      // A minute without work, and the wallet is forgotten.
+      try await scene.clock.waitForSleepers(2)
+      scene.clock.advance(by: .seconds(60))
+      await scene.gateway.postMetrics()
+      let count = scene.gateway.posts.count
+      await scene.gateway.postMetrics()
+      #expect(scene.gateway.posts.count == count)
+    }
+  }
+
+  @Test("A prompt runs through gateway, node and model, and the oracle learns of it")
+  func endToEnd() async throws {
+    let model = try TinyModel.clientModel()
+    try await withPetalsNode(
+      NodeConfiguration(checkpoint: model.checkpoint, http: .init())
+    ) { node in
+      let address = try #require(node.httpAddress)
+      let time = TestTime(1_770_200_000)
+      let oracle = MockOracle(
+        OracleConfiguration(
+          dialects: [.deployed], registration: .everyone, apiKey: "key", unixClock: time.clock))
+      let key = try testKey(9)
+      _ = await oracle.post(
+        nodeRegistration(by: key, endpoint: "http://\(address)"), to: NodeRegistration.path)
+      try await oracle.withServer { oracleAddress in
+        let gateway = MockGateway(
+          GatewayConfiguration(
+            oracleURL: oracleAddress.url, apiKey: "key", models: ["bloom-560m"],
+            clock: ManualClock(), unixClock: time.clock))
+        try await gateway.withServer { address in
+          let body: JSON = [
+            "model": "bloom-560m", "max_tokens": 6,
+            "messages": [["role": "user", "content": "Hello"]],
+          ]
+          let answer = try await fetch(address.url + "/v1/chat/completions", json: body)
+          #expect(answer.status == 200, "\(answer.text)")
+          let tokens = try answer.json["usage"]?["completion_tokens"]?.integerValue ?? 0
+          #expect((1...6).contains(tokens))
+          await gateway.postMetrics()
+          #expect(oracle.agent(key.address)?.processedTokens == 8 + tokens)
+        }
+      }
+    }
+  }
+
+  /// The pieces of text of a streamed answer.
+  private func texts(_ answer: FetchedAnswer) -> [String] {
+    answer.text.split(separator: "\n").compactMap { line in
+      guard line.hasPrefix("data: {"), let json = try? JSON.parse(String(line.dropFirst(6))) else {
+        return nil
+      }
+      return json["choices"]?[0]?["delta"]?["content"]?.stringValue
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import EthereumPrimitives
+import MockGateway
+import PlumiseWire
+import TestSupport
+import Testing
+
+@Suite("Nodes that a gateway chooses", .timeLimit(.minutes(1))) struct GatewayNodesTests {
+  private func node(_ number: UInt8, order: Int? = nil, benchmark: Double = 1) throws -> GatewayNode
+  {
+    GatewayNode(
+      address: try testKey(number).address, url: "http://10.0.0.\(number):31331", order: order,
+      benchmark: benchmark)
+  }
+
+  @Test("Of a pipeline only the first node is asked, others whatever their place")
+  func order() throws {
+    var nodes = GatewayNodes(seed: 1)
+    let found = try [node(1, order: 0), node(2, order: 1), node(3)]
+    nodes.replace(with: found)
+    for node in found { nodes.isHealthy(node.url, mode: .pipeline) }
+    var asked: Set<String> = []
+    while let node = nodes.begin(besides: asked, at: .zero) { asked.insert(node.url) }
+    #expect(asked == [found[0].url, found[2].url])
+    nodes.isHealthy(found[1].url, mode: .openAI)
+    #expect(nodes.begin(besides: asked, at: .zero)?.url == found[1].url)
+  }
+
+  @Test("A node twice as fast is asked four times as often, one that is busy less")
+  func weights() throws {
+    var nodes = GatewayNodes(seed: 7)
+    let (slow, fast) = try (node(1, benchmark: 10), node(2, benchmark: 20))
+    nodes.replace(with: [slow, fast])
+    func share() -> Double {
+      var count = 0
+      for _ in 0..<4000 {
+        guard let node = nodes.begin(besides: [], at: .zero) else { continue }
+        nodes.end(node.url, hasFailed: false, at: .zero)
+        count += node.url == fast.url ? 1 : 0
+      }
+      return Double(count) / 4000
+    }
+    #expect(abs(share() - 0.8) < 0.03)
+    // Three requests in flight quarter the weight of the fast one: 100 against 400 / 4.
+    var held = 0
+    while held < 3 {
+      guard let node = nodes.begin(besides: [slow.url], at: .zero), node.url == fast.url else {
+        break
+      }
+      held += 1
+    }
+    try #require(held == 3)
+    #expect(abs(share() - 0.5) < 0.03)
+  }
+
+  @Test("Three failures in a row leave a node alone for thirty seconds; a success forgets them")
+  func offline() throws {
+    var nodes = GatewayNodes(seed: 1)
+    let only = try node(1)
+    nodes.replace(with: [only])
+    func isAsked(at time: Duration) -> Bool {
+      guard let node = nodes.begin(besides: [], at: time) else { return false }
+      nodes.end(node.url, hasFailed: false, at: time)
+      return true
+    }
+    for _ in 0..<2 { nodes.fail(only.url, at: .zero) }
+    #expect(isAsked(at: .zero))
+    for _ in 0..<2 { nodes.fail(only.url, at: .zero) }
+    #expect(isAsked(at: .zero), "two failures after a success are not three in a row")
+    for _ in 0..<3 { nodes.fail(only.url, at: .seconds(5)) }
+    #expect(!isAsked(at: .seconds(34)))
+    // What the oracle says anew does not bring it back.
+    nodes.replace(with: [only])
+    #expect(!isAsked(at: .seconds(34)))
+    #expect(isAsked(at: .seconds(35)))
+  }
+
+  @Test("One request is tried at five nodes at most")
+  func tries() throws {
+    var nodes = GatewayNodes(seed: 1)
+    nodes.replace(with: try (1...9).map { try node($0) })
+    var asked: Set<String> = []
+    while let node = nodes.begin(besides: asked, at: .zero) { asked.insert(node.url) }
+    #expect(asked.count == 5)
+  }
+
+  @Test("Of a topology ready nodes count; a registered node counts too, and loopback by a switch")
+  func listing() throws {
+    let topology: JSON = [
+      "nodes": [
+        [
+          "nodeAddress": .string(try testKey(1).address.checksummed), "ready": true,
+          "httpEndpoint": "http://10.0.0.1:31331/", "pipelineOrder": 0, "benchmarkTokPerSec": 12,
+        ],
+        [
+          "nodeAddress": .string(try testKey(2).address.checksummed), "ready": false,
+          "httpEndpoint": "http://10.0.0.2:31331", "pipelineOrder": 1,
+        ],
+        [
+          "nodeAddress": .string(try testKey(3).address.checksummed), "ready": true,
+          "httpEndpoint": "http://localhost:31331", "pipelineOrder": 999,
+        ],
+      ]
+    ]
+    let registered: JSON = [
+      "nodes": [
+        [
+          "address": .string(try testKey(4).address.checksummed.lowercased()),
+          "endpoint": "http://[::1]:1",
+        ],
+        ["address": "nobody", "endpoint": "http://10.0.0.9:1"],
+        ["address": .string(try testKey(5).address.checksummed), "endpoint": "ftp://10.0.0.9"],
+      ]
+    ]
+    let capacity: JSON = [
+      ["address": .string(try testKey(4).address.checksummed), "benchmarkTokPerSec": 33]
+    ]
+    func found(_ allowsLoopback: Bool) -> [GatewayNode] {
+      OracleListing.nodes(
+        topology: topology, registered: registered, capacity: capacity,
+        allowsLoopback: allowsLoopback)
+    }
+    #expect(found(false).map(\.url) == ["http://10.0.0.1:31331"])
+    let all = found(true)
+    #expect(
+      all.map(\.url) == ["http://10.0.0.1:31331", "http://localhost:31331", "http://[::1]:1"])
+    #expect(all.map(\.order) == [0, nil, nil])
+    #expect(all.map(\.benchmark) == [12, 0, 33])
+  }
+}
+
+@Suite("Streams that a gateway reads", .timeLimit(.minutes(1))) struct StreamReaderTests {
+  private func read(_ chunks: [String], _ profile: GatewayProfile) -> [StreamReader.Event] {
+    var reader = StreamReader(profile)
+    return chunks.flatMap { reader.read(Array($0.utf8)) } + reader.finish()
+  }
+
+  @Test("Tokens come one by one, and the end is the end", arguments: GatewayProfile.allCases)
+  func tokens(profile: GatewayProfile) {
+    let events = read(
+      ["data: {\"token\":\"a\"}\n\ndata: {\"token\":\" b\"}\n\n", "data: [DONE]\n\n"], profile)
+    #expect(events == [.text("a"), .text(" b"), .done])
+    let openAI = read(
+      ["data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\r\n\r\n", "data: [DONE]"], profile)
+    #expect(openAI == [.text("x"), .done])
+  }
+
+  @Test(
+    "A line that two chunks share is two lines to the real gateway, and one to the repaired one")
+  func split() {
+    let chunks = ["data: {\"tok", "en\":\"a\"}\n\ndata: [DONE]\n\n"]
+    #expect(read(chunks, .faithful) == [.text("{\"tok"), .text("en\":\"a\"}"), .done])
+    #expect(read(chunks, .fixed) == [.text("a"), .done])
+  }
+
+  @Test(
+    "An event that says what failed is text to the real gateway, and a failure to the repaired one")
+  func failure() {
+    let chunks = ["data: {\"error\":\"out of memory\"}\n\n"]
+    #expect(read(chunks, .faithful) == [.text("{\"error\":\"out of memory\"}")])
+    #expect(read(chunks, .fixed) == [.failure("out of memory")])
+  }
+
+  @Test("A character that two chunks share is kept by the repaired one")
+  func character() {
+    var reader = StreamReader(.fixed)
+    let bytes = Array("data: {\"token\":\"é\"}\n".utf8)
+    let middle = bytes.firstIndex(of: 0xa9) ?? 0
+    let events = reader.read(bytes[..<middle]) + reader.read(bytes[middle...]) + reader.finish()
+    #expect(events == [.text("é")])
+  }
+}
