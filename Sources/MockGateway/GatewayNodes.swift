@@ -174,8 +174,9 @@ package enum OracleListing {
 
   /// Whether a URL's host is one that the real gateway refuses.
   static func isLoopback(_ url: String) -> Bool {
-    guard let separator = url.range(of: "://") else { return false }
-    var host = url[separator.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+    // Only URLs of the two schemes are read.
+    let scheme = url.hasPrefix("https://") ? "https://" : "http://"
+    var host = url.dropFirst(scheme.count).prefix { $0 != "/" && $0 != "?" && $0 != "#" }
     if let at = host.lastIndex(of: "@") { host = host[host.index(after: at)...] }
     if host.hasPrefix("[") {
       host = host.dropFirst().prefix { $0 != "]" }

@@ -1,7 +1,9 @@
 import AsyncPrimitives
 import HTTPTypes
 import JSONValues
+import Logging
 import MockServing
+import PlumiseWire
 import Synchronization
 
 /// Chats: `POST /v1/chat/completions`.

@@ -2,6 +2,7 @@ import AsyncPrimitives
 public import EthereumPrimitives
 import HTTPTypes
 import JSONValues
+import Logging
 public import MockServing
 import PlumiseWire
 import Synchronization
