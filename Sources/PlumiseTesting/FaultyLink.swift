@@ -22,6 +22,8 @@ public final class FaultyLink: Sendable {
     var channels: [any Channel] = []
     var rules: [LinkFaultRule] = []
     var chance = SeededGenerator(seed: 0)
+    /// How often the link was released: a connection that a rule held before is held no more.
+    var releases = 0
 
     /// The fault that the next connection meets, if any: that of the first rule which says so.
     mutating func takeFault() -> LinkFault? {
@@ -61,6 +63,22 @@ public final class FaultyLink: Sendable {
     state.withLock { if $0.mode == .open { $0.mode = .held } }
   }
 
+  /// Ends every hold, that of ``hold()`` and those of rules, and takes the rules back.
+  ///
+  /// What was read meanwhile is forwarded, in its order, and so is all that follows. A link that was
+  /// cut stays cut.
+  public func release() {
+    let channels = state.withLock { state in
+      state.rules = []
+      state.releases += 1
+      if state.mode == .held { state.mode = .open }
+      return state.channels
+    }
+    for channel in channels {
+      channel.pipeline.fireUserInboundEventTriggered(RelayHandler.Release())
+    }
+  }
+
   /// Waits until a held link has read bytes that it does not forward.
   ///
   /// - Throws: `CancellationError`.
@@ -98,10 +116,13 @@ public final class FaultyLink: Sendable {
 
   fileprivate func takeFault() -> LinkFault? { state.withLock { $0.takeFault() } }
 
+  /// How often the link was released up to now.
+  fileprivate var releases: Int { state.withLock { $0.releases } }
+
   /// Whether bytes are to be forwarded.
-  /// - Parameter isHeld: Whether their connection is one that is held.
-  fileprivate func passes(isHeld: Bool) -> Bool {
-    let mode = state.withLock { $0.mode }
+  /// - Parameter heldAt: For a connection that a rule holds, how often the link was released before.
+  fileprivate func passes(heldAt: Int?) -> Bool {
+    let (mode, isHeld) = state.withLock { ($0.mode, $0.releases == heldAt) }
     if mode == .held || isHeld { receivedWhileHeld.continuation.yield() }
     return mode == .open && !isHeld
   }
@@ -109,9 +130,13 @@ public final class FaultyLink: Sendable {
 
 /// Runs a body with a faulty link to a node; nothing of it is left when this returns.
 ///
+/// A link whose task is cancelled is released (``FaultyLink/release()``), so that nothing waits for
+/// what it holds.
+///
 /// - Throws: what listening throws, and what `body` throws.
 public func withFaultyLink<Result: Sendable>(
-  to node: PeerAddress, _ body: (FaultyLink) async throws -> Result
+  to node: PeerAddress, isolation: isolated (any Actor)? = #isolation,
+  _ body: (FaultyLink) async throws -> Result
 ) async throws -> Result {
   let made = Mutex<FaultyLink?>(nil)
   let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -127,7 +152,12 @@ public func withFaultyLink<Result: Sendable>(
   made.withLock { $0 = link }
   let outcome: Swift.Result<Result, any Error>
   do {
-    outcome = .success(try await body(link))
+    outcome = .success(
+      try await withTaskCancellationHandler {
+        try await body(link)
+      } onCancel: {
+        link.release()
+      })
   } catch {
     outcome = .failure(error)
   }
@@ -142,7 +172,7 @@ extension FaultyLink {
   ) -> EventLoopFuture<Void> {
     let fault = takeFault()
     if fault == .close { return inbound.close() }
-    let isHeld = fault == .hold
+    let heldAt = fault == .hold ? releases : nil
     opened(inbound)
     return ClientBootstrap(group: inbound.eventLoop)
       .channelOption(.autoRead, value: false)
@@ -150,13 +180,13 @@ extension FaultyLink {
         self.opened(outbound)
         return outbound.eventLoop.makeCompletedFuture {
           try outbound.pipeline.syncOperations.addHandler(
-            RelayHandler(link: self, other: inbound, isHeld: isHeld))
+            RelayHandler(link: self, other: inbound, heldAt: heldAt))
         }
       }
       .connect(host: node.host, port: node.port)
       .flatMapThrowing { outbound in
         try inbound.pipeline.syncOperations.addHandler(
-          RelayHandler(link: self, other: outbound, isHeld: isHeld))
+          RelayHandler(link: self, other: outbound, heldAt: heldAt))
       }
   }
 }
@@ -165,14 +195,20 @@ extension FaultyLink {
 private final class RelayHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 
+  /// What a released link sends through its connections.
+  struct Release: Sendable {}
+
   private let link: FaultyLink
   private let other: any Channel
-  private let isHeld: Bool
+  private let heldAt: Int?
+  /// What was read while the link was held, in order.
+  private var held: [ByteBuffer] = []
+  private var hasEnded = false
 
-  init(link: FaultyLink, other: any Channel, isHeld: Bool) {
+  init(link: FaultyLink, other: any Channel, heldAt: Int?) {
     self.link = link
     self.other = other
-    self.isHeld = isHeld
+    self.heldAt = heldAt
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -182,12 +218,27 @@ private final class RelayHandler: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard link.passes(isHeld: isHeld) else { return }
-    other.writeAndFlush(unwrapInboundIn(data), promise: nil)
+    held.append(unwrapInboundIn(data))
+    forward()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
+    hasEnded = true
     if link.isOpen { other.close(promise: nil) }
     context.fireChannelInactive()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event is Release {
+      forward()
+      if hasEnded { other.close(promise: nil) }
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  private func forward() {
+    guard link.passes(heldAt: heldAt) else { return }
+    for bytes in held { other.writeAndFlush(bytes, promise: nil) }
+    held = []
   }
 }

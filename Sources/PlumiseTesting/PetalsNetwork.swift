@@ -61,6 +61,7 @@ public final class PetalsNetwork: Sendable {
   public func withClient<Result: Sendable>(
     limits: TransportLimits = TransportLimits(), recovery: RecoveryPolicy = RecoveryPolicy(),
     clock: any Clock<Duration> = ContinuousClock(),
+    isolation: isolated (any Actor)? = #isolation,
     _ body: (PipelineClient) async throws -> Result
   ) async throws -> Result {
     try await withPipelineClient(

@@ -22,7 +22,7 @@ import PlumiseWire
 ///   - body: Uses the network.
 /// - Throws: what starting a part throws, and what `body` throws.
 public func withPetalsNetwork<Result: Sendable>(
-  _ plan: NetworkPlan,
+  _ plan: NetworkPlan, isolation: isolated (any Actor)? = #isolation,
   _ body: (PetalsNetwork) async throws -> Result
 ) async throws -> Result {
   let time = NetworkTime(startingAt: plan.startTime)
@@ -82,14 +82,14 @@ struct NodeStarter {
   let oracleFaults: FaultScript
 
   func withNodes<Result: Sendable>(
-    _ body: ([NetworkNode]) async throws -> Result
+    isolation: isolated (any Actor)? = #isolation, _ body: ([NetworkNode]) async throws -> Result
   ) async throws -> Result {
     try await withNodes(plan.blocks[...], started: [], body)
   }
 
   private func withNodes<Result: Sendable>(
     _ blocks: ArraySlice<BlockRange>, started: [NetworkNode],
-    _ body: ([NetworkNode]) async throws -> Result
+    isolation: isolated (any Actor)? = #isolation, _ body: ([NetworkNode]) async throws -> Result
   ) async throws -> Result {
     guard let range = blocks.first else { return try await body(started) }
     let key = chain.makeAccount().key
@@ -115,7 +115,8 @@ struct NodeStarter {
   }
 
   private func withLink<Result: Sendable>(
-    to address: PeerAddress, _ body: (FaultyLink?) async throws -> Result
+    to address: PeerAddress, isolation: isolated (any Actor)? = #isolation,
+    _ body: (FaultyLink?) async throws -> Result
   ) async throws -> Result {
     guard plan.hasFaultyLinks else { return try await body(nil) }
     return try await withFaultyLink(to: address) { try await body($0) }

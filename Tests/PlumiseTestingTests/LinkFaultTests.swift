@@ -61,6 +61,49 @@ struct LinkFaultTests {
     }
   }
 
+  @Test("A released link forwards what it held", arguments: [true, false])
+  func released(byRule: Bool) async throws {
+    try await withLink { link, address in
+      if byRule { link.add(LinkFaultRule(.hold)) } else { link.hold() }
+      try await RawClient.connected(to: address) { client async throws in
+        try await request(client)
+        try await link.waitUntilHolding()
+        link.release()
+        #expect(try await client.waitForEnd().hasSuffix("here"))
+      }
+    }
+  }
+
+  @Test("A link whose task is cancelled is released")
+  func cancelled() async throws {
+    try await withWebServer(respond: { _ in .text("here") }) { address async throws in
+      let links = Journal<FaultyLink>()
+      let answers = Journal<String>()
+      let running = Task {
+        try await withFaultyLink(to: PeerAddress(host: "127.0.0.1", port: address.port)) { link in
+          link.hold()
+          links.record(link)
+          let here = ServerAddress(host: "127.0.0.1", port: link.peer.port)
+          // A task of its own, which the cancellation does not reach.
+          let asking = Task {
+            try await RawClient.connected(to: here) { client async throws in
+              try await request(client)
+              answers.record(try await client.waitForEnd())
+            }
+          }
+          try await asking.value
+        }
+      }
+      let link = try await links.next()
+      try await link.waitUntilHolding()
+      running.cancel()
+      try await endsInTime(butCame: "the link still holds", release: { await link.cut() }) {
+        try await running.value
+      }
+      #expect(answers.entries.count == 1 && answers.entries[0].hasSuffix("here"))
+    }
+  }
+
   @Test("A connection that was accepted before the link was cut, and comes after, is closed")
   func openedAfterTheCut() async throws {
     try await withLink { link, _ in

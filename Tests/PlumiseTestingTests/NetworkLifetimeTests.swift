@@ -74,6 +74,20 @@ struct NetworkLifetimeTests {
     }
   }
 
+  @MainActor
+  @Test("A body on the main actor uses the network there")
+  func mainActor() async throws {
+    var generated = 0
+    var plan = try NetworkPlan(nodes: 1)
+    plan.hasFaultyLinks = true
+    try await withPetalsNetwork(plan) { network in
+      MainActor.assertIsolated()
+      generated = try await network.generate("Hello", maxNewTokens: 2).generatedIDs.count
+      try await network.withClient { _ in MainActor.assertIsolated() }
+    }
+    #expect(generated == 2)
+  }
+
   @Test(
     "Each case of a test has a network of its own", .petalsNetwork(nodes: 1), arguments: [1, 2])
   func fresh(_ number: Int) async throws {

@@ -218,6 +218,7 @@ extension HiddenStates {
 public func withGRPCTransports<Result: Sendable>(
   _ peers: [PeerAddress], limits: TransportLimits = TransportLimits(),
   clock: any Clock<Duration> = ContinuousClock(),
+  isolation: isolated (any Actor)? = #isolation,
   _ body: ([GRPCTransport]) async throws -> Result
 ) async throws -> Result {
   let thread = EventLoopExecutor.next()

@@ -147,6 +147,7 @@ public final class PipelineClient: Sendable {
 public func withPipelineClient<Result: Sendable>(
   _ model: ClientModel, peers: [PeerAddress], limits: TransportLimits = TransportLimits(),
   recovery: RecoveryPolicy = RecoveryPolicy(), clock: any Clock<Duration> = ContinuousClock(),
+  isolation: isolated (any Actor)? = #isolation,
   logger: Logger = Logger(label: "petals.client"),
   _ body: (PipelineClient) async throws -> Result
 ) async throws -> Result {
@@ -169,6 +170,7 @@ public func withPipelineClient<Result: Sendable>(
 public func withPipelineClient<Result: Sendable>(
   _ model: ClientModel, transports: [any BlockTransport],
   recovery: RecoveryPolicy = RecoveryPolicy(), clock: any Clock<Duration> = ContinuousClock(),
+  isolation: isolated (any Actor)? = #isolation,
   logger: Logger = Logger(label: "petals.client"),
   _ body: (PipelineClient) async throws -> Result
 ) async throws -> Result {

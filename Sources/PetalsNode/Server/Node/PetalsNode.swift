@@ -170,6 +170,7 @@ public final class PetalsNode: Service {
 public func withPetalsNode<Result: Sendable>(
   _ configuration: NodeConfiguration, metrics: MetricsCollector? = nil,
   clock: any Clock<Duration> = ContinuousClock(),
+  isolation: isolated (any Actor)? = #isolation,
   logger: Logger = Logger(label: "petals.node"), faults: FaultScript? = nil,
   onEvent: @escaping @Sendable (NodeEvent) async -> Void = { _ in },
   _ body: (PetalsNode) async throws -> Result
