@@ -54,7 +54,7 @@ public struct AgentService: Service {
 
   private func runTasks() async throws {
     // Heartbeats, proofs and claims may find out at the same time that the agent is forgotten.
-    let registering = SharedOperation { try await register() }
+    let registering = SharedOperation(on: clock.monitor) { try await register() }
     try await registering.value()
     let heartbeats = HeartbeatService(
       agent, interval: schedule.heartbeatInterval, clock: clock, logger: logger,

@@ -55,7 +55,7 @@ public actor ChainAgent {
     let agent = registration.beneficiary ?? address
     let running =
       registrations[agent]
-      ?? SharedOperation { [weak self] in
+      ?? SharedOperation(on: client.monitor) { [weak self] in
         guard let self else { throw CancellationError() }
         return try await self.registerOnce(registration, agent: agent)
       }
@@ -153,6 +153,12 @@ public actor ChainAgent {
     to recipient: Address, value: Word = .zero, data: [UInt8] = [], gasLimit: UInt64
   ) async throws -> Receipt {
     let request = TransactionRequest(to: recipient, value: value, data: data, gasLimit: gasLimit)
+    return try await withTaskExecutorPreference(client.monitor) {
+      try await sendAndConfirm(request)
+    }
+  }
+
+  private func sendAndConfirm(_ request: TransactionRequest) async throws -> Receipt {
     let pending = try await queue.withLock { try await self.submit(request) }
     let receipt = try await receipt(of: pending)
     nonces.wasMined(pending.latest.transaction.nonce)

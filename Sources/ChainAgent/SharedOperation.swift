@@ -4,6 +4,7 @@
 /// caller that goes away takes nothing from the others.
 actor SharedOperation<Value: Sendable> {
   private let operation: @Sendable () async throws -> Value
+  private let executor: (any TaskExecutor)?
   private var run: Task<Void, Never>?
   /// Counts the runs, so that an abandoned one cannot complete the next.
   private var generation = 0
@@ -11,7 +12,16 @@ actor SharedOperation<Value: Sendable> {
   private var waiting: [Int: CheckedContinuation<Value, any Error>] = [:]
   private var watchers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
-  init(_ operation: @escaping @Sendable () async throws -> Value) { self.operation = operation }
+  /// - Parameters:
+  ///   - executor: where it runs; nil for the cooperative pool.
+  ///   - operation: what is run.
+  init(
+    on executor: (any TaskExecutor)? = nil,
+    _ operation: @escaping @Sendable () async throws -> Value
+  ) {
+    self.executor = executor
+    self.operation = operation
+  }
 
   /// Whether no caller waits for it.
   var isIdle: Bool { waiting.isEmpty }
@@ -53,12 +63,12 @@ actor SharedOperation<Value: Sendable> {
   private func startIfNeeded() {
     guard run == nil else { return }
     let (operation, generation) = (operation, generation)
-    run = Task {
+    run = Task(executorPreference: executor) {
       do {
         let value = try await operation()
-        finish(generation, .success(value))
+        await self.finish(generation, .success(value))
       } catch {
-        finish(generation, .failure(error))
+        await self.finish(generation, .failure(error))
       }
     }
   }

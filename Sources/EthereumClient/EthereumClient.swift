@@ -1,4 +1,4 @@
-import AsyncPrimitives
+package import AsyncPrimitives
 public import PlumiseWire
 
 /// A client of an Ethereum chain's JSON-RPC interface.
@@ -14,6 +14,8 @@ public struct EthereumClient: Sendable {
   /// The retries when the chain cannot be reached.
   public let retries: RPCRetryPolicy
   private let random: @Sendable () -> Double
+  /// What counts requests, on a clock that tests move.
+  package let monitor: IdleMonitor?
 
   /// A client of any transport.
   /// - Parameters:
@@ -32,6 +34,7 @@ public struct EthereumClient: Sendable {
     self.requestTimeout = requestTimeout
     self.retries = retries
     self.random = random
+    monitor = clock.monitor
   }
 
   /// A client over HTTP.
@@ -104,8 +107,8 @@ public struct EthereumClient: Sendable {
   private func send(_ body: [UInt8], method: String) async throws -> [RPCResponse] {
     let transport = transport
     do {
-      let bytes = try await withDeadline(
-        requestTimeout, on: clock,
+      let bytes = try await withRequest(
+        body, within: requestTimeout, on: clock,
         orThrow: ChainError.timedOut(
           waitingFor: "answer to \(method)", after: requestTimeout)
       ) { try await transport.send(body) }

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
@@ -156,7 +157,9 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         let pieces = PieceWriter(
           answer, response, isKeptAlive: goesOn, isChunked: isVersion11, on: channel,
           of: connection, exchange)
-        switch await pieces.run() {
+        let message = exchange.monitor == nil ? nil : request.body
+        let end = await IdleMonitor.$answering.withValue(message) { await pieces.run() }
+        switch end {
         case .complete:
           loop.execute { [answer] in
             loopBound.value.conclude(answer, with: .end(nil), channel)

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import HTTPTypes
 
 /// One request and its answer: meets the fault, asks the service.
@@ -30,10 +31,22 @@ struct Exchange: Sendable {
   var webSocket: WebSocketService?
   let respond: @Sendable (WebRequest) async -> WebResponse
 
+  /// What counts the requests that are answered, on a clock that tests move.
+  var monitor: IdleMonitor? { faults?.monitor }
+
   /// - Parameter departure: sent when the client has ended its side: it waits for an answer still,
   ///   but not for none.
   func answer(
     to request: WebRequest, by responder: Responder, departure: StopSignal
+  ) async -> Answer {
+    guard monitor != nil else { return await meet(request, responder, departure) }
+    return await IdleMonitor.$answering.withValue(request.body) {
+      await meet(request, responder, departure)
+    }
+  }
+
+  private func meet(
+    _ request: WebRequest, _ responder: Responder, _ departure: StopSignal
   ) async -> Answer {
     switch faults?.take(for: request) {
     case nil:
@@ -42,6 +55,8 @@ struct Exchange: Sendable {
       guard await pause(duration) else { return Answer(moment: .beforeHandling) }
       return Answer(response: await handle(request, responder))
     case .neverAnswer:
+      let held = monitor?.hold(request.body)
+      defer { if let held { monitor?.release(held) } }
       await stopping.wait(or: departure)
       return Answer(moment: .beforeHandling)
     case .answer(let response):

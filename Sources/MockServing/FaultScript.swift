@@ -39,6 +39,8 @@ public final class FaultScript: Sendable {
   public let met = Journal<WebRequest>(byteLimit: 16 << 20) { $0.byteCount }
   /// The clock that ``Fault/delay(_:)`` and ``Fault/slowBody(_:)`` wait on.
   public let clock: any Clock<Duration>
+  /// What counts the requests that wait on it, for a clock that tests move.
+  let monitor: IdleMonitor?
 
   /// Makes an empty script.
   /// - Parameters:
@@ -46,6 +48,7 @@ public final class FaultScript: Sendable {
   ///   - seed: what decides where a fault is likely and not certain.
   public init(clock: any Clock<Duration> = ContinuousClock(), seed: UInt64 = 0) {
     self.clock = clock
+    monitor = clock.monitor
     state = Mutex(State(chance: SeededGenerator(seed: seed)))
   }
 

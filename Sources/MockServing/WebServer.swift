@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import HTTPTypes
 public import Logging
 import NIOCore
@@ -82,7 +83,9 @@ private struct RunningServer {
         host: configuration.host, port: listener.localAddress?.port ?? configuration.port),
       listener: listener, connections: connections,
       // Not a child task: it lives as long as the server, which `stop` ends.
-      sweeping: Task { await connections.sweep() },
+      sweeping: Task(executorPreference: configuration.limits.clock.monitor) {
+        await connections.sweep()
+      },
       stopping: stopping, gracePeriod: configuration.gracePeriod,
       graceClock: configuration.graceClock)
   }

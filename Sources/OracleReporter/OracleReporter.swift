@@ -31,6 +31,8 @@ public actor OracleReporter {
 
   private let transport: any ReportTransport
   private let clock: any Clock<Duration>
+  /// What counts the reporter's tasks and requests, on a clock that tests move.
+  private let monitor: IdleMonitor?
   private let chance: @Sendable () -> Double
   private let logger: Logger
   private nonisolated let broadcast = Broadcast<ReportOutcome>()
@@ -78,6 +80,7 @@ public actor OracleReporter {
     lastTimestamp = collector.proofs.lastTimestamp
     self.transport = transport
     self.clock = clock
+    monitor = clock.monitor
     self.chance = chance
     self.logger = logger
   }
@@ -94,7 +97,8 @@ public actor OracleReporter {
   /// - Throws: ``ReporterError`` of code ``ReporterError/Code/alreadyRunning`` when it runs already.
   public func start() throws(ReporterError) {
     guard case .idle = phase else { throw .alreadyRunning }
-    phase = .running(Task { await self.reportAtEveryInterval() })
+    phase = .running(
+      Task(executorPreference: monitor) { await self.reportAtEveryInterval() })
   }
 
   /// Stops reporting: waits for a report that is on its way, then sends a last one.
@@ -111,11 +115,7 @@ public actor OracleReporter {
     case .running(let loop):
       loop.cancel()
       let limit = deadline ?? configuration.stopDeadline
-      let last = Task {
-        let outcome = await self.sendFinalReports(after: loop, within: limit)
-        self.phase = .idle
-        return outcome
-      }
+      let last = Task(executorPreference: monitor) { await self.end(after: loop, within: limit) }
       phase = .stopping(last)
       return await last.value
     }
@@ -150,19 +150,25 @@ public actor OracleReporter {
     return max(min(pause, configuration.interval), min(retryAfter, configuration.longestPause))
   }
 
+  private func end(after loop: Task<Void, Never>, within limit: Duration) async -> ReportOutcome {
+    let outcome = await sendFinalReports(after: loop, within: limit)
+    phase = .idle
+    return outcome
+  }
+
   /// The last report; as many as it takes when the proofs do not fit into one, and some more when
   /// it may be tried again.
   private func sendFinalReports(
     after loop: Task<Void, Never>, within limit: Duration
   ) async -> ReportOutcome {
-    let deadline = Task {
+    let deadline = Task(executorPreference: monitor) { [clock] in
       do {
         try await clock.sleep(for: limit)
       } catch {
         // The reports were done before.
         return
       }
-      self.giveUp()
+      await self.giveUp()
     }
     await loop.value
     var outcome = await report(isFinal: true)
@@ -194,7 +200,7 @@ public actor OracleReporter {
   /// Sleeps, but no longer than the deadline.
   /// - Returns: whether there is time left.
   private func sleepUnlessGivingUp(_ pause: Duration) async -> Bool {
-    let sleeping = Task<Void, Never> { [clock] in
+    let sleeping = Task<Void, Never>(executorPreference: monitor) { [clock] in
       do {
         try await clock.sleep(for: pause)
       } catch {
@@ -211,7 +217,7 @@ public actor OracleReporter {
     let previous = latest
     // A task of its own, so that the cancellation of a caller does not break off a report, whose
     // outcome would then be unknown; the request's time-out ends it.
-    let task = Task {
+    let task = Task(executorPreference: monitor) {
       _ = await previous?.value
       return await self.send(isFinal: isFinal)
     }
@@ -303,7 +309,7 @@ public actor OracleReporter {
     let limit = configuration.requestTimeout
     guard !isGivingUp else { return .timedOut(url: request.url, after: configuration.stopDeadline) }
     do {
-      let answer = try await withDeadline(limit, on: clock) { [transport] in
+      let answer = try await withRequest(body, within: limit, on: clock) { [transport] in
         try await transport.post(request)
       }
       return ReporterError.reading(answer)

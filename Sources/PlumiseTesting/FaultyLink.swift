@@ -9,7 +9,7 @@ import Synchronization
 /// its connections by a ``LinkFaultRule``.
 ///
 /// The node itself keeps running, as behind an unplugged cable. The link exists within
-/// ``withFaultyLink(to:_:)``.
+/// ``withFaultyLink(to:isolation:_:)``.
 public final class FaultyLink: Sendable {
   private enum Mode: Sendable {
     case open
@@ -41,11 +41,14 @@ public final class FaultyLink: Sendable {
   public let peer: PeerAddress
   private let state = Mutex(State())
   private let listener: any Channel
+  /// What is told which calls the link holds.
+  private let monitor: IdleMonitor?
   private let receivedWhileHeld = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-  fileprivate init(peer: PeerAddress, listener: any Channel) {
+  fileprivate init(peer: PeerAddress, listener: any Channel, monitor: IdleMonitor?) {
     self.peer = peer
     self.listener = listener
+    self.monitor = monitor
   }
 
   /// Adds a fault of connections that are made from here on, behind those that were added before.
@@ -74,6 +77,7 @@ public final class FaultyLink: Sendable {
       if state.mode == .held { state.mode = .open }
       return state.channels
     }
+    monitor?.releaseAll(calls)
     for channel in channels {
       channel.pipeline.fireUserInboundEventTriggered(RelayHandler.Release())
     }
@@ -94,6 +98,7 @@ public final class FaultyLink: Sendable {
       defer { state.channels = [] }
       return state.channels
     }
+    monitor?.releaseAll(calls)
     for channel in [listener] + channels {
       do {
         try await channel.close()
@@ -112,6 +117,9 @@ public final class FaultyLink: Sendable {
     if isCut { channel.close(promise: nil) }
   }
 
+  /// How clients' calls through this link are counted.
+  private var calls: [UInt8] { Array(peer.description.utf8) }
+
   fileprivate var isOpen: Bool { state.withLock { $0.mode == .open } }
 
   fileprivate func takeFault() -> LinkFault? { state.withLock { $0.takeFault() } }
@@ -123,7 +131,10 @@ public final class FaultyLink: Sendable {
   /// - Parameter heldAt: For a connection that a rule holds, how often the link was released before.
   fileprivate func passes(heldAt: Int?) -> Bool {
     let (mode, isHeld) = state.withLock { ($0.mode, $0.releases == heldAt) }
-    if mode == .held || isHeld { receivedWhileHeld.continuation.yield() }
+    if mode == .held || isHeld {
+      monitor?.holdAll(calls)
+      receivedWhileHeld.continuation.yield()
+    }
     return mode == .open && !isHeld
   }
 }
@@ -138,6 +149,14 @@ public func withFaultyLink<Result: Sendable>(
   to node: PeerAddress, isolation: isolated (any Actor)? = #isolation,
   _ body: (FaultyLink) async throws -> Result
 ) async throws -> Result {
+  try await withFaultyLink(to: node, monitoredBy: nil, body)
+}
+
+/// Runs a body with a faulty link, which tells a monitor the calls that it holds.
+func withFaultyLink<Result: Sendable>(
+  to node: PeerAddress, monitoredBy monitor: IdleMonitor?,
+  isolation: isolated (any Actor)? = #isolation, _ body: (FaultyLink) async throws -> Result
+) async throws -> Result {
   let made = Mutex<FaultyLink?>(nil)
   let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
     .childChannelInitializer { inbound in
@@ -148,7 +167,8 @@ public func withFaultyLink<Result: Sendable>(
   guard let port = listener.localAddress?.port else {
     throw ChannelError.inappropriateOperationForState
   }
-  let link = FaultyLink(peer: try PeerAddress(host: "127.0.0.1", port: port), listener: listener)
+  let link = FaultyLink(
+    peer: try PeerAddress(host: "127.0.0.1", port: port), listener: listener, monitor: monitor)
   made.withLock { $0 = link }
   let outcome: Swift.Result<Result, any Error>
   do {

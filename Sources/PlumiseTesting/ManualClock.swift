@@ -1,3 +1,4 @@
+package import AsyncPrimitives
 import Synchronization
 
 /// A clock that a test moves by hand.
@@ -11,6 +12,10 @@ import Synchronization
 /// try await clock.advanceToNextDeadline()  // waits for the sleeper, then wakes it
 /// try await nap.value
 /// ```
+///
+/// ``advance(by:)`` moves it at once: a task that sleeps again and again wakes once, however far the
+/// clock was moved. ``NetworkTime/advance(by:)`` stops at each deadline instead, and lets everything that
+/// became due run.
 ///
 /// A network that is cancelled ends its clock with ``end()``: whoever sleeps on it, then or later, gets
 /// a `CancellationError`, so that nothing waits for a test that will not move it any more.
@@ -36,6 +41,8 @@ public final class ManualClock: Clock, Sendable {
   }
 
   private let state = Mutex(SleepQueue())
+  /// Detects that every task which waits for this clock does so.
+  package let idleMonitor = IdleMonitor()
 
   /// Makes a clock that shows zero.
   public init() {}
@@ -47,16 +54,30 @@ public final class ManualClock: Clock, Sendable {
   public var minimumResolution: Duration { .zero }
 
   /// The deadlines that tasks sleep for, earliest first.
+  ///
+  /// The time limits of a network's servers and nodes, as for a client that sends nothing, are not among
+  /// them: those are always there, and wait in the background.
   public var deadlines: [Instant] { state.withLock { $0.deadlines } }
 
   /// Suspends until the clock was moved to `deadline` or beyond.
   ///
   /// - Throws: `CancellationError` when the task is cancelled, or the clock ended, first.
   public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
-    let id = state.withLock { $0.nextID() }
+    try await sleep(until: deadline, inBackground: false)
+  }
+
+  func sleep(until deadline: Instant, inBackground: Bool) async throws {
+    let (id, message) = (state.withLock { $0.nextID() }, IdleMonitor.answering)
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        perform(state.withLock { $0.sleep(id, until: deadline, continuation) })
+        perform(
+          state.withLock { queue in
+            let effects = queue.sleep(
+              id, until: deadline, inBackground: inBackground, continuation)
+            // Under the lock: whoever wakes the sleeper finds what it holds.
+            if let message, queue.isAsleep(id) { queue.hold(idleMonitor.hold(message), by: id) }
+            return effects
+          })
       }
     } onCancel: {
       perform(state.withLock { $0.cancel(id) })
@@ -71,6 +92,22 @@ public final class ManualClock: Clock, Sendable {
     perform(state.withLock { $0.advance(by: duration) })
   }
 
+  /// Moves the clock to the earliest deadline, if there is one until then, and wakes who sleeps for it.
+  /// - Returns: whether there was one.
+  func advanceToDeadline(until end: Instant) -> Bool {
+    let effects = state.withLock { $0.advanceToDeadline(until: end) }
+    perform(effects ?? [])
+    return effects != nil
+  }
+
+  /// Moves the clock forward to a moment, unless it is past.
+  func advance(to moment: Instant) {
+    perform(state.withLock { $0.advance(by: max(.zero, $0.now.duration(to: moment))) })
+  }
+
+  /// What the clock shows, and the deadlines, for an error.
+  var summary: String { state.withLock { $0.summary } }
+
   /// Ends the clock for good: every sleep and every wait on it, present and future, is cancelled.
   ///
   /// The clock can still be moved, but nobody sleeps on it any more.
@@ -78,22 +115,22 @@ public final class ManualClock: Clock, Sendable {
 
   /// Waits until at least `count` tasks sleep on this clock.
   ///
-  /// - Throws: `CancellationError` when the waiting task is cancelled or the clock ended.
+  /// - Throws: ``UnmetWait`` when the waiting task is cancelled or the clock ended.
   public func waitForSleepers(_ count: Int = 1) async throws {
-    try await wait { $0.count >= count }
+    try await wait(for: count == 1 ? "a sleeper" : "\(count) sleepers") { $0.count >= count }
   }
 
   /// Waits until a task sleeps for exactly the moment that is `offset` after the clock's beginning.
   ///
-  /// - Throws: `CancellationError` when the waiting task is cancelled or the clock ended.
+  /// - Throws: ``UnmetWait`` when the waiting task is cancelled or the clock ended.
   public func waitForSleeper(until offset: Duration) async throws {
-    try await wait { $0.contains(Instant(offset: offset)) }
+    try await wait(for: "a sleeper until \(offset)") { $0.contains(Instant(offset: offset)) }
   }
 
   /// Waits until a task sleeps, then moves the clock to the earliest deadline.
   ///
   /// - Returns: by how much the clock was moved.
-  /// - Throws: `CancellationError` when the waiting task is cancelled or the clock ended.
+  /// - Throws: ``UnmetWait`` when the waiting task is cancelled or the clock ended.
   @discardableResult
   public func advanceToNextDeadline() async throws -> Duration {
     try await waitForSleepers()
@@ -102,118 +139,39 @@ public final class ManualClock: Clock, Sendable {
     return step
   }
 
-  private func wait(until condition: @escaping @Sendable ([Instant]) -> Bool) async throws {
+  private func wait(
+    for awaited: String, until condition: @escaping @Sendable ([Instant]) -> Bool
+  ) async throws {
     let id = state.withLock { $0.nextID() }
-    try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        perform(state.withLock { $0.watch(id, condition, continuation) })
+    do {
+      try await withTaskCancellationHandler {
+        try await withCheckedThrowingContinuation { continuation in
+          perform(state.withLock { $0.watch(id, condition, continuation) })
+        }
+      } onCancel: {
+        perform(state.withLock { $0.cancel(id) })
       }
-    } onCancel: {
-      perform(state.withLock { $0.cancel(id) })
+    } catch {
+      throw UnmetWait(awaited: awaited, clock: summary)
     }
   }
 
   private func perform(_ effects: [SleepQueue.Effect]) {
     for effect in effects {
+      // Before the sleeper runs: the request that it answers goes on from here.
+      if let request = effect.request { idleMonitor.release(request) }
       effect.continuation.resume(with: effect.result)
     }
   }
-}
 
-/// The sleepers and watchers of a manual clock: a pure state machine.
-///
-/// Each step returns the continuations to resume, so that they run after the lock was given back.
-struct SleepQueue {
-  typealias Instant = ManualClock.Instant
-  typealias Continuation = CheckedContinuation<Void, any Error>
+  /// The error of a wait for sleepers that was cancelled, as by a test's time limit.
+  public struct UnmetWait: Error, CustomStringConvertible {
+    let awaited: String
+    let clock: String
 
-  /// A continuation to resume once the lock is free.
-  struct Effect {
-    let continuation: Continuation
-    let result: Result<Void, any Error>
-  }
-
-  private struct Watcher {
-    let condition: @Sendable ([Instant]) -> Bool
-    let continuation: Continuation
-  }
-
-  private(set) var now = Instant()
-  private var hasEnded = false
-  private var lastID = 0
-  private var sleepers: [Int: (deadline: Instant, continuation: Continuation)] = [:]
-  private var watchers: [Int: Watcher] = [:]
-  /// Tasks that have an id but do not sleep or watch yet, and whether they were cancelled.
-  private var pending: [Int: Bool] = [:]
-
-  var deadlines: [Instant] { sleepers.values.map(\.deadline).sorted() }
-
-  mutating func nextID() -> Int {
-    lastID += 1
-    pending[lastID] = false
-    return lastID
-  }
-
-  mutating func sleep(_ id: Int, until deadline: Instant, _ continuation: Continuation) -> [Effect]
-  {
-    let wasCancelled = pending.removeValue(forKey: id) ?? false
-    if wasCancelled || hasEnded { return [cancellation(continuation)] }
-    if deadline <= now { return [Effect(continuation: continuation, result: .success(()))] }
-    sleepers[id] = (deadline, continuation)
-    return satisfiedWatchers()
-  }
-
-  mutating func watch(
-    _ id: Int, _ condition: @escaping @Sendable ([Instant]) -> Bool, _ continuation: Continuation
-  ) -> [Effect] {
-    let wasCancelled = pending.removeValue(forKey: id) ?? false
-    if wasCancelled || hasEnded { return [cancellation(continuation)] }
-    watchers[id] = Watcher(condition: condition, continuation: continuation)
-    return satisfiedWatchers()
-  }
-
-  mutating func cancel(_ id: Int) -> [Effect] {
-    if let sleeper = sleepers.removeValue(forKey: id) {
-      return [cancellation(sleeper.continuation)] + satisfiedWatchers()
-    }
-    if let watcher = watchers.removeValue(forKey: id) {
-      return [cancellation(watcher.continuation)]
-    }
-    if pending[id] != nil { pending[id] = true }
-    return []
-  }
-
-  mutating func end() -> [Effect] {
-    hasEnded = true
-    let left = sleepers.mapValues(\.continuation)
-      .merging(watchers.mapValues(\.continuation)) { sleeper, _ in sleeper }
-    (sleepers, watchers) = ([:], [:])
-    return left.sorted { $0.key < $1.key }.map { cancellation($0.value) }
-  }
-
-  mutating func advance(by duration: Duration) -> [Effect] {
-    now = now.advanced(by: duration)
-    let due = sleepers.filter { $0.value.deadline <= now }
-      .sorted { ($0.value.deadline, $0.key) < ($1.value.deadline, $1.key) }
-    for sleeper in due { sleepers[sleeper.key] = nil }
-    return due.map { Effect(continuation: $0.value.continuation, result: .success(())) }
-      + satisfiedWatchers()
-  }
-
-  mutating func advanceToNextDeadline() -> (Duration, [Effect]) {
-    guard let next = deadlines.first, next > now else { return (.zero, []) }
-    let step = now.duration(to: next)
-    return (step, advance(by: step))
-  }
-
-  private mutating func satisfiedWatchers() -> [Effect] {
-    let seen = deadlines
-    let ready = watchers.filter { $0.value.condition(seen) }.sorted { $0.key < $1.key }
-    for watcher in ready { watchers[watcher.key] = nil }
-    return ready.map { Effect(continuation: $0.value.continuation, result: .success(())) }
-  }
-
-  private func cancellation(_ continuation: Continuation) -> Effect {
-    Effect(continuation: continuation, result: .failure(CancellationError()))
+    /// What was waited for, and which deadlines there were.
+    public var description: String { "waited for \(awaited) in vain: \(clock)" }
   }
 }
+
+extension ManualClock: MonitoredClock {}

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 public import ChainAgent
 public import EthereumPrimitives
 public import InferenceMetrics
@@ -43,7 +44,8 @@ public struct NetworkNode: Sendable {
   /// The agent's service, as `petals-e2e node` runs it: it registers, sends heartbeats, and submits
   /// proofs of what the node generates from this call on.
   ///
-  /// A task of the test runs it; its intervals are measured on the network's clock.
+  /// A task of the test runs it, or the network itself (``NetworkPlan/runsServices``); its intervals are
+  /// measured on the network's clock.
   /// - Parameters:
   ///   - schedule: The intervals.
   ///   - onEvent: Called with each event.
@@ -54,5 +56,26 @@ public struct NetworkNode: Sendable {
     AgentService(
       agent, registration: registration, schedule: schedule, proofs: metrics.proofs.arrivals(),
       clock: clock, onEvent: onEvent)
+  }
+  /// Registers the agent, and runs its service and the reporter while a body runs.
+  func withServices<Result: Sendable>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Result
+  ) async throws -> Result {
+    try await register()
+    let service = service()
+    // Not a child task: the service has to end though the caller was cancelled. It always does below.
+    let running = Task(executorPreference: clock.monitor) { try await service.run() }
+    let outcome: Swift.Result<Result, any Error>
+    do {
+      try await reporter.start()
+      outcome = .success(try await body())
+    } catch {
+      outcome = .failure(error)
+    }
+    running.cancel()
+    let end = await running.result
+    let result = try outcome.get()
+    try end.get()
+    return result
   }
 }

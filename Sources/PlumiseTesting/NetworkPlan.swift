@@ -25,6 +25,12 @@ public struct NetworkPlan: Sendable {
   /// The time of day at which the network starts, since 1970-01-01 00:00:00 UTC; by default that of
   /// the plan's making.
   public var startTime: Duration
+  /// Whether each node's agent is registered, and its heartbeats, proofs and reports are sent at their
+  /// intervals, before the body begins and until it ends, as `petals-e2e node` does it.
+  ///
+  /// By default a test does so itself, with ``NetworkNode/register()``,
+  /// ``NetworkNode/service(schedule:onEvent:)`` and ``NetworkNode/reporter``.
+  public var runsServices: Bool
   /// Whether each node is reached through a ``FaultyLink``, which a test can break.
   public var hasFaultyLinks: Bool
   /// The logger of all parts.
@@ -59,6 +65,7 @@ public struct NetworkPlan: Sendable {
     rewardOracle = nil
     reportInterval = .seconds(60)
     startTime = UnixClock.system.now()
+    runsServices = false
     hasFaultyLinks = false
     logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }
   }

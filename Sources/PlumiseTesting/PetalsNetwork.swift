@@ -6,7 +6,7 @@ public import PetalsNode
 
 /// A complete network, every part real: a chain, an oracle, and nodes that serve a model.
 ///
-/// All of it listens on free ports of 127.0.0.1. It exists within ``withPetalsNetwork(_:_:)`` or a
+/// All of it listens on free ports of 127.0.0.1. It exists within ``withPetalsNetwork(_:isolation:_:)`` or a
 /// test with a ``PetalsNetworkTrait``.
 public final class PetalsNetwork: Sendable {
   /// The network's configuration.

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Bloom
 import ChainAgent
 import EthereumClient
@@ -31,7 +32,8 @@ public func withPetalsNetwork<Result: Sendable>(
   // A clock of its own, which nobody moves: contributions are reported when a test says so.
   let contributions = ManualClock()
   return try await withTaskCancellationHandler {
-    try await chain.withServer { chainAddress in
+    try await chain.withServer(MockWeb3.serverConfiguration(limits: time.serverLimits)) {
+      chainAddress in
       let client = EthereumClient(url: chainAddress.url, clock: time.clock)
       let oracle = MockOracle(plan.oracleConfiguration(client, time, contributions: contributions))
       return try await oracle.withServer(faults: faults) { oracleAddress in
@@ -42,7 +44,9 @@ public func withPetalsNetwork<Result: Sendable>(
           let network = PetalsNetwork(
             plan: plan, time: time, chain: chain, chainAddress: chainAddress, oracle: oracle,
             oracleAddress: oracleAddress, oracleFaults: faults, nodes: nodes)
-          return try await body(network)
+          return try await withTaskExecutorPreference(time.clock.monitor) {
+            try await body(network)
+          }
         }
       }
     }
@@ -55,13 +59,22 @@ public func withPetalsNetwork<Result: Sendable>(
   }
 }
 
+extension NetworkTime {
+  /// The limits of the network's servers, on its clock.
+  ///
+  /// Idle connections stay: the process's clients keep them, in real time, for whatever comes next.
+  fileprivate var serverLimits: ServerLimits {
+    ServerLimits(idleTime: .seconds(86_400 * 365), clock: background)
+  }
+}
+
 extension NetworkPlan {
   /// The configuration of the network's oracle.
   fileprivate func oracleConfiguration(
     _ client: EthereumClient, _ time: NetworkTime, contributions: ManualClock
   ) -> OracleConfiguration {
     var configuration = OracleConfiguration(
-      dialects: [dialect], unixClock: time.unixClock, logger: logger)
+      dialects: [dialect], unixClock: time.unixClock, limits: time.serverLimits, logger: logger)
     if oracleChecksRegistration { configuration.registration = .chain(client) }
     if let account = rewardOracle {
       configuration.epoch = .chain(client)
@@ -93,17 +106,21 @@ struct NodeStarter {
   ) async throws -> Result {
     guard let range = blocks.first else { return try await body(started) }
     let key = chain.makeAccount().key
-    let configuration = NodeConfiguration(
+    var configuration = NodeConfiguration(
       checkpoint: plan.model.checkpoint, blocks: range, agent: key.address)
+    // The end of a network does not wait for a test to move the clock.
+    configuration.graceClock = ContinuousClock()
     return try await withPetalsNode(
-      configuration, metrics: MetricsCollector(clock: time.clock), logger: plan.logger
+      configuration, metrics: MetricsCollector(clock: time.clock), clock: time.background,
+      logger: plan.logger
     ) { node in
       guard let address = node.address else { preconditionFailure("a ready node has an address") }
       return try await withLink(to: address) { link in
         let networkNode = try makeNetworkNode(node, key, link?.peer ?? address, link)
         do {
-          let result = try await withNodes(
-            blocks.dropFirst(), started: started + [networkNode], body)
+          let result = try await withServices(of: networkNode) {
+            try await withNodes(blocks.dropFirst(), started: started + [networkNode], body)
+          }
           await stop(networkNode.reporter)
           return result
         } catch {
@@ -114,12 +131,22 @@ struct NodeStarter {
     }
   }
 
+  private func withServices<Result: Sendable>(
+    of node: NetworkNode, isolation: isolated (any Actor)? = #isolation,
+    _ body: () async throws -> Result
+  ) async throws -> Result {
+    guard plan.runsServices else { return try await body() }
+    return try await node.withServices(body)
+  }
+
   private func withLink<Result: Sendable>(
     to address: PeerAddress, isolation: isolated (any Actor)? = #isolation,
     _ body: (FaultyLink?) async throws -> Result
   ) async throws -> Result {
     guard plan.hasFaultyLinks else { return try await body(nil) }
-    return try await withFaultyLink(to: address) { try await body($0) }
+    return try await withFaultyLink(to: address, monitoredBy: time.clock.monitor) {
+      try await body($0)
+    }
   }
 
   private func makeNetworkNode(

@@ -95,42 +95,6 @@ struct CancellationTests {
   }
 }
 
-/// The one time that all parts of a network have.
-@Suite("A network's time", .timeLimit(.minutes(5)))
-struct NetworkTimeTests {
-  @Test("An hour of the clock is an hour of the chain, of uptimes and of reports")
-  func hour() async throws {
-    var plan = try NetworkPlan(nodes: 1)
-    plan.startTime = .seconds(1_770_000_000)
-    try await withPetalsNetwork(plan) { network in
-      let node = network.nodes[0]
-      try await node.register()
-      // The second after the genesis block's.
-      #expect(network.chain.latestBlock.header.timestamp == 1_770_000_001)
-      #expect(await node.reporter.reportNow().timestamp == 1_770_000_000)
-      network.clock.advance(by: .seconds(3600))
-      try await node.agent.heartbeat()
-      #expect(network.chain.agent(node.address)?.lastHeartbeat == 1_770_003_600)
-      #expect(await node.reporter.reportNow().timestamp == 1_770_003_600)
-      #expect(node.metrics.snapshot.uptime == .seconds(3600))
-    }
-  }
-
-  @Test(
-    "A lost receipt takes no time but the clock's", .petalsNetwork(nodes: 1),
-    .chainFaults(ChainFaultRule(.loseReceipt)))
-  func lostReceipt() async throws {
-    let network = try PetalsNetwork.current
-    let node = network.nodes[0]
-    let registering = Task { try await node.register() }
-    // The deadline of the receipt, and the next poll.
-    try await network.clock.waitForSleeper(until: node.agent.configuration.receiptTimeout)
-    network.clock.advance(by: node.agent.configuration.receiptTimeout)
-    _ = try await registering.value
-    #expect(network.chain.isRegistered(node.address))
-  }
-}
-
 /// A clock that ended.
 @Suite("The end of a manual clock", .timeLimit(.minutes(5)))
 struct ManualClockEndTests {
@@ -141,11 +105,10 @@ struct ManualClockEndTests {
     let waiting = Task { try await clock.waitForSleepers(2) }
     try await clock.waitForSleepers()
     clock.end()
-    for task in [sleeping, waiting] {
-      await #expect(throws: CancellationError.self) { try await task.value }
-    }
+    await #expect(throws: CancellationError.self) { try await sleeping.value }
+    await #expect(throws: ManualClock.UnmetWait.self) { try await waiting.value }
     await #expect(throws: CancellationError.self) { try await clock.sleep(for: .seconds(1)) }
-    await #expect(throws: CancellationError.self) { try await clock.advanceToNextDeadline() }
+    await #expect(throws: ManualClock.UnmetWait.self) { try await clock.advanceToNextDeadline() }
     #expect(clock.deadlines.isEmpty)
   }
 }

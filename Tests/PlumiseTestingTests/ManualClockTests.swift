@@ -73,6 +73,23 @@ struct ManualClockTests {
       withUnsafeCurrentTask { $0?.cancel() }
       try await clock.waitForSleeper(until: .seconds(60))
     }
-    await #expect(throws: CancellationError.self) { try await watcher.value }
+    await #expect(throws: ManualClock.UnmetWait.self) { try await watcher.value }
+  }
+
+  @Test("A wait that ends in vain says which deadlines there are")
+  func unmetWait() async throws {
+    let clock = clock
+    let sleeper = Task { try await clock.sleep(for: .seconds(7)) }
+    try await clock.waitForSleepers()
+    let waiting = Task { try await clock.waitForSleeper(until: .seconds(60)) }
+    waiting.cancel()
+    let error = await #expect(throws: ManualClock.UnmetWait.self) { try await waiting.value }
+    #expect(
+      error?.description == """
+        waited for a sleeper until 60.0 seconds in vain: the clock shows 0.0 seconds; \
+        sleepers wait until 7.0 seconds
+        """)
+    clock.end()
+    await #expect(throws: CancellationError.self) { try await sleeper.value }
   }
 }

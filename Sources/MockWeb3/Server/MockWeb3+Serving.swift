@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import HTTPTypes
 public import MockServing
 
@@ -9,8 +10,7 @@ extension MockWeb3 {
   ///   - body: what is done while the chain is served.
   /// - Throws: `ServingError` when the server cannot listen, and whatever `body` throws.
   public func withServer<R: Sendable>(
-    _ server: ServerConfiguration = ServerConfiguration(
-      maximumBodyBytes: 5 << 20, serviceName: "chain"),
+    _ server: ServerConfiguration = MockWeb3.serverConfiguration(),
     isolation: isolated (any Actor)? = #isolation,
     _ body: (ServerAddress) async throws -> R
   ) async throws -> R {
@@ -19,6 +19,14 @@ extension MockWeb3 {
         server, faults: connectionFaults, webSocket: webSocket,
         respond: { await self.respond(to: $0) }, body)
     }
+  }
+
+  /// How a chain is served: on any free port of 127.0.0.1, with bodies of at most 5 MiB, as geth.
+  /// - Parameter limits: what a peer may make the server hold.
+  public static func serverConfiguration(
+    limits: ServerLimits = ServerLimits()
+  ) -> ServerConfiguration {
+    ServerConfiguration(maximumBodyBytes: 5 << 20, serviceName: "chain", limits: limits)
   }
 
   /// JSON-RPC over WebSocket, on any path: a message is what a body is over HTTP.
@@ -37,7 +45,7 @@ extension MockWeb3 {
     isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
   ) async throws -> R {
     producer.setInterval(read { $0.mining.interval })
-    let production = Task { await produceBlocks() }
+    let production = Task(executorPreference: clock.monitor) { await self.produceBlocks() }
     do {
       let result = try await body()
       production.cancel()

@@ -23,7 +23,7 @@ public final class MockWeb3: Sendable {
 
   private let cell: Mutex<PersistentChain>
   let producer: BlockProducer
-  private let clock: any Clock<Duration>
+  let clock: any Clock<Duration>
   private let unixClock: UnixClock
 
   /// Starts a chain.

@@ -33,6 +33,7 @@ final class GRPCSession: BlockSession {
   private let connection: GRPCConnection
   private let stepLimit: Duration
   private let watch: Watchdog
+  private let monitor: IdleMonitor?
   private let outbox = Mailbox<Request>(capacity: 4)
   private let mailbox = Mailbox<Plumise_Petals_SessionResponse.OneOf_Kind>(capacity: 4)
   private let handle = Mutex(Handle())
@@ -44,6 +45,7 @@ final class GRPCSession: BlockSession {
     self.connection = connection
     self.stepLimit = stepLimit
     watch = Watchdog(limit: stepLimit, clock: clock)
+    monitor = clock.monitor
   }
 
   /// Begins the stream, in a task that ends with the session or with its scope.
@@ -72,7 +74,11 @@ final class GRPCSession: BlockSession {
         await self.ending {
           try await connection.liveness.waitUntilLost(
             waiting: { watch.running },
-            probe: { try await calls.run { try await connection.probe() } })
+            probe: { [peer = self.peer, monitor = self.monitor] in
+              try await withRequest(Array(peer.utf8), monitoredBy: monitor) {
+                try await calls.run { try await connection.probe() }
+              }
+            })
           return Ending(
             reason: NodeError(silent: self.peer, for: connection.liveness.limit), isLost: true)
         }
@@ -142,7 +148,14 @@ final class GRPCSession: BlockSession {
     if let start { request.step.startFromPosition = Int32(clamping: start) }
     watch.begin()
     defer { watch.end() }
-    try send(request)
+    return try await withRequest(Array(peer.utf8), monitoredBy: monitor) { [request] in
+      try send(request)
+      return try await result(of: id, for: hidden)
+    }
+  }
+
+  /// Waits for the answer to a step.
+  private func result(of id: UInt64, for hidden: HiddenStates) async throws -> StepResult {
     while true {
       guard case .step(let result) = try await mailbox.next() else { throw unexpected }
       // An earlier number answers a step that was given up.
@@ -160,7 +173,14 @@ final class GRPCSession: BlockSession {
     request.finish = Plumise_Petals_SessionFinish(summary)
     watch.begin()
     defer { watch.end() }
-    try send(request)
+    return try await withRequest(Array(peer.utf8), monitoredBy: monitor) { [request] in
+      try send(request)
+      return try await processedTokens()
+    }
+  }
+
+  /// Waits for the answer to the summary.
+  private func processedTokens() async throws -> Int {
     while true {
       switch try await mailbox.next() {
       case .finished(let finished):

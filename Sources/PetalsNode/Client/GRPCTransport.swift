@@ -6,7 +6,7 @@ import Synchronization
 
 /// The transport to a node over gRPC.
 ///
-/// It lives within ``withGRPCTransports(_:limits:clock:_:)``, which ends its connections and the
+/// It lives within ``withGRPCTransports(_:limits:clock:isolation:_:)``, which ends its connections and the
 /// sessions that were not closed.
 public final class GRPCTransport: BlockTransport {
   /// `host:port`.
@@ -20,6 +20,8 @@ public final class GRPCTransport: BlockTransport {
   private let address: PeerAddress
   private let limits: TransportLimits
   private let clock: any Clock<Duration>
+  /// What counts calls, on a clock that tests move.
+  private let monitor: IdleMonitor?
   private let calls: TaskScope
   private let connections: TaskScope
   private let thread: EventLoopExecutor
@@ -33,6 +35,7 @@ public final class GRPCTransport: BlockTransport {
     self.address = address
     self.limits = limits
     self.clock = clock
+    monitor = clock.monitor
     self.calls = calls
     self.connections = connections
     self.thread = thread
@@ -68,7 +71,9 @@ public final class GRPCTransport: BlockTransport {
   }
 
   /// The executor of the connection's event loop.
-  public var executor: (any TaskExecutor)? { thread }
+  ///
+  /// On a clock that tests move it is the executor that counts what the clock waits for.
+  public var executor: (any TaskExecutor)? { monitor ?? thread }
 
   /// What the node says of itself.
   public func info() async throws -> PeerInfo {
@@ -113,8 +118,9 @@ public final class GRPCTransport: BlockTransport {
     let session = GRPCSession(peer: peer, on: connection, stepLimit: limits.step, clock: clock)
     session.start(in: calls) { self.replace(connection) }
     do {
-      try await withDeadline(
-        limits.connect, on: clock, orThrow: late("open a session", limits.connect)
+      try await withRequest(
+        Array(peer.utf8), within: limits.connect, on: clock,
+        orThrow: late("open a session", limits.connect)
       ) { try await session.open(opening) }
     } catch {
       // As with calls: the connection may lead to nobody.
@@ -137,7 +143,9 @@ public final class GRPCTransport: BlockTransport {
     do {
       // Within the scope: the transport does not notice that a call was cancelled before it began to
       // wait for a connection, and would hold it, deadline or not, until there is one.
-      let answer = try await withDeadline(limit, on: clock, orThrow: late(action, limit)) {
+      let answer = try await withRequest(
+        Array(peer.utf8), within: limit, on: clock, orThrow: late(action, limit)
+      ) {
         try await self.whileAlive(connection) { service in
           try await calls.run { try await work(service) }
         }
@@ -161,12 +169,17 @@ public final class GRPCTransport: BlockTransport {
     _ work: @escaping @Sendable (GRPCConnection.Service) async throws -> Answer
   ) async throws -> Answer {
     let (calls, time) = (calls, Stopwatch(clock))
+    let (peer, monitor) = (peer, monitor)
     let answer: Answer? = try await race(
       { try await work(connection.service) },
       against: {
         try await connection.liveness.waitUntilLost(
-          waiting: { time.elapsed }, probe: { try await calls.run { try await connection.probe() } }
-        )
+          waiting: { time.elapsed },
+          probe: {
+            try await withRequest(Array(peer.utf8), monitoredBy: monitor) {
+              try await calls.run { try await connection.probe() }
+            }
+          })
         return nil
       })
     guard let answer else {
@@ -222,9 +235,10 @@ public func withGRPCTransports<Result: Sendable>(
   _ body: ([GRPCTransport]) async throws -> Result
 ) async throws -> Result {
   let thread = EventLoopExecutor.next()
-  let calls = TaskScope(on: thread)
+  let monitor = clock.monitor
+  let calls = TaskScope(on: monitor ?? thread)
   // Not child tasks: a caller that is cancelled must not take the connections from calls that end.
-  let connections = TaskScope(on: thread)
+  let connections = TaskScope(on: monitor ?? thread)
   let transports: [GRPCTransport]
   do {
     transports = try peers.map {
@@ -242,6 +256,9 @@ public func withGRPCTransports<Result: Sendable>(
   } catch {
     outcome = .failure(error)
   }
+  // No clock brings this about: one that tests move waits for it.
+  let closing = monitor?.begin(Array("the end of connections".utf8))
+  defer { if let closing { monitor?.end(closing) } }
   calls.cancel()
   // This also ends a call that was cancelled before the connection it waits for knew of it.
   for transport in transports { transport.close() }

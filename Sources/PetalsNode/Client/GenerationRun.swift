@@ -134,13 +134,14 @@ final class SessionCloser: Sendable {
   /// How long a node may take to hear the end of a session.
   static let timeout = Duration.seconds(5)
 
-  private let tasks = TaskScope()
+  private let tasks: TaskScope
   private let clock: any Clock<Duration>
   private let logger: Logger
 
   init(clock: any Clock<Duration>, logger: Logger) {
     self.clock = clock
     self.logger = logger
+    tasks = TaskScope(on: clock.monitor)
   }
 
   /// Tells every node of a route what its session was for; nil summaries just end them.

@@ -4,7 +4,7 @@ public import Logging
 
 /// Generates through nodes that together serve a model.
 ///
-/// It lives within ``withPipelineClient(_:transports:recovery:clock:logger:_:)``.
+/// It lives within ``withPipelineClient(_:transports:recovery:clock:isolation:logger:_:)``.
 public final class PipelineClient: Sendable {
   /// The model's embedding and head, which this client computes itself.
   public let model: ClientModel

@@ -70,6 +70,8 @@ public struct NodeConfiguration: Sendable {
   public var clientIdleLimit: Duration
   /// How long a stop waits for calls in flight before it cuts them off.
   public var gracePeriod: Duration
+  /// What the grace period is measured on; nil for the node's own clock.
+  public var graceClock: (any Clock<Duration>)?
 
   /// A configuration with its defaults.
   ///

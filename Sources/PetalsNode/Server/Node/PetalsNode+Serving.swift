@@ -9,7 +9,8 @@ extension PetalsNode {
   func serve() async throws {
     let grpc = GRPCListener(
       endpoint: configuration.grpc, largestRequest: configuration.largestRequest,
-      keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod, clock: clock)
+      keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod,
+      clock: configuration.graceClock ?? clock)
     let services = GRPCListener.services(
       of: server, generator: generator, configuration, clock: clock)
     try await grpc.run(services) { address in
@@ -56,7 +57,7 @@ extension PetalsNode {
     ServerConfiguration(
       host: endpoint.host, port: endpoint.port, maximumBodyBytes: NodeAPI.bodyLimit,
       oversizedBody: .handOver, serviceName: "node", gracePeriod: configuration.gracePeriod,
-      graceClock: clock,
+      graceClock: configuration.graceClock ?? clock,
       limits: ServerLimits(
         requestTime: configuration.clientTimeout, idleTime: configuration.clientIdleLimit,
         clock: clock),

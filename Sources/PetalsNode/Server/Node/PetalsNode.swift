@@ -8,7 +8,7 @@ public import ServiceLifecycle
 /// A node: it serves a range of a model's blocks over gRPC, and text over HTTP if told to.
 ///
 /// ``run()`` serves until ``stop()``, a graceful shutdown of its service group, or cancellation.
-/// Most callers want ``withPetalsNode(_:metrics:clock:logger:faults:onEvent:_:)``.
+/// Most callers want ``withPetalsNode(_:metrics:clock:isolation:logger:faults:onEvent:_:)``.
 public final class PetalsNode: Service {
   /// What it serves, and where.
   public let configuration: NodeConfiguration
