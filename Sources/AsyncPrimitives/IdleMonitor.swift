@@ -15,7 +15,8 @@ import Synchronization
 /// or prefers this executor.
 package final class IdleMonitor: TaskExecutor {
   private struct Request {
-    let message: [UInt8]
+    /// Nil for work that no service answers, and nothing holds.
+    let message: [UInt8]?
     var isHeld = false
     /// Whether its client has given it up: it ends soon, whatever held it.
     var isGivenUp = false
@@ -84,8 +85,8 @@ package final class IdleMonitor: TaskExecutor {
     }
   }
 
-  /// A request begins, whose answer is waited for until ``end(_:)``.
-  package func begin(_ message: [UInt8]) -> UInt64 {
+  /// A request begins, whose answer is waited for until ``end(_:)``; with nil any work outside of tasks.
+  package func begin(_ message: [UInt8]?) -> UInt64 {
     state.withLock { state in
       let id = state.nextID()
       state.requests[id] = Request(message: message)
@@ -166,16 +167,17 @@ extension Clock where Duration == Swift.Duration {
   package var monitor: IdleMonitor? { (self as? any MonitoredClock)?.idleMonitor }
 }
 
-/// Runs an operation that sends a message and waits for its answer.
+/// Runs an operation that sends a message and waits for its answer, or has other threads work for it.
 ///
 /// - Parameters:
-///   - message: What is sent, by which the service that holds it back recognises it.
+///   - message: What is sent, by which the service that holds it back recognises it; nil for work that
+///     ends by itself, as arithmetic does.
 ///   - monitor: What counts it; nil for nothing.
 ///   - isolation: The caller's.
 ///   - operation: Sends it, and returns with the answer. Its tasks run on the monitor.
 /// - Throws: What the operation throws.
 package func withRequest<Result: Sendable>(
-  _ message: @autoclosure () -> [UInt8], monitoredBy monitor: IdleMonitor?,
+  _ message: @autoclosure () -> [UInt8]?, monitoredBy monitor: IdleMonitor?,
   isolation: isolated (any Actor)? = #isolation, _ operation: () async throws -> Result
 ) async throws -> Result {
   guard let monitor else { return try await operation() }

@@ -3,6 +3,7 @@ import MockServing
 import PlumiseWire
 import Subprocess
 import Synchronization
+import TestSupport
 import Testing
 import petals_e2e
 
@@ -321,11 +322,16 @@ enum ChildProcesses {
   }
 
   /// Waits for the end of a process that may be anybody's child: of those, the system tells no
-  /// event, so it is asked again and again.
+  /// event, so it is asked again and again. One that goes on is an issue, and is killed.
   static func end(of process: Int32) async throws {
-    while isAlive(process) {
-      try Task.checkCancellation()
-      await Task.yield()
+    try await endsInTime(
+      butCame: "process \(process) runs: \(arguments(of: process).joined(separator: " "))",
+      release: { _ = kill(process, SIGKILL) }
+    ) {
+      while isAlive(process) {
+        try Task.checkCancellation()
+        await Task.yield()
+      }
     }
   }
 }

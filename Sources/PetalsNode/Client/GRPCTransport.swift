@@ -257,7 +257,7 @@ public func withGRPCTransports<Result: Sendable>(
     outcome = .failure(error)
   }
   // No clock brings this about: one that tests move waits for it.
-  let closing = monitor?.begin(Array("the end of connections".utf8))
+  let closing = monitor?.begin(nil)
   defer { if let closing { monitor?.end(closing) } }
   calls.cancel()
   // This also ends a call that was cancelled before the connection it waits for knew of it.

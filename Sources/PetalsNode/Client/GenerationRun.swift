@@ -80,8 +80,10 @@ actor GenerationRun {
   private func advance() async throws -> GeneratedToken? {
     try Task.checkCancellation()
     let hidden = try await pass(try await input())
-    let choice = try await client.model.choose(
-      sampler, after: hidden, context: request.promptIDs + generated)
+    let choice = try await withRequest(nil, monitoredBy: client.clock.monitor) {
+      try await client.model.choose(
+        sampler, after: hidden, context: request.promptIDs + generated)
+    }
     let id = choice.id
     lastEmbedding = choice.embedding
     let elapsed = time.elapsed
@@ -99,7 +101,9 @@ actor GenerationRun {
   /// What goes in: the whole prompt at first, then the token made last.
   private func input() async throws -> HiddenStates {
     if let lastEmbedding { return lastEmbedding }
-    return try await client.model.embedOnPool(request.promptIDs)
+    return try await withRequest(nil, monitoredBy: client.clock.monitor) {
+      try await client.model.embedOnPool(request.promptIDs)
+    }
   }
 
   private func finish(_ reason: FinishReason, at endID: Int32? = nil) async {
