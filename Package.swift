@@ -152,6 +152,7 @@ let package = Package(
       ]),
     .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "JSONValues"]),
     .target(name: "EVM", dependencies: ["EthereumPrimitives"]),
+    .target(name: "TorchArchive", dependencies: ["Inflate"]),
 
     // Layer 2: what the parts are built from.
     .target(
@@ -246,7 +247,7 @@ let package = Package(
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
         .copy("bloom"), .copy("evm"), .copy("oracle-deployed.jsonl.gz"), .copy("tokenizers"),
-        .copy("words.json"),
+        .copy("torch-archives.json"), .copy("words.json"),
       ]),
 
     // Helpers that two or more test targets need.
@@ -275,6 +276,9 @@ let package = Package(
       dependencies: [
         "EVM", "EVMConformance", "EthereumPrimitives", "PlumiseWire", "TestVectors",
       ]),
+    .testTarget(
+      name: "TorchArchiveTests",
+      dependencies: ["AsyncPrimitives", "Inflate", "TestVectors", "TorchArchive"]),
     .testTarget(
       name: "BloomTests",
       dependencies: [

@@ -38,6 +38,7 @@ DEPENDENCIES = {
     },
     "PlumiseWire": {"EthereumPrimitives", "JSONValues"},
     "EVM": {"EthereumPrimitives"},
+    "TorchArchive": {"Inflate"},
     "EVMConformance": {"EVM", "Inflate", "JSONValues"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": set(),
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
@@ -86,7 +87,7 @@ ONLY = {
 NO_NETWORK = {
     "AsyncPrimitives", "EthereumPrimitives", "Inflate", "SystemErrors", "TextKeys", "JSONValues",
     "Bloom",
-    "BloomKernels", "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics",
+    "BloomKernels", "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics", "TorchArchive",
 }
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|GRPC\w*")
 
