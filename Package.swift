@@ -156,7 +156,8 @@ let package = Package(
 
     // Layer 2: what the parts are built from.
     .target(
-      name: "PipelineRPC", dependencies: [.grpcCore, .grpcProtobuf, .swiftProtobuf],
+      name: "PipelineRPC",
+      dependencies: ["TorchArchive", .grpcCore, .grpcProtobuf, .swiftProtobuf],
       exclude: ["Protos", "generate.sh"]),
     .target(
       name: "InferenceMetrics",
@@ -308,6 +309,7 @@ let package = Package(
         "AsyncPrimitives",
         "PetalsNode", "Bloom", "EthereumPrimitives", "InferenceMetrics", "MockServing",
         "PipelineRPC", "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors",
+        "TorchArchive",
         .asyncHTTPClient, .grpcCore, .grpcNIO, .logging, .nioCore, .nioHTTP1, .nioPosix,
         .serviceLifecycle,
       ]),

@@ -40,7 +40,7 @@ DEPENDENCIES = {
     "EVM": {"EthereumPrimitives"},
     "TorchArchive": {"Inflate"},
     "EVMConformance": {"EVM", "Inflate", "JSONValues"} | PRIMITIVES_AND_WIRE,
-    "PipelineRPC": set(),
+    "PipelineRPC": {"TorchArchive"},
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
     "EthereumClient": {"AsyncPrimitives", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockServing": {"AsyncPrimitives", "JSONValues", "TextKeys"},

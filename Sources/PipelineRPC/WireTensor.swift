@@ -1,6 +1,7 @@
 package import struct Foundation.Data
+package import TorchArchive
 
-/// Hidden states taken from, or ready for, a message of either service.
+/// Hidden states as raw numbers, which is how `plumise.petals` carries them.
 package struct WireTensor: Sendable {
   /// `[tokens, hidden]`.
   package let shape: TensorShape
@@ -19,7 +20,7 @@ package struct WireTensor: Sendable {
     self.values = values
   }
 
-  /// Checks the three parts in which both services carry a tensor.
+  /// Checks the three parts in which a message carries a tensor.
   ///
   /// - Parameter hidden: The model's hidden size.
   /// - Throws: ``TensorError`` for the first part that is wrong.
@@ -103,7 +104,7 @@ package struct TensorShape: Hashable, Sendable {
   }
 }
 
-/// The number formats in which hidden states may cross the wire.
+/// The number formats in which hidden states may cross the wire as raw numbers.
 package enum TensorDataType: String, CaseIterable, Sendable {
   /// IEEE 754 binary32, the default.
   case float32
@@ -116,14 +117,6 @@ package enum TensorDataType: String, CaseIterable, Sendable {
     case .float32: 4
     case .float16: 2
     }
-  }
-
-  /// Reads the name that `plumise.inference` uses.
-  ///
-  /// - Throws: ``TensorError/unknownDataType(_:)``.
-  package init(name: String) throws(TensorError) {
-    guard let known = Self(rawValue: name) else { throw .unknownDataType(name) }
-    self = known
   }
 
   /// Reads the enumeration that `plumise.petals` uses.
@@ -243,8 +236,12 @@ package enum TensorBytes {
 
 /// Why bytes from the wire are not the tensor that they claim to be.
 package enum TensorError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The format has no meaning here.
+  /// The format has no meaning in `plumise.petals`.
   case unknownDataType(String)
+  /// The format has no meaning in `plumise.inference`.
+  case unsupportedFormat(String)
+  /// The bytes are no archive of a bfloat16 tensor.
+  case archive(TorchArchiveError)
   /// Not `[tokens, hidden]`, nor that with a leading 1, or with a size below 1.
   case shape([Int64])
   /// The rows are not as wide as the model.
@@ -260,6 +257,11 @@ package enum TensorError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownDataType(let name):
       let known = TensorDataType.allCases.map(\.rawValue).joined(separator: " or ")
       return "dtype \(name) is unknown: send \(known)"
+    case .unsupportedFormat(let name):
+      // The words of the network's agents, which print a Python list.
+      let known = InferenceTensor.Format.allCases.map { "'\($0.rawValue)'" }
+      return "Unsupported dtype '\(name)'. Supported: [\(known.joined(separator: ", "))]"
+    case .archive(let error): return "\(error)"
     case .shape(let shape):
       return "shape \(shape) is not [tokens, hidden] with at least one token"
     case .hiddenSize(let expected, let actual):

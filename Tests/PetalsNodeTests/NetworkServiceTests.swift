@@ -7,6 +7,7 @@ import InferenceMetrics
 import PetalsNode
 import PipelineRPC
 import Testing
+import TorchArchive
 
 @Suite("The network's own gRPC service", .timeLimit(.minutes(5)))
 struct NetworkServiceTests {
@@ -73,7 +74,69 @@ struct NetworkServiceTests {
       #expect(second.nextTokenID == expected[0])
       #expect(second.numTokens == 1)
       #expect(!second.isEos)
-      for node in nodes { #expect(node.metrics.snapshot.totalTokens == 1) }
+      // The last node counts the token, the one before it a request alone.
+      #expect(nodes.map { $0.metrics.snapshot.totalTokens } == [0, 1])
+      #expect(nodes.map { $0.metrics.snapshot.totalRequests } == [1, 1])
+    }
+  }
+
+  @Test("What is 0 has the network's default, and no sampling means the likeliest token")
+  func defaults() async throws {
+    let input = try model.hidden("case2.embeddings")
+    let first = try model.ids("case2.generated_ids")[0]
+    try await withNodes(of: model, cuts: []) { nodes in
+      try await withRawClient(of: nodes[0]) { client in
+        let service = Service(wrapping: client)
+        var request = request(input, batched: true)
+        #expect(try await service.forwardPass(request).nextTokenID == first)
+        // The penalty is 1.2 where it is 0, and counts for ids that are there.
+        request.pastTokenIds = [first]
+        let penalised = try await service.forwardPass(request).nextTokenID
+        request.params.repetitionPenalty = 1.2
+        #expect(try await service.forwardPass(request).nextTokenID == penalised)
+        // The temperature is 0.7 where it is 0: other tokens than the likeliest are drawn.
+        request.pastTokenIds = []
+        request.params = .init()
+        request.params.doSample = true
+        request.params.topP = 1
+        var drawn: Set<Int32> = []
+        for _ in 0..<100 where drawn.count < 2 {
+          let answer = try await service.forwardPass(request)
+          try #require(answer.success, "\(answer.error)")
+          drawn.insert(answer.nextTokenID)
+        }
+        #expect(drawn.count == 2)
+      }
+    }
+  }
+
+  @Test("bfloat16 goes in and comes out as an archive, whose own shape counts")
+  func archives() async throws {
+    let input = try model.hidden("case2.embeddings")
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      let plain = try await nodes[0].transport.forward(
+        InferenceTensor.Format.bfloat16.rounded(input), through: model.served(0..<12))
+      try await withRawClient(of: nodes[0]) { client in
+        let service = Service(wrapping: client)
+        var request = request(input, batched: true)
+        request.dtype = "bfloat16"
+        request.hiddenStates = Data(TorchArchive(shape: [1, 7, 64], values: input.values).bytes)
+        request.shape = [9, 9, 9, 9]
+        let response = try await service.forwardPass(request)
+        #expect(response.success, "\(response.error)")
+        #expect(response.dtype == "bfloat16" && response.shape == [1, 7, 64])
+        let archive = try TorchArchive(parsing: [UInt8](response.hiddenStates))
+        #expect(archive.shape == [1, 7, 64])
+        #expect(archive.values.map(\.bfloat16) == plain.values.map(\.bfloat16))
+        request.hiddenStates = Data(
+          TorchArchive(shape: [7, 63], values: .init(repeating: 1, count: 441)).bytes)
+        #expect(try await service.forwardPass(request).error.contains("hidden size is 64"))
+        request.hiddenStates = Data(
+          TorchArchive(shape: [1, 64], values: .init(repeating: .infinity, count: 64)).bytes)
+        #expect(try await service.forwardPass(request).error.contains("value 0 is infinite"))
+        request.hiddenStates = Data("PK".utf8)
+        #expect(try await service.forwardPass(request).error.contains("torch.save archive"))
+      }
     }
   }
 
@@ -117,6 +180,11 @@ struct NetworkServiceTests {
           #expect(!response.success, "change \(index)")
           #expect(!response.error.isEmpty)
           #expect(response.requestID == "r1")
+          if index == 0 {
+            #expect(
+              response.error
+                == "Unsupported dtype 'int8'. Supported: ['bfloat16', 'float16', 'float32']")
+          }
         }
       }
       #expect(nodes[0].metrics.snapshot.totalRequests == 0)
@@ -202,6 +270,11 @@ struct WireTensorTests {
     #expect(try first([1, 65_520], .float16) == 1)
     #expect(try first([-1e30, 1], .float16) == 0)
     #expect(try first([1, -1e30], .float32) == nil)
+    // The half above the greatest bfloat16 rounds up.
+    let archived = InferenceTensor(
+      shape: TensorShape(tokens: 1, hidden: 2), format: .bfloat16,
+      values: [Float(bitPattern: 0x7f7f_7fff), -Float(bitPattern: 0x7f7f_8000)])
+    #expect(archived.firstNotFinite == 1)
     for type in TensorDataType.allCases {
       #expect(try first([1, 2, .nan], type) == 2)
       #expect(try first([-.infinity, 2], type) == 0)

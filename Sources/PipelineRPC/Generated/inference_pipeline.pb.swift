@@ -58,7 +58,7 @@ package nonisolated struct Plumise_Inference_ForwardRequest: @unchecked Sendable
     set {_uniqueStorage()._shape = newValue}
   }
 
-  /// "float32" or "float16".
+  /// "bfloat16", "float16" or "float32".
   package var dtype: String {
     get {_storage._dtype}
     set {_uniqueStorage()._dtype = newValue}

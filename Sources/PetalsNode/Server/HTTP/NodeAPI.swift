@@ -19,8 +19,9 @@ struct NodeAPI: Sendable {
     do {
       if request.body.count > Self.bodyLimit { throw BodyTooLong() }
       let body = try checked(request.body)
-      let text = TextRequest(
+      var text = TextRequest(
         prompt: body.inputs, maxNewTokens: body.maxNewTokens, sampling: body.sampling)
+      text.isStreamed = body.stream
       return body.stream ? stream(text) : whole(text)
     } catch {
       return GenerateAnswer.refused(error).response

@@ -46,6 +46,10 @@ public struct NodeConfiguration: Sendable {
   public var peers: [PeerAddress]
   /// Its agent's address on the chain; proofs need one.
   public var agent: Address?
+  /// How it behaves in `plumise.inference`.
+  public var agentProfile = AgentProfile.fixed
+  /// The format of the hidden states that it sends when it begins a pipeline of agents.
+  public var pipelineFormat = PipelineTensorFormat.float32
   /// Bytes that the caches of all sessions may take together.
   public var cacheBudget: Int
   /// Most tokens that one session or pass may hold.

@@ -1,5 +1,6 @@
 import AsyncPrimitives
 import Bloom
+import GRPCCore
 import MockServing
 import NIOPosix
 import PlumiseWire
@@ -12,7 +13,20 @@ extension PetalsNode {
       keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod,
       clock: configuration.graceClock ?? clock)
     let services = GRPCListener.services(
-      of: server, generator: generator, configuration, clock: clock)
+      of: server, generator: generator, connections: connections, configuration, clock: clock)
+    let outcome: Result<Void, any Error>
+    do {
+      outcome = .success(try await serve(services, on: grpc))
+    } catch {
+      outcome = .failure(error)
+    }
+    await connections.end()
+    try outcome.get()
+  }
+
+  private func serve(
+    _ services: [any RegistrableRPCService], on grpc: GRPCListener
+  ) async throws {
     try await grpc.run(services) { address in
       defer { stop() }
       await didListen(at: address, http: false)

@@ -3,6 +3,7 @@ import Bloom
 public import InferenceMetrics
 public import Logging
 public import MockServing
+public import PlumiseWire
 public import ServiceLifecycle
 
 /// A node: it serves a range of a model's blocks over gRPC, and text over HTTP if told to.
@@ -16,6 +17,7 @@ public final class PetalsNode: Service {
   public let metrics: MetricsCollector
   let server: BlockServer
   let generator: TextGenerator
+  let connections: AgentConnections
   let clock: any Clock<Duration>
   let logger: Logger
   /// What goes wrong with requests to its HTTP API.
@@ -61,7 +63,9 @@ public final class PetalsNode: Service {
       cacheBudget: configuration.cacheBudget, prefillChunk: configuration.prefillChunk,
       agent: configuration.agent, metrics: metrics,
       clock: clock)
-    generator = TextGenerator(checkpoint: checkpoint, clock: clock, logger: logger)
+    connections = AgentConnections(clock: clock)
+    generator = TextGenerator(
+      configuration, server: server, connections: connections, clock: clock, logger: logger)
   }
 
   /// Where gRPC listens; nil before it does.
@@ -80,6 +84,13 @@ public final class PetalsNode: Service {
   public var transport: InProcessTransport {
     InProcessTransport(server, peer: address?.description ?? "memory:\(configuration.blocks)")
   }
+
+  /// Takes the topology of its model's pipeline, as the oracle lists it.
+  ///
+  /// From then on a node of a part of the model generates through the nodes behind it, and hands
+  /// passes of `plumise.inference` on to the next one. The node finds itself in the list by its
+  /// agent's address.
+  public func follow(_ topology: [PipelineNode]) { generator.pipeline.follow(topology) }
 
   /// Waits until the node is ready.
   ///

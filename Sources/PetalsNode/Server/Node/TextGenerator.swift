@@ -1,13 +1,21 @@
 public import Bloom
+import EthereumPrimitives
 import Foundation
 import Logging
+import PipelineRPC
 import Synchronization
 
 /// Generates text on a node, through its own blocks and its peers'.
 ///
 /// Peers that are away are asked again by each request, so that they may come, go and come back.
 final class TextGenerator: Sendable {
+  /// The pipeline of agents that the node is in, if it was told of one.
+  let pipeline: PipelineMembership
   private let checkpoint: Checkpoint
+  private let server: BlockServer
+  private let connections: AgentConnections
+  private let format: InferenceTensor.Format
+  private let agent: Address?
   private let clock: any Clock<Duration>
   private let logger: Logger
   private let route = Mutex<Network?>(nil)
@@ -26,8 +34,17 @@ final class TextGenerator: Sendable {
     var client: PipelineClient?
   }
 
-  init(checkpoint: Checkpoint, clock: any Clock<Duration>, logger: Logger) {
-    self.checkpoint = checkpoint
+  init(
+    _ configuration: NodeConfiguration, server: BlockServer, connections: AgentConnections,
+    clock: any Clock<Duration>, logger: Logger
+  ) {
+    checkpoint = configuration.checkpoint
+    pipeline = PipelineMembership(
+      agent: configuration.agent, profile: configuration.agentProfile)
+    self.server = server
+    self.connections = connections
+    format = configuration.pipelineFormat.wireFormat
+    agent = configuration.agent
     self.clock = clock
     self.logger = logger
   }
@@ -125,12 +142,15 @@ final class TextGenerator: Sendable {
         .unimplemented, "\(checkpoint.name) has no tokenizer.json: it cannot read text")
     }
     let promptIDs = try await encode(request.prompt, tokenizer, prepared.longestToken)
+    let work = try PipelineRequest(
+      promptIDs: promptIDs, prompt: request.prompt, maxNewTokens: request.maxNewTokens,
+      sampling: request.sampling, seed: request.seed)
+    if pipeline.hasTopology, !server.model.blocks.isWholeModel {
+      let text = TextStream(tokenizer)
+      return try await generateThroughAgents(request, work, prepared.model, text, receive)
+    }
     let client = try await client(prepared.model)
-    let tokens = try client.generate(
-      PipelineRequest(
-        promptIDs: promptIDs, prompt: request.prompt,
-        maxNewTokens: request.maxNewTokens, sampling: request.sampling,
-        seed: request.seed))
+    let tokens = try client.generate(work)
     var text = TextStream(tokenizer)
     for try await token in tokens {
       // The last token of a full length comes with the result already there.
@@ -145,6 +165,45 @@ final class TextGenerator: Sendable {
     }
     return result
   }
+
+  /// Continues a text through the agents behind this node, and counts it.
+  private func generateThroughAgents(
+    _ request: TextRequest, _ work: PipelineRequest, _ model: ClientModel, _ text: TextStream,
+    _ receive: (TextChunk) async throws -> Void
+  ) async throws -> GenerationResult {
+    var text = text
+    let generation = PipelineGeneration(
+      server: server, model: model, pipeline: pipeline, connections: connections, format: format,
+      clock: clock)
+    let result = try await generation.run(work, requester: agent?.checksummed ?? "") {
+      id, isLast in
+      let piece = text.append(id) + (isLast ? text.finish() : "")
+      try await receive(TextChunk(id: id, text: piece, finishReason: isLast ? .length : nil))
+    }
+    if let id = result.endID {
+      try await receive(TextChunk(id: id, text: text.finish(), finishReason: .endOfSequence))
+    }
+    let count = result.generatedIDs.count
+    // Agents of today do not keep what they stream.
+    let output =
+      request.isStreamed && pipeline.profile == .faithful
+      ? "[streamed \(count) tokens]" : result.text
+    server.record(
+      try SessionSummary(
+        generatedTokens: count, latency: result.duration,
+        transcript: model.transcript(of: work, result.generatedIDs, output)))
+    return result
+  }
+}
+
+extension PipelineTensorFormat {
+  fileprivate var wireFormat: InferenceTensor.Format {
+    switch self {
+    case .bfloat16: .bfloat16
+    case .float16: .float16
+    case .float32: .float32
+    }
+  }
 }
 
 /// Text to be continued.
@@ -157,6 +216,8 @@ public struct TextRequest: Sendable {
   public let sampling: SamplingParameters
   /// Where chance begins.
   public let seed: UInt64
+  /// Whether its reader gets each piece when it is made.
+  var isStreamed = false
 
   /// A request; without a seed, chance begins anywhere.
   public init(

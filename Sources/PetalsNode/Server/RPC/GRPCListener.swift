@@ -21,15 +21,15 @@ struct GRPCListener {
 
   /// What a node serves: its own service, and the network's.
   static func services(
-    of server: BlockServer, generator: TextGenerator, _ configuration: NodeConfiguration,
-    clock: any Clock<Duration>
+    of server: BlockServer, generator: TextGenerator, connections: AgentConnections,
+    _ configuration: NodeConfiguration, clock: any Clock<Duration>
   ) -> [any RegistrableRPCService] {
     [
       PetalsNodeService(
         server: server, sessionIdleLimit: configuration.sessionIdleLimit, clock: clock),
       InferencePipelineService(
-        server: server, generator: generator, clientTimeout: configuration.clientTimeout,
-        clock: clock),
+        server: server, generator: generator, pipeline: generator.pipeline,
+        connections: connections, clientTimeout: configuration.clientTimeout, clock: clock),
     ]
   }
 

@@ -9,10 +9,13 @@ import PipelineRPC
 /// (NodeProtocol.md).
 ///
 /// A pass has no session: it computes what it is given, without a cache. What fails in a pass is
-/// said in the answer's own `success` and `error`; a stream ends with a gRPC status.
+/// said in the answer's own `success` and `error`; a stream ends with a gRPC status. What the
+/// network's agents leave out today is left out in the profile `faithful` alone.
 struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServiceProtocol {
   let server: BlockServer
   let generator: TextGenerator
+  let pipeline: PipelineMembership
+  let connections: AgentConnections
   /// How long a client may take to read what it was sent.
   let clientTimeout: Duration
   let clock: any Clock<Duration>
@@ -21,20 +24,18 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
     request: Plumise_Inference_ForwardRequest, context: ServerContext
   ) async throws -> Plumise_Inference_ForwardResponse {
     let watch = Stopwatch(clock)
-    var response: Plumise_Inference_ForwardResponse
+    var response = Plumise_Inference_ForwardResponse()
     do {
-      response = try await ForwardPassHandler(
-        server: server, generator: generator, request: request
+      return try await ForwardPassHandler(
+        server: server, generator: generator, pipeline: pipeline, connections: connections,
+        request: request
       )
       .run(watch)
-      response.success = true
     } catch let error as CancellationError {
       throw RPCError(handling: error)
     } catch let error as NodeError {
-      response = Plumise_Inference_ForwardResponse()
-      response.error = error.message
+      response.error = (error.peer.map { "peer \($0): " } ?? "") + error.message
     } catch {
-      response = Plumise_Inference_ForwardResponse()
       response.error = "\(error)"
     }
     response.requestID = request.requestID
@@ -46,6 +47,10 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
     request: Plumise_Inference_ForwardRequest,
     response: RPCWriter<Plumise_Inference_TokenChunk>, context: ServerContext
   ) async throws {
+    guard pipeline.profile == .fixed else {
+      // What gRPC's Python server says of a method that its service leaves out.
+      throw RPCError(code: .unimplemented, message: "Method not implemented!")
+    }
     try await withRPCErrors {
       let text = try request.textRequest(generator.defaults)
       let reading = Watchdog(limit: clientTimeout, clock: clock)
@@ -66,7 +71,7 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
   ) async throws -> Plumise_Inference_LayerInfoResponse {
     let info = server.info
     var response = Plumise_Inference_LayerInfoResponse()
-    response.modelName = info.modelName
+    if pipeline.profile == .fixed { response.modelName = info.modelName }
     response.layerStart = Int32(clamping: info.blocks.lowerBound)
     response.layerEnd = Int32(clamping: info.blocks.upperBound)
     response.totalLayers = Int32(clamping: info.blocks.blockCount)
@@ -80,8 +85,10 @@ struct InferencePipelineService: Plumise_Inference_InferencePipeline.SimpleServi
   ) async throws -> Plumise_Inference_PingResponse {
     let info = server.info
     var response = Plumise_Inference_PingResponse()
-    response.agentAddress = info.agent?.checksummed ?? ""
-    response.modelName = info.modelName
+    if pipeline.profile == .fixed {
+      response.agentAddress = info.agent?.checksummed ?? ""
+      response.modelName = info.modelName
+    }
     response.layerStart = Int32(clamping: info.blocks.lowerBound)
     response.layerEnd = Int32(clamping: info.blocks.upperBound)
     response.isReady = info.isReady
@@ -102,81 +109,24 @@ extension TextChunk {
   }
 }
 
-/// Handles one `ForwardPass` call of `plumise.inference.InferencePipeline`.
-///
-/// With hidden states it runs the node's blocks; the last node of a pipeline adds the next token.
-/// Without them, and with a prompt, the node generates the whole text.
-struct ForwardPassHandler {
-  let server: BlockServer
-  let generator: TextGenerator
-  let request: Plumise_Inference_ForwardRequest
-
-  /// The answer, `request_id`, `latency_ms` and `success` aside.
-  ///
-  /// A pass counts as one inference of one token on every node that it goes through: so the
-  /// nodes of a pipeline agree.
-  func run(_ watch: Stopwatch) async throws -> Plumise_Inference_ForwardResponse {
-    guard request.metadata.nextNodeEndpoint.isEmpty else {
-      throw NodeError(
-        .unimplemented, "next_node_endpoint: this node hands on to nobody; visit each node in turn")
-    }
-    if request.hiddenStates.isEmpty { return try await generateText() }
-    try request.checkAttentionMask()
-    let tensor = try request.tensor(hidden: server.model.hiddenSize)
-    let output = try await server.forward(HiddenStates(tensor))
-    let answer = WireTensor(shape: tensor.shape, type: tensor.type, values: output.values)
-    try answer.requireFinite("hidden_states")
-    var response = Plumise_Inference_ForwardResponse()
-    response.hiddenStates = answer.data
-    response.shape = answer.shape.dimensions
-    response.dtype = answer.type.rawValue
-    if request.metadata.isLast { try await addToken(from: output, to: &response) }
-    server.metrics.recordInference(tokens: 1, latency: watch.elapsed)
-    return response
-  }
-
-  private func generateText() async throws -> Plumise_Inference_ForwardResponse {
-    let result = try await generator.generate(try request.textRequest(generator.defaults)) { _ in }
-    var response = Plumise_Inference_ForwardResponse()
-    response.generatedText = result.text ?? ""
-    response.numTokens = Int32(clamping: result.generatedIDs.count)
-    response.isEos = result.finishReason == .endOfSequence
-    return response
-  }
-
-  private func addToken(
-    from hidden: HiddenStates, to response: inout Plumise_Inference_ForwardResponse
-  ) async throws {
-    let blocks = server.model.blocks
-    guard blocks.upperBound == blocks.blockCount else {
-      throw NodeError(
-        .outOfRange,
-        "metadata.is_last: this node ends with block \(blocks.upperBound - 1) of "
-          + "\(blocks.blockCount), and cannot choose a token")
-    }
-    let model = try await generator.prepare()
-    let sampler = TokenSampler(
-      try request.sampling(generator.defaults), seed: .random(in: .min ... .max))
-    let id = try await model.choose(sampler, after: hidden, context: request.pastTokenIds).id
-    response.nextTokenID = id
-    response.isEos = model.checkpoint.configuration.endsSequence(id)
-    response.generatedText = model.text(of: [id]) ?? ""
-    response.numTokens = 1
-  }
-}
-
 extension Plumise_Inference_ForwardRequest {
   /// The hidden states, checked.
   ///
   /// - Throws: ``NodeError/Code/invalidArgument``.
-  func tensor(hidden: Int) throws(NodeError) -> WireTensor {
+  func tensor(hidden: Int) throws(NodeError) -> InferenceTensor {
     do {
-      return try WireTensor(
-        data: hiddenStates, dimensions: shape, type: TensorDataType(name: dtype), hidden: hidden)
+      return try InferenceTensor(
+        data: hiddenStates, dimensions: shape, format: InferenceTensor.Format(name: dtype),
+        hidden: hidden)
+    } catch .unsupportedFormat(let name) {
+      throw NodeError(.invalidArgument, "\(TensorError.unsupportedFormat(name))")
     } catch {
       throw NodeError(.invalidArgument, "hidden_states: \(error)")
     }
   }
+
+  /// Whether the caller is a node of a pipeline, and so expects a token in the end.
+  var isOfPipeline: Bool { metadata.totalNodes > 1 || !metadata.nextNodeEndpoint.isEmpty }
 
   /// Refuses a mask that hides a token: BLOOM's blocks see all that came before.
   ///
@@ -209,24 +159,42 @@ extension Plumise_Inference_ForwardRequest {
     NodeError(.invalidArgument, "attention_mask: \(reason)")
   }
 
-  /// How the next token is chosen; what is not given is as in the HTTP API.
+  /// How the next token of a pass is chosen.
   ///
-  /// Protobuf cannot tell 0 from nothing: 0 stands for the default, but for the temperature,
-  /// where it asks for the likeliest token.
+  /// Protobuf cannot tell 0 from nothing: 0 stands for the default, whatever the model's own
+  /// defaults are. The likeliest token is asked for with `do_sample` false.
   /// - Throws: ``NodeError/Code/invalidArgument``.
-  func sampling(_ defaults: GenerationDefaults) throws(NodeError) -> SamplingParameters {
+  func passSampling() throws(NodeError) -> SamplingParameters {
+    var given = try requestedSampling()
+    given.doSample = params.doSample
+    return try parameters(given, GenerationDefaults())
+  }
+
+  /// How the tokens of a whole text are chosen; what is not given, or 0, is as in the HTTP API.
+  ///
+  /// - Throws: ``NodeError/Code/invalidArgument``.
+  func textSampling(_ defaults: GenerationDefaults) throws(NodeError) -> SamplingParameters {
+    try parameters(try requestedSampling(), defaults)
+  }
+
+  private func requestedSampling() throws(NodeError) -> RequestedSampling {
     var given = RequestedSampling()
-    if hasParams {
-      try check(params.temperature, "temperature", 0...2)
-      try check(params.topP, "top_p", 0...1)
-      if params.repetitionPenalty != 0 {
-        try check(params.repetitionPenalty, "repetition_penalty", 1...2)
-        given.repetitionPenalty = params.repetitionPenalty
-      }
-      given.doSample = params.doSample
-      given.temperature = params.temperature
-      if params.topP != 0 { given.topP = params.topP }
+    guard hasParams else { return given }
+    try check(params.temperature, "temperature", 0...2)
+    try check(params.topP, "top_p", 0...1)
+    given.doSample = params.doSample
+    if params.temperature != 0 { given.temperature = params.temperature }
+    if params.topP != 0 { given.topP = params.topP }
+    if params.repetitionPenalty != 0 {
+      try check(params.repetitionPenalty, "repetition_penalty", 1...2)
+      given.repetitionPenalty = params.repetitionPenalty
     }
+    return given
+  }
+
+  private func parameters(
+    _ given: RequestedSampling, _ defaults: GenerationDefaults
+  ) throws(NodeError) -> SamplingParameters {
     do {
       return try given.parameters(defaults)
     } catch {
@@ -259,6 +227,6 @@ extension Plumise_Inference_ForwardRequest {
       throw NodeError(.invalidArgument, "params.max_new_tokens is \(length): send 1 to 4096")
     }
     return TextRequest(
-      prompt: metadata.originalPrompt, maxNewTokens: length, sampling: try sampling(defaults))
+      prompt: metadata.originalPrompt, maxNewTokens: length, sampling: try textSampling(defaults))
   }
 }
