@@ -46,7 +46,7 @@ docs: deps ## check links, reading lists, glossary and the documentation's Swift
 coverage: deps ## run the tests with coverage, print a table per target
 	@Scripts/coverage.sh
 
-interop: build ## web3.py 6, 7, 8, eth-account and py-evm against the chain, the oracle and the machine (needs Python and PyPI)
+interop: build ## web3.py 6, 7, 8, eth-account, py-evm and torch against the chain, the oracle, the machine and nodes (needs Python and PyPI)
 	@Scripts/interop.sh
 
 own-suite: deps ## build and run Documentation/Examples/OwnSuite, which knows this package by its products alone

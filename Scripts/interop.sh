@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Other implementations against the command: web3.py 6, 7 and 8, eth-account and py-evm, each from a
+# Other implementations against the command: web3.py 6, 7 and 8, eth-account, py-evm and torch, each from a
 # virtual environment of its own under .build/interop, made at the first run; and where there is node, what
 # ethers and viem send (ETHERS_FILE names ethers' bundled file, which then runs itself).
 set -euo pipefail
@@ -29,11 +29,11 @@ start() {
   rm "$log"
 }
 
-# The Python of an environment with a package in it.
+# The Python of an environment with packages in it.
 python_with() {
   local folder=$environments/$1
   [ -x "$folder/bin/pip" ] || python3 -m venv "$folder"
-  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$2"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "${@:2}"
   echo "$folder/bin/python"
 }
 
@@ -48,7 +48,9 @@ start oracle
 python=$(python_with py-evm "py-evm==0.12.1b1")
 # Other programs each time; the seeds are printed.
 "$python" Tests/Interop/evm_check.py "$command" --programs 500 --seed "${EVM_SEED:-$RANDOM}"
-agree="web3.py 6, 7, 8, eth-account and py-evm"
+python=$(python_with agents grpcio-tools torch numpy safetensors)
+"$python" Tests/Interop/agent_chain.py "$command" Tests/TestVectors/bloom/tiny-f16
+agree="web3.py 6, 7, 8, eth-account, py-evm and torch"
 if command -v node >/dev/null; then
   start chain
   node Tests/Interop/javascript_check.mjs "$url" ${ETHERS_FILE:+"$ETHERS_FILE"}

@@ -69,7 +69,7 @@ public struct HTTPReportTransport: ReportTransport {
 
   /// One client for all reporters of the process, on NIO's shared event loops; it lives as long as
   /// the process does.
-  private static let sharedClient = HTTPClient(
+  static let sharedClient = HTTPClient(
     eventLoopGroupProvider: .singleton, configuration: configuration)
 
   /// How a client connects.

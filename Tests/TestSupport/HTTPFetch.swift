@@ -21,11 +21,12 @@ package struct FetchedAnswer: Sendable {
 /// Sends one request over HTTP and reads the whole answer.
 package func fetch(
   _ url: String, _ method: String = "GET", body: [UInt8]? = nil, contentType: String? = nil,
-  client: HTTPClient = .shared
+  authorization: String? = nil, client: HTTPClient = .shared
 ) async throws -> FetchedAnswer {
   var request = HTTPClientRequest(url: url)
   request.method = .init(rawValue: method)
   if let contentType { request.headers.add(name: "Content-Type", value: contentType) }
+  if let authorization { request.headers.add(name: "Authorization", value: authorization) }
   if let body { request.body = .bytes(ByteBuffer(bytes: body)) }
   let response = try await client.execute(request, timeout: .seconds(60))
   let collected = try await response.body.collect(upTo: 1 << 24)

@@ -3,6 +3,7 @@ public import Bloom
 public import EVM
 public import MockOracle
 public import MockWeb3
+public import PetalsNode
 public import PlumiseWire
 
 /// The values that an option takes: how its text is parsed, and the limits of the value.
@@ -193,6 +194,11 @@ extension OptionLimits where Self == WholeNumbers<Int> {
   static var maxNewTokens: Self { WholeNumbers("a number of new tokens", 1...Int(Int32.max)) }
 }
 
+extension OptionLimits where Self == WholeNumbers<Int64> {
+  /// A machine's memory in megabytes.
+  static var ram: Self { WholeNumbers("a memory", 1...100_000_000) }
+}
+
 extension OptionLimits where Self == WholeNumbers<UInt64> {
   /// Where chance begins: any 64 bits.
   static var seed: Self { WholeNumbers("a seed", 0...UInt64.max) }
@@ -215,14 +221,19 @@ extension OptionLimits where Self == Times {
   /// From heartbeat to heartbeat: each is a transaction.
   static var heartbeatInterval: Self { Times("the time from heartbeat to heartbeat", from: 1) }
 
+  /// From one reading of a topology to the next.
+  static var topologyInterval: Self { Times("the time from topology to topology", from: 0.1) }
+
   /// How long a node may be silent: it needs time to answer.
   static var peerSilence: Self { Times("a node's silence", from: 0.1) }
 }
 
 // The libraries' closed vocabularies, as the command line spells them.
 
+extension AgentProfile: ExpressibleByArgument {}
 extension ChainProfile: ExpressibleByArgument {}
 extension Hardfork: ExpressibleByArgument {}
 extension OracleProfile: ExpressibleByArgument {}
+extension PipelineTensorFormat: ExpressibleByArgument {}
 extension ReportDialect: ExpressibleByArgument {}
 extension SyntheticShape: ExpressibleByArgument {}

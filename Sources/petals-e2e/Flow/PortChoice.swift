@@ -40,6 +40,27 @@ enum LocalPort {
     }
   }
 
+  /// A port that is free now; the system gives it to nobody else for a while.
+  ///
+  /// - Throws: `CommandFailure` when the system has none.
+  static func free() throws -> Int {
+    let socket = socket(AF_INET, Int32(streamSocket), 0)
+    defer { if socket >= 0 { close(socket) } }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(socket, $0, length) == 0 && getsockname(socket, $0, &length) == 0
+      }
+    }
+    guard isBound else {
+      throw CommandFailure.failed("there is no free port: \(String(cString: strerror(errno)))")
+    }
+    return Int(UInt16(bigEndian: address.sin_port))
+  }
+
   /// - Throws: `CommandFailure` (wrong input) that names the first port in use.
   static func requireFree(_ ports: [Int]) throws {
     for port in ports where !isFree(port) { throw inUse(port) }

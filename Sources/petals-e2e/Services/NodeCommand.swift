@@ -23,8 +23,10 @@ struct NodeCommand: AsyncParsableCommand {
   @Option(help: "The model's folder.")
   var model: String
 
-  @Option(within: .blocks, help: "The blocks to serve, first-last.")
-  var blocks: BlockRangeArgument
+  @Option(
+    within: .blocks, help: "The blocks to serve, first-last; those of --pipeline-oracle without it."
+  )
+  var blocks: BlockRangeArgument?
 
   @OptionGroup var peers: PeerOptions
 
@@ -35,19 +37,59 @@ struct NodeCommand: AsyncParsableCommand {
   var httpPort: Int?
 
   @OptionGroup var agent: AgentOptions
+  @OptionGroup var pipeline: PipelineOptions
   @OptionGroup var service: ServiceOptions
 
+  func validate() throws {
+    guard pipeline.pipelineOracle != nil else {
+      if blocks == nil { throw ValidationError("Missing expected argument '--blocks <blocks>'") }
+      return
+    }
+    if agent.keyFile == nil || httpPort == nil {
+      throw ValidationError(
+        "--pipeline-oracle needs --key-file, which signs for the agent, and --http-port, which the "
+          + "oracle lists")
+    }
+  }
+
   func run() async throws {
+    var agent = agent
+    // An agent reports to the oracle of its pipeline.
+    if let oracle = pipeline.pipelineOracle, agent.oracle == nil {
+      agent.oracle = oracle
+      agent.oracleDialect = .deployed
+    }
     let checkpoint = try ModelFolder.checkpoint(model)
-    let range = try blocks.range(of: checkpoint.configuration.blockCount)
     if httpPort != nil {
       try CommandFailure.checkingInput { try checkpoint.generationDefaults.requireSupported() }
     }
     let key = try agent.key()
-    let configuration = NodeConfiguration(
+    var (port, httpPort) = (port, httpPort)
+    var topology: [PipelineNode] = []
+    let member = try pipeline.member(for: key, checkpoint.name) { service.announce($0) }
+    if member != nil {
+      // The oracle is told of the ports before they are listened on.
+      if port == 0 { port = try LocalPort.free() }
+      if httpPort == 0 { httpPort = try LocalPort.free() }
+    }
+    let range: BlockRange
+    if let blocks {
+      range = try blocks.range(of: checkpoint.configuration.blockCount)
+    } else if let member {
+      range = try await member.join(
+        grpcPort: port, httpPort: httpPort ?? 0, host: service.host,
+        ramMegabytes: pipeline.ramMb, of: checkpoint)
+    } else {
+      range = BlockRange(all: checkpoint.configuration.blockCount)
+    }
+    if let member { topology = await member.read() ?? [] }
+    var configuration = NodeConfiguration(
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
       http: httpPort.map { .init(host: service.host, port: $0) },
       peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
+    configuration.agentProfile = pipeline.agentProfile
+    configuration.pipelineFormat = pipeline.pipelineFormat
+    if member != nil { configuration.agentAPI = try pipeline.api() }
     let metrics = MetricsCollector(proofs: try agent.proofs())
     let reporter = try key.flatMap { try agent.reporter(key: $0, metrics) }
     let signals = service.shutdownSignals()
@@ -60,6 +102,10 @@ struct NodeCommand: AsyncParsableCommand {
               key: key, checkpoint.name, metrics, announce: { service.announce($0) })
           {
             group.addTask { try await agentService.run() }
+          }
+          if let member {
+            let (first, isListed) = (topology, blocks == nil)
+            group.addTask { await member.follow(node, from: first, isListed: isListed) }
           }
           if let reporter {
             try await reporter.start()

@@ -25,6 +25,11 @@ enum ServiceEvent: Hashable, Sendable {
   case verified(proof: String, tokens: Int64, transaction: String)
   /// The oracle accepted a report of so many tokens since the start; the last one comes on stop.
   case reported(tokens: Int64, isLast: Bool)
+  /// The oracle's pipeline gave the node these layers of so many.
+  case assigned(blocks: String, of: Int)
+  /// The topology of the node's pipeline has changed: how many nodes it lists, the node's place in it
+  /// (nil when it is not listed) and the gRPC URL of the next node (nil behind the last).
+  case topology(nodes: Int, order: Int?, next: String?)
   /// Something went wrong, and the service goes on.
   case trouble(String)
 
@@ -46,6 +51,13 @@ enum ServiceEvent: Hashable, Sendable {
       ]
     case .reported(let tokens, let isLast):
       ["event": "reported", "tokens": .integer(tokens), "last": .bool(isLast)]
+    case .assigned(let blocks, let count):
+      ["event": "assigned", "blocks": .string(blocks), "total": .integer(count)]
+    case .topology(let nodes, let order, let next):
+      [
+        "event": "topology", "nodes": .integer(nodes), "order": order.map { .integer($0) } ?? .null,
+        "next": next.map(JSON.string) ?? .null,
+      ]
     case .trouble(let message):
       ["event": "trouble", "message": .string(message)]
     }
@@ -62,6 +74,10 @@ enum ServiceEvent: Hashable, Sendable {
       "proof \(proof) of \(tokens) tokens verified (transaction \(transaction))"
     case .reported(let tokens, let isLast):
       "reported \(tokens) tokens to the oracle\(isLast ? ", for the last time" : "")"
+    case .assigned(let blocks, let count): "the oracle gave layers \(blocks) of \(count)"
+    case .topology(let nodes, let order?, let next):
+      "place \(order) of \(nodes) in the pipeline, \(next.map { "before \($0)" } ?? "nobody behind")"
+    case .topology(let nodes, nil, _): "not listed among the \(nodes) nodes of the pipeline"
     case .trouble(let message): message
     }
   }
@@ -94,6 +110,15 @@ enum ServiceEvent: Hashable, Sendable {
         let isLast = object["last"]?.boolValue
       else { return nil }
       self = .reported(tokens: tokens, isLast: isLast)
+    case "assigned":
+      guard let blocks = text("blocks"), let total = object["total"]?.integerValue else {
+        return nil
+      }
+      self = .assigned(blocks: blocks, of: Int(total))
+    case "topology":
+      guard let nodes = object["nodes"]?.integerValue else { return nil }
+      self = .topology(
+        nodes: Int(nodes), order: object["order"]?.integerValue.map { Int($0) }, next: text("next"))
     case "trouble":
       guard let message = text("message") else { return nil }
       self = .trouble(message)

@@ -42,7 +42,8 @@ struct NodeAPI: Sendable {
     }
   }
 
-  private var health: JSON {
+  /// What `GET /health` answers.
+  var health: JSON {
     let info = server.info
     return [
       "status": info.isReady ? "ok" : "loading",

@@ -46,6 +46,8 @@ public struct NodeConfiguration: Sendable {
   public var peers: [PeerAddress]
   /// Its agent's address on the chain; proofs need one.
   public var agent: Address?
+  /// How its HTTP API differs from Wire.md's when it lives as an agent; nil for a node that is none.
+  public var agentAPI: AgentAPISettings?
   /// How it behaves in `plumise.inference`.
   public var agentProfile = AgentProfile.fixed
   /// The format of the hidden states that it sends when it begins a pipeline of agents.

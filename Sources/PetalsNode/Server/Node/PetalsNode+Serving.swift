@@ -51,10 +51,9 @@ extension PetalsNode {
       throw NodeStartError.cannotListen(
         host: endpoint.host, port: endpoint.port, reason: "a port is 0 to 65535")
     }
-    let api = NodeAPI(server: server, generator: generator)
     do {
       try await withWebServer(
-        serverConfiguration(endpoint, api), faults: faults, respond: api.respond
+        serverConfiguration(endpoint), faults: faults, respond: respond
       ) { address in
         await didListen(at: try PeerAddress(host: endpoint.host, port: address.port), http: true)
         defer { stop() }
@@ -65,8 +64,24 @@ extension PetalsNode {
     }
   }
 
+  private func respond(to request: WebRequest) async -> WebResponse {
+    if let settings = configuration.agentAPI {
+      return await AgentAPI(server: server, generator: generator, settings: settings)
+        .respond(to: request)
+    }
+    return await NodeAPI(server: server, generator: generator).respond(to: request)
+  }
+
+  private func answerBeforeBody(of request: WebRequest) -> WebResponse? {
+    if let settings = configuration.agentAPI {
+      return AgentAPI(server: server, generator: generator, settings: settings)
+        .answerBeforeBody(of: request)
+    }
+    return NodeAPI(server: server, generator: generator).answerBeforeBody(of: request)
+  }
+
   private func serverConfiguration(
-    _ endpoint: NodeConfiguration.Endpoint, _ api: NodeAPI
+    _ endpoint: NodeConfiguration.Endpoint
   ) -> ServerConfiguration {
     ServerConfiguration(
       host: endpoint.host, port: endpoint.port, maximumBodyBytes: NodeAPI.bodyLimit,
@@ -76,7 +91,7 @@ extension PetalsNode {
         requestTime: configuration.clientTimeout, idleTime: configuration.clientIdleLimit,
         clock: clock),
       errorResponse: { .json(.failure("\($0)"), status: $0.status) },
-      answerBeforeBody: api.answerBeforeBody, logger: logger)
+      answerBeforeBody: answerBeforeBody, logger: logger)
   }
 
   private func becomeReady(at address: PeerAddress) async throws {
