@@ -225,6 +225,43 @@ struct AgentPipelineTests {
     }
   }
 
+  @Test("An answer without a token, or with a foreign one, ends the text; today it is token 0")
+  func noToken() async throws {
+    var hidden = Plumise_Inference_ForwardResponse()
+    hidden.success = true
+    hidden.hiddenStates = Data(count: 256)
+    var foreign = hidden
+    foreign.hiddenStates = Data()
+    foreign.numTokens = 1
+    foreign.nextTokenID = 512
+    for (answer, profile, status) in [
+      (hidden, .fixed, 503), (hidden, .faithful, 200), (foreign, .fixed, 503),
+      (foreign, .faithful, 503),
+    ] as [(Plumise_Inference_ForwardResponse, AgentProfile, Int)] {
+      try await withGRPCServer(RecordingAgent(answer)) { address in
+        try await withAgents(of: model, cuts: [12], profile: profile, follows: false) {
+          nodes, topology in
+          nodes[0].follow([topology[0], topology[1].moved(to: "\(address)", order: 1)])
+          let text = try await nodes[0].generate(body(2))
+          #expect(text.status == status, "\(text.text)")
+          #expect(nodes[0].metrics.snapshot.totalTokens == (status == 200 ? 2 : 0))
+        }
+      }
+    }
+  }
+
+  @Test("The penalty of a pipeline is for the ids that it generated")
+  func penalty() async throws {
+    try await withAgents(of: model, cuts: [8, 16]) { nodes, _ in
+      let tokenizer = try #require(try model.ends.tokenizer)
+      let expected = try await referenceIDs(
+        tokenizer.encode("Hello there"), count: 8, through: nodes, of: model, format: .float32,
+        penalty: 1.5)
+      let answer = try await nodes[0].generate(body(8, penalty: 1.5))
+      #expect(try answer.json["generated_text"] == .string(tokenizer.decode(expected)))
+    }
+  }
+
   @Test("A next node that is away, fails or does not answer fails the pass, by name")
   func failures() async throws {
     let request = Plumise_Inference_ForwardRequest(
