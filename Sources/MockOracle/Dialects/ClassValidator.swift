@@ -42,6 +42,10 @@ struct ClassValidator: Sendable {
     case isEthereumAddress
     /// Any text.
     case isString
+    /// Any text but an empty one (`IsString`, `IsNotEmpty`).
+    case isFilledString
+    /// One of some texts (`IsEnum` of an array, whose message names none of them).
+    case isEnum([String])
     /// A list of texts (`IsArray`, `IsString` for each); of one text in place of the list, only the
     /// list is missed.
     case isStringArray
@@ -192,6 +196,10 @@ extension ClassValidator.Constraint {
     case .min(let least): Self.number(value, name, least: least)
     case .isEthereumAddress: Self.address(value, name)
     case .isString: value?.stringValue == nil ? ["\(name) must be a string"] : []
+    case .isFilledString: Self.filledString(value, name)
+    case .isEnum(let cases):
+      value?.stringValue.map { text in cases.contains { $0.utf8.elementsEqual(text.utf8) } } == true
+        ? [] : ["\(name) must be one of the following values: "]
     case .isStringArray: Self.strings(value, name)
     case .isAnything: []
     case .isURL:
@@ -219,6 +227,16 @@ extension ClassValidator.Constraint {
     }
     let isAddress = digits.map { $0.utf8.count == 40 && $0.utf8.allSatisfy(isHexadecimal) }
     return isAddress == true ? [] : ["\(name) must be an Ethereum address"]
+  }
+
+  private static func filledString(_ value: JSON?, _ name: String) -> [String] {
+    let isEmpty =
+      switch value {
+      case nil, .null, .string(""): true
+      default: false
+      }
+    return (isEmpty ? ["\(name) should not be empty"] : [])
+      + (value?.stringValue == nil ? ["\(name) must be a string"] : [])
   }
 
   private static func strings(_ value: JSON?, _ name: String) -> [String] {
@@ -316,6 +334,8 @@ extension ClassValidator.Constraint {
     case .min(let least): .number(least: least)
     case .isEthereumAddress: .address
     case .isString: .text
+    case .isFilledString: .filledText
+    case .isEnum(let cases): .oneOf(cases)
     case .isStringArray: .list(.text)
     case .isAnything: .any
     case .isURL: .url

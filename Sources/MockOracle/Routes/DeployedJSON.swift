@@ -175,32 +175,6 @@ enum DeployedReads {
     ]
   }
 
-  /// An agent as the oracle's table of agents has it: what only a chain knows of it is empty.
-  static func agent(_ node: RegisteredNode, contributions: [EpochRecord]?) -> JSON {
-    var object: JSONObject = [
-      "wallet": .string(node.address.lowercaseHex), "nodeId": "", "metadata": "",
-      "registeredAt": .string(String(node.createdAt)),
-      "lastHeartbeat": .string(String(node.lastHeartbeat)), "status": 1, "stake": "0",
-      "updatedAt": date(node.lastHeartbeat),
-    ]
-    object["contributions"] = contributions.map { records in
-      .array(records.map(contribution))
-    }
-    return .object(object)
-  }
-
-  private static func contribution(_ record: EpochRecord) -> JSON {
-    let score = AgentScore(record)
-    return [
-      "epoch": .integer(record.epoch), "taskCount": .integer(score.taskCount),
-      "uptimeSeconds": .integer(score.uptimeSeconds),
-      "responseScore": .integer(score.responseScore),
-      "processedTokens": .string(String(score.processedTokens)),
-      "avgLatencyInv": .integer(score.averageLatencyInverse),
-      "lastUpdated": .string(String(record.lastUpdated)),
-    ]
-  }
-
   private static func proof(_ held: AccountedProof) -> JSON {
     let proof = held.proof
     var object: JSONObject = [
@@ -247,10 +221,13 @@ enum DeployedReads {
   }
 
   /// A time as JavaScript's toISOString prints it: with milliseconds, in UTC.
-  private static func date(_ seconds: Int64) -> JSON {
+  static func date(_ seconds: Int64) -> JSON { date(.seconds(seconds)) }
+
+  /// A time as JavaScript's toISOString prints it.
+  static func date(_ time: Duration) -> JSON {
     // Dates end at the year 275 760, where JavaScript's do.
-    let time = Date(
-      timeIntervalSince1970: Double(min(max(seconds, -8_640_000_000_000), 8_640_000_000_000)))
+    let limit = 8_640_000_000_000.0
+    let time = Date(timeIntervalSince1970: min(max(time / .seconds(1), -limit), limit))
     return .string(
       time.formatted(
         .iso8601.year().month().day().time(includingFractionalSeconds: true)

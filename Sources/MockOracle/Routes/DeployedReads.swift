@@ -8,6 +8,7 @@ import TextKeys
 enum ReadError: Error {
   case badRequest(String)
   case notFound(String)
+  case conflict(String)
   case pipeline(String)
   case rejected(RejectionReason)
   /// The handler fails in a way that it does not answer itself.
@@ -17,6 +18,7 @@ enum ReadError: Error {
     switch self {
     case .badRequest(let text): DeployedDialect.error(.string(text), status: .badRequest)
     case .notFound(let text): DeployedDialect.error(.string(text), status: .notFound)
+    case .conflict(let text): DeployedDialect.error(.string(text), status: .conflict)
     case .pipeline(let text): DeployedDialect.pipelineError(text)
     case .rejected(let reason): DeployedDialect.answer(to: reason)
     case .failed: DeployedDialect.bare("Internal server error", status: .internalServerError)
@@ -27,7 +29,9 @@ enum ReadError: Error {
 /// Handlers of the deployed dialect's reads, in the order of ``DeployedRoutes/table``.
 extension MockOracle {
   func readSummary(_ routed: RoutedRequest) async throws(ReadError) -> JSON {
-    let epoch = try await epoch(of: routed)
+    guard let epoch = try await epoch(of: routed) else {
+      return DeployedReads.summary([], epoch: 0)
+    }
     return DeployedReads.summary(reportStore.read { $0.epochs.agents(in: epoch) }, epoch: epoch)
   }
 
@@ -35,7 +39,9 @@ extension MockOracle {
     let text = routed["address"]
     let epoch = try await epoch(of: routed)
     // What fails to parse is no agent's address, and nothing is known about it.
-    let record = Address(validated: text).flatMap { self.epoch(epoch, of: $0) }
+    let record = epoch.flatMap { epoch in
+      Address(validated: text).flatMap { self.epoch(epoch, of: $0) }
+    }
     return DeployedReads.metrics(record, of: text)
   }
 
@@ -89,20 +95,6 @@ extension MockOracle {
     return DeployedReads.node(node, score: contributedScore(of: node), isActive: isActive)
   }
 
-  func readAgents(_ routed: RoutedRequest) -> JSON {
-    .array(
-      registry.read { $0.nodes.nodes.values.sorted { $0.address < $1.address } }
-        .map { DeployedReads.agent($0, contributions: nil) })
-  }
-
-  func readAgent(_ routed: RoutedRequest) throws(ReadError) -> JSON {
-    // What fails to parse is no agent's address.
-    guard let address = try? Address(routed["address"]), let node = node(address) else {
-      throw .notFound("Agent not found")
-    }
-    return DeployedReads.agent(node, contributions: Array(history(of: address).prefix(50)))
-  }
-
   func readTopology(_ routed: RoutedRequest) throws(ReadError) -> JSON {
     guard let model = routed.request.query["model"], !model.isEmpty else {
       throw .pipeline("Model parameter is required")
@@ -117,10 +109,11 @@ extension MockOracle {
     return DeployedReads.topology(entries, nodes, of: model, layers: layers)
   }
 
-  /// The epoch that the query asks for; the current one where it names none.
-  private func epoch(of routed: RoutedRequest) async throws(ReadError) -> UInt64 {
+  /// The epoch that the query asks for; the current one where it names none, and nil where the chain
+  /// cannot be asked for it.
+  private func epoch(of routed: RoutedRequest) async throws(ReadError) -> UInt64? {
     if let epoch = try routed.epoch() { return UInt64(max(0, epoch)) }
-    return try await epochForReads()
+    do throws(ReadError) { return try await epochForReads() } catch { return nil }
   }
 
   private func epochForReads() async throws(ReadError) -> UInt64 {
@@ -141,6 +134,7 @@ extension MockOracle {
 
   /// The score of the last contribution that was reported for a node; 0 before.
   private func contributedScore(of node: RegisteredNode) -> Double {
+    if let score = chainTables({ $0.scores[node.address] }) { return score }
     guard contributor != nil else { return 0 }
     return reportStore.read { $0.epochs.lastSettled(of: node.address) }
       .map { AgentScore($0).live } ?? 0
@@ -149,7 +143,7 @@ extension MockOracle {
 
 extension RoutedRequest {
   /// The account in the path.
-  fileprivate func address() throws(ReadError) -> Address {
+  func address() throws(ReadError) -> Address {
     let text = self["address"]
     // An address without capitals carries no checksum.
     guard text.hasPrefix("0x"), let address = try? Address(text),
@@ -164,8 +158,14 @@ extension RoutedRequest {
 
   /// A parameter of the query as JavaScript's parseInt reads it: the digits in front count, also
   /// hexadecimal ones behind `0x`; an empty one is none.
-  fileprivate func number(_ name: String, error: String) throws(ReadError) -> Int64? {
+  func number(_ name: String, error: String) throws(ReadError) -> Int64? {
     guard let text = request.query[name], !text.isEmpty else { return nil }
+    guard let number = Self.leadingInteger(of: text) else { throw .badRequest(error) }
+    return number
+  }
+
+  /// A text as JavaScript's parseInt reads it; nil for one that does not begin with a number.
+  static func leadingInteger(of text: String) -> Int64? {
     // Scalar by scalar: a digit counts whatever mark stands on it.
     let trimmed = text.unicodeScalars.drop(while: \.properties.isWhitespace)
     let sign = trimmed.prefix { $0 == "-" || $0 == "+" }.prefix(1)
@@ -176,7 +176,7 @@ extension RoutedRequest {
       ("0"..."9").contains(scalar)
         || isHexadecimal && (("a"..."f").contains(scalar) || ("A"..."F").contains(scalar))
     }
-    guard !digits.isEmpty else { throw .badRequest(error) }
+    guard !digits.isEmpty else { return nil }
     return Int64(String(sign) + String(digits), radix: isHexadecimal ? 16 : 10)
       ?? (sign.first == "-" ? .min : .max)
   }

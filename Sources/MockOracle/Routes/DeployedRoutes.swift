@@ -4,7 +4,9 @@ import PlumiseWire
 
 /// The routes of the deployed dialect (Wire.md, deployed dialect).
 enum DeployedRoutes {
-  static let table: [OracleRoute] = [
+  static let table: [OracleRoute] = reports + chain + models
+
+  private static let reports: [OracleRoute] = [
     accept(
       DeployedReport.path, "Takes a signed report.", .report, answer: recorded,
       errors: [forged, tooMany]
@@ -27,7 +29,7 @@ enum DeployedRoutes {
       .object([
         ("epoch", .integer), ("totalAgents", .integer), ("totalTokens", .text),
         ("avgLatency", .either(.text, .anyNumber)), ("totalRequests", .integer),
-      ]), errors: [badRequest, chainAway], MockOracle.readSummary),
+      ]), MockOracle.readSummary),
     read(
       "/api/v1/metrics", "/throughput", "The latest epochs in sum, oldest first.",
       [.query("limit", .integer)],
@@ -52,7 +54,7 @@ enum DeployedRoutes {
       .either(
         .object([("address", .text)] + epochMetrics),
         .object([("address", .text), ("metrics", .nullable(.text))])),
-      errors: [badRequest, chainAway], MockOracle.readMetrics),
+      MockOracle.readMetrics),
     read(
       "/api/v1/metrics", "/agents/{address}/history",
       "What an agent did, latest epoch first.", [.path("address"), .query("limit", .integer)],
@@ -79,20 +81,6 @@ enum DeployedRoutes {
       "/api/nodes", "/{address}", "One node.", [.path("address")], .object(node),
       MockOracle.readNode),
     read(
-      "/api/agents", "", "Every agent that reported.", [], .list(.object(agent)), errors: [],
-      MockOracle.readAgents),
-    read(
-      "/api/agents", "/active", "Those of the agents that are active.", [], .list(.object(agent)),
-      errors: [], MockOracle.readAgents),
-    read(
-      "/api/agents", "/{address}", "One agent with its epochs.", [.path("address")],
-      .object(agent), errors: [(404, "Nothing is known about this agent.", error)],
-      MockOracle.readAgent),
-    read(
-      "/api/formula", nil, "How a score is weighted, in hundredths.", [],
-      .object([("task", .integer), ("uptime", .integer), ("response", .integer)]), errors: []
-    ) { _ in { _ in ["task": 50, "uptime": 30, "response": 20] } },
-    read(
       "/api/v1/pipeline/topology", nil, "The nodes of a model's pipeline.",
       [.query("model", .text, required: true)],
       .object([
@@ -104,7 +92,7 @@ enum DeployedRoutes {
   // MARK: - Entries
 
   /// A POST of a body that is validated, and kept when all its checks pass.
-  private static func accept(
+  static func accept(
     _ path: String, _ summary: String, _ body: ClassValidator, answer: Schema = done,
     parameters: [OracleRoute.Parameter] = [], errors: [OracleRoute.Answer],
     _ handler: @escaping OracleRoute.Handler
@@ -127,7 +115,7 @@ enum DeployedRoutes {
   }
 
   /// A GET; the handler throws what is answered instead of 200.
-  private static func read(
+  static func read(
     _ prefix: String, _ rest: String?, _ summary: String, _ parameters: [OracleRoute.Parameter],
     _ answer: Schema, errors: [OracleRoute.Answer] = [badRequest],
     _ handler: @escaping @Sendable (MockOracle) -> (RoutedRequest) async throws(ReadError) -> JSON
@@ -136,28 +124,37 @@ enum DeployedRoutes {
       .get, prefix, rest, dialect: .deployed, summary: summary, parameters: parameters,
       answers: [(200, "What is known.", answer)] + errors
     ) { oracle, routed in
-      do throws(ReadError) {
-        return .served(try await handler(oracle)(routed))
-      } catch {
-        return Reply(response: error.response, outcome: .served)
+      await reply { () async throws(ReadError) in
+        .json(try await handler(oracle)(routed).serialized())
       }
+    }
+  }
+
+  /// The answer of a handler, or the error that it throws.
+  static func reply(
+    _ handler: () async throws(ReadError) -> WebResponse
+  ) async -> Reply {
+    do throws(ReadError) {
+      return Reply(response: try await handler(), outcome: .served)
+    } catch {
+      return Reply(response: error.response, outcome: .served)
     }
   }
 
   // MARK: - Answers
 
-  private static let error = Schema.object(
+  static let error = Schema.object(
     [("message", .either(.text, .list(.text))), ("statusCode", .integer)],
     optional: [("error", .text)])
 
-  private static let done = Schema.object([("success", .flag), ("message", .text)])
+  static let done = Schema.object([("success", .flag), ("message", .text)])
 
-  private static let badRequest = (400, "Refused; the message says why.", error)
-  private static let tooLong = (413, "The body is too long.", error)
+  static let badRequest = (400, "Refused; the message says why.", error)
+  static let tooLong = (413, "The body is too long.", error)
   private static let tooMany = (429, "Too many; Retry-After says when.", error)
-  private static let forged = (401, "Signature, time or key.", error)
-  private static let badMedia = (415, "A charset or an encoding that is not read.", error)
-  private static let chainAway = (500, "The chain cannot be asked.", error)
+  static let forged = (401, "Signature, time or key.", error)
+  static let badMedia = (415, "A charset or an encoding that is not read.", error)
+  static let chainAway = (500, "The chain cannot be asked.", error)
 
   private static let epochMetrics: [(String, Schema)] = [
     ("epoch", .integer), ("tokensProcessed", .text), ("avgLatencyMs", .anyNumber),
@@ -185,10 +182,5 @@ enum DeployedRoutes {
     ("totalLayers", .integer), ("pipelineOrder", .integer), ("ready", .flag), ("device", .text),
     ("ramMb", .either(.text, .integer)), ("vramMb", .either(.text, .integer)),
     ("createdAt", .text), ("updatedAt", .text),
-  ]
-
-  private static let agent: [(String, Schema)] = [
-    ("wallet", .address), ("nodeId", .text), ("metadata", .text), ("registeredAt", .text),
-    ("lastHeartbeat", .text), ("status", .integer), ("stake", .text), ("updatedAt", .text),
   ]
 }

@@ -64,6 +64,10 @@ indirect enum Schema: Sendable {
   /// Anything.
   case any
   case text
+  /// Text that is not empty.
+  case filledText
+  /// One of some texts.
+  case oneOf([String])
   case flag
   /// An Ethereum address.
   case address
@@ -96,6 +100,8 @@ indirect enum Schema: Sendable {
     switch self {
     case .any: .object(JSONObject())
     case .text: ["type": "string"]
+    case .filledText: ["type": "string", "minLength": 1]
+    case .oneOf(let cases): ["enum": .array(cases.map { .string($0) })]
     case .flag: ["type": "boolean"]
     case .address: ["type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"]
     case .hash: ["type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"]

@@ -1,4 +1,5 @@
 import AsyncPrimitives
+import EthereumClient
 public import EthereumPrimitives
 import HTTPTypes
 import Logging
@@ -24,6 +25,10 @@ public final class MockOracle: Sendable {
   /// What `GET /openapi.json` answers.
   let description: [UInt8]
   let metrics = OracleMetrics()
+  /// What the oracle knows of the chain.
+  let chainRecords = ChainRecords()
+  /// The models that the deployed oracle has a record of.
+  let models = Mutex(ModelTable())
   /// The last epoch that was known.
   let knownEpoch: Mutex<UInt64>
   /// Whether a log brought back counters of which the profile `faithful` forgets some.
@@ -57,6 +62,9 @@ public final class MockOracle: Sendable {
       Contributor($0, epoch: epoch, reportStore: reportStore, log: log, logger: logger)
     }
   }
+
+  /// The chain that reads ask; nil for an oracle without an account.
+  var chainClient: EthereumClient? { contributor?.account.client }
 
   /// How the reports of contributions ended, in order; nothing without a plan for them.
   public var contributions: Journal<ContributionOutcome>? { contributor?.outcomes }

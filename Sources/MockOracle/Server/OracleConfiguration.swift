@@ -121,9 +121,9 @@ public struct EpochSource: Sendable {
   /// One epoch that never ends: for an oracle without a chain.
   public static let single = EpochSource { 0 }
 
-  /// Asks a chain: an epoch is 1200 blocks (Wire.md, Constants).
+  /// Asks a chain's reward pool (`getCurrentEpoch`).
   public static func chain(_ client: EthereumClient) -> EpochSource {
-    EpochSource { try await client.blockNumber() / PlumiseNetwork.epochBlocks }
+    EpochSource { try await client.currentEpoch() }
   }
 
   /// The current epoch.

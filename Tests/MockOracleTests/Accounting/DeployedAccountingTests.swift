@@ -75,26 +75,30 @@ import Testing
     #expect(oracle.agent(key.address)?.processedTokens == 200)
   }
 
-  @Test("With a chain an epoch is 1200 blocks; a chain that is down is no epoch")
+  @Test("With a chain the epoch is the reward pool's; a chain that is down is no epoch")
   func chainEpochs() async throws {
-    let height = TestTime(2399)
+    let current = TestTime(1)
     let client = EthereumClient(
-      transport: InMemoryRPCTransport { _ in
-        height.seconds < 0
-          ? Array("down".utf8)
-          : ([
+      transport: InMemoryRPCTransport { request in
+        let call = try? JSON.parse(request)
+        // getCurrentEpoch() of the pool.
+        guard current.seconds >= 0, call?["method"] == "eth_call",
+          call?["params"]?[0]?["input"] == "0xb97dd9e2"
+        else { return Array("down".utf8) }
+        return
+          ([
             "jsonrpc": "2.0", "id": 1,
-            "result": .string(Quantity.encode(UInt64(height.seconds))),
+            "result": .string(Hex.encode(ABI.word(Word(UInt64(current.seconds))))),
           ] as JSON).serialized()
       })
     let oracle = oracle(epoch: .chain(client))
     let key = try testKey()
     #expect(await oracle.post(try deployedReport(by: key), to: path).status == 201)
     #expect(oracle.epoch(1, of: key.address) != nil)
-    height.seconds = 2400
+    current.seconds = 2
     let later = try deployedReport(by: key, timestamp: start + 1)
     #expect(await oracle.post(later, to: path).body?["shouldReset"] == true)
-    height.seconds = -1
+    current.seconds = -1
     let lost = try deployedReport(by: key, timestamp: start + 2)
     let error = "Internal server error"
     #expect(
@@ -102,8 +106,17 @@ import Testing
         == Answer(
           status: 400,
           body: ["message": .string(error), "error": "Bad Request", "statusCode": 400]))
+    // Reads of the epoch then find nothing, but for the capacities, which fail.
     #expect(
-      await oracle.get("/api/v1/metrics/summary")
+      await oracle.get("/api/v1/metrics/summary").body == [
+        "epoch": 0, "totalAgents": 0, "totalTokens": "0", "avgLatency": 0, "totalRequests": 0,
+      ])
+    let address = JSON.string(key.address.lowercaseHex)
+    #expect(
+      await oracle.get("/api/v1/metrics/agents/\(key.address.lowercaseHex)").body
+        == ["address": address, "metrics": nil])
+    #expect(
+      await oracle.get("/api/v1/metrics/capacity")
         == Answer(status: 500, body: ["statusCode": 500, "message": .string(error)]))
   }
 
