@@ -3,6 +3,7 @@ import EthereumPrimitives
 import Logging
 import MockServing
 import PlumiseWire
+import Synchronization
 
 /// Reports what agents did to the reward pool, once their epoch has ended.
 ///
@@ -22,7 +23,9 @@ actor Contributor {
   private let plan: ContributionPlan
   private let epoch: EpochSource
   private let reportStore: ReportStore
+  private let records: ChainRecords
   private let log: (any ReportLog)?
+  private let unixClock: UnixClock
   private let logger: Logger
   private var signed: [Work: StoredContribution] = [:]
   private var isReporting = false
@@ -30,13 +33,15 @@ actor Contributor {
   private var hasRecovered = false
 
   init(
-    _ plan: ContributionPlan, epoch: EpochSource, reportStore: ReportStore, log: (any ReportLog)?,
-    logger: Logger
+    _ plan: ContributionPlan, epoch: EpochSource, reportStore: ReportStore, records: ChainRecords,
+    log: (any ReportLog)?, unixClock: UnixClock, logger: Logger
   ) {
     self.plan = plan
     self.epoch = epoch
     self.reportStore = reportStore
+    self.records = records
     self.log = log
+    self.unixClock = unixClock
     self.logger = logger
     account = plan.account
     for stored in log?.recoveredContributions ?? [] {
@@ -87,6 +92,14 @@ actor Contributor {
         result = try await report(score, of: work)
         try await (log as? any SnapshotLog)?.settle(work.epoch, of: work.agent)
         reportStore.settle(work.epoch, of: work.agent)
+        if case .reported = result {
+          let now = unixClock.seconds
+          records.tables.withLock {
+            $0.save(
+              ChainTables.Contribution(
+                wallet: work.agent, epoch: work.epoch, score: score, lastUpdated: now))
+          }
+        }
         signed[work] = nil
       } catch {
         result = .postponed(reason: "\(error)")

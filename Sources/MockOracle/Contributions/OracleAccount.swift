@@ -29,13 +29,15 @@ public final class OracleAccount: Sendable {
 
   /// Signs a call with the next nonce and twice the price that the chain suggests, since the base
   /// fee may rise before the transaction's block.
+  /// - Parameter chainID: the chain that it is for; nil for the one that is there.
   func sign(
-    _ data: [UInt8], to recipient: Address, gasLimit: UInt64
+    _ data: [UInt8], to recipient: Address, gasLimit: UInt64, chainID: UInt64? = nil
   ) async throws -> SignedTransaction {
     let nonce = try await client.transactionCount(of: address, at: .pending)
     let (price, overflows) = try await client.gasPrice().multipliedReportingOverflow(by: 2)
+    let chain = if let chainID { chainID } else { try await client.chainID() }
     let transaction = Transaction(
-      chainID: try await client.chainID(), nonce: nonce,
+      chainID: chain, nonce: nonce,
       fee: .legacy(gasPrice: overflows ? .max : price), gasLimit: gasLimit, to: recipient,
       data: data)
     return transaction.signed(with: key)
@@ -64,43 +66,50 @@ public final class OracleAccount: Sendable {
     return try await client.waitForReceipt(of: hash)
   }
 
-  /// Registers an agent that cannot pay for it itself (0x21 with a beneficiary).
-  /// - Throws: ``OracleAccountError``, or why the chain could not be asked.
-  func register(_ agent: Address, model: String) async throws {
-    let call = PrecompileCall.registration(
-      AgentRegistration(
-        name: AgentRegistration.defaultName(model: model, agent: agent),
-        modelHash: Keccak256.hash(model), beneficiary: agent))
-    let receipt = try await inTurn {
+  /// Signs and sends a call, for the chain that the deployed oracle is bound to.
+  /// - Parameter gasLimit: nil for what the chain estimates: a call that would be reverted is not sent.
+  /// - Returns: the transaction's hash.
+  func send(
+    _ data: [UInt8], to recipient: Address, gasLimit: UInt64? = nil
+  ) async throws -> Hash32 {
+    try await inTurn {
+      let limit =
+        if let gasLimit { gasLimit } else {
+          try await client.estimateGas(to: recipient, data: data, from: address)
+        }
       let signed = try await sign(
-        call.input, to: call.contract.address, gasLimit: call.gasLimit)
-      return try await deliver(signed.raw, hash: signed.hash)
+        data, to: recipient, gasLimit: limit, chainID: PlumiseNetwork.chainID)
+      return try await client.send(signed)
     }
-    guard let receipt else { throw OracleAccountError.replaced(agent) }
-    guard receipt.succeeded else {
-      throw OracleAccountError.reverted(
-        agent,
-        reason: try await client.revertReason(
-          of: receipt, data: call.input, gasLimit: call.gasLimit))
-    }
+  }
+
+  /// Registers an agent that cannot pay for it itself (0x21 with a beneficiary).
+  /// - Parameters:
+  ///   - agent: the beneficiary.
+  ///   - name: the name that it gets.
+  ///   - modelHash: keccak256 of its model's name, or zeros.
+  ///   - gasLimit: nil for what the chain estimates.
+  /// - Throws: ``OracleAccountError``, or why the chain could not be asked.
+  func register(
+    _ agent: Address, name: String, modelHash: Hash32 = .zero, gasLimit: UInt64? = nil
+  ) async throws {
+    let call = PrecompileCall.registration(
+      AgentRegistration(name: name, modelHash: modelHash, beneficiary: agent))
+    let hash = try await send(call.input, to: call.contract.address, gasLimit: gasLimit)
+    let receipt = try await client.waitForReceipt(of: hash, timeout: .seconds(30))
+    guard receipt.succeeded else { throw OracleAccountError.reverted(hash) }
   }
 }
 
 /// Why the oracle's account could not do what it was to do.
 public enum OracleAccountError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The transaction for the agent did not go through; the reason is the program's own, nil where
-  /// the chain does not tell.
-  case reverted(Address, reason: String?)
-  /// Another transaction of the account took the nonce of that for the agent.
-  case replaced(Address)
+  /// The transaction that was to register an agent did not go through.
+  case reverted(Hash32)
 
-  /// One line: what happened.
+  /// One line, in the deployed oracle's words.
   public var description: String {
     switch self {
-    case .reverted(let agent, let reason):
-      "the transaction for \(agent) was reverted: \(reason ?? "the chain tells no reason")"
-    case .replaced(let agent):
-      "another transaction took the nonce of that for \(agent): register it again"
+    case .reverted(let hash): "Sponsor registration tx reverted: \(hash.hex)"
     }
   }
 }

@@ -77,7 +77,13 @@ enum DeployedDialect {
         (["statusCode": 429, "message": "ThrottlerException: Too Many Requests"] as JSON)
           .serialized(),
         status: .tooManyRequests, headers: [.retryAfter: String(seconds)])
-    case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
+    case .sponsoringFailed:
+      error("Failed to sponsor on-chain registration", status: .badRequest)
+    case .sponsoringIneffective:
+      error(
+        "Sponsored registration tx succeeded but agent still not found on-chain",
+        status: .badRequest)
+    case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound:
       error(.string(refusal.description), status: .badRequest)
     }
   }
@@ -91,6 +97,8 @@ enum DeployedDialect {
     case .wrongSigner, .malformedSignature, .outsideWindow: "Invalid signature"
     case .pipelineNodeNotFound: "Pipeline node not found"
     case .sponsoringFailed(_, let reason): "Sponsor registration failed: \(reason)"
+    case .sponsoringIneffective:
+      "Sponsor registration tx succeeded but agent still not found on-chain"
     case .pipelineFull: "No layers left: \(refusal)"
     default: nil
     }

@@ -55,7 +55,8 @@ enum DocumentedDialect {
     case .tooManyReports: "Too many requests: \(refusal)"
     case .unsupportedMedia, .undecodable, .tooManyParameters, .epochUnknown, .tooManyTokens,
       .notWhole, .notStored,
-      .registrationReplay, .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed:
+      .registrationReplay, .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed,
+      .sponsoringIneffective:
       refusal.description
     }
   }
@@ -70,7 +71,9 @@ enum DocumentedDialect {
     case .unregistered: .forbidden
     case .registrationUnknown, .epochUnknown: .serviceUnavailable
     case .replay, .outsideWindow, .registrationReplay: .conflict
-    case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed: .badRequest
+    case .sameEndpoints, .pipelineFull, .pipelineNodeNotFound, .sponsoringFailed,
+      .sponsoringIneffective:
+      .badRequest
     case .notStored: .internalServerError
     case .tooManyReports: .tooManyRequests
     }

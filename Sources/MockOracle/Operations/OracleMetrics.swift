@@ -151,6 +151,7 @@ extension RejectionReason {
     case .pipelineFull: "pipeline_full"
     case .pipelineNodeNotFound: "pipeline_node_not_found"
     case .sponsoringFailed: "sponsoring_failed"
+    case .sponsoringIneffective: "sponsoring_ineffective"
     case .tooManyReports: "too_many_reports"
     }
   }

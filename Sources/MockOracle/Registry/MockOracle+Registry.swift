@@ -56,14 +56,14 @@ extension MockOracle {
     case .node:
       try verify()
       try registry.checkReplay(registration)
-      try await checkRegistration(of: registration.agent)
+      try await checkOrSponsor(registration)
     case .pipelineNode:
       guard registration.text("grpcEndpoint") != registration.text("httpEndpoint") else {
         throw .sameEndpoints
       }
       try registry.checkReplay(registration)
       try verify()
-      try await sponsorIfNeeded(registration)
+      try await checkOrSponsor(registration)
     case .pipelineReady:
       try registry.checkReplay(registration)
       try verify()
@@ -74,23 +74,33 @@ extension MockOracle {
     }
   }
 
-  /// A node that joins a pipeline and is not on the chain is registered there by the oracle, when
-  /// that has an account to do so.
-  private func sponsorIfNeeded(_ registration: Registration) async throws(RejectionReason) {
+  /// Lets the oracle register a node that is not on the chain, when it has an account to do so.
+  private func checkOrSponsor(_ registration: Registration) async throws(RejectionReason) {
+    let refusal: RejectionReason
     do {
-      try await checkRegistration(of: registration.agent)
+      return try await checkRegistration(of: registration.agent)
     } catch {
       // A chain that cannot be asked is taken for one that says no.
-      let agent = registration.agent
-      guard let contributor else {
-        throw .sponsoringFailed(agent, reason: "the oracle has no account on the chain")
-      }
-      do {
-        try await contributor.account.register(agent, model: registration.text("model"))
-      } catch {
-        throw .sponsoringFailed(agent, reason: "\(error)")
-      }
+      refusal = error
     }
+    let agent = registration.agent
+    let isPipeline = registration.kind == .pipelineNode
+    guard let sponsor, chainOperator?.plan.operations.contains(.registration) != false else {
+      guard isPipeline else { throw refusal }
+      throw .sponsoringFailed(agent, reason: "the oracle has no account on the chain")
+    }
+    do {
+      if isPipeline {
+        try await sponsor.register(
+          agent, name: "plumise-agent", modelHash: Keccak256.hash(registration.text("model")),
+          gasLimit: 300_000)
+      } else {
+        try await sponsor.register(agent, name: "agent-\(agent.lowercaseHex.suffix(8))")
+      }
+    } catch {
+      throw .sponsoringFailed(agent, reason: "\(error)")
+    }
+    do { try await checkRegistration(of: agent) } catch { throw .sponsoringIneffective(agent) }
   }
 }
 

@@ -141,6 +141,12 @@ struct PipelineTable: Sendable {
     }
   }
 
+  /// The accounts that have a row that was renewed in the last ten minutes, each once.
+  func members(at now: Int64) -> [Address] {
+    let rows = models.values.flatMap { $0 }.filter { $0.seenAt > now - NodeTable.activePeriod }
+    return Set(rows.map(\.address)).sorted()
+  }
+
   /// What each node said of itself when it joined a pipeline; of one in several, the latest.
   var machines: [Address: Entry] {
     var machines: [Address: Entry] = [:]

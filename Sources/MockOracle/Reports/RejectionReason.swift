@@ -48,6 +48,8 @@ public enum RejectionReason: Error, Sendable, Hashable, CustomStringConvertible 
   case pipelineNodeNotFound(Address, model: String)
   /// The oracle could not register the node on the chain.
   case sponsoringFailed(Address, reason: String)
+  /// The oracle registered the node on the chain, where it is not found all the same.
+  case sponsoringIneffective(Address)
 
   /// What happened, with the values that made it happen.
   public var description: String {
@@ -82,6 +84,8 @@ public enum RejectionReason: Error, Sendable, Hashable, CustomStringConvertible 
       "node \(agent) is in no pipeline of \(model)"
     case .sponsoringFailed(let agent, let reason):
       "agent \(agent) could not be registered on chain: \(reason)"
+    case .sponsoringIneffective(let agent):
+      "agent \(agent) was registered on chain, and is not found there"
     }
   }
 }

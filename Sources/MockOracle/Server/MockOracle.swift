@@ -20,13 +20,14 @@ public final class MockOracle: Sendable {
   let reportStore: ReportStore
   let registry: OracleRegistry
   let contributor: Contributor?
+  let chainOperator: ChainOperator?
   let limiter: RateLimiter?
   let routes: RouteTable
   /// What `GET /openapi.json` answers.
   let description: [UInt8]
   let metrics = OracleMetrics()
   /// What the oracle knows of the chain.
-  let chainRecords = ChainRecords()
+  let chainRecords: ChainRecords
   /// The models that the deployed oracle has a record of.
   let models = Mutex(ModelTable())
   /// The last epoch that was known.
@@ -56,15 +57,36 @@ public final class MockOracle: Sendable {
     mustForget = Mutex(
       log != nil && configuration.profile == .faithful && configuration.dialects == [.deployed])
     knownEpoch = Mutex(reportStore.latestEpoch ?? 0)
-    let (reportStore, epoch) = (reportStore, configuration.epoch)
-    let logger = configuration.logger
+    precondition(
+      configuration.contributions == nil || configuration.chainOperations == nil,
+      "contributions would be reported twice")
+    let (reportStore, registry, records) = (reportStore, registry, ChainRecords())
+    chainRecords = records
     contributor = configuration.contributions.map {
-      Contributor($0, epoch: epoch, reportStore: reportStore, log: log, logger: logger)
+      Contributor(
+        $0, epoch: configuration.epoch, reportStore: reportStore, records: records, log: log,
+        unixClock: configuration.unixClock, logger: configuration.logger)
+    }
+    chainOperator = configuration.chainOperations.map {
+      ChainOperator(
+        $0, profile: configuration.profile, records: records, registry: registry,
+        reportStore: reportStore, unixClock: configuration.unixClock, logger: configuration.logger)
     }
   }
 
   /// The chain that reads ask; nil for an oracle without an account.
-  var chainClient: EthereumClient? { contributor?.account.client }
+  var chainClient: EthereumClient? { sponsor?.client }
+
+  /// The account that registers agents, and reads for those who ask.
+  var sponsor: OracleAccount? { chainOperator?.plan.account ?? contributor?.account }
+
+  /// What became of the transactions that the oracle sends by itself; nil without a plan for them.
+  public var chainOperations: Journal<ChainOperationOutcome>? { chainOperator?.outcomes }
+
+  /// Does something on the chain now that the plan has the oracle do by itself at an interval.
+  ///
+  /// Nothing happens without a plan for it, or while it is being done.
+  public func perform(_ operation: ChainOperation) async { await chainOperator?.perform(operation) }
 
   /// How the reports of contributions ended, in order; nothing without a plan for them.
   public var contributions: Journal<ContributionOutcome>? { contributor?.outcomes }
@@ -206,24 +228,28 @@ extension MockOracle {
     ) { address in
       isServing = true
       defer { isServing = false }
-      return try await withContributions { try await body(address) }
+      return try await withTasks { try await body(address) }
     }
   }
 
-  /// Reports contributions while a body runs, when there is a plan for it.
-  private func withContributions<R: Sendable>(
+  /// Does while a body runs what there is a plan for.
+  private func withTasks<R: Sendable>(
     isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
   ) async throws -> R {
-    guard let contributor else { return try await body() }
-    let reporting = Task { await contributor.run() }
+    guard contributor != nil || chainOperator != nil else { return try await body() }
+    let (contributor, chainOperator) = (contributor, chainOperator)
+    let running = Task {
+      await contributor?.run()
+      await chainOperator?.run()
+    }
     do {
       let result = try await body()
-      reporting.cancel()
-      await reporting.value
+      running.cancel()
+      await running.value
       return result
     } catch {
-      reporting.cancel()
-      await reporting.value
+      running.cancel()
+      await running.value
       throw error
     }
   }

@@ -24,6 +24,14 @@ public struct OracleConfiguration: Sendable {
   public var modelLayers: [String: Int]
   /// With which account contributions are reported when an epoch has ended; `nil` for none.
   public var contributions: ContributionPlan?
+  /// With which account the oracle does on the chain what the deployed one does by itself; `nil` for
+  /// nothing of it. It reports contributions in a way of its own: there is no other plan beside it.
+  public var chainOperations: ChainOperationsPlan? {
+    willSet {
+      precondition(
+        newValue == nil || contributions == nil, "contributions would be reported twice")
+    }
+  }
   /// Where reports are kept beyond this process; `nil` keeps them in memory alone.
   public var log: (any ReportLog)?
   /// What time it is.
