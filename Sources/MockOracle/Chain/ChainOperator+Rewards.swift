@@ -87,8 +87,9 @@ extension ChainOperator {
       averageLatencyInverse: accounted?.averageLatencyInverse ?? 0)
   }
 
-  /// Shares out the epoch before the current one when the epoch has grown; the first look only notes
-  /// the epoch. There is no second try.
+  /// Shares out the epoch before the current one when the epoch has grown.
+  ///
+  /// The first look only notes the epoch, and there is no second try.
   func lookForDistribution() async throws {
     let current = try await client.currentEpoch()
     guard current != 0 else { return }

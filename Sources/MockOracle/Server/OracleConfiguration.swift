@@ -24,8 +24,10 @@ public struct OracleConfiguration: Sendable {
   public var modelLayers: [String: Int]
   /// With which account contributions are reported when an epoch has ended; `nil` for none.
   public var contributions: ContributionPlan?
-  /// With which account the oracle does on the chain what the deployed one does by itself; `nil` for
-  /// nothing of it. It reports contributions in a way of its own: there is no other plan beside it.
+  /// With which account the oracle does on the chain what the deployed one does by itself.
+  ///
+  /// `nil` for nothing of it. It reports contributions in a way of its own: there is no other plan
+  /// beside it.
   public var chainOperations: ChainOperationsPlan? {
     willSet {
       precondition(
