@@ -27,7 +27,7 @@ extension Machine {
     case .staticcall: journal.touch(target)
     default: break
     }
-    if let native = natives[message.contract] {
+    if let native = natives[message.contract], isInstalled(native, at: message.contract) {
       return run(native, message, snapshot)
     }
     let code = journal.code(journal.index(of: message.contract))
@@ -36,6 +36,12 @@ extension Machine {
     }
     start(code, message, account: target, snapshot)
     return nil
+  }
+
+  /// Whether a native contract stands for the code of its account.
+  private func isInstalled(_ native: any NativeContract, at address: Address) -> Bool {
+    guard let hash = native.codeHash else { return true }
+    return journal.records[journal.index(of: address)].codeHash == hash
   }
 
   private func run(

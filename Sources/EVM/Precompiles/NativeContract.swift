@@ -2,9 +2,9 @@ public import EthereumPrimitives
 
 /// A contract that is no bytecode: a standard precompile, or one of the embedder's.
 public protocol NativeContract: Sendable {
-  /// Whether the first access to its account is warm, as precompiles are (EIP-2929); true unless a
-  /// contract says otherwise.
-  var isPrecompile: Bool { get }
+  /// The hash of the code that its account must have for the contract to run; nil for a precompile,
+  /// which runs whatever its account has, and whose account is warm from the start (EIP-2929).
+  var codeHash: Hash32? { get }
   /// Runs a call.
   ///
   /// What it did to the state is undone when it does not return.
@@ -12,8 +12,8 @@ public protocol NativeContract: Sendable {
 }
 
 extension NativeContract {
-  /// Precompiles are warm from the start.
-  public var isPrecompile: Bool { true }
+  /// A precompile, unless a contract says otherwise.
+  public var codeHash: Hash32? { nil }
 }
 
 /// A call of a native contract.

@@ -141,7 +141,8 @@ final class Journal {
     records.append(
       Record(
         address: address, original: original, nonce: state.nonce, balance: state.balance,
-        codeHash: state.codeHash, isWarm: initiallyWarm[address]?.isPrecompile ?? false))
+        codeHash: state.codeHash, isWarm: initiallyWarm[address].map { $0.codeHash == nil } ?? false
+      ))
     accountIndex[address] = index
     return index
   }

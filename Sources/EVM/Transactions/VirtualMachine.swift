@@ -27,6 +27,11 @@ public struct VirtualMachine: Sendable {
   /// Whether an address is a standard precompile's or one of the embedder's contracts'.
   public func hasNativeContract(at address: Address) -> Bool { natives[address] != nil }
 
+  /// Whether an address is a precompile's, which runs whatever its account has.
+  public func hasPrecompile(at address: Address) -> Bool {
+    natives[address].map { $0.codeHash == nil } ?? false
+  }
+
   /// Checks a transaction, runs it, and charges its sender.
   /// - Parameters:
   ///   - transaction: the transaction, without its signature.

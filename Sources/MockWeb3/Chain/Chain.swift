@@ -1,4 +1,5 @@
 import DequeModule
+import EVM
 package import EthereumPrimitives
 
 /// The chain: a state machine without a clock, a lock or a socket of its own.
@@ -192,13 +193,8 @@ package struct Chain {
 extension Chain {
   /// Makes a change to the state.
   package mutating func edit(_ change: StateEdit.Change) {
-    switch change {
-    case .balance(let address, let balance): state[address].balance = balance
-    case .credit(let address, let amount): state.credit(amount, to: address)
-    case .nonce(let address, let nonce):
-      state[address].nonce = nonce
-      pool.dropStale(state: state)
-    }
+    state.apply(change)
+    if case .nonce = change { pool.dropStale(state: state) }
     record.append(StateEdit(height: latest.number, change: change))
   }
 
@@ -261,11 +257,29 @@ package struct StateEdit: Hashable, Sendable {
     /// So much was added to the balance, in wei.
     case credit(Address, Word)
     case nonce(Address, UInt64)
+    /// The account got this code.
+    case code(Address, [UInt8])
+    /// A slot of the account's storage got a value.
+    case storage(Address, slot: Word, value: Word)
   }
 
   /// The height of the block that was the latest.
   let height: UInt64
   let change: Change
+}
+
+extension WorldState {
+  /// Makes a change of a test's.
+  mutating func apply(_ change: StateEdit.Change) {
+    switch change {
+    case .balance(let address, let balance): self[address].balance = balance
+    case .credit(let address, let amount): credit(amount, to: address)
+    case .nonce(let address, let nonce): self[address].nonce = nonce
+    case .code(let address, let code): setCode(at: address, to: Code(code))
+    case .storage(let address, let slot, let value):
+      setStorage(at: address, slot: slot, to: value)
+    }
+  }
 }
 
 /// The chain's snapshots; each is a whole chain, and reverting to one drops those made later.

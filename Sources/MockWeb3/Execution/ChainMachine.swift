@@ -18,6 +18,14 @@ struct ChainMachine: Sendable {
       fork: rules.hardfork, natives: Dictionary(programs) { first, _ in first }, codes: Self.codes)
   }
 
+  /// The block of a header as code sees it.
+  func context(of header: BlockHeader) -> BlockContext {
+    BlockContext(
+      number: header.number, timestamp: header.timestamp, coinbase: header.coinbase,
+      gasLimit: header.gasLimit, baseFee: header.baseFeePerGas,
+      difficulty: Word(header.difficulty), chainID: rules.chainID)
+  }
+
   /// Whether a transaction only moves value: its recipient has no code, native or not.
   func isPlainTransfer(_ sent: RecoveredTransaction, on state: WorldState) -> Bool {
     guard let recipient = sent.transaction.to else { return false }

@@ -111,8 +111,8 @@ struct NativeProgramContract: NativeContract {
   let program: NativeProgram
   let rules: ChainRules
 
-  /// The contracts are cold like all others at first, the precompiles warm (EIP-2929).
-  var isPrecompile: Bool { !program.isContract }
+  /// A contract whose code a test replaced is native no longer.
+  var codeHash: Hash32? { program.isContract ? ContractData.native?.code.hash : nil }
 
   func run(_ call: NativeCall, in host: NativeHost) -> NativeResult {
     guard let state = host.state as? RecordJournal else { return .failed }

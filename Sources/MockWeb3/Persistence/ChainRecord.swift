@@ -166,6 +166,13 @@ extension ChainEvent {
       return ["event": "credit", "address": .address(address), "value": .quantity(amount)]
     case .edit(.nonce(let address, let nonce)):
       return ["event": "nonce", "address": .address(address), "value": .quantity(nonce)]
+    case .edit(.code(let address, let code)):
+      return ["event": "code", "address": .address(address), "code": .hex(code)]
+    case .edit(.storage(let address, let slot, let value)):
+      return [
+        "event": "storage", "address": .address(address), "slot": .quantity(slot),
+        "value": .quantity(value),
+      ]
     case .settings(let settings):
       return [
         "event": "settings", "clockOffset": .integer(settings.clockOffset),
@@ -207,6 +214,13 @@ extension ChainEvent {
       self = .edit(.credit(try field("address").address(), try field("value").word()))
     case "nonce":
       self = .edit(.nonce(try field("address").address(), try field("value").uint64()))
+    case "code":
+      self = .edit(.code(try field("address").address(), try field("code").bytes()))
+    case "storage":
+      self = .edit(
+        .storage(
+          try field("address").address(), slot: try field("slot").word(),
+          value: try field("value").word()))
     case "settings":
       guard let offset = json["clockOffset"]?.integerValue else {
         throw FileError.missingStateField("clockOffset")

@@ -7,6 +7,7 @@ enum EthCallMethods {
   static let table: [String: RPCMethod] = [
     "eth_call": RPCMethod(arguments: 4, call),
     "eth_estimateGas": RPCMethod(arguments: 3, estimateGas),
+    "eth_createAccessList": RPCMethod(arguments: 2, AccessListMethod.answer),
   ]
 
   /// The gas of a call that names none, in go-ethereum.
@@ -15,9 +16,9 @@ enum EthCallMethods {
   @Sendable private static func call(_ arguments: GethArguments) throws -> ChainOperation {
     let call = try CallArguments(arguments.required(0)).call()
     let reference = try arguments.optional(1)?.blockReference() ?? .tag(.latest)
-    try refuseOverrides(arguments, from: 2)
+    let overrides = try CallOverrides(state: arguments.optional(2), block: arguments.optional(3))
     return { chain, now in
-      let view = try chain.view(reference, now: now)
+      let view = try overrides.applied(to: chain.view(reference, now: now))
       let gas = min(call.gas ?? callGasCap, callGasCap)
       if reference.isExact, let revert = view.block.forcedRevert(of: call) {
         throw RPCFailure.reverted(revert)
@@ -28,7 +29,7 @@ enum EthCallMethods {
         guard gas >= intrinsic else {
           throw PreflightFailure("intrinsic gas too low: have \(gas), want \(intrinsic)")
         }
-        let outcome = chain.run(call, on: view, gas: gas - intrinsic)
+        let outcome = chain.run(call, on: view, gas: gas - intrinsic, overrides: overrides)
         switch outcome.completion {
         case .returned: return .hex(outcome.output)
         case .reverted: throw RPCFailure.reverted(Revert(output: outcome.output))
@@ -43,22 +44,10 @@ enum EthCallMethods {
   @Sendable private static func estimateGas(_ arguments: GethArguments) throws -> ChainOperation {
     let call = try CallArguments(arguments.required(0)).call()
     let reference = try arguments.optional(1)?.blockReference() ?? .tag(.latest)
-    try refuseOverrides(arguments, from: 2)
+    let overrides = try CallOverrides(state: arguments.optional(2), block: nil)
     return { chain, now in
-      let view = try chain.view(reference, now: now)
+      let view = try overrides.applied(to: chain.view(reference, now: now))
       return .quantity(try chain.estimateGas(of: call, on: view))
-    }
-  }
-
-  /// Overrides would have to be ignored, and an answer without them would be a wrong one.
-  private static func refuseOverrides(_ arguments: GethArguments, from position: Int) throws {
-    for (offset, kind) in ["state", "block"].enumerated() {
-      guard let overrides = arguments.optional(position + offset) else { continue }
-      guard try overrides.fields(of: "\(kind) overrides").isEmpty else {
-        throw RPCFailure.refused(
-          "\(kind) overrides are not supported: change the chain itself (evm_setBalance, "
-            + "evm_setNonce) between evm_snapshot and evm_revert")
-      }
     }
   }
 }
@@ -134,22 +123,25 @@ extension Chain {
   }
 
   /// Runs a call on a view.
-  /// - Parameter gas: what the code may use, the intrinsic gas taken off.
-  func run(_ call: CallRequest, on view: View, gas: UInt64) -> CallOutcome {
-    let header = view.block.header
+  /// - Parameters:
+  ///   - gas: what the code may use, the intrinsic gas taken off.
+  ///   - overrides: what is different in the block; the view has what is different in the state.
+  ///   - reader: the view's state, if it is watched.
+  func run(
+    _ call: CallRequest, on view: View, gas: UInt64, overrides: CallOverrides = CallOverrides(),
+    tracer: (any Tracer)? = nil, reader: RecordingReader? = nil
+  ) -> CallOutcome {
+    var block = machine.context(of: view.block.header)
     let price =
-      call.feeCap.isZero
-      ? .zero : min(call.feeCap, call.tip.adding(header.baseFeePerGas, upTo: .max))
-    let block = BlockContext(
-      number: header.number, timestamp: header.timestamp, coinbase: header.coinbase,
-      gasLimit: header.gasLimit,
-      // Code that compares the two must not see a price below the base fee.
-      baseFee: price.isZero ? .zero : header.baseFeePerGas,
-      difficulty: Word(header.difficulty), chainID: rules.chainID)
+      call.feeCap.isZero ? .zero : min(call.feeCap, call.tip.adding(block.baseFee, upTo: .max))
+    // Code that compares the two must not see a price below the base fee.
+    if price.isZero { block.baseFee = .zero }
+    overrides.apply(to: &block)
+    let state: any StateReader = reader ?? WorldStateReader(state: view.state, history: history)
     return machine.virtualMachine.call(
       call.to, from: call.from, value: call.value, input: call.input, gas: gas, gasPrice: price,
-      accessList: call.accessList, on: WorldStateReader(state: view.state, history: history),
-      in: block, native: RecordJournal(view.state.records))
+      accessList: call.accessList, on: state, in: block,
+      native: RecordJournal(view.state.records), tracer: tracer)
   }
 
   /// The gas that a call uses before any code runs.

@@ -33,7 +33,7 @@ struct RPCMethod: Sendable {
       EthBlockMethods.table, EthTransactionMethods.table, EthFilterMethods.table,
       AccountMethods.table, RawBlockMethods.table,
       TxPoolMethods.table,
-      AgentMethods.table, TestMethods.table, PlumiseMethods.table,
+      AgentMethods.table, TestMethods.table, PlumiseMethods.table, DebugMethods.table,
     ]
     for namespace in namespaces {
       table.merge(namespace) { _, _ in preconditionFailure("a method belongs to one namespace") }

@@ -42,6 +42,22 @@ enum TestMethods {
         return true
       }
     },
+    "setCode": RPCMethod(arguments: 2) { arguments in
+      let (address, code) = (try arguments.address(0), try arguments.required(1).bytes())
+      return { chain, _ in
+        chain.edit(.code(address, code))
+        return true
+      }
+    },
+    "setStorageAt": RPCMethod(arguments: 3) { arguments in
+      let address = try arguments.address(0)
+      let slot = try StorageKey(arguments.required(1).string()).word
+      let value = try arguments.required(2).hash().word
+      return { chain, _ in
+        chain.edit(.storage(address, slot: slot, value: value))
+        return true
+      }
+    },
     "setNextBlockBaseFeePerGas": RPCMethod(arguments: 1) { arguments in
       let fee = try arguments.required(0).number("base fee")
       return { chain, _ in

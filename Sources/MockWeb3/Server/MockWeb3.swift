@@ -131,40 +131,45 @@ public final class MockWeb3: Sendable {
     switch element {
     case .invalid(let response): return response
     case .request(let request):
-      let outcome = await outcome(of: request, for: subscriber)
+      let (outcome, warnings) = await outcome(of: request, for: subscriber)
       journal.record(
-        RPCExchange(method: request.method, parameters: request.params, outcome: outcome))
+        RPCExchange(
+          method: request.method, parameters: request.params, outcome: outcome,
+          warnings: warnings))
       return request.id.map { RPCResponse(id: $0, outcome: outcome) }
     }
   }
 
   private func outcome(
     of request: RPCRequest, for subscriber: RPCSubscriber?
-  ) async -> Result<JSON, RPCFailure> {
+  ) async -> (Result<JSON, RPCFailure>, warnings: [String]) {
     do {
       try await applyFault(request)
       if let result = try subscriptionResult(of: request, for: subscriber) {
-        return .success(result)
+        return (.success(result), [])
       }
       let method = try RPCMethod.named(request.method)
       if request.params.count > method.maximumArguments {
         throw RPCFailure.tooManyArguments(atMost: method.maximumArguments)
       }
       let operation = try method.prepare(GethArguments(request.params))
-      return .success(try perform(operation))
+      let (result, warnings) = try perform(operation)
+      return (.success(result), warnings)
     } catch {
-      return .failure(RPCFailure(error))
+      return (.failure(RPCFailure(error)), [])
     }
   }
 
   /// Runs an operation on the chain.
-  func perform(_ operation: ChainOperation) throws -> JSON {
+  /// - Returns: the answer, and warnings about the transactions that it put into blocks.
+  func perform(_ operation: ChainOperation) throws -> (JSON, warnings: [String]) {
     let now = now
     return try cell.withLock { cell in
+      let height = cell.chain.latest.number
       let result = try operation(&cell.chain, now)
       commit(&cell)
       if let failure = cell.failure { throw failure }
-      return result
+      return (result, cell.chain.warnings(above: height))
     }
   }
 
@@ -217,6 +222,9 @@ public struct RPCExchange: Sendable {
   public let parameters: [JSON]
   /// The result, or the error that was answered.
   public let outcome: Result<JSON, RPCFailure>
+  /// A line for each transaction that the request put into a block and that failed, with the reason,
+  /// the instruction and the calls that led there, or that called an address without code.
+  public let warnings: [String]
 
   /// About how many bytes it takes.
   var approximateBytes: Int {
@@ -225,7 +233,8 @@ public struct RPCExchange: Sendable {
       case .success(let result): result.approximateBytes
       case .failure(let failure): failure.message.utf8.count
       }
-    return 128 + parameters.reduce(answer) { $0 + $1.approximateBytes }
+    let answerAndWarnings = warnings.reduce(answer) { $0 + $1.utf8.count }
+    return 128 + parameters.reduce(answerAndWarnings) { $0 + $1.approximateBytes }
   }
 }
 

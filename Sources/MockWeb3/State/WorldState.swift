@@ -107,6 +107,14 @@ extension WorldState {
     changedStorage.insert(address)
   }
 
+  /// Clears an account's storage.
+  mutating func removeStorage(of address: Address) {
+    guard hasStorage(at: address) else { return }
+    storages[address] = nil
+    changed[address] = self[address]
+    changedStorage.insert(address)
+  }
+
   /// Replaces an account's code.
   mutating func setCode(at address: Address, to code: Code) {
     var account = self[address]

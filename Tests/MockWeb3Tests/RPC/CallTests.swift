@@ -135,16 +135,4 @@ struct CallTests {
         == .refused("chainId does not match node's (have=1, want=41956)"))
     #expect(network.chain.blockNumber == 0)
   }
-
-  @Test("Overrides are refused in plain words; empty ones change nothing")
-  func overrides() async throws {
-    let state: JSON = ["0x0000000000000000000000000000000000000023": ["balance": "0x1"]]
-    for method in ["eth_call", "eth_estimateGas"] {
-      let failure = try await network.failure(method, call(), "latest", state)
-      #expect(failure?.message.hasPrefix("state overrides are not supported: ") == true)
-      #expect(try await network.failure(method, call(), "latest", [:]) == nil)
-    }
-    let failure = try await network.failure("eth_call", call(), "latest", [:], ["number": "0x1"])
-    #expect(failure?.message.hasPrefix("block overrides are not supported: ") == true)
-  }
 }

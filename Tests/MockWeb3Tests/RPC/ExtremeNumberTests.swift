@@ -29,6 +29,16 @@ private enum ValidArguments {
     ["fault": "delay", "milliseconds": 0, "method": "none"],
   ]
 
+  private static let tracing: JSON = [
+    "limit": 1, "enableMemory": true, "disableStack": false,
+    "stateOverrides": [
+      "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266": ["nonce": "0x1", "balance": "0x1"]
+    ],
+    "blockOverrides": [
+      "number": "0x1", "time": "0x1", "gasLimit": "0x1", "baseFee": "0x1", "difficulty": "0x1",
+    ],
+  ]
+
   /// Those of the helpers under each name.
   private static let helpers: [String: [[JSON]]] = [
     "revert": [["0x1"]], "increaseTime": [[1]], "setNextBlockTimestamp": [[2_000_000_000]],
@@ -36,7 +46,8 @@ private enum ValidArguments {
     "setAutomine": [[true]], "setIntervalMining": [[1000]], "setBalance": [[address, "0x1"]],
     "setNonce": [[address, "0x1"]], "setNextBlockBaseFeePerGas": [["0x1"]],
     "dropTransaction": [[hash]], "reset": [[["forking": ["blockNumber": 1]]]],
-    "loadState": [["0x00"]], "reorg": [[1]],
+    "loadState": [["0x00"]], "reorg": [[1]], "setCode": [[address, "0x00"]],
+    "setStorageAt": [[address, "0x0", hash]],
   ]
 
   private static let others: [String: [[JSON]]] = [
@@ -50,6 +61,9 @@ private enum ValidArguments {
     "eth_getProof": [[address, ["0x0"], "0x0"]],
     "eth_call": [[call, "0x0", .object([:]), .object([:])], [dynamicCall, "latest"]],
     "eth_estimateGas": [[call, "latest", .object([:])], [dynamicCall, block]],
+    "eth_createAccessList": [[call, "latest"], [dynamicCall, block]],
+    "debug_traceTransaction": [[hash, tracing]],
+    "debug_traceCall": [[call, "latest", tracing], [dynamicCall, block, .object([:])]],
     "eth_getBlockByNumber": [["0x0", true]], "eth_getBlockByHash": [[hash, true]],
     "eth_getBlockReceipts": [["0x0"], [block]],
     "eth_getBlockTransactionCountByNumber": [["0x0"]],

@@ -1,0 +1,174 @@
+import EVM
+import EthereumPrimitives
+import PlumiseWire
+
+/// `debug_`: what ran inside a transaction or a call, instruction by instruction or call by call.
+enum DebugMethods {
+  static let table: [String: RPCMethod] = [
+    "debug_traceTransaction": RPCMethod(arguments: 2) { arguments in
+      let hash = try arguments.hash(0)
+      let options = try TraceOptions(arguments.optional(1))
+      return { chain, _ in
+        let (recorder, run) = try chain.trace(hash, with: options)
+        return try recorder.json(of: run)
+      }
+    },
+    "debug_traceCall": RPCMethod(arguments: 3) { arguments in
+      let call = try CallArguments(arguments.required(0)).call()
+      let block = try arguments.block(1)
+      let options = try TraceOptions(arguments.optional(2))
+      return { chain, now in
+        let view = try options.overrides.applied(to: try chain.view(block, now: now))
+        let gas = min(call.gas ?? EthCallMethods.callGasCap, EthCallMethods.callGasCap)
+        let intrinsic = chain.intrinsicGas(of: call)
+        guard gas >= intrinsic else {
+          throw RPCFailure.refused(
+            "tracing failed: intrinsic gas too low: have \(gas), want \(intrinsic)")
+        }
+        let recorder = TraceRecorder(options)
+        let reader = RecordingReader(WorldStateReader(state: view.state, history: chain.history))
+        let outcome = chain.run(
+          call, on: view, gas: gas - intrinsic, overrides: options.overrides,
+          tracer: recorder.tracer, reader: reader)
+        let spent = intrinsic + outcome.gasUsed
+        return try recorder.json(
+          of: TracedRun(
+            completion: outcome.completion, gasLimit: gas,
+            gasUsed: spent - min(outcome.refund, spent / 5), output: outcome.output,
+            effects: outcome.effects, reader: reader))
+      }
+    },
+  ]
+}
+
+/// What a tracer's answer needs besides what it saw.
+struct TracedRun {
+  let completion: Completion
+  let gasLimit: UInt64
+  let gasUsed: UInt64
+  let output: [UInt8]
+  let effects: StateEffects
+  let reader: RecordingReader
+}
+
+/// The tracers and their options (go-ethereum's `TraceConfig`).
+struct TraceOptions: Sendable {
+  enum Kind: String, Sendable, CaseIterable {
+    case callTracer, prestateTracer
+  }
+
+  /// Nil for the struct logger.
+  private(set) var kind: Kind?
+  private(set) var logger = StructLogger.Options()
+  private(set) var onlyTopCall = false
+  private(set) var withLog = false
+  private(set) var diffMode = false
+  private(set) var overrides = CallOverrides()
+
+  /// The struct logger with its usual options.
+  init() {}
+
+  init(_ value: GethValue?) throws {
+    guard let fields = try value?.fields(of: "TraceCallConfig") else { return }
+    if let name = try fields["tracer"]?.string(), !name.isEmpty {
+      guard let kind = Kind(rawValue: name) else {
+        let known = Kind.allCases.map(\.rawValue).joined(separator: " and ")
+        throw RPCFailure.refused(
+          "tracer \"\(name)\" is not supported: name \(known), or none for the struct logger")
+      }
+      self.kind = kind
+    }
+    let config = try fields["tracerConfig"]?.fields(of: "tracerConfig") ?? [:]
+    onlyTopCall = try config["onlyTopCall"]?.bool() ?? false
+    withLog = try config["withLog"]?.bool() ?? false
+    diffMode = try config["diffMode"]?.bool() ?? false
+    logger.memory = try fields["enableMemory"]?.bool() ?? false
+    logger.stack = try !(fields["disableStack"]?.bool() ?? false)
+    logger.storage = try !(fields["disableStorage"]?.bool() ?? false)
+    logger.returnData = try fields["enableReturnData"]?.bool() ?? false
+    logger.limit = Int(clamping: max(0, fields["limit"]?.json.integerValue ?? 0))
+    overrides = try CallOverrides(
+      state: fields["stateOverrides"], block: fields["blockOverrides"])
+  }
+}
+
+/// The tracer that some options ask for, and its answer.
+struct TraceRecorder {
+  private let options: TraceOptions
+  private let calls: CallTracer?
+  private let logger: StructLogger?
+
+  init(_ options: TraceOptions) {
+    self.options = options
+    calls =
+      options.kind == .callTracer
+      ? CallTracer(onlyTopCall: options.onlyTopCall, withLog: options.withLog) : nil
+    logger = options.kind == nil ? StructLogger(options.logger) : nil
+  }
+
+  /// Nil when the reads and the effects say enough.
+  var tracer: (any Tracer)? { calls ?? logger }
+
+  func json(of run: TracedRun) throws -> JSON {
+    if let logger {
+      let output = Hex.encode(run.output).dropFirst(2)
+      return [
+        "gas": .integer(run.gasUsed), "failed": .bool(run.completion != .returned),
+        "returnValue": .string(String(output)), "structLogs": logger.json,
+      ]
+    }
+    if let calls {
+      guard var root = calls.root else { throw RPCFailure.refused("nothing was traced") }
+      root.gas = run.gasLimit
+      root.gasUsed = run.gasUsed
+      return root.json
+    }
+    return options.diffMode
+      ? run.reader.difference(run.effects) : run.reader.prestate(run.effects)
+  }
+}
+
+extension Chain {
+  /// Runs a mined transaction again, on the state that it was mined on.
+  /// - Parameter tracer: watches the run in the place of the options' tracer.
+  func trace(
+    _ hash: Hash32, with options: TraceOptions, tracer: (any Tracer)? = nil
+  ) throws -> (recorder: TraceRecorder, run: TracedRun) {
+    guard let (block, index) = history.find(hash) else {
+      throw RPCFailure.refused("transaction not found")
+    }
+    guard block.forcedReverts[index] == nil else {
+      throw RPCFailure.refused("a fault reverted the transaction: no code ran")
+    }
+    var executor = try executor(before: block)
+    for (position, sent) in block.transactions[..<index].enumerated() {
+      do throws(InclusionError) {
+        try executor.apply(sent, forcedRevert: block.forcedReverts[position])
+      } catch { throw RPCFailure.refused("transaction \(sent.hash.hex) failed: \(error)") }
+    }
+    let sent = block.transactions[index]
+    let recorder = TraceRecorder(options)
+    let reader = RecordingReader(WorldStateReader(state: executor.state, history: history))
+    do throws(InvalidTransactionError) {
+      let outcome = try machine.virtualMachine.execute(
+        sent.transaction, from: sent.sender, on: reader, in: executor.block,
+        native: RecordJournal(executor.state.records), tracer: tracer ?? recorder.tracer)
+      let run = TracedRun(
+        completion: outcome.completion, gasLimit: sent.transaction.gasLimit,
+        gasUsed: outcome.gasUsed, output: outcome.output, effects: outcome.effects,
+        reader: reader)
+      return (recorder, run)
+    } catch { throw RPCFailure.refused("tracing failed: \(error)") }
+  }
+
+  /// An executor on the state before a block, with what tests changed before it was made.
+  private func executor(before block: Block) throws -> TransactionExecutor {
+    guard block.number > 0 else { throw RPCFailure.refused("genesis is not traceable") }
+    guard var state = history.state(after: block.number - 1) else {
+      throw RPCFailure.refused("required historical state unavailable (reexec=128)")
+    }
+    for edit in record.edits where edit.height == block.number - 1 { state.apply(edit.change) }
+    return TransactionExecutor(
+      state: state, block: machine.context(of: block.header), machine: machine, history: history)
+  }
+}
