@@ -154,6 +154,7 @@ struct Genesis {
       // A contract's nonce begins at 1 (EIP-161).
       state[program.address(rules: rules)] = Account(nonce: 1, isNative: true)
     }
+    for (address, account) in configuration.genesisAccounts { state.set(account, at: address) }
     for account in configuration.accounts { state.credit(account.balance, to: account.address) }
     for (address, balance) in configuration.balances { state.credit(balance, to: address) }
     var header = BlockHeader(
@@ -161,7 +162,7 @@ struct Genesis {
       transactionsRoot: MerkleTrie<[UInt8]>.emptyRoot,
       receiptsRoot: MerkleTrie<[UInt8]>.emptyRoot, logsBloom: LogsBloom().bytes, difficulty: 0,
       number: 0, gasLimit: rules.blockGasLimit, gasUsed: 0, timestamp: timestamp, extraData: [],
-      baseFeePerGas: BaseFee.initial)
+      baseFeePerGas: configuration.genesisBaseFee ?? BaseFee.initial)
     Seal.apply(to: &header, sealer: nil)
     self.state = state
     block = Block(header: header, transactions: [], receipts: [], parentDifficulty: 0)

@@ -8,6 +8,11 @@ public struct ChainConfiguration: Sendable {
   public var accounts: [DevelopmentAccount]
   /// Wei that other accounts have at the start.
   public var balances: [Address: Word] = [:]
+  /// Accounts that are there from the first block on, contracts among them; what
+  /// ``accounts`` and ``balances`` give is added to their coins.
+  public var genesisAccounts: [Address: GenesisAccount] = [:]
+  /// The first block's base fee, in wei a unit of gas; nil for 1 gwei.
+  public var genesisBaseFee: Word?
   /// The rules, which do not change while the chain runs.
   public var rules: ChainRules
   /// When blocks are made.
@@ -87,6 +92,9 @@ public struct ChainRules: Hashable, Sendable {
   public var registryAddress: Address
   /// Where the reward pool is.
   public var poolAddress: Address
+  /// Whether a claim counts the reward pool's new coins in first: version 2 of RewardPool does; chains
+  /// in files of earlier versions of this package do not.
+  package var claimsSyncFirst = true
   /// The rules that bytecode runs by.
   public var hardfork: Hardfork
 

@@ -58,6 +58,8 @@ enum RewardPoolContract {
     _ function: Function, _ arguments: ABIArguments, _ message: Message,
     in execution: inout Execution
   ) throws(Revert) -> [UInt8] {
+    // Version 2 counts new coins in first: what a claim takes must not hide them.
+    if execution.rules.claimsSyncFirst { _ = sync(message.recipient, in: &execution) }
     guard function == .claimRewardFor else {
       return try RewardClaim.run(agent: message.caller, pool: message.recipient, in: &execution)
     }
@@ -261,7 +263,6 @@ enum RewardClaim {
     guard execution.transfer(reward, from: pool, to: agent) else {
       throw Revert("Transfer failed")
     }
-    // As in the contract: coins that were not counted in by now never will be.
     execution.state.pool.trackedBalance = execution.balance(of: pool)
     execution.state.registry.update(agent) {
       $0.totalRewards = $0.totalRewards.adding(reward, upTo: .max)

@@ -21,6 +21,7 @@ enum StateFileFormat {
       "plumiseChain": .integer(versions.upperBound), "genesis": .hash(chain.genesis.hash),
       "timestamp": .quantity(chain.genesis.header.timestamp),
       "network": .object(JSONObject(uniqueMembers: network(of: chain.configuration))),
+      "claimsSyncFirst": .bool(chain.rules.claimsSyncFirst),
     ]
   }
 
@@ -128,6 +129,8 @@ enum StateFileFormat {
     try check(heading, configuration)
     var configuration = configuration
     configuration.genesisTimestamp = timestamp
+    // Blocks of earlier files have to come out as they were.
+    configuration.rules.claimsSyncFirst = heading["claimsSyncFirst"] == true
     var chain = Chain(configuration, now: now)
     guard chain.genesis.hash.hex == genesis else {
       throw FileError.chainMismatch(expected: chain.genesis.hash.hex, actual: genesis)

@@ -124,6 +124,13 @@ extension WorldState {
     if hasStorage(at: address) { changedStorage.insert(address) }
   }
 
+  /// Makes an account what a genesis says.
+  mutating func set(_ account: GenesisAccount, at address: Address) {
+    self[address] = Account(nonce: account.nonce, balance: account.balance)
+    setCode(at: address, to: Code(account.code))
+    for (slot, value) in account.storage { setStorage(at: address, slot: slot, to: value) }
+  }
+
   /// Removes an account with its code and its storage.
   mutating func remove(_ address: Address) {
     changed[address] = Account()

@@ -41,6 +41,18 @@ struct ChainCommand: AsyncParsableCommand {
       """)
   var hardfork = Hardfork.london
 
+  @Option(
+    help: "A genesis file of go-ethereum: its accounts are there in addition to the ten.",
+    completion: .file(extensions: ["json"]))
+  var genesis: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "An artifact of Hardhat or Foundry whose contract is there from the first block on.",
+      discussion: "Can be given several times.", valueName: "artifact"),
+    completion: .file(extensions: ["json"]))
+  var deploy: [String] = []
+
   @Flag(
     help: "Seal blocks as Clique does: 97 bytes of extra data, signed by the first account.")
   var proofOfAuthority = false
@@ -57,19 +69,48 @@ struct ChainCommand: AsyncParsableCommand {
     configuration.rules.hardfork = hardfork
     if let mining { configuration.mining = mining }
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
+    let contracts = try begin(&configuration)
     let chain = try chain(configuration)
     // What is said here wins over what the file remembers.
     if let mining, state != nil { chain.setMining(mining) }
     let signals = service.shutdownSignals()
-    let details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
+    var details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
+    if !contracts.isEmpty {
+      details["contracts"] = .array(
+        contracts.map { ["name": .string($0.name), "address": .string($0.address.checksummed)] })
+    }
     let server = ServerConfiguration(
       host: service.host, port: port, maximumBodyBytes: 5 << 20, serviceName: "chain")
     try await CommandFailure.mappingServingErrors {
       try await chain.withServer(server) { address in
-        if !service.output.json { announceAccounts(configuration.accounts) }
+        if !service.output.json {
+          announceAccounts(configuration.accounts)
+          for contract in contracts {
+            service.output.note("contract \(contract.name)  \(contract.address.checksummed)")
+          }
+        }
         service.announce(.listening(.chain, url: address.url), details: details)
         _ = try await signals.next()
       }
+    }
+  }
+
+  /// Takes over the genesis file, and creates the contracts of the artifacts.
+  private func begin(
+    _ configuration: inout ChainConfiguration
+  ) throws -> [(name: String, address: Address)] {
+    do {
+      if let genesis {
+        configuration.apply(try GenesisFile(contentsOf: URL(filePath: genesis)))
+      }
+      return try deploy.map { path in
+        let artifact = try ContractArtifact(contentsOf: URL(filePath: path))
+        return (artifact.name, try configuration.deploy(artifact))
+      }
+    } catch let error as GenesisFileError {
+      throw CommandFailure.wrongInput("\(error)")
+    } catch let error as DeploymentError {
+      throw CommandFailure.wrongInput("--deploy: \(error)")
     }
   }
 

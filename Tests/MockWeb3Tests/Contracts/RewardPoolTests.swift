@@ -118,7 +118,8 @@ struct RewardPoolTests {
     #expect(network.chain.balance(of: agent.address) == before + amount - fee)
     #expect(
       receipt.logs.map(\.topics) == [
-        [ContractEvent.rewardClaimed.topic, Hash32(word: agent.address.word)]
+        [ContractEvent.rewardReceived.topic],
+        [ContractEvent.rewardClaimed.topic, Hash32(word: agent.address.word)],
       ])
     #expect(receipt.logs.first?.address == pool)
     #expect(network.chain.agent(agent.address)?.totalRewards == amount)

@@ -1,0 +1,55 @@
+import EVM
+public import EthereumPrimitives
+
+/// What a chain begins with besides its funded accounts.
+extension ChainConfiguration {
+  /// Takes over what a genesis file says; the funded accounts stay, and have their coins in addition to
+  /// what the file gives them.
+  public mutating func apply(_ genesis: GenesisFile) {
+    if let chainID = genesis.chainID { rules.chainID = chainID }
+    if let gasLimit = genesis.gasLimit { rules.blockGasLimit = gasLimit }
+    if let coinbase = genesis.coinbase { rules.coinbase = coinbase }
+    if let timestamp = genesis.timestamp { genesisTimestamp = timestamp }
+    if let baseFee = genesis.baseFee { genesisBaseFee = baseFee }
+    genesisAccounts.merge(genesis.accounts) { $1 }
+  }
+
+  /// Creates a contract in the genesis block, as its first funded account would with its next
+  /// transaction, but for the fee.
+  /// - Returns: the contract's address.
+  /// - Throws: ``DeploymentError`` when the constructor fails.
+  @discardableResult
+  public mutating func deploy(_ artifact: ContractArtifact) throws(DeploymentError) -> Address {
+    guard let deployer = accounts.first?.address else {
+      throw DeploymentError(contract: artifact.name, reason: "the chain has no funded account")
+    }
+    let genesis = Genesis(configuration: self, timestamp: genesisTimestamp ?? 0)
+    let machine = ChainMachine(rules: rules)
+    let history = BlockHistory(genesis: genesis.block, state: genesis.state)
+    let outcome = machine.virtualMachine.call(
+      nil, from: deployer, input: artifact.initCode, gas: rules.blockGasLimit,
+      on: WorldStateReader(state: genesis.state, history: history),
+      in: machine.context(of: genesis.block.header),
+      native: RecordJournal(genesis.state.records))
+    switch outcome.completion {
+    case .returned: break
+    case .reverted:
+      let reason = RevertReason(outcome.output).map { ": \($0.text)" } ?? ""
+      throw DeploymentError(contract: artifact.name, reason: "execution reverted\(reason)")
+    case .failed(let failure):
+      throw DeploymentError(contract: artifact.name, reason: "\(failure)")
+    }
+    guard let created = outcome.created else {
+      throw DeploymentError(contract: artifact.name, reason: "it left no account")
+    }
+    for (address, change) in outcome.effects.accounts {
+      guard case .written(let write) = change else { continue }
+      var account = genesisAccounts[address] ?? GenesisAccount()
+      account.nonce = write.account.nonce
+      if let code = write.code { account.code = code.bytes }
+      account.storage.merge(write.storage) { $1 }
+      genesisAccounts[address] = account
+    }
+    return created
+  }
+}
