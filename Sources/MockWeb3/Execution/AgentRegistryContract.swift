@@ -4,57 +4,44 @@ import PlumiseWire
 
 /// The contract AgentRegistry and its ABI (Wire.md, Contracts).
 enum AgentRegistryContract {
-  enum Function: String, ContractFunctions {
-    case registerAgent = "registerAgent(bytes32,string)"
-    case heartbeat = "heartbeat()"
-    case updateMetadata = "updateMetadata(string)"
-    case deregisterAgent = "deregisterAgent()"
-    case slashAgent = "slashAgent(address)"
-    case getAgent = "getAgent(address)"
-    case getAllAgents = "getAllAgents()"
-    case getTotalAgentCount = "getTotalAgentCount()"
-    case getActiveAgents = "getActiveAgents()"
-    case getActiveAgentCount = "getActiveAgentCount()"
-    case isActive = "isActive(address)"
-    case isRegistered = "isRegistered(address)"
-    case heartbeatTimeout = "HEARTBEAT_TIMEOUT()"
+  static let functions = ContractFunctions([
+    "registerAgent(bytes32,string)": register,
+    "heartbeat()": heartbeat,
+    "updateMetadata(string)": updateMetadata,
+    "deregisterAgent()": deregister,
+    "slashAgent(address)": slash,
+    "getAgent(address)": { _, arguments, execution throws(Revert) in
+      encode(execution.state.registry[try arguments.address(0)])
+    },
+    "getAllAgents()": { _, _, execution in ABIResult.addresses(execution.state.registry.order) },
+    "getTotalAgentCount()": { _, _, execution in
+      ABIResult.words([Word(UInt64(execution.state.registry.order.count))])
+    },
+    "getActiveAgents()": { _, _, execution in ABIResult.addresses(activeAgents(execution)) },
+    "getActiveAgentCount()": { _, _, execution in
+      ABIResult.words([Word(UInt64(activeAgents(execution).count))])
+    },
+    "isActive(address)": { _, arguments, execution throws(Revert) in
+      ABIResult.bool(execution.isActive(try arguments.address(0)))
+    },
+    "isRegistered(address)": { _, arguments, execution throws(Revert) in
+      ABIResult.bool(execution.isRegistered(try arguments.address(0)))
+    },
+    "HEARTBEAT_TIMEOUT()": { _, _, _ in
+      ABIResult.words([Word(RegisteredAgent.heartbeatTimeout)])
+    },
+  ])
 
-    static let bySelector = makeTable()
+  private static func activeAgents(_ execution: Execution) -> [Address] {
+    execution.state.registry.activeAgents(at: execution.block.timestamp)
   }
 
-  static func run(
-    _ message: Message, in execution: inout Execution
-  ) throws(Revert) -> [UInt8] {
-    // No function is payable.
-    guard message.value.isZero else { throw .withoutReason }
-    let (function, arguments) = try Function.parse(message.input)
-    let registry = execution.state.registry
-    let now = execution.block.timestamp
-    switch function {
-    case .registerAgent: return try register(message, arguments, in: &execution)
-    case .heartbeat: return try heartbeat(message, in: &execution)
-    case .updateMetadata: return try updateMetadata(message, arguments, in: &execution)
-    case .deregisterAgent: return try deregister(message, in: &execution)
-    case .slashAgent: return try slash(message, arguments, in: &execution)
-    case .getAgent: return encode(registry[try arguments.address(0)])
-    case .getAllAgents: return ABIResult.addresses(registry.order)
-    case .getTotalAgentCount: return ABIResult.words([Word(UInt64(registry.order.count))])
-    case .getActiveAgents: return ABIResult.addresses(registry.activeAgents(at: now))
-    case .getActiveAgentCount:
-      return ABIResult.words([Word(UInt64(registry.activeAgents(at: now).count))])
-    case .isActive:
-      return ABIResult.bool(registry[try arguments.address(0)]?.isActive(at: now) ?? false)
-    case .isRegistered: return ABIResult.bool(registry.isRegistered(try arguments.address(0)))
-    case .heartbeatTimeout: return ABIResult.words([Word(RegisteredAgent.heartbeatTimeout)])
-    }
-  }
-
-  private static func register(
-    _ message: Message, _ arguments: ABIArguments, in execution: inout Execution
+  @Sendable private static func register(
+    _ message: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     let nodeID = try arguments.hash(0)
     let metadata = try arguments.string(1)
-    guard !execution.state.registry.isRegistered(message.caller) else {
+    guard !execution.isRegistered(message.caller) else {
       throw Revert("AgentRegistry: already registered")
     }
     guard nodeID != .zero else { throw Revert("AgentRegistry: invalid nodeId") }
@@ -70,8 +57,8 @@ enum AgentRegistryContract {
     return []
   }
 
-  private static func heartbeat(
-    _ message: Message, in execution: inout Execution
+  @Sendable private static func heartbeat(
+    _ message: Message, _: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     try requireRegistered(message, execution)
     let now = execution.block.timestamp
@@ -83,8 +70,8 @@ enum AgentRegistryContract {
     return []
   }
 
-  private static func updateMetadata(
-    _ message: Message, _ arguments: ABIArguments, in execution: inout Execution
+  @Sendable private static func updateMetadata(
+    _ message: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     let metadata = try arguments.string(0)
     try requireRegistered(message, execution)
@@ -96,8 +83,8 @@ enum AgentRegistryContract {
     return []
   }
 
-  private static func deregister(
-    _ message: Message, in execution: inout Execution
+  @Sendable private static func deregister(
+    _ message: Message, _: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     try requireRegistered(message, execution)
     let nodeID = execution.state.registry[message.caller]?.nodeID ?? .zero
@@ -109,8 +96,8 @@ enum AgentRegistryContract {
     return []
   }
 
-  private static func slash(
-    _ message: Message, _ arguments: ABIArguments, in execution: inout Execution
+  @Sendable private static func slash(
+    _ message: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     let agent = try arguments.address(0)
     guard message.caller == execution.rules.registryOwner else {
@@ -135,7 +122,7 @@ enum AgentRegistryContract {
   private static func requireRegistered(
     _ message: Message, _ execution: Execution
   ) throws(Revert) {
-    guard execution.state.registry.isRegistered(message.caller) else {
+    guard execution.isRegistered(message.caller) else {
       throw Revert("AgentRegistry: not registered")
     }
   }

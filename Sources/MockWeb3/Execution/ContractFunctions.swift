@@ -1,25 +1,31 @@
 import EthereumPrimitives
 import PlumiseWire
 
-/// A contract's functions, as an enum whose raw values are the signatures.
-protocol ContractFunctions: CaseIterable, RawRepresentable, Hashable, Sendable
-where RawValue == String {
-  /// All functions by their selectors; computed once.
-  static var bySelector: [[UInt8]: Self] { get }
-}
+/// What a function of a native contract does: it reads its arguments, changes the state, and returns
+/// its result in ABI form.
+typealias ContractFunction =
+  @Sendable (_ message: Message, _ arguments: ABIArguments, _ execution: Execution)
+  throws(Revert) -> [UInt8]
 
-extension ContractFunctions {
-  static func makeTable() -> [[UInt8]: Self] {
-    Dictionary(uniqueKeysWithValues: allCases.map { (ABI.selector($0.rawValue), $0) })
+/// The functions of a native contract, by their selectors.
+struct ContractFunctions: Sendable {
+  private let bySelector: [[UInt8]: ContractFunction]
+
+  /// - Parameter functions: what each function does, by its signature.
+  init(_ functions: [String: ContractFunction]) {
+    bySelector = Dictionary(
+      uniqueKeysWithValues: functions.map { (ABI.selector($0.key), $0.value) })
   }
 
-  /// Splits a call's input into the function and its arguments.
+  /// Runs the function that a call's input names.
+  ///
+  /// No function is payable.
   /// - Throws: a revert without a reason when there is no such function, as Solidity does.
-  static func parse(_ input: [UInt8]) throws(Revert) -> (Self, ABIArguments) {
-    guard input.count >= 4, let function = bySelector[Array(input[..<4])] else {
-      throw .withoutReason
-    }
-    return (function, ABIArguments(input[4...]))
+  func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
+    let input = message.input
+    guard message.value.isZero, input.count >= 4, let function = bySelector[Array(input[..<4])]
+    else { throw .withoutReason }
+    return try function(message, ABIArguments(input[4...]), execution)
   }
 }
 

@@ -20,6 +20,14 @@ struct Execution {
     host.transfer(amount, from: sender, to: recipient)
   }
 
+  /// Whether AgentRegistry has an agent.
+  func isRegistered(_ agent: Address) -> Bool { state.registry.isRegistered(agent) }
+
+  /// Whether AgentRegistry counts an agent as active at the block's time.
+  func isActive(_ agent: Address) -> Bool {
+    state.registry[agent]?.isActive(at: block.timestamp) ?? false
+  }
+
   func emit(_ log: LogEntry) {
     host.emit(Log(address: log.address, topics: log.topics, data: log.data))
   }
@@ -94,14 +102,14 @@ enum NativeProgram: CaseIterable {
     }
   }
 
-  func run(_ message: Message, in execution: inout Execution) throws(Revert) -> [UInt8] {
+  func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
     switch self {
-    case .verifyInference: try VerifyInferencePrecompile.run(message, in: &execution)
-    case .agentRegister: try AgentRegisterPrecompile.run(message, in: &execution)
-    case .agentHeartbeat: try AgentHeartbeatPrecompile.run(message, in: &execution)
-    case .claimReward: try ClaimRewardPrecompile.run(message, in: &execution)
-    case .agentRegistry: try AgentRegistryContract.run(message, in: &execution)
-    case .rewardPool: try RewardPoolContract.run(message, in: &execution)
+    case .verifyInference: try VerifyInferencePrecompile.run(message, in: execution)
+    case .agentRegister: try AgentRegisterPrecompile.run(message, in: execution)
+    case .agentHeartbeat: try AgentHeartbeatPrecompile.run(message, in: execution)
+    case .claimReward: try ClaimRewardPrecompile.run(message, in: execution)
+    case .agentRegistry: try AgentRegistryContract.functions.run(message, in: execution)
+    case .rewardPool: try RewardPoolContract.run(message, in: execution)
     }
   }
 }
@@ -123,9 +131,9 @@ struct NativeProgramContract: NativeContract {
     if program.isContract, call.address != call.contract { return .reverted([], gas: gas) }
     let message = Message(
       caller: call.caller, recipient: call.contract, value: call.value, input: Array(call.input))
-    var execution = Execution(state: state, host: host, rules: rules)
+    let execution = Execution(state: state, host: host, rules: rules)
     do throws(Revert) {
-      return .returned(try program.run(message, in: &execution), gas: gas)
+      return .returned(try program.run(message, in: execution), gas: gas)
     } catch {
       return .reverted(error.output, gas: gas)
     }

@@ -6,7 +6,7 @@ import PlumiseWire
 /// layout.
 enum VerifyInferencePrecompile {
   static func run(
-    _ message: Message, in execution: inout Execution
+    _ message: Message, in execution: Execution
   ) throws(Revert) -> [UInt8] {
     let proof: InferenceProof
     do {
@@ -37,7 +37,7 @@ enum VerifyInferencePrecompile {
 /// contracts).
 enum AgentRegisterPrecompile {
   static func run(
-    _ message: Message, in execution: inout Execution
+    _ message: Message, in execution: Execution
   ) throws(Revert) -> [UInt8] {
     let registration: AgentRegistration
     do {
@@ -62,7 +62,7 @@ enum AgentRegisterPrecompile {
 /// contracts).
 enum AgentHeartbeatPrecompile {
   static func run(
-    _ message: Message, in execution: inout Execution
+    _ message: Message, in execution: Execution
   ) throws(Revert) -> [UInt8] {
     let agent = try SponsoredAgent.read(message, to: .agentHeartbeat, name: "agentHeartbeat")
     guard execution.state.agents.isRegistered(agent) else {
@@ -78,16 +78,15 @@ enum AgentHeartbeatPrecompile {
 /// Precompiled contracts).
 enum ClaimRewardPrecompile {
   static func run(
-    _ message: Message, in execution: inout Execution
+    _ message: Message, in execution: Execution
   ) throws(Revert) -> [UInt8] {
     let agent = try SponsoredAgent.read(message, to: .claimReward, name: "claimReward")
     // The pool's own claim reverts when nothing is pending; the precompile does not.
     guard execution.state.pool.pending[agent] != nil else { return [] }
-    let function = RewardPoolContract.Function.claimRewardFor
     let call = Message(
       caller: message.recipient, recipient: execution.rules.poolAddress, value: .zero,
-      input: ABI.call(function.rawValue, [.address(agent)]))
-    return try RewardPoolContract.run(call, in: &execution)
+      input: ABI.call("claimRewardFor(address)", [.address(agent)]))
+    return try RewardPoolContract.run(call, in: execution)
   }
 }
 

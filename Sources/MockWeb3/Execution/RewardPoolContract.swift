@@ -4,49 +4,67 @@ import PlumiseWire
 
 /// The contract RewardPool and its ABI (Wire.md, Contracts).
 enum RewardPoolContract {
-  enum Function: String, ContractFunctions {
-    case syncRewards = "syncRewards()"
-    case reportTasks = "reportContribution(address,uint256,uint256,uint256)"
-    case reportTokens = "reportContribution(address,uint256,uint256,uint256,uint256,uint256)"
-    case distributeRewards = "distributeRewards(uint256)"
-    case claimReward = "claimReward()"
-    case claimRewardFor = "claimRewardFor(address)"
-    case getPendingReward = "getPendingReward(address)"
-    case pendingRewards = "pendingRewards(address)"
-    case getContribution = "getContribution(address)"
-    case contributions = "contributions(address)"
-    case getEpochContribution = "getEpochContribution(uint256,address)"
-    case getEpochAgents = "getEpochAgents(uint256)"
-    case epochRewards = "epochRewards(uint256)"
-    case epochDistributed = "epochDistributed(uint256)"
-    case getCurrentEpoch = "getCurrentEpoch()"
-    case lastTrackedBalance = "lastTrackedBalance()"
-    case blocksPerEpoch = "BLOCKS_PER_EPOCH()"
-    case oracle = "oracle()"
-    case agentRegistry = "agentRegistry()"
+  static let functions = ContractFunctions(changes.merging(views) { $1 })
 
-    static let bySelector = makeTable()
-  }
+  private static let changes: [String: ContractFunction] = [
+    "syncRewards()": { message, _, execution in sync(message.recipient, in: execution) },
+    "reportContribution(address,uint256,uint256,uint256)": {
+      message, arguments, execution throws(Revert) in
+      try RewardPoolReport(arguments, withTokens: false).run(message, in: execution)
+    },
+    "reportContribution(address,uint256,uint256,uint256,uint256,uint256)": {
+      message, arguments, execution throws(Revert) in
+      try RewardPoolReport(arguments, withTokens: true).run(message, in: execution)
+    },
+    "distributeRewards(uint256)": { message, arguments, execution throws(Revert) in
+      try RewardDistribution.run(message.recipient, try arguments.word(0), in: execution)
+    },
+    "claimReward()": { message, _, execution throws(Revert) in
+      syncBeforeClaim(message.recipient, in: execution)
+      return try RewardClaim.run(agent: message.caller, pool: message.recipient, in: execution)
+    },
+    "claimRewardFor(address)": { message, arguments, execution throws(Revert) in
+      syncBeforeClaim(message.recipient, in: execution)
+      let agent = try arguments.address(0)
+      guard message.caller == .precompile(0x23) else { throw Revert("Only precompile 0x23") }
+      return try RewardClaim.run(agent: agent, pool: message.recipient, in: execution)
+    },
+  ]
 
-  static func run(
-    _ message: Message, in execution: inout Execution
-  ) throws(Revert) -> [UInt8] {
+  private static let views: [String: ContractFunction] = [
+    "getPendingReward(address)": pendingReward,
+    "pendingRewards(address)": pendingReward,
+    "getContribution(address)": contribution,
+    "contributions(address)": contribution,
+    "getEpochContribution(uint256,address)": { _, arguments, execution throws(Revert) in
+      let epoch = try epoch(arguments, execution)
+      let contribution = epoch.contributions[try arguments.address(1)] ?? ContributionRecord()
+      return ABIResult.words(contribution.words)
+    },
+    "getEpochAgents(uint256)": { _, arguments, execution throws(Revert) in
+      ABIResult.addresses(try epoch(arguments, execution).agents)
+    },
+    "epochRewards(uint256)": { _, arguments, execution throws(Revert) in
+      ABIResult.words([try epoch(arguments, execution).reward])
+    },
+    "epochDistributed(uint256)": { _, arguments, execution throws(Revert) in
+      ABIResult.bool(try epoch(arguments, execution).isDistributed)
+    },
+    "getCurrentEpoch()": { _, _, execution in ABIResult.words([Word(epoch(execution))]) },
+    "lastTrackedBalance()": { _, _, execution in
+      ABIResult.words([execution.state.pool.trackedBalance])
+    },
+    "BLOCKS_PER_EPOCH()": { _, _, execution in
+      ABIResult.words([Word(execution.rules.blocksPerEpoch)])
+    },
+    "oracle()": { _, _, execution in ABI.word(execution.rules.rewardOracle) },
+    "agentRegistry()": { _, _, execution in ABI.word(execution.rules.registryAddress) },
+  ]
+
+  static func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
     // The contract's receive(): coins without a call are reward.
-    if message.input.isEmpty { return receive(message, in: &execution) }
-    guard message.value.isZero else { throw .withoutReason }
-    let (function, arguments) = try Function.parse(message.input)
-    switch function {
-    case .syncRewards: return sync(message.recipient, in: &execution)
-    case .reportTasks, .reportTokens:
-      return try RewardPoolReport(arguments, withTokens: function == .reportTokens)
-        .run(message, in: &execution)
-    case .distributeRewards:
-      return try RewardDistribution.run(message.recipient, try arguments.word(0), in: &execution)
-    case .claimReward, .claimRewardFor:
-      return try claim(function, arguments, message, in: &execution)
-    default:
-      return try read(function, arguments, execution)
-    }
+    message.input.isEmpty
+      ? receive(message, in: execution) : try functions.run(message, in: execution)
   }
 
   /// The epoch of a block; the pool is there from the first block on.
@@ -54,21 +72,12 @@ enum RewardPoolContract {
     execution.rules.epoch(at: execution.block.number)
   }
 
-  private static func claim(
-    _ function: Function, _ arguments: ABIArguments, _ message: Message,
-    in execution: inout Execution
-  ) throws(Revert) -> [UInt8] {
-    // Version 2 counts new coins in first: what a claim takes must not hide them.
-    if execution.rules.claimsSyncFirst { _ = sync(message.recipient, in: &execution) }
-    guard function == .claimRewardFor else {
-      return try RewardClaim.run(agent: message.caller, pool: message.recipient, in: &execution)
-    }
-    let agent = try arguments.address(0)
-    guard message.caller == .precompile(0x23) else { throw Revert("Only precompile 0x23") }
-    return try RewardClaim.run(agent: agent, pool: message.recipient, in: &execution)
+  /// Version 2 counts new coins in first: what a claim takes must not hide them.
+  private static func syncBeforeClaim(_ pool: Address, in execution: Execution) {
+    if execution.rules.claimsSyncFirst { _ = sync(pool, in: execution) }
   }
 
-  private static func receive(_ message: Message, in execution: inout Execution) -> [UInt8] {
+  private static func receive(_ message: Message, in execution: Execution) -> [UInt8] {
     let epoch = epoch(execution)
     execution.state.pool[epoch: epoch].add(message.value)
     execution.state.pool.trackedBalance = execution.balance(of: message.recipient)
@@ -80,7 +89,7 @@ enum RewardPoolContract {
   }
 
   /// Block rewards reach the balance without a call; this counts them in.
-  private static func sync(_ pool: Address, in execution: inout Execution) -> [UInt8] {
+  private static func sync(_ pool: Address, in execution: Execution) -> [UInt8] {
     let balance = execution.balance(of: pool)
     let tracked = execution.state.pool.trackedBalance
     guard balance > tracked else { return [] }
@@ -93,40 +102,25 @@ enum RewardPoolContract {
     return []
   }
 
-  private static func read(
-    _ function: Function, _ arguments: ABIArguments, _ execution: Execution
+  @Sendable private static func pendingReward(
+    _: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
-    let pool = execution.state.pool
-    switch function {
-    case .getPendingReward, .pendingRewards:
-      return ABIResult.words([pool.pending[try arguments.address(0)] ?? .zero])
-    case .getContribution, .contributions:
-      let contribution = pool.contributions[try arguments.address(0)] ?? ContributionRecord()
-      return ABIResult.words(contribution.words)
-    case .getEpochContribution:
-      let epoch = try epoch(arguments, pool)
-      let contribution = epoch.contributions[try arguments.address(1)] ?? ContributionRecord()
-      return ABIResult.words(contribution.words)
-    case .getEpochAgents: return ABIResult.addresses(try epoch(arguments, pool).agents)
-    case .epochRewards: return ABIResult.words([try epoch(arguments, pool).reward])
-    case .epochDistributed: return ABIResult.bool(try epoch(arguments, pool).isDistributed)
-    case .getCurrentEpoch: return ABIResult.words([Word(epoch(execution))])
-    case .lastTrackedBalance: return ABIResult.words([pool.trackedBalance])
-    case .blocksPerEpoch: return ABIResult.words([Word(execution.rules.blocksPerEpoch)])
-    case .oracle: return ABI.word(execution.rules.rewardOracle)
-    case .agentRegistry: return ABI.word(execution.rules.registryAddress)
-    case .syncRewards, .reportTasks, .reportTokens, .distributeRewards, .claimReward,
-      .claimRewardFor:
-      preconditionFailure("\(function.rawValue) is not a view")
-    }
+    ABIResult.words([execution.state.pool.pending[try arguments.address(0)] ?? .zero])
+  }
+
+  @Sendable private static func contribution(
+    _: Message, _ arguments: ABIArguments, _ execution: Execution
+  ) throws(Revert) -> [UInt8] {
+    let contribution = execution.state.pool.contributions[try arguments.address(0)]
+    return ABIResult.words((contribution ?? ContributionRecord()).words)
   }
 
   /// The epoch that the first argument names; one beyond 64 bits is as empty as all to come.
   private static func epoch(
-    _ arguments: ABIArguments, _ pool: RewardPoolState
+    _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> RewardPoolState.Epoch {
     guard let number = try arguments.word(0).exactUInt64() else { return .init() }
-    return pool[epoch: number]
+    return execution.state.pool[epoch: number]
   }
 }
 
@@ -152,7 +146,7 @@ struct RewardPoolReport {
   }
 
   /// The requirements are in the contract's order: the first that fails names the reason.
-  func run(_ message: Message, in execution: inout Execution) throws(Revert) -> [UInt8] {
+  func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
     func require(_ condition: Bool, _ reason: String) throws(Revert) {
       guard condition else { throw Revert(reason) }
     }
@@ -162,10 +156,9 @@ struct RewardPoolReport {
     try require(report.responseScore <= 1_000_000, "Response score too high")
     try require(report.processedTokens <= 100_000_000, "Processed tokens too high")
     try require(report.averageLatencyInverse <= 10_000, "Latency inv too high")
-    let record = execution.state.registry[agent]
-    try require(record != nil, "Agent not registered")
+    try require(execution.isRegistered(agent), "Agent not registered")
+    try require(execution.isActive(agent), "Agent not active")
     let now = execution.block.timestamp
-    try require(record?.isActive(at: now) ?? false, "Agent not active")
 
     var total = execution.state.pool.contributions[agent] ?? ContributionRecord()
     let limit = Word.max >> 128
@@ -185,11 +178,11 @@ struct RewardPoolReport {
     own.add(report, at: now)
     epoch.contributions[agent] = own
     execution.state.pool[epoch: number] = epoch
-    emit(from: message.recipient, epoch: number, in: &execution)
+    emit(from: message.recipient, epoch: number, in: execution)
     return []
   }
 
-  private func emit(from pool: Address, epoch: UInt64, in execution: inout Execution) {
+  private func emit(from pool: Address, epoch: UInt64, in execution: Execution) {
     let data = [
       report.taskCount, report.uptimeSeconds, report.responseScore, report.processedTokens,
       report.averageLatencyInverse, Word(epoch),
@@ -203,7 +196,7 @@ struct RewardPoolReport {
 /// RewardPool.distributeRewards: shares an ended epoch's reward among its agents.
 enum RewardDistribution {
   static func run(
-    _ pool: Address, _ epochNumber: Word, in execution: inout Execution
+    _ pool: Address, _ epochNumber: Word, in execution: Execution
   ) throws(Revert) -> [UInt8] {
     guard let number = epochNumber.exactUInt64(), number < RewardPoolContract.epoch(execution)
     else { throw Revert("Epoch not ended") }
@@ -253,9 +246,9 @@ enum RewardDistribution {
 /// RewardPool.claimReward: pays an agent what is pending.
 enum RewardClaim {
   static func run(
-    agent: Address, pool: Address, in execution: inout Execution
+    agent: Address, pool: Address, in execution: Execution
   ) throws(Revert) -> [UInt8] {
-    guard execution.state.registry.isRegistered(agent) else { throw Revert("Not registered") }
+    guard execution.isRegistered(agent) else { throw Revert("Not registered") }
     guard let reward = execution.state.pool.pending[agent], !reward.isZero else {
       throw Revert("No rewards")
     }
