@@ -149,10 +149,13 @@ struct Genesis {
   init(configuration: ChainConfiguration, timestamp: UInt64) {
     let rules = configuration.rules
     var state = WorldState()
-    if rules.profile == .testnet2026 { state.records.precompileAgents = AgentLedger() }
-    for program in NativeProgram.allCases where program.isContract {
+    if rules.profile != .default { state.records.precompileAgents = AgentLedger() }
+    for program in NativeProgram.programs(of: rules.profile) where program.isContract {
       // A contract's nonce begins at 1 (EIP-161).
       state[program.address(rules: rules)] = Account(nonce: 1, isNative: true)
+    }
+    if rules.profile == .mainnet2026 {
+      for (address, account) in MainnetContract.accounts { state.set(account, at: address) }
     }
     for (address, account) in configuration.genesisAccounts { state.set(account, at: address) }
     for account in configuration.accounts { state.credit(account.balance, to: account.address) }

@@ -23,11 +23,25 @@ extension ChainConfiguration {
     guard let deployer = accounts.first?.address else {
       throw DeploymentError(contract: artifact.name, reason: "the chain has no funded account")
     }
+    let created = try run(nil, from: deployer, input: artifact.initCode, name: artifact.name)
+    guard let created else {
+      throw DeploymentError(contract: artifact.name, reason: "it left no account")
+    }
+    return created
+  }
+
+  /// Runs a call, or without a recipient a creation, in the genesis block, and keeps the code, the
+  /// storage and the nonces that it leaves.
+  /// - Parameter name: what the error calls it.
+  /// - Returns: the contract that was created.
+  mutating func run(
+    _ recipient: Address?, from sender: Address, input: [UInt8], name: String
+  ) throws(DeploymentError) -> Address? {
     let genesis = Genesis(configuration: self, timestamp: genesisTimestamp ?? 0)
     let machine = ChainMachine(rules: rules)
     let history = BlockHistory(genesis: genesis.block, state: genesis.state)
     let outcome = machine.virtualMachine.call(
-      nil, from: deployer, input: artifact.initCode, gas: rules.blockGasLimit,
+      recipient, from: sender, input: input, gas: rules.blockGasLimit,
       on: WorldStateReader(state: genesis.state, history: history),
       in: machine.context(of: genesis.block.header),
       native: RecordJournal(genesis.state.records))
@@ -35,12 +49,8 @@ extension ChainConfiguration {
     case .returned: break
     case .reverted:
       let reason = RevertReason(outcome.output).map { ": \($0.text)" } ?? ""
-      throw DeploymentError(contract: artifact.name, reason: "execution reverted\(reason)")
-    case .failed(let failure):
-      throw DeploymentError(contract: artifact.name, reason: "\(failure)")
-    }
-    guard let created = outcome.created else {
-      throw DeploymentError(contract: artifact.name, reason: "it left no account")
+      throw DeploymentError(contract: name, reason: "execution reverted\(reason)")
+    case .failed(let failure): throw DeploymentError(contract: name, reason: "\(failure)")
     }
     for (address, change) in outcome.effects.accounts {
       guard case .written(let write) = change else { continue }
@@ -50,6 +60,6 @@ extension ChainConfiguration {
       account.storage.merge(write.storage) { $1 }
       genesisAccounts[address] = account
     }
-    return created
+    return outcome.created
   }
 }

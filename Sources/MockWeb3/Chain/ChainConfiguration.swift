@@ -65,6 +65,10 @@ public enum ChainProfile: String, Hashable, Sendable, CaseIterable {
   /// The behaviour of the live testnet in February 2026: verifyInference accepts any sender, and
   /// the precompiles' agents are unknown to the contracts (Chain.md, The testnet's faults).
   case testnet2026
+  /// The main network of 2026: AgentRegistry, ChallengeManager and InferencePayment are its bytecode,
+  /// RewardPool is version 1, and the precompiles' agents are unknown to the contracts (Chain.md, The
+  /// main network's contracts).
+  case mainnet2026
 }
 
 /// The rules of a chain, which do not change while it runs.
@@ -97,6 +101,9 @@ public struct ChainRules: Hashable, Sendable {
   package var claimsSyncFirst = true
   /// The rules that bytecode runs by.
   public var hardfork: Hardfork
+
+  /// Version 1 of RewardPool is the one in the main network's genesis.
+  var rewardPoolVersion: RewardPoolVersion { profile == .mainnet2026 ? .one : .two }
 
   func gasCost(of program: NativeProgram) -> UInt64 { gasCosts[program.address(rules: self)] ?? 0 }
 

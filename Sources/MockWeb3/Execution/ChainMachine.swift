@@ -11,7 +11,7 @@ struct ChainMachine: Sendable {
 
   init(rules: ChainRules) {
     self.rules = rules
-    let programs = NativeProgram.allCases.map {
+    let programs = NativeProgram.programs(of: rules.profile).map {
       ($0.address(rules: rules), NativeProgramContract(program: $0, rules: rules))
     }
     virtualMachine = VirtualMachine(

@@ -21,11 +21,20 @@ struct Execution {
   }
 
   /// Whether AgentRegistry has an agent.
-  func isRegistered(_ agent: Address) -> Bool { state.registry.isRegistered(agent) }
+  func isRegistered(_ agent: Address) -> Bool {
+    bytecodeRegistry?.isRegistered(agent) ?? state.registry.isRegistered(agent)
+  }
 
   /// Whether AgentRegistry counts an agent as active at the block's time.
   func isActive(_ agent: Address) -> Bool {
-    state.registry[agent]?.isActive(at: block.timestamp) ?? false
+    bytecodeRegistry?.isActive(agent, at: block.timestamp)
+      ?? state.registry[agent]?.isActive(at: block.timestamp) ?? false
+  }
+
+  /// The registry's storage where it is bytecode.
+  private var bytecodeRegistry: AgentRegistryStorage? {
+    rules.profile == .mainnet2026
+      ? AgentRegistryStorage(host: host, registry: rules.registryAddress) : nil
   }
 
   func emit(_ log: LogEntry) {
@@ -66,6 +75,11 @@ package struct Revert: Error, Hashable, Sendable {
 enum NativeProgram: CaseIterable {
   case verifyInference, agentRegister, agentHeartbeat, claimReward
   case agentRegistry, rewardPool
+
+  /// The programs of a profile: where AgentRegistry is bytecode, it is none of them.
+  static func programs(of profile: ChainProfile) -> [NativeProgram] {
+    allCases.filter { profile != .mainnet2026 || $0 != .agentRegistry }
+  }
 
   /// The program at an address, or nil when there is none.
   init?(at address: Address, rules: ChainRules) {

@@ -15,7 +15,7 @@ enum VerifyInferencePrecompile {
       throw Revert("verifyInference: \(error)")
     }
     // The live testnet accepted a proof from anyone, about anyone.
-    if execution.rules.profile == .default {
+    if execution.rules.profile != .testnet2026 {
       guard execution.state.agents.isRegistered(proof.agent) else {
         throw Revert("verifyInference: agent not registered")
       }
@@ -83,10 +83,9 @@ enum ClaimRewardPrecompile {
     let agent = try SponsoredAgent.read(message, to: .claimReward, name: "claimReward")
     // The pool's own claim reverts when nothing is pending; the precompile does not.
     guard execution.state.pool.pending[agent] != nil else { return [] }
-    let call = Message(
-      caller: message.recipient, recipient: execution.rules.poolAddress, value: .zero,
-      input: ABI.call("claimRewardFor(address)", [.address(agent)]))
-    return try RewardPoolContract.run(call, in: execution)
+    // Version 1 of the pool has no claimRewardFor, and no source says what the precompile does there.
+    return try RewardPoolContract.claim(
+      for: agent, pool: execution.rules.poolAddress, in: execution)
   }
 }
 

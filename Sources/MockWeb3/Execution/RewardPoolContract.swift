@@ -1,10 +1,14 @@
 import EVM
-public import EthereumPrimitives
+import EthereumPrimitives
 import PlumiseWire
 
 /// The contract RewardPool and its ABI (Wire.md, Contracts).
 enum RewardPoolContract {
-  static let functions = ContractFunctions(changes.merging(views) { $1 })
+  private static let firstVersion = ContractFunctions(common)
+  private static let secondVersion = ContractFunctions(common.merging(additions) { $1 })
+
+  /// The functions of both versions.
+  private static let common = views.merging(changes) { $1 }
 
   private static let changes: [String: ContractFunction] = [
     "syncRewards()": { message, _, execution in sync(message.recipient, in: execution) },
@@ -12,16 +16,20 @@ enum RewardPoolContract {
       message, arguments, execution throws(Revert) in
       try RewardPoolReport(arguments, withTokens: false).run(message, in: execution)
     },
-    "reportContribution(address,uint256,uint256,uint256,uint256,uint256)": {
-      message, arguments, execution throws(Revert) in
-      try RewardPoolReport(arguments, withTokens: true).run(message, in: execution)
-    },
     "distributeRewards(uint256)": { message, arguments, execution throws(Revert) in
       try RewardDistribution.run(message.recipient, try arguments.word(0), in: execution)
     },
     "claimReward()": { message, _, execution throws(Revert) in
       syncBeforeClaim(message.recipient, in: execution)
       return try RewardClaim.run(agent: message.caller, pool: message.recipient, in: execution)
+    },
+  ]
+
+  /// The functions that version 2 has in addition.
+  private static let additions: [String: ContractFunction] = [
+    "reportContribution(address,uint256,uint256,uint256,uint256,uint256)": {
+      message, arguments, execution throws(Revert) in
+      try RewardPoolReport(arguments, withTokens: true).run(message, in: execution)
     },
     "claimRewardFor(address)": { message, arguments, execution throws(Revert) in
       syncBeforeClaim(message.recipient, in: execution)
@@ -39,7 +47,7 @@ enum RewardPoolContract {
     "getEpochContribution(uint256,address)": { _, arguments, execution throws(Revert) in
       let epoch = try epoch(arguments, execution)
       let contribution = epoch.contributions[try arguments.address(1)] ?? ContributionRecord()
-      return ABIResult.words(contribution.words)
+      return words(contribution, execution)
     },
     "getEpochAgents(uint256)": { _, arguments, execution throws(Revert) in
       ABIResult.addresses(try epoch(arguments, execution).agents)
@@ -63,8 +71,19 @@ enum RewardPoolContract {
 
   static func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
     // The contract's receive(): coins without a call are reward.
-    message.input.isEmpty
-      ? receive(message, in: execution) : try functions.run(message, in: execution)
+    if message.input.isEmpty { return receive(message, in: execution) }
+    switch execution.rules.rewardPoolVersion {
+    case .one: return try firstVersion.run(message, in: execution)
+    case .two: return try secondVersion.run(message, in: execution)
+    }
+  }
+
+  /// Pays an agent what is pending, as precompile 0x23 has it done.
+  static func claim(
+    for agent: Address, pool: Address, in execution: Execution
+  ) throws(Revert) -> [UInt8] {
+    syncBeforeClaim(pool, in: execution)
+    return try RewardClaim.run(agent: agent, pool: pool, in: execution)
   }
 
   /// The epoch of a block; the pool is there from the first block on.
@@ -74,7 +93,9 @@ enum RewardPoolContract {
 
   /// Version 2 counts new coins in first: what a claim takes must not hide them.
   private static func syncBeforeClaim(_ pool: Address, in execution: Execution) {
-    if execution.rules.claimsSyncFirst { _ = sync(pool, in: execution) }
+    let rules = execution.rules
+    guard rules.rewardPoolVersion == .two, rules.claimsSyncFirst else { return }
+    _ = sync(pool, in: execution)
   }
 
   private static func receive(_ message: Message, in execution: Execution) -> [UInt8] {
@@ -112,7 +133,15 @@ enum RewardPoolContract {
     _: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     let contribution = execution.state.pool.contributions[try arguments.address(0)]
-    return ABIResult.words((contribution ?? ContributionRecord()).words)
+    return words(contribution ?? ContributionRecord(), execution)
+  }
+
+  private static func words(
+    _ contribution: ContributionRecord, _ execution: Execution
+  ) -> [UInt8] {
+    let words = contribution.words
+    return ABIResult.words(
+      execution.rules.rewardPoolVersion == .one ? Array(words.prefix(4)) : words)
   }
 
   /// The epoch that the first argument names; one beyond 64 bits is as empty as all to come.
@@ -183,13 +212,19 @@ struct RewardPoolReport {
   }
 
   private func emit(from pool: Address, epoch: UInt64, in execution: Execution) {
-    let data = [
-      report.taskCount, report.uptimeSeconds, report.responseScore, report.processedTokens,
-      report.averageLatencyInverse, Word(epoch),
-    ]
-    execution.emit(
-      .event(
-        .contributionReported, from: pool, indexed: [agent.word], data: ABIResult.words(data)))
+    let first = [report.taskCount, report.uptimeSeconds, report.responseScore]
+    switch execution.rules.rewardPoolVersion {
+    case .one:
+      execution.emit(
+        .event(
+          "ContributionReported(address,uint256,uint256,uint256,uint256)", from: pool,
+          indexed: [agent.word], data: ABIResult.words(first + [Word(epoch)])))
+    case .two:
+      let data = first + [report.processedTokens, report.averageLatencyInverse, Word(epoch)]
+      execution.emit(
+        .event(
+          .contributionReported, from: pool, indexed: [agent.word], data: ABIResult.words(data)))
+    }
   }
 }
 
@@ -206,7 +241,7 @@ enum RewardDistribution {
     epoch.isDistributed = true
     execution.state.pool[epoch: number] = epoch
 
-    let shares = try shares(of: epoch)
+    let shares = try shares(of: epoch, execution.rules.rewardPoolVersion)
     for (agent, share) in shares {
       let pending = execution.state.pool.pending[agent] ?? .zero
       execution.state.pool.pending[agent] = pending.adding(share, upTo: .max)
@@ -223,10 +258,13 @@ enum RewardDistribution {
   /// Each scoring agent's share, rounded down; the last one gets what is left, so that none of
   /// the reward is lost.
   private static func shares(
-    of epoch: RewardPoolState.Epoch
+    of epoch: RewardPoolState.Epoch, _ version: RewardPoolVersion
   ) throws(Revert) -> [(agent: Address, share: Word)] {
     let scores = epoch.agents
-      .map { (agent: $0, score: (epoch.contributions[$0] ?? ContributionRecord()).score) }
+      .map { agent in
+        let record = epoch.contributions[agent] ?? ContributionRecord()
+        return (agent: agent, score: version == .one ? record.firstVersionScore : record.score)
+      }
       .filter { !$0.score.isZero }
     let total = scores.reduce(Word.zero) { $0 + $1.score }
     var left = epoch.reward
@@ -264,67 +302,5 @@ enum RewardClaim {
       .event(
         .rewardClaimed, from: pool, indexed: [agent.word], data: reward.bigEndianBytes))
     return []
-  }
-}
-
-/// The reward pool's records.
-struct RewardPoolState {
-  struct Epoch {
-    /// Wei to distribute.
-    var reward: Word = .zero
-    /// Who contributed, in the order of the first reports.
-    var agents: [Address] = []
-    var contributions = PersistentMap<ContributionRecord>()
-    var isDistributed = false
-
-    mutating func add(_ amount: Word) { reward = reward.adding(amount, upTo: .max) }
-  }
-
-  /// The pool's balance when it was last looked at; what came since is new reward.
-  var trackedBalance: Word = .zero
-  var contributions = PersistentMap<ContributionRecord>()
-  var pending = PersistentMap<Word>()
-  private var epochs: [UInt64: Epoch] = [:]
-
-  subscript(epoch epoch: UInt64) -> Epoch {
-    get { epochs[epoch] ?? Epoch() }
-    set { epochs[epoch] = newValue }
-  }
-}
-
-/// The sums of an agent's contributions in the reward pool.
-public struct ContributionRecord: Hashable, Sendable {
-  /// Finished tasks.
-  public var taskCount: Word = .zero
-  /// Seconds in service.
-  public var uptimeSeconds: Word = .zero
-  /// The score of version 1.
-  public var responseScore: Word = .zero
-  /// Seconds since 1970: the block of the last report.
-  public var lastUpdated: Word = .zero
-  /// Tokens of inference.
-  public var processedTokens: Word = .zero
-  /// max(0, 10 000 − average latency in milliseconds), added up.
-  public var averageLatencyInverse: Word = .zero
-
-  /// The six words in the order of the ABI.
-  public var words: [Word] {
-    [
-      taskCount, uptimeSeconds, responseScore, lastUpdated, processedTokens, averageLatencyInverse,
-    ]
-  }
-
-  /// The share of the epoch's reward: 40 a token, 25 a task, 20 a second, 15 a point of latency.
-  public var score: Word {
-    processedTokens * 40 + taskCount * 25 + uptimeSeconds * 20 + averageLatencyInverse * 15
-  }
-
-  mutating func add(_ report: ContributionRecord, at timestamp: UInt64) {
-    taskCount += report.taskCount
-    uptimeSeconds += report.uptimeSeconds
-    responseScore += report.responseScore
-    processedTokens += report.processedTokens
-    averageLatencyInverse += report.averageLatencyInverse
-    lastUpdated = Word(timestamp)
   }
 }

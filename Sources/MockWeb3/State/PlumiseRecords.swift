@@ -5,7 +5,8 @@ import EthereumPrimitives
 struct PlumiseRecords {
   /// The agents that AgentRegistry and RewardPool know.
   var registry = AgentLedger()
-  /// The agents that the precompiles know, where the two are separate (profile `testnet2026`).
+  /// The agents that the precompiles know, where the two are separate (all profiles but
+  /// `default`).
   var precompileAgents: AgentLedger?
   /// The reward pool's records; its coins are the balance of its account.
   var pool = RewardPoolState()

@@ -35,6 +35,15 @@ public enum PlumiseNetwork {
     /// The registry of agents on the main network.
     public static let agentRegistry = address(
       high: 0xc9cf_6434, low: 0x4d22_f02f_6cdb_8e7b_5349_f30e_09f9_043c)
+    /// The contract that gives agents challenges, on the main network.
+    public static let challengeManager = address(
+      high: 0x0f21_6ad2, low: 0x6439_2eb5_dff2_e952_08fc_da7d_12bb_f39d)
+    /// The contract that keeps the credits of paying users, on the main network.
+    public static let inferencePayment = address(
+      high: 0x5bfb_4d6f, low: 0xeab6_e7ec_09ed_b604_4dca_fd23_bc8c_20c5)
+    /// The account that created the three contracts of the main network, and owns them.
+    public static let deployer = address(
+      high: 0x5ceb_ec6e, low: 0xeedc_9040_c72e_a44f_b1f8_d28c_d107_9b8f)
     /// The pool that pays rewards.
     public static let rewardPool = address(high: 0, low: 0x1000)
 

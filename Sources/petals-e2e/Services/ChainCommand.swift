@@ -32,7 +32,11 @@ struct ChainCommand: AsyncParsableCommand {
     help: "Seconds from block to block; 0, the default, makes a block for each transaction.")
   var blockTime: Seconds?
 
-  @Option(help: "default (the documented network) or testnet2026 (the live testnet's faults).")
+  @Option(
+    help: """
+      default (the documented network), testnet2026 (the live testnet's faults) or mainnet2026 (the \
+      main network's bytecode).
+      """)
   var profile = ChainProfile.default
 
   @Option(
