@@ -77,8 +77,9 @@ public struct ChainRules: Hashable, Sendable {
   public var chainID: UInt64
   /// Which chain is simulated.
   public var profile: ChainProfile
-  /// Gas that a call of a native program costs beyond the intrinsic gas; those that are not named
-  /// cost nothing.
+  /// Gas that a call of a native contract costs beyond the intrinsic gas, by the contract's address.
+  ///
+  /// Of those that are not named, AgentRegistry costs what the real one does, and the others nothing.
   public var gasCosts: [Address: UInt64]
   /// The most gas that the transactions of a block may use.
   public var blockGasLimit: UInt64
@@ -104,8 +105,6 @@ public struct ChainRules: Hashable, Sendable {
 
   /// Version 1 of RewardPool is the one in the main network's genesis.
   var rewardPoolVersion: RewardPoolVersion { profile == .mainnet2026 ? .one : .two }
-
-  func gasCost(of program: NativeProgram) -> UInt64 { gasCosts[program.address(rules: self)] ?? 0 }
 
   /// The reward pool's epoch at a height.
   func epoch(at height: UInt64) -> UInt64 { height / max(1, blocksPerEpoch) }

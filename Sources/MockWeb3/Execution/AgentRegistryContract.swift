@@ -4,7 +4,7 @@ import PlumiseWire
 
 /// The contract AgentRegistry and its ABI (Wire.md, Contracts).
 enum AgentRegistryContract {
-  static let functions = ContractFunctions([
+  private static let functions = ContractFunctions([
     "registerAgent(bytes32,string)": register,
     "heartbeat()": heartbeat,
     "updateMetadata(string)": updateMetadata,
@@ -32,6 +32,11 @@ enum AgentRegistryContract {
     },
   ])
 
+  static func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
+    execution.use(AgentRegistryGas.noFunction(message))
+    return try functions.run(message, in: execution)
+  }
+
   private static func activeAgents(_ execution: Execution) -> [Address] {
     execution.state.registry.activeAgents(at: execution.block.timestamp)
   }
@@ -41,10 +46,13 @@ enum AgentRegistryContract {
   ) throws(Revert) -> [UInt8] {
     let nodeID = try arguments.hash(0)
     let metadata = try arguments.string(1)
-    guard !execution.isRegistered(message.caller) else {
-      throw Revert("AgentRegistry: already registered")
-    }
+    let text = AgentRegistryGas.StoredText(metadata)
+    let isRegistered = execution.isRegistered(message.caller)
+    execution.use(AgentRegistryGas.refusedRegistration(text, isRegistered: isRegistered))
+    guard !isRegistered else { throw Revert("AgentRegistry: already registered") }
     guard nodeID != .zero else { throw Revert("AgentRegistry: invalid nodeId") }
+    let isFirst = execution.state.registry.order.isEmpty
+    execution.use(AgentRegistryGas.registration(text, isFirst: isFirst))
     var record = RegisteredAgent(
       wallet: message.caller, metadata: metadata, registeredAt: execution.block.timestamp)
     record.nodeID = nodeID
@@ -60,8 +68,10 @@ enum AgentRegistryContract {
   @Sendable private static func heartbeat(
     _ message: Message, _: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
-    try requireRegistered(message, execution)
+    execution.use(AgentRegistryGas.refusedHeartbeat)
+    let record = try registered(message, execution)
     let now = execution.block.timestamp
+    execution.use(AgentRegistryGas.heartbeat(isSameTime: record.lastHeartbeat == now))
     execution.state.registry.update(message.caller) { $0.recordHeartbeat(at: now) }
     execution.emit(
       .event(
@@ -74,7 +84,11 @@ enum AgentRegistryContract {
     _ message: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     let metadata = try arguments.string(0)
-    try requireRegistered(message, execution)
+    let text = AgentRegistryGas.StoredText(metadata)
+    execution.use(AgentRegistryGas.refusedUpdate(text))
+    let record = try registered(message, execution)
+    let price = AgentRegistryGas.update(from: .init(record.metadata), to: text)
+    execution.use(price.gas, refund: price.refund)
     execution.state.registry.update(message.caller) { $0.metadata = metadata }
     execution.emit(
       .event(
@@ -86,13 +100,18 @@ enum AgentRegistryContract {
   @Sendable private static func deregister(
     _ message: Message, _: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
-    try requireRegistered(message, execution)
-    let nodeID = execution.state.registry[message.caller]?.nodeID ?? .zero
+    execution.use(AgentRegistryGas.refusedDeregistration)
+    let record = try registered(message, execution)
+    let agents = execution.state.registry.order
+    let price = AgentRegistryGas.deregistration(
+      .init(record.metadata), isSlashed: record.status == .slashed,
+      position: agents.firstIndex(of: message.caller) ?? 0, of: agents.count)
+    execution.use(price.gas, refund: price.refund)
     execution.state.registry.remove(message.caller)
     execution.emit(
       .event(
         "AgentDeregistered(address,bytes32)", from: message.recipient,
-        indexed: [message.caller.word, nodeID.word]))
+        indexed: [message.caller.word, record.nodeID.word]))
     return []
   }
 
@@ -100,14 +119,17 @@ enum AgentRegistryContract {
     _ message: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     let agent = try arguments.address(0)
+    execution.use(AgentRegistryGas.slashByStranger)
     guard message.caller == execution.rules.registryOwner else {
       // OpenZeppelin's Ownable speaks in custom errors.
       throw Revert(
         output: ABI.selector("OwnableUnauthorizedAccount(address)") + ABI.word(message.caller))
     }
+    execution.use(AgentRegistryGas.slashOfUnknownAgent)
     guard let record = execution.state.registry[agent] else {
       throw Revert("AgentRegistry: agent not found")
     }
+    execution.use(AgentRegistryGas.slash(isSlashed: record.status == .slashed))
     execution.state.registry.update(agent) {
       $0.stake = .zero
       $0.status = .slashed
@@ -119,12 +141,14 @@ enum AgentRegistryContract {
     return []
   }
 
-  private static func requireRegistered(
+  /// The caller's record.
+  private static func registered(
     _ message: Message, _ execution: Execution
-  ) throws(Revert) {
-    guard execution.isRegistered(message.caller) else {
+  ) throws(Revert) -> RegisteredAgent {
+    guard let record = execution.state.registry[message.caller] else {
       throw Revert("AgentRegistry: not registered")
     }
+    return record
   }
 
   /// The struct `Agent`; all zeros for an address that is not registered.

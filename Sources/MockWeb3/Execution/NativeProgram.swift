@@ -8,8 +8,16 @@ struct Execution {
   let state: RecordJournal
   let host: NativeHost
   let rules: ChainRules
+  /// What the call has used.
+  let meter = GasMeter()
 
   var block: BlockContext { host.block }
+
+  /// Says what the call uses in all, as far as it has come, and what comes back of it.
+  func use(_ gas: UInt64, refund: Int64 = 0) {
+    meter.used = gas
+    meter.refund = refund
+  }
 
   /// An account's balance in wei.
   func balance(of address: Address) -> Word { host.balance(of: address) }
@@ -40,6 +48,12 @@ struct Execution {
   func emit(_ log: LogEntry) {
     host.emit(Log(address: log.address, topics: log.topics, data: log.data))
   }
+}
+
+/// Counts the gas of a native call.
+final class GasMeter {
+  fileprivate(set) var used: UInt64 = 0
+  fileprivate(set) var refund: Int64 = 0
 }
 
 /// One call of a program: by a transaction, by a contract, or by eth_call.
@@ -122,7 +136,7 @@ enum NativeProgram: CaseIterable {
     case .agentRegister: try AgentRegisterPrecompile.run(message, in: execution)
     case .agentHeartbeat: try AgentHeartbeatPrecompile.run(message, in: execution)
     case .claimReward: try ClaimRewardPrecompile.run(message, in: execution)
-    case .agentRegistry: try AgentRegistryContract.functions.run(message, in: execution)
+    case .agentRegistry: try AgentRegistryContract.run(message, in: execution)
     case .rewardPool: try RewardPoolContract.run(message, in: execution)
     }
   }
@@ -138,18 +152,20 @@ struct NativeProgramContract: NativeContract {
 
   func run(_ call: NativeCall, in host: NativeHost) -> NativeResult {
     guard let state = host.state as? RecordJournal else { return .failed }
-    let gas = rules.gasCost(of: program)
+    let price = rules.gasCosts[call.contract]
     // A price above what is left is out of gas.
-    guard gas <= call.gas else { return .reverted([], gas: gas) }
+    if let price, price > call.gas { return .reverted([], gas: price) }
     // The records are the program's own, and not those of a contract that borrows its code.
-    if program.isContract, call.address != call.contract { return .reverted([], gas: gas) }
+    if program.isContract, call.address != call.contract { return .reverted([], gas: price ?? 0) }
     let message = Message(
       caller: call.caller, recipient: call.contract, value: call.value, input: Array(call.input))
     let execution = Execution(state: state, host: host, rules: rules)
     do throws(Revert) {
-      return .returned(try program.run(message, in: execution), gas: gas)
+      let output = try program.run(message, in: execution)
+      if price == nil { host.addRefund(execution.meter.refund) }
+      return .returned(output, gas: price ?? execution.meter.used)
     } catch {
-      return .reverted(error.output, gas: gas)
+      return .reverted(error.output, gas: price ?? execution.meter.used)
     }
   }
 }
