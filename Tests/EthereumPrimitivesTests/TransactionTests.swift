@@ -242,8 +242,8 @@ struct TransactionRefusalTests {
       try SignedTransaction(raw: raw + [0])
     }
     #expect(throws: TransactionError.notAList) { try SignedTransaction(raw: [1, 0x80]) }
-    #expect(throws: TransactionError.rlp(.truncated(offset: 0, missing: 1))) {
-      try SignedTransaction(raw: [2])
+    for type: UInt8 in 0...0x7f {
+      #expect(throws: TransactionError.empty) { try SignedTransaction(raw: [type]) }
     }
   }
 
@@ -284,7 +284,10 @@ struct TransactionRefusalTests {
       TransactionError.rlp(.needlessPrefix(offset: 1)).description.hasPrefix(
         "rlp: non-canonical size information"))
     #expect(
-      TransactionError.wrongFieldCount(expected: 9, actual: 8).description.hasPrefix(
-        "rlp: too few elements"))
+      TransactionError.wrongFieldCount(expected: 9, actual: 8).description
+        == "rlp: too few elements for types.LegacyTx")
+    #expect(
+      TransactionError.wrongFieldCount(expected: 12, actual: 13).description
+        == "rlp: input list has too many elements for types.DynamicFeeTx")
   }
 }

@@ -39,17 +39,19 @@ public struct VirtualMachine: Sendable {
   ///   - state: the accounts and storage before it.
   ///   - block: the block that it becomes a part of.
   ///   - gasLeft: what the block has left for transactions; all of its limit when nil.
+  ///   - mayHaveCode: whether the sender may be a contract, which EIP-3607 forbids to all that sign.
   ///   - native: state of the embedder's contracts that has to go back with the rest.
   ///   - tracer: is told of each step.
   /// - Throws: ``InvalidTransactionError``, and nothing happened, when it cannot be part of the block.
   public func execute(
     _ transaction: Transaction, from sender: Address, on state: any StateReader,
-    in block: BlockContext, gasLeft: UInt64? = nil, native: (any NativeState)? = nil,
-    tracer: (any Tracer)? = nil
+    in block: BlockContext, gasLeft: UInt64? = nil, mayHaveCode: Bool = false,
+    native: (any NativeState)? = nil, tracer: (any Tracer)? = nil
   ) throws(InvalidTransactionError) -> TransactionOutcome {
     let account = state.account(at: sender) ?? AccountState()
-    let price = try TransactionRules(fork: fork, block: block, gasLeft: gasLeft ?? block.gasLimit)
-      .check(transaction, account)
+    let rules = TransactionRules(
+      fork: fork, block: block, gasLeft: gasLeft ?? block.gasLimit, mayHaveCode: mayHaveCode)
+    let price = try rules.check(transaction, account)
     let journal = Journal(state, codes: codes, native: native)
     let machine = machine(
       block, journal, tracer, origin: sender, gasPrice: price)
@@ -157,6 +159,8 @@ struct TransactionRules {
   let block: BlockContext
   /// What the block has left.
   let gasLeft: UInt64
+  /// Whether the sender may be a contract.
+  let mayHaveCode: Bool
 
   /// - Returns: what a unit of gas costs, in wei.
   func check(
@@ -166,7 +170,9 @@ struct TransactionRules {
     if nonce < sender.nonce { throw .nonceTooLow(next: sender.nonce, actual: nonce) }
     if nonce > sender.nonce { throw .nonceTooHigh(next: sender.nonce, actual: nonce) }
     guard nonce < .max else { throw .nonceExhausted }
-    guard sender.codeHash == AccountState.emptyCodeHash else { throw .senderHasCode }
+    guard mayHaveCode || sender.codeHash == AccountState.emptyCodeHash else {
+      throw .senderHasCode
+    }
     let fee = transaction.fee
     guard fee.maxPriorityFeePerGas <= fee.maxFeePerGas else { throw .tipAboveFeeCap }
     guard let price = fee.effectiveGasPrice(baseFee: block.baseFee) else {

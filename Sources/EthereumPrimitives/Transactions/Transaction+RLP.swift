@@ -24,6 +24,14 @@ extension Transaction {
     return enveloped(writer.list())
   }
 
+  /// The bytes of a transaction that is not signed yet, as go-ethereum has them: v, r and s are zero.
+  public var unsignedBytes: [UInt8] {
+    var writer = RLPWriter(capacity: data.count + 160)
+    write(into: &writer)
+    for _ in 0..<3 { writer.append(0 as UInt64) }
+    return enveloped(writer.list())
+  }
+
   /// A typed transaction has its type in front (EIP-2718).
   private func enveloped(_ payload: [UInt8]) -> [UInt8] {
     fee.transactionType == 0 ? payload : [fee.transactionType] + payload
@@ -77,7 +85,8 @@ struct TransactionDecoder {
   private let items: [RLP.Item]
 
   init(raw: [UInt8]) throws(TransactionError) {
-    guard let first = raw.first else { throw .empty }
+    // A typed transaction has more than its type.
+    guard let first = raw.first, first > 0x7f || raw.count > 1 else { throw .empty }
     let payload: ArraySlice<UInt8>
     switch first {
     case 1, 2: (type, payload) = (first, raw[1...])

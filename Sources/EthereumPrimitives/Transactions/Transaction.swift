@@ -178,7 +178,7 @@ public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible
     case accessList, v, r, s
   }
 
-  /// There are no bytes.
+  /// There are no bytes, or only a type's.
   case empty
   /// The first byte names a type that is not known (EIP-2718).
   case unsupportedType(UInt8)
@@ -203,17 +203,28 @@ public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible
   /// The signature's parts are out of range.
   case signature(SignatureError)
 
+  /// The structure of go-ethereum that has so many fields.
+  private static func structure(ofFields count: Int) -> String {
+    switch count {
+    case 2: "types.AccessTuple"
+    case 9: "types.LegacyTx"
+    case 11: "types.AccessListTx"
+    default: "types.DynamicFeeTx"
+    }
+  }
+
   // Where go-ethereum has words for it they come first: they reach users through JSON-RPC.
   /// One line that says what is wrong.
   public var description: String {
     switch self {
     case .empty: "typed transaction too short"
+    case .unsupportedType(let type) where type > 0x7f: "rlp: expected input list for types.LegacyTx"
     case .unsupportedType: "transaction type not supported"
     case .rlp(let error): "\(error)"
     case .notAList: "rlp: expected input list for a transaction"
     case .wrongFieldCount(let expected, let actual):
-      "rlp: too \(actual < expected ? "few" : "many") elements for a transaction "
-        + "(\(actual) instead of \(expected))"
+      "rlp: \(actual < expected ? "too few elements" : "input list has too many elements") for "
+        + Self.structure(ofFields: expected)
     case .unexpectedList(let field): "rlp: expected input string or byte for \(field.rawValue)"
     case .unexpectedBytes(let field): "rlp: expected input list for \(field.rawValue)"
     case .leadingZero(let field):

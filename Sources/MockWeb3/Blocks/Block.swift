@@ -59,6 +59,20 @@ public final class Block: Sendable {
     return index.flatMap { forcedReverts[$0] }
   }
 
+  /// The whole block's RLP: header, transactions and no uncles.
+  var encoded: [UInt8] {
+    var body = RLPWriter(capacity: size)
+    for transaction in transactions {
+      let raw = transaction.signed.raw
+      if raw[0] < 0xc0 { body.append(raw) } else { body.append(encoded: raw) }
+    }
+    var block = RLPWriter(capacity: size)
+    block.append(encoded: header.encoded)
+    block.append(encoded: body.list())
+    block.append(encoded: [0xc0])
+    return block.list()
+  }
+
   /// The length of the whole block's RLP: header, transactions and no uncles.
   private static func size(header: Int, _ transactions: [RecoveredTransaction]) -> Int {
     let body = transactions.reduce(0) { sum, transaction in

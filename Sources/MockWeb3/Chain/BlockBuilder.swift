@@ -4,6 +4,8 @@ import EthereumPrimitives
 /// Makes the next block from the pool's pending transactions.
 struct BlockBuilder {
   let machine: ChainMachine
+  /// The machine's rules with the coinbase and the gas limit of this block.
+  let rules: ChainRules
   /// The blocks before; the last one is the parent.
   let history: BlockHistory
   let timestamp: UInt64
@@ -19,7 +21,6 @@ struct BlockBuilder {
     var invalid: [Hash32] = []
   }
 
-  private var rules: ChainRules { machine.rules }
   private var parent: Block { history.latest }
 
   var environment: BlockContext {

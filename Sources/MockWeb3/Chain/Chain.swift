@@ -18,6 +18,9 @@ package struct Chain {
   var mining: MiningMode
   /// The base fee that was set for the next block, in wei a unit of gas.
   var nextBaseFee: Word?
+  /// What a test set for the blocks to come.
+  var blockSettings = BlockSettings()
+  var impersonation = Impersonation()
   var filters = FilterTable()
   var faults = ChainFaults()
   /// What happened and is not published yet.
@@ -27,6 +30,8 @@ package struct Chain {
   var record = ChainRecord()
 
   var rules: ChainRules { configuration.rules }
+  /// The rules with what a test set for the blocks to come.
+  var currentRules: ChainRules { blockSettings.applied(to: rules) }
   package var latest: Block { history.latest }
 
   package init(_ configuration: ChainConfiguration, now: UInt64) {
@@ -46,7 +51,7 @@ package struct Chain {
   package mutating func submit(
     _ incoming: IncomingTransaction, now: UInt64
   ) throws(PoolError) -> Hash32 {
-    let sent = try pool.check(incoming, state: state, chain: rules)
+    let sent = try pool.check(incoming, state: state, chain: currentRules)
     // The fault's point is that the sender believes it was taken in; what it was to replace stays.
     if faults.takeDrop(for: sent) { return sent.hash }
     let isReplacement = pool.contains(sent.transaction.nonce, of: sent.sender)
@@ -104,7 +109,11 @@ package struct Chain {
   }
 
   private func build(now: UInt64) -> BlockBuilder.Result {
-    let timestamp = clock.nextBlockTimestamp(now: now, parent: latest.header.timestamp)
+    let parent = latest.header.timestamp
+    let interval = clock.nextTimestamp == nil ? blockSettings.timestampInterval : nil
+    let timestamp =
+      interval.map { parent.addingSaturating(max($0, 1)) }
+      ?? clock.nextBlockTimestamp(now: now, parent: parent)
     return builder(timestamp: timestamp, baseFee: nextBaseFee)
       .build(on: state, from: pool, faults: faults)
   }
@@ -119,7 +128,8 @@ package struct Chain {
     let block = result.block
     state = result.state
     let parent = latest
-    record.append(ChainEvent(block, after: parent))
+    let rules = rules
+    record.append(ChainEvent(block, after: parent, rules: rules))
     history.append(block, state: result.state)
     news.add(.block(block))
     record.note(blockAt: block.number)
@@ -170,22 +180,42 @@ package struct Chain {
     if deepest > 0 { _ = reorganise(depth: deepest, now: now) }
   }
 
+  /// Takes the latest blocks off; their transactions are gone, and the state is the one before.
+  /// - Returns: false, and nothing changes, when the chain is too short or the states are gone.
+  mutating func rollBack(depth: Int) -> Bool {
+    guard depth > 0, let removed = history.removeLast(depth),
+      let state = history.state(after: latest.number)
+    else { return false }
+    filters.blocksWereRemoved(removed)
+    news.add(.removed(removed))
+    self.state = state
+    let waiting = pool.transactions
+    pool = TransactionPool(rules: configuration.poolRules)
+    let height = latest.number
+    for edit in record.rollBack(to: height) where edit.height == height { self.edit(edit.change) }
+    restorePending(waiting)
+    let settings = settings
+    record.append(.settings(settings))
+    return true
+  }
+
   /// Makes a block that was made before.
-  /// - Parameter baseFee: what was set for it, in wei a unit of gas; nil when nothing was.
   mutating func replayBlock(
-    _ transactions: [RecoveredTransaction], forced: [Int: Revert], at timestamp: UInt64,
-    baseFee: Word?
+    _ step: BlockStep, of transactions: [RecoveredTransaction]
   ) throws -> Block {
-    let result = try builder(timestamp: timestamp, baseFee: baseFee).rebuild(
-      on: state, with: transactions, forced: forced)
-    commit(result, now: timestamp)
+    let builder = BlockBuilder(
+      machine: machine, rules: step.rules(after: latest, rules), history: history,
+      timestamp: step.timestamp, baseFee: step.baseFee, sealer: configuration.sealer)
+    let result = try builder.rebuild(
+      on: state, with: transactions, forced: step.forced.mapValues { Revert(output: $0) })
+    commit(result, now: step.timestamp)
     return result.block
   }
 
   private func builder(timestamp: UInt64, baseFee: Word? = nil) -> BlockBuilder {
     BlockBuilder(
-      machine: machine, history: history, timestamp: timestamp, baseFee: baseFee,
-      sealer: configuration.sealer)
+      machine: machine, rules: currentRules, history: history, timestamp: timestamp,
+      baseFee: baseFee, sealer: configuration.sealer)
   }
 }
 
@@ -234,12 +264,14 @@ extension Chain {
       }
       return ChainSettings(
         clockOffset: clock.offset, nextTimestamp: clock.nextTimestamp, nextBaseFee: nextBaseFee,
-        isAutomatic: mining.isAutomatic, intervalMilliseconds: milliseconds)
+        isAutomatic: mining.isAutomatic, intervalMilliseconds: milliseconds,
+        blocks: blockSettings)
     }
     set {
       clock.offset = newValue.clockOffset
       clock.nextTimestamp = newValue.nextTimestamp
       nextBaseFee = newValue.nextBaseFee
+      blockSettings = newValue.blocks
       mining.isAutomatic = newValue.isAutomatic
       mining.interval = newValue.intervalMilliseconds.map { .milliseconds($0) }
       record.note(newValue)

@@ -236,12 +236,23 @@ package struct IncomingTransaction: Sendable {
     } catch {
       throw .undecodable(error)
     }
+    // What stands for the signature of an impersonated account is nobody's.
+    guard signed.signature.impersonatedAccount == nil else {
+      sender = nil
+      return
+    }
     do {
       sender = try signed.sender()
     } catch {
       // The pool says "invalid sender" when its turn comes in the order of checks.
       sender = nil
     }
+  }
+
+  /// A transaction of a sender that is known.
+  init(signed: SignedTransaction, sender: Address) {
+    self.signed = signed
+    self.sender = sender
   }
 }
 
@@ -271,6 +282,9 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     // A signature out of range surfaces only when the sender is recovered.
     case .undecodable(.signature), .undecodable(.invalidV), .invalidSender: "invalid sender"
+    // Blobs are decoded and then refused: no chain of Plumise has them.
+    case .undecodable(.unsupportedType(3)):
+      "transaction type not supported: type 3 rejected, pool not yet in Cancun"
     case .undecodable(let error): "\(error)"
     case .unprotected: "only replay-protected (EIP-155) transactions allowed over RPC"
     case .alreadyKnown: "already known"

@@ -49,7 +49,9 @@ struct TransactionExecutor {
     guard transaction.gasLimit <= block.gasLimit - gasUsed else { throw .gasLimitReached }
     guard transaction.isCovered(by: account.balance) else { throw .insufficientFunds }
     let used = IntrinsicGas.of(transaction, fork: machine.rules.hardfork)
-    guard used <= transaction.gasLimit, !account.hasCode else { throw .invalid }
+    guard used <= transaction.gasLimit, sent.isImpersonated || !account.hasCode else {
+      throw .invalid
+    }
 
     var payer = account
     payer.nonce += 1
@@ -76,7 +78,8 @@ struct TransactionExecutor {
     do throws(InvalidTransactionError) {
       outcome = try machine.virtualMachine.execute(
         sent.transaction, from: sent.sender, on: WorldStateReader(state: state, history: history),
-        in: block, gasLeft: block.gasLimit - gasUsed, native: journal)
+        in: block, gasLeft: block.gasLimit - gasUsed, mayHaveCode: sent.isImpersonated,
+        native: journal)
     } catch {
       throw InclusionError(error)
     }

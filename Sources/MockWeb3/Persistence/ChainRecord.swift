@@ -103,11 +103,8 @@ struct ChainRecord {
 
 /// One step of a chain; replaying all of them gives the same chain, hash for hash.
 enum ChainEvent: Hashable, Sendable {
-  /// A block was made of these transactions; the reverts that a fault forced are by position, and
-  /// the base fee is given if a test had set it.
-  case block(
-    timestamp: UInt64, transactions: [[UInt8]], forced: [Int: [UInt8]], baseFee: Word?,
-    hash: Hash32)
+  /// A block was made.
+  case block(BlockStep)
   /// A transaction was accepted and is pending.
   case waiting([UInt8])
   /// A transaction that waited was taken out.
@@ -122,12 +119,71 @@ enum ChainEvent: Hashable, Sendable {
   /// order, and 0 is the genesis. This does not count as a step.
   case rolledBack(to: Int)
 
-  init(_ block: Block, after parent: Block) {
-    let fee = block.header.baseFeePerGas
-    self = .block(
-      timestamp: block.header.timestamp, transactions: block.transactions.map(\.signed.raw),
+  init(_ block: Block, after parent: Block, rules: ChainRules) {
+    self = .block(BlockStep(block, after: parent, rules: rules))
+  }
+}
+
+/// What a block is made of, apart from what follows from the block before.
+struct BlockStep: Hashable, Sendable {
+  /// Seconds since 1970.
+  var timestamp: UInt64
+  /// The encoded transactions.
+  var transactions: [[UInt8]]
+  /// The reverts that a fault forced, by the transaction's position.
+  var forced: [Int: [UInt8]]
+  /// The base fee if a test had set it, in wei a unit of gas.
+  var baseFee: Word?
+  /// Who gets the tips, if it is another account than in the block before.
+  var coinbase: Address?
+  /// The gas limit, if it is another than the block before has.
+  var gasLimit: UInt64?
+  /// The hash that comes out.
+  var hash: Hash32
+}
+
+extension BlockStep {
+  init(_ block: Block, after parent: Block, rules: ChainRules) {
+    let header = block.header
+    let fee = header.baseFeePerGas
+    self.init(
+      timestamp: header.timestamp, transactions: block.transactions.map(\.signed.raw),
       forced: block.forcedReverts.mapValues(\.output),
-      baseFee: fee == BaseFee.next(after: parent.header) ? nil : fee, hash: block.hash)
+      baseFee: fee == BaseFee.next(after: parent.header) ? nil : fee,
+      coinbase: header.coinbase == Self.coinbase(after: parent, rules) ? nil : header.coinbase,
+      gasLimit: header.gasLimit == parent.header.gasLimit ? nil : header.gasLimit,
+      hash: block.hash)
+  }
+
+  /// The rules that the block was made by.
+  func rules(after parent: Block, _ rules: ChainRules) -> ChainRules {
+    var own = rules
+    own.coinbase = coinbase ?? Self.coinbase(after: parent, rules)
+    own.blockGasLimit = gasLimit ?? parent.header.gasLimit
+    return own
+  }
+
+  /// The genesis has no coinbase.
+  private static func coinbase(after parent: Block, _ rules: ChainRules) -> Address {
+    parent.number == 0 ? rules.coinbase : parent.header.coinbase
+  }
+}
+
+/// What a test set for all blocks to come; nil where it is as the configuration says.
+struct BlockSettings: Hashable, Sendable {
+  /// Who gets the tips.
+  var coinbase: Address?
+  var gasLimit: UInt64?
+  /// Seconds between a block and the one before; nil for the time that passed.
+  var timestampInterval: UInt64?
+
+  /// A chain's rules with these settings.
+  func applied(to rules: ChainRules) -> ChainRules {
+    guard coinbase != nil || gasLimit != nil else { return rules }
+    var own = rules
+    if let coinbase { own.coinbase = coinbase }
+    if let gasLimit { own.blockGasLimit = gasLimit }
+    return own
   }
 }
 
@@ -143,20 +199,25 @@ struct ChainSettings: Hashable, Sendable {
   var isAutomatic = true
   /// Whole milliseconds from block to block; nil for no blocks by time.
   var intervalMilliseconds: Int64?
+  /// What a test set for all blocks to come.
+  var blocks = BlockSettings()
 }
 
 extension ChainEvent {
   /// The event as a state file has it.
   var json: JSON {
     switch self {
-    case .block(let timestamp, let transactions, let forced, let baseFee, let hash):
-      let reverts = forced.sorted { $0.key < $1.key }.map { ("\($0.key)", JSON.hex($0.value)) }
+    case .block(let block):
+      let reverts = block.forced.sorted { $0.key < $1.key }
+        .map { ("\($0.key)", JSON.hex($0.value)) }
       var object: JSONObject = [
-        "event": "block", "timestamp": .quantity(timestamp),
-        "transactions": .array(transactions.map { .hex($0) }),
-        "forced": .object(JSONObject(uniqueMembers: reverts)), "hash": .hash(hash),
+        "event": "block", "timestamp": .quantity(block.timestamp),
+        "transactions": .array(block.transactions.map { .hex($0) }),
+        "forced": .object(JSONObject(uniqueMembers: reverts)), "hash": .hash(block.hash),
       ]
-      object["baseFee"] = baseFee.map { .quantity($0) }
+      object["baseFee"] = block.baseFee.map { .quantity($0) }
+      object["coinbase"] = block.coinbase.map { .address($0) }
+      object["gasLimit"] = block.gasLimit.map { .quantity($0) }
       return .object(object)
     case .waiting(let raw): return ["event": "waiting", "transaction": .hex(raw)]
     case .dropped(let hash): return ["event": "dropped", "hash": .hash(hash)]
@@ -174,13 +235,17 @@ extension ChainEvent {
         "value": .quantity(value),
       ]
     case .settings(let settings):
-      return [
+      var object: JSONObject = [
         "event": "settings", "clockOffset": .integer(settings.clockOffset),
         "nextTimestamp": settings.nextTimestamp.map { .quantity($0) } ?? .null,
         "nextBaseFee": settings.nextBaseFee.map { .quantity($0) } ?? .null,
         "automatic": .bool(settings.isAutomatic),
         "intervalMilliseconds": settings.intervalMilliseconds.map { .integer($0) } ?? .null,
       ]
+      object["coinbase"] = settings.blocks.coinbase.map { .address($0) }
+      object["gasLimit"] = settings.blocks.gasLimit.map { .quantity($0) }
+      object["timestampInterval"] = settings.blocks.timestampInterval.map { .quantity($0) }
+      return .object(object)
     case .emptied: return ["event": "emptied"]
     case .rolledBack(let step): return ["event": "takenBack", "to": .integer(step)]
     }
@@ -204,8 +269,10 @@ extension ChainEvent {
         forced[index] = try GethValue(json: member.value, position: 0).bytes()
       }
       self = .block(
-        timestamp: try field("timestamp").uint64(), transactions: transactions, forced: forced,
-        baseFee: try fields["baseFee"]?.word(), hash: try field("hash").hash())
+        BlockStep(
+          timestamp: try field("timestamp").uint64(), transactions: transactions, forced: forced,
+          baseFee: try fields["baseFee"]?.word(), coinbase: try fields["coinbase"]?.address(),
+          gasLimit: try fields["gasLimit"]?.uint64(), hash: try field("hash").hash()))
     case "waiting": self = .waiting(try field("transaction").bytes())
     case "dropped": self = .dropped(try field("hash").hash())
     case "balance":
@@ -230,7 +297,11 @@ extension ChainEvent {
           clockOffset: offset, nextTimestamp: try fields["nextTimestamp"]?.uint64(),
           nextBaseFee: try fields["nextBaseFee"]?.word(),
           isAutomatic: try field("automatic").bool(),
-          intervalMilliseconds: try Self.interval(fields["intervalMilliseconds"])))
+          intervalMilliseconds: try Self.interval(fields["intervalMilliseconds"]),
+          blocks: BlockSettings(
+            coinbase: try fields["coinbase"]?.address(),
+            gasLimit: try fields["gasLimit"]?.uint64(),
+            timestampInterval: try fields["timestampInterval"]?.uint64())))
     case "emptied": self = .emptied
     case "takenBack":
       guard let step = json["to"]?.integerValue.flatMap({ Int(exactly: $0) }) else {

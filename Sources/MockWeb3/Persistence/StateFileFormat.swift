@@ -67,7 +67,7 @@ enum StateFileFormat {
     var parent: Block?
     for block in chain.history.blocks {
       if let parent {
-        add(ChainEvent(block, after: parent))
+        add(ChainEvent(block, after: parent, rules: chain.rules))
         log.blockSteps[block.number] = log.stepCount
       }
       parent = block
@@ -205,11 +205,10 @@ extension Chain {
   /// Takes one step again.
   fileprivate mutating func replay(_ event: ChainEvent) throws {
     switch event {
-    case .block(let timestamp, let transactions, let forced, let baseFee, let hash):
-      let sent = try transactions.map { try RecoveredTransaction(raw: $0) }
-      let block = try replayBlock(
-        sent, forced: forced.mapValues { Revert(output: $0) }, at: timestamp, baseFee: baseFee)
-      guard block.hash == hash else { throw FileError.blockMismatch(height: block.number) }
+    case .block(let step):
+      let sent = try step.transactions.map { try RecoveredTransaction(raw: $0) }
+      let block = try replayBlock(step, of: sent)
+      guard block.hash == step.hash else { throw FileError.blockMismatch(height: block.number) }
     case .waiting(let raw):
       restorePending([try RecoveredTransaction(raw: raw)])
     case .dropped(let hash): drop(hash)
@@ -224,7 +223,8 @@ extension Chain {
 extension RecoveredTransaction {
   fileprivate init(raw: [UInt8]) throws {
     let incoming = try IncomingTransaction(raw: raw)
-    guard let sender = incoming.sender else { throw PoolError.invalidSender }
+    let account = incoming.signed.signature.impersonatedAccount
+    guard let sender = account ?? incoming.sender else { throw PoolError.invalidSender }
     self.init(signed: incoming.signed, sender: sender)
   }
 }

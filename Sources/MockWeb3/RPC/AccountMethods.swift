@@ -28,9 +28,10 @@ enum AccountMethods {
           throw RPCFailure.refused("missing gasPrice or maxFeePerGas/maxPriorityFeePerGas")
         }
         guard call.nonce != nil else { throw RPCFailure.refused("nonce not specified") }
-        let signed = try call.signed(on: chain)
-        guard let from = call.from else { throw RPCFailure.refused("unknown account") }
-        let sent = RecoveredTransaction(signed: signed, sender: from)
+        let account = chain.configuration.accounts.first { $0.address == call.from }
+        guard let account else { throw RPCFailure.refused("unknown account") }
+        let signed = try call.filled(on: chain).signed(with: account.key)
+        let sent = RecoveredTransaction(signed: signed, sender: account.address)
         return ["raw": .hex(signed.raw), "tx": sent.json(place: nil)]
       }
     },
@@ -102,6 +103,12 @@ enum RawBlockMethods {
         return .hex(block.header.encoded)
       }
     },
+    "debug_getRawBlock": RPCMethod(arguments: 1) { arguments in
+      block(try arguments.block(0)) { .hex($0.encoded) }
+    },
+    "debug_getRawReceipts": RPCMethod(arguments: 1) { arguments in
+      block(try arguments.block(0)) { .array($0.receipts.map { .hex($0.consensusBytes) }) }
+    },
     "debug_getRawTransaction": RPCMethod(arguments: 1) { arguments in
       let hash = try arguments.hash(0)
       return { chain, _ in
@@ -110,6 +117,17 @@ enum RawBlockMethods {
       }
     },
   ]
+
+  private static func block(
+    _ reference: BlockReference, _ answer: @escaping @Sendable (Block) -> JSON
+  ) -> ChainOperation {
+    { chain, now in
+      guard let block = chain.block(reference, now: now) else {
+        throw RPCFailure.refused("block not found")
+      }
+      return answer(block)
+    }
+  }
 
   private static func header(_ reference: BlockReference) -> ChainOperation {
     { chain, now in

@@ -152,7 +152,8 @@ extension Chain {
     do throws(InvalidTransactionError) {
       let outcome = try machine.virtualMachine.execute(
         sent.transaction, from: sent.sender, on: reader, in: executor.block,
-        native: RecordJournal(executor.state.records), tracer: tracer ?? recorder.tracer)
+        mayHaveCode: sent.isImpersonated, native: RecordJournal(executor.state.records),
+        tracer: tracer ?? recorder.tracer)
       let run = TracedRun(
         completion: outcome.completion, gasLimit: sent.transaction.gasLimit,
         gasUsed: outcome.gasUsed, output: outcome.output, effects: outcome.effects,

@@ -9,7 +9,7 @@ enum EthChainMethods {
     "eth_syncing": .plain { _, _ in false },
     "eth_mining": .plain { chain, _ in .bool(chain.mining.isAutomatic) },
     "eth_protocolVersion": .plain { _, _ in "0x44" },
-    "eth_coinbase": .plain { chain, _ in .address(chain.rules.coinbase) },
+    "eth_coinbase": .plain { chain, _ in .address(chain.currentRules.coinbase) },
     "eth_accounts": .plain { chain, _ in
       .array(chain.configuration.accounts.map { .address($0.address) })
     },

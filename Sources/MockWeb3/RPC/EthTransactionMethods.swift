@@ -13,7 +13,22 @@ enum EthTransactionMethods {
       let call = try CallArguments(arguments.required(0))
       return { chain, now in
         let signed = try call.signed(on: chain)
-        return .hash(try chain.submit(IncomingTransaction(raw: signed.raw), now: now))
+        return .hash(try chain.submit(signed, now: now))
+      }
+    },
+    "eth_fillTransaction": RPCMethod(arguments: 1) { arguments in
+      let call = try CallArguments(arguments.required(0))
+      return { chain, _ in
+        let transaction = try call.filled(on: chain)
+        return ["raw": .hex(transaction.unsignedBytes), "tx": transaction.unsignedJSON]
+      }
+    },
+    "eth_resend": RPCMethod(arguments: 3) { arguments in
+      let call = try CallArguments(arguments.required(0))
+      let gasPrice = try arguments.optional(1)?.word()
+      let gasLimit = try arguments.optional(2)?.uint64("*hexutil.Uint64")
+      return { chain, now in
+        .hash(try call.resend(gasPrice: gasPrice, gasLimit: gasLimit, to: &chain, now: now))
       }
     },
     "eth_getTransactionByHash": RPCMethod(arguments: 1) { arguments in
@@ -65,10 +80,44 @@ extension CallArguments {
     }
   }
 
-  /// The transaction, signed with the key of one of the chain's own accounts.
-  func signed(on chain: Chain) throws -> SignedTransaction {
+  /// The transaction, signed with the key of one of the chain's own accounts, or sent as an account
+  /// that is impersonated.
+  func signed(on chain: Chain) throws -> IncomingTransaction {
+    guard let from else { throw RPCFailure.refused("unknown account") }
     let account = chain.configuration.accounts.first { $0.address == from }
-    guard let from, let account else { throw RPCFailure.refused("unknown account") }
+    guard account != nil || chain.impersonation.contains(from) else {
+      throw RPCFailure.refused("unknown account")
+    }
+    let transaction = try filled(on: chain)
+    let signed =
+      account.map { transaction.signed(with: $0.key) }
+      ?? SignedTransaction(transaction, signature: .impersonating(from))
+    return IncomingTransaction(signed: signed, sender: from)
+  }
+
+  /// Replaces a transaction that waits, and is as these arguments say, by one with another price or
+  /// limit (geth's `Resend`).
+  fileprivate func resend(
+    gasPrice: Word?, gasLimit: UInt64?, to chain: inout Chain, now: UInt64
+  ) throws -> Hash32 {
+    guard nonce != nil else {
+      throw RPCFailure.refused("missing transaction nonce in transaction spec")
+    }
+    let wanted = try filled(on: chain)
+    let isWaiting = chain.pool.transactions.contains {
+      $0.sender == from && $0.transaction == wanted
+    }
+    guard isWaiting else {
+      throw RPCFailure.refused("transaction \(Keccak256.hash(wanted.unsignedBytes).hex) not found")
+    }
+    var changed = self
+    if let gasPrice, !gasPrice.isZero, maxFeePerGas == nil { changed.gasPrice = gasPrice }
+    if let gasLimit, gasLimit > 0 { changed.gas = gasLimit }
+    return try chain.submit(changed.signed(on: chain), now: now)
+  }
+
+  /// The transaction with everything that the arguments leave out (geth's `setDefaults`).
+  func filled(on chain: Chain) throws -> Transaction {
     try checkFees()
     if isAmbiguous {
       throw RPCFailure.refused(
@@ -97,14 +146,55 @@ extension CallArguments {
       fee = .feeMarket(
         maxPriorityFeePerGas: tip, maxFeePerGas: maximum, accessList ?? [])
     }
-    let transaction = Transaction(
+    return Transaction(
       chainID: chain.rules.chainID,
-      nonce: nonce ?? chain.pool.nextNonce(of: from, state: chain.state), fee: fee,
+      nonce: nonce ?? chain.pool.nextNonce(of: from ?? .zero, state: chain.state), fee: fee,
       gasLimit: try gas
         ?? chain.estimateGas(
           of: call, on: Chain.View(state: chain.state, block: chain.latest)), to: call.to,
       value: value, data: input)
-    return transaction.signed(with: account.key)
+  }
+}
+
+extension Transaction {
+  /// The transaction without a signature, as go-ethereum's `Transaction.MarshalJSON` shows it.
+  fileprivate var unsignedJSON: JSON {
+    let type = fee.transactionType
+    var members: [(String, JSON)] = [("type", .quantity(UInt64(type)))]
+    if type > 0, let chainID { members.append(("chainId", .quantity(chainID))) }
+    members += [
+      ("nonce", .quantity(nonce)), ("to", to.map { .address($0) } ?? .null),
+      ("gas", .quantity(gasLimit)),
+    ]
+    switch fee {
+    case .legacy(let price), .accessList(let price, _):
+      members += [
+        ("gasPrice", .quantity(price)), ("maxPriorityFeePerGas", .null), ("maxFeePerGas", .null),
+      ]
+    case .feeMarket(let tip, let maximum, _):
+      members += [
+        ("gasPrice", .null), ("maxPriorityFeePerGas", .quantity(tip)),
+        ("maxFeePerGas", .quantity(maximum)),
+      ]
+    }
+    members += [("value", .quantity(value)), ("input", .hex(data))]
+    if type > 0 { members.append(("accessList", fee.accessListJSON)) }
+    members += [("v", "0x0"), ("r", "0x0"), ("s", "0x0")]
+    if type > 0 { members.append(("yParity", "0x0")) }
+    members.append(("hash", .hash(Keccak256.hash(unsignedBytes))))
+    return .object(JSONObject(uniqueMembers: members))
+  }
+}
+
+extension Transaction.Fee {
+  fileprivate var accessListJSON: JSON {
+    .array(
+      accessList.map { entry in
+        [
+          "address": .address(entry.address),
+          "storageKeys": .array(entry.storageKeys.map { .hash($0) }),
+        ]
+      })
   }
 }
 
@@ -201,7 +291,7 @@ extension RecoveredTransaction {
       ("type", .quantity(UInt64(transaction.fee.transactionType))),
     ]
     if transaction.fee.transactionType > 0 {
-      members.append(("accessList", accessList))
+      members.append(("accessList", transaction.fee.accessListJSON))
     }
     if let chainID = transaction.chainID { members.append(("chainId", .quantity(chainID))) }
     members += [
@@ -218,15 +308,5 @@ extension RecoveredTransaction {
   /// What was paid for a unit of gas, or while the transaction waits the most that may be.
   private func gasPrice(_ place: Place?) -> Word {
     place.map { $0.block.receipts[$0.index].effectiveGasPrice } ?? transaction.fee.maxFeePerGas
-  }
-
-  private var accessList: JSON {
-    .array(
-      transaction.fee.accessList.map { entry in
-        [
-          "address": .address(entry.address),
-          "storageKeys": .array(entry.storageKeys.map { .hash($0) }),
-        ]
-      })
   }
 }

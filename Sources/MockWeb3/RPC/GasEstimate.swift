@@ -80,7 +80,7 @@ extension Chain {
   /// The most gas that an estimate may come to: what the call names, if that is enough for any
   /// transaction, or a block's; and no more than the sender can pay for.
   private func allowance(of call: CallRequest, on view: View) throws -> UInt64 {
-    var allowance = rules.blockGasLimit
+    var allowance = currentRules.blockGasLimit
     if let gas = call.gas, gas >= Self.transferGas { allowance = gas }
     if !call.feeCap.isZero {
       let balance = view.state[call.from].balance

@@ -32,7 +32,7 @@ struct RPCMethod: Sendable {
       NetMethods.table, EthChainMethods.table, EthStateMethods.table, EthCallMethods.table,
       EthBlockMethods.table, EthTransactionMethods.table, EthFilterMethods.table,
       AccountMethods.table, RawBlockMethods.table,
-      TxPoolMethods.table,
+      TxPoolMethods.table, CliqueMethods.table,
       AgentMethods.table, TestMethods.table, PlumiseMethods.table, DebugMethods.table,
     ]
     for namespace in namespaces {

@@ -12,7 +12,8 @@ enum TestMethods {
   static let table: [String: RPCMethod] = {
     var table: [String: RPCMethod] = [:]
     for prefix in Prefix.allCases {
-      for (name, method) in stateHelpers.merging(timeHelpers(prefix), uniquingKeysWith: { $1 }) {
+      let helpers = [stateHelpers, anvilHelpers, timeHelpers(prefix)]
+      for (name, method) in helpers.flatMap({ $0 }) {
         table["\(prefix.rawValue)_\(name)"] = method
       }
     }
@@ -113,6 +114,19 @@ extension TestMethods {
     // Under its oldest name it makes one block, and takes the block's time.
     helpers["mine"] = RPCMethod(arguments: 2) { arguments in
       try prefix == .evm && arguments.count < 2 ? mineAt(arguments) : mineMany(arguments)
+    }
+    // The same, and the blocks are the answer.
+    helpers["mine_detailed"] = RPCMethod(arguments: 1) { arguments in
+      let operation = try mineAt(arguments)
+      return { chain, now in
+        let first = chain.latest.number + 1
+        _ = try operation(&chain, now)
+        guard first <= chain.latest.number else { return [] }
+        return .array(
+          (first...chain.latest.number).compactMap {
+            chain.history[$0]?.json(withTransactions: true)
+          })
+      }
     }
     return helpers
   }

@@ -47,7 +47,11 @@ private enum ValidArguments {
     "setNonce": [[address, "0x1"]], "setNextBlockBaseFeePerGas": [["0x1"]],
     "dropTransaction": [[hash]], "reset": [[["forking": ["blockNumber": 1]]]],
     "loadState": [["0x00"]], "reorg": [[1]], "setCode": [[address, "0x00"]],
-    "setStorageAt": [[address, "0x0", hash]],
+    "setStorageAt": [[address, "0x0", hash]], "impersonateAccount": [[address]],
+    "stopImpersonatingAccount": [[address]], "autoImpersonateAccount": [[true]],
+    "setCoinbase": [[address]], "setBlockGasLimit": [["0x1c9c380"]],
+    "setBlockTimestampInterval": [[1]], "rollback": [[1]], "removePoolTransactions": [[address]],
+    "mine_detailed": [[["timestamp": 1, "blocks": 1]], [1]],
   ]
 
   private static let others: [String: [[JSON]]] = [
@@ -76,6 +80,13 @@ private enum ValidArguments {
     "eth_getRawTransactionByBlockHashAndIndex": [[hash, "0x0"]],
     "eth_getUncleByBlockNumberAndIndex": [["0x0", "0x0"]],
     "eth_getUncleByBlockHashAndIndex": [[hash, "0x0"]],
+    "debug_getRawBlock": [["0x0"], [block]], "debug_getRawReceipts": [["0x0"], [block]],
+    "eth_fillTransaction": [[call], [dynamicCall]],
+    "eth_resend": [[call, "0x1", "0x5208"], [dynamicCall]],
+    "clique_getSigners": [["0x0"]], "clique_getSignersAtHash": [[hash]],
+    "clique_getSnapshot": [["0x0"]], "clique_getSnapshotAtHash": [[hash]],
+    "clique_getSigner": [["0x0"], [block]], "clique_propose": [[address, true]],
+    "clique_discard": [[address]],
     "eth_sign": [[address, "0x01"]], "personal_sign": [["0x01", address, "p"]],
     "personal_ecRecover": [["0x01", .string("0x" + String(repeating: "ab", count: 65))]],
     "eth_signTransaction": [[call], [dynamicCall]],

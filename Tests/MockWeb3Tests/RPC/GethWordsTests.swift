@@ -51,6 +51,23 @@ import Testing
     }
   }
 
+  @Test(
+    "A raw transaction that cannot be decoded is refused in geth's words",
+    arguments: [
+      ("0x02", "typed transaction too short"), ("0x03", "typed transaction too short"),
+      ("0x02c0", "rlp: too few elements for types.DynamicFeeTx"),
+      ("0x01c0", "rlp: too few elements for types.AccessListTx"),
+      ("0xc0", "rlp: too few elements for types.LegacyTx"),
+      ("0x80", "rlp: expected input list for types.LegacyTx"),
+      ("0x04c0", "transaction type not supported"),
+      ("0x03c0", "transaction type not supported: type 3 rejected, pool not yet in Cancun"),
+    ])
+  func rawTransactions(raw: String, words: String) async throws {
+    #expect(
+      try await error("eth_sendRawTransaction", [.string(raw)])
+        == ["code": -32000, "message": .string(words)])
+  }
+
   @Test("A block that is neither number nor hash is refused when the chain is asked for it")
   func emptyReference() async throws {
     #expect(
