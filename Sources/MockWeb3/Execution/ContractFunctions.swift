@@ -48,6 +48,12 @@ struct ABIArguments {
     do { return try Address(bytes: bytes.suffix(20)) } catch { throw .withoutReason }
   }
 
+  func bool(_ position: Int) throws(Revert) -> Bool {
+    let word = try word(position)
+    guard word <= 1 else { throw .withoutReason }
+    return !word.isZero
+  }
+
   func hash(_ position: Int) throws(Revert) -> Hash32 { Hash32(word: try word(position)) }
 
   /// A dynamic string, whose place the word at a position of the head tells.

@@ -8,7 +8,8 @@ enum RewardPoolContract {
   private static let secondVersion = ContractFunctions(common.merging(additions) { $1 })
 
   /// The functions of both versions.
-  private static let common = views.merging(changes) { $1 }
+  private static let common = views.merging(changes) { $1 }.merging(settings) { $1 }
+    .merging(constants) { $1 }
 
   private static let changes: [String: ContractFunction] = [
     "syncRewards()": { message, _, execution in sync(message.recipient, in: execution) },
@@ -65,8 +66,6 @@ enum RewardPoolContract {
     "BLOCKS_PER_EPOCH()": { _, _, execution in
       ABIResult.words([Word(execution.rules.blocksPerEpoch)])
     },
-    "oracle()": { _, _, execution in ABI.word(execution.rules.rewardOracle) },
-    "agentRegistry()": { _, _, execution in ABI.word(execution.rules.registryAddress) },
   ]
 
   static func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
@@ -179,14 +178,17 @@ struct RewardPoolReport {
     func require(_ condition: Bool, _ reason: String) throws(Revert) {
       guard condition else { throw Revert(reason) }
     }
-    try require(message.caller == execution.rules.rewardOracle, "Only oracle")
+    try require(message.caller == execution.poolOracle, "Only oracle")
     try require(report.taskCount <= 10_000, "Task count too high")
     try require(report.uptimeSeconds <= 604_800, "Uptime too high")
     try require(report.responseScore <= 1_000_000, "Response score too high")
     try require(report.processedTokens <= 100_000_000, "Processed tokens too high")
     try require(report.averageLatencyInverse <= 10_000, "Latency inv too high")
-    try require(execution.isRegistered(agent), "Agent not registered")
-    try require(execution.isActive(agent), "Agent not active")
+    if !execution.state.pool.settings.bypassesRegistry {
+      try execution.requireOwnRegistry()
+      try require(execution.isRegistered(agent), "Agent not registered")
+      try require(execution.isActive(agent), "Agent not active")
+    }
     let now = execution.block.timestamp
 
     var total = execution.state.pool.contributions[agent] ?? ContributionRecord()
@@ -241,7 +243,7 @@ enum RewardDistribution {
     epoch.isDistributed = true
     execution.state.pool[epoch: number] = epoch
 
-    let shares = try shares(of: epoch, execution.rules.rewardPoolVersion)
+    let shares = try shares(of: epoch, in: execution)
     for (agent, share) in shares {
       let pending = execution.state.pool.pending[agent] ?? .zero
       execution.state.pool.pending[agent] = pending.adding(share, upTo: .max)
@@ -258,12 +260,13 @@ enum RewardDistribution {
   /// Each scoring agent's share, rounded down; the last one gets what is left, so that none of
   /// the reward is lost.
   private static func shares(
-    of epoch: RewardPoolState.Epoch, _ version: RewardPoolVersion
+    of epoch: RewardPoolState.Epoch, in execution: Execution
   ) throws(Revert) -> [(agent: Address, share: Word)] {
+    let (version, weights) = (execution.rules.rewardPoolVersion, execution.poolWeights)
     let scores = epoch.agents
       .map { agent in
         let record = epoch.contributions[agent] ?? ContributionRecord()
-        return (agent: agent, score: version == .one ? record.firstVersionScore : record.score)
+        return (agent: agent, score: version.score(of: record, weights: weights))
       }
       .filter { !$0.score.isZero }
     let total = scores.reduce(Word.zero) { $0 + $1.score }
@@ -286,6 +289,7 @@ enum RewardClaim {
   static func run(
     agent: Address, pool: Address, in execution: Execution
   ) throws(Revert) -> [UInt8] {
+    try execution.requireOwnRegistry()
     guard execution.isRegistered(agent) else { throw Revert("Not registered") }
     guard let reward = execution.state.pool.pending[agent], !reward.isZero else {
       throw Revert("No rewards")

@@ -26,6 +26,7 @@ struct RewardPoolState {
   var trackedBalance: Word = .zero
   var contributions = PersistentMap<ContributionRecord>()
   var pending = PersistentMap<Word>()
+  var settings = RewardPoolSettings()
   private var epochs: [UInt64: Epoch] = [:]
 
   subscript(epoch epoch: UInt64) -> Epoch {
@@ -56,14 +57,10 @@ public struct ContributionRecord: Hashable, Sendable {
     ]
   }
 
-  /// The score of version 1: 50 a task, 30 a second, 20 a point of the response score.
-  var firstVersionScore: Word {
-    taskCount * 50 + uptimeSeconds * 30 + responseScore * 20
-  }
-
-  /// The share of the epoch's reward: 40 a token, 25 a task, 20 a second, 15 a point of latency.
+  /// The score of version 2 with its first weights: 40 a token, 25 a task, 20 a second, 15 a point of
+  /// latency.
   public var score: Word {
-    processedTokens * 40 + taskCount * 25 + uptimeSeconds * 20 + averageLatencyInverse * 15
+    RewardPoolVersion.two.score(of: self, weights: RewardPoolVersion.two.weights)
   }
 
   mutating func add(_ report: ContributionRecord, at timestamp: UInt64) {

@@ -146,6 +146,40 @@ struct RewardPoolTests {
     #expect(receipt.logs.first?.data == ([0, 0] as [Word]).flatMap(\.bigEndianBytes))
   }
 
+  @Test("The owner, and nobody else, sets oracle, weights and the bypass of the registry")
+  func settings() async throws {
+    let owner = network.oracle
+    let setOracle = ABI.call("setOracle(address)", [.address(agent.address)])
+    let refused = await #expect(throws: ChainError.self) {
+      try await network.client.call(to: pool, data: setOracle, from: agent.address)
+    }
+    // NETWORK.md, section 7: OwnableUnauthorizedAccount(address).
+    #expect(refused?.description.contains("0x118cdaa7") == true)
+    let receipt = try await send(setOracle)
+    #expect(
+      receipt.logs.first?.topics == [
+        ABI.eventTopic("OracleUpdated(address,address)"), Hash32(word: owner.address.word),
+        Hash32(word: agent.address.word),
+      ])
+    #expect(try await reason(report()) == "Only oracle")
+    #expect(try await reason(report(), from: agent) == "Agent not registered")
+    try await send(ABI.call("setEmergencyBypassRegistry(bool)", [.bool(true)]))
+    #expect(try await reason(report(), from: agent) == nil)
+    let formula = "setRewardFormula(uint256,uint256,uint256,uint256)"
+    let wrong = ABI.call(formula, [.uint(1), .uint(2), .uint(3), .uint(4)])
+    #expect(try await reason(wrong) == "Weights must sum to 100")
+    let other = network.account(1)
+    try await send(ABI.call(formula, [.uint(0), .uint(100), .uint(0), .uint(0)]))
+    try await send(report(tasks: 1), from: agent)
+    try await send(report(tasks: 3, for: other), from: agent)
+    try await send(Self.sync)
+    let total = network.chain.balance(of: pool) - 10_000_000_000_000_000_000
+    network.chain.endEpoch()
+    try await send(Self.distribute(0))
+    #expect(network.chain.pendingReward(of: agent.address) == total / 4)
+    #expect(network.chain.pendingReward(of: other.address) == total - total / 4)
+  }
+
   @Test("Each block pays 10 PLM, and coins that are sent are reward at once")
   func income() async throws {
     network.chain.mine(3)
