@@ -39,8 +39,10 @@ python_with() {
 
 for version in 6 7 8; do
   python=$(python_with "web3-$version" "web3==$version.*")
-  start chain
+  start chain --no-proof-of-authority
   "$python" Tests/Interop/web3_check.py "$url"
+  start chain
+  "$python" Tests/Interop/web3_check.py "$url" --poa
 done
 python=$(python_with eth-account eth-account)
 start oracle

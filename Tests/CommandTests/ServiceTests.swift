@@ -97,6 +97,42 @@ struct ServiceTests {
     }
   }
 
+  @Test("With --log calls the chain writes a line for each request, and why a transaction failed")
+  func logsCalls() async throws {
+    let result = try await Command.withService(
+      ["chain", "--port", "0", "--json", "--log", "calls"]
+    ) { service in
+      let url = try await service.url()
+      _ = try await fetchRPC(url, "eth_chainId")
+      // A heartbeat of nobody: precompile 0x22 reverts it.
+      let request: JSON = [
+        "from": .string(WalletTests.address), "to": "0x0000000000000000000000000000000000000022",
+        "gas": "0x186a0",
+      ]
+      _ = try await fetchRPC(url, "eth_sendTransaction", [request])
+      _ = try await fetchRPC(url, "anvil_setLoggingEnabled", [false])
+      _ = try await fetchRPC(url, "net_version")
+      try service.send(.terminate)
+    }
+    #expect(result.errors.contains("eth_chainId() → \"0xa3e4\""))
+    #expect(result.errors.contains("failed: execution reverted: agentHeartbeat: not registered"))
+    #expect(!result.errors.contains("net_version"))
+  }
+
+  @Test("Blocks are sealed as on the live chain, unless --no-proof-of-authority is given")
+  func seal() async throws {
+    for (options, length) in [([], 97), (["--no-proof-of-authority"], 18)] as [([String], Int)] {
+      _ = try await Command.withService(["chain", "--port", "0", "--json"] + options) { service in
+        let url = try await service.url()
+        _ = try await fetchRPC(url, "evm_mine")
+        let block = try await fetchRPC(url, "eth_getBlockByNumber", ["latest", false]).json
+        let data = try #require(block["result"]?["extraData"]?.stringValue)
+        #expect(data.count == 2 + 2 * length)
+        try service.send(.terminate)
+      }
+    }
+  }
+
   @Test("With --json the chain's accounts come with the line that says where it listens")
   func accountsInJSON() async throws {
     _ = try await Command.withService(["chain", "--port", "0", "--json"]) { service in

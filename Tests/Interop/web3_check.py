@@ -2,13 +2,13 @@
 
 Start a chain and run the check with each version of web3.py that nodes use:
 
-    petals-e2e chain --port 26902 &
+    petals-e2e chain --port 26902 --no-proof-of-authority &
     for version in 6 7 8; do
       python3 -m venv venv-$version && venv-$version/bin/pip install "web3==$version.*"
       venv-$version/bin/python web3_check.py http://127.0.0.1:26902
     done
 
-With `--poa` the chain is one that `petals-e2e chain --proof-of-authority` serves, whose blocks need
+With `--poa` the chain is one that `petals-e2e chain` serves without that option, whose blocks need
 web3.py's middleware for Clique.
 
 It prints one line for each step and exits with 1 at the first that fails. The chain must be a fresh

@@ -98,7 +98,7 @@ public struct BlockHeader: Hashable, Sendable {
   public var receiptsRoot: Hash32
   /// The filter over all logs of the block, 256 bytes.
   public var logsBloom: [UInt8]
-  /// 2 in proof-of-authority mode (the sealer's turn), else 0.
+  /// 2 in proof-of-authority mode (the sealer's turn), 1 in its genesis, else 0.
   public var difficulty: UInt64
   /// The block's height.
   public var number: UInt64
@@ -108,7 +108,8 @@ public struct BlockHeader: Hashable, Sendable {
   public var gasUsed: UInt64
   /// Seconds since 1970.
   public var timestamp: UInt64
-  /// At most 32 bytes; 97 in proof-of-authority mode (vanity and seal).
+  /// At most 32 bytes; in proof-of-authority mode 97 (vanity and seal), and 117 in the genesis
+  /// (vanity, sealer and no seal).
   public var extraData: [UInt8]
   /// Wei a unit of gas that is burnt.
   public var baseFeePerGas: Word
@@ -180,9 +181,16 @@ enum Seal {
 
   /// Puts extra data and difficulty into a header: in proof-of-authority mode the vanity and the
   /// sealer's signature over the header that has the vanity alone, else the vanity without zeros.
+  ///
+  /// The genesis has the sealer's address, and no signature.
   static func apply(to header: inout BlockHeader, sealer: SecretKey?) {
-    guard let sealer, header.number > 0 else {
+    guard let sealer else {
       header.extraData = name
+      return
+    }
+    guard header.number > 0 else {
+      header.difficulty = 1
+      header.extraData = vanity + sealer.address.bytes + [UInt8](repeating: 0, count: 65)
       return
     }
     header.difficulty = difficulty(sealer: sealer)

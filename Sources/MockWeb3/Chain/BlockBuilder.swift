@@ -167,7 +167,7 @@ struct Genesis {
       receiptsRoot: MerkleTrie<[UInt8]>.emptyRoot, logsBloom: LogsBloom().bytes, difficulty: 0,
       number: 0, gasLimit: rules.blockGasLimit, gasUsed: 0, timestamp: timestamp, extraData: [],
       baseFeePerGas: configuration.genesisBaseFee ?? BaseFee.initial)
-    Seal.apply(to: &header, sealer: nil)
+    Seal.apply(to: &header, sealer: configuration.sealer)
     self.state = state
     block = Block(header: header, transactions: [], receipts: [], parentDifficulty: 0)
   }

@@ -21,6 +21,8 @@ package struct Chain {
   /// What a test set for the blocks to come.
   var blockSettings = BlockSettings()
   var impersonation = Impersonation()
+  /// Whether requests are passed on to the one that logs them.
+  var isLoggingEnabled = true
   var filters = FilterTable()
   var faults = ChainFaults()
   /// What happened and is not published yet.

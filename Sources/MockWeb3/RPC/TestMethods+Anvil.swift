@@ -85,6 +85,13 @@ extension TestMethods {
   ]
 
   private static let poolHelpers: [String: RPCMethod] = [
+    "setLoggingEnabled": RPCMethod(arguments: 1) { arguments in
+      let isEnabled = try arguments.required(0).bool()
+      return { chain, _ in
+        chain.isLoggingEnabled = isEnabled
+        return true
+      }
+    },
     "dropAllTransactions": .plain { chain, _ in
       for sent in chain.pool.transactions { chain.drop(sent.hash) }
       return nil

@@ -21,6 +21,7 @@ public final class MockWeb3: Sendable {
   /// Who is notified of what.
   let subscriptions = SubscriptionTable()
 
+  private let onExchange: @Sendable (RPCExchange) -> Void
   private let cell: Mutex<PersistentChain>
   let producer: BlockProducer
   let clock: any Clock<Duration>
@@ -31,11 +32,14 @@ public final class MockWeb3: Sendable {
   ///   - configuration: accounts, rules, mining.
   ///   - clock: measures block times and delays.
   ///   - unixClock: the source of the blocks' timestamps.
+  ///   - onExchange: gets each request that was answered, unless `anvil_setLoggingEnabled` says no.
   public init(
     _ configuration: ChainConfiguration = ChainConfiguration(),
-    clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system
+    clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system,
+    onExchange: @escaping @Sendable (RPCExchange) -> Void = { _ in }
   ) {
     self.configuration = configuration
+    self.onExchange = onExchange
     self.clock = clock
     self.unixClock = unixClock
     cell = Mutex(PersistentChain(chain: Chain(configuration, now: unixClock.unsignedSeconds)))
@@ -52,15 +56,18 @@ public final class MockWeb3: Sendable {
   ///   - stateFile: the path of the file.
   ///   - clock: measures block times and delays.
   ///   - unixClock: the source of the blocks' timestamps.
+  ///   - onExchange: gets each request that was answered, unless `anvil_setLoggingEnabled` says no.
   ///
   /// The file has one owner: this chain, until it is deallocated or the process ends.
   /// - Throws: `FileError` when the file is in use, of another chain, damaged or not usable;
   ///   then nothing is written.
   public init(
     _ configuration: ChainConfiguration = ChainConfiguration(), stateFile: URL,
-    clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system
+    clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system,
+    onExchange: @escaping @Sendable (RPCExchange) -> Void = { _ in }
   ) throws {
     self.configuration = configuration
+    self.onExchange = onExchange
     self.clock = clock
     self.unixClock = unixClock
     let now = unixClock.unsignedSeconds
@@ -132,10 +139,10 @@ public final class MockWeb3: Sendable {
     case .invalid(let response): return response
     case .request(let request):
       let (outcome, warnings) = await outcome(of: request, for: subscriber)
-      journal.record(
-        RPCExchange(
-          method: request.method, parameters: request.params, outcome: outcome,
-          warnings: warnings))
+      let exchange = RPCExchange(
+        method: request.method, parameters: request.params, outcome: outcome, warnings: warnings)
+      journal.record(exchange)
+      if read({ $0.isLoggingEnabled }) { onExchange(exchange) }
       return request.id.map { RPCResponse(id: $0, outcome: outcome) }
     }
   }

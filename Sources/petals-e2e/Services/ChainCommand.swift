@@ -7,6 +7,25 @@ import MockWeb3
 import PlumiseWire
 import SystemErrors
 
+extension RPCExchange {
+  /// The call and its error, or the beginning of its answer; then what its transactions ran into.
+  fileprivate var logLines: [String] {
+    let arguments = parameters.map(\.text).joined(separator: ", ")
+    let answer =
+      switch outcome {
+      case .success(let result): result.text
+      case .failure(let failure): "error \(failure.code): \(failure.message)"
+      }
+    let line = "\(method)(\(arguments.shortened)) → \(answer.shortened)"
+    return [line] + warnings.map { "  \($0)" }
+  }
+}
+
+extension String {
+  /// The first 200 characters.
+  fileprivate var shortened: String { count > 200 ? prefix(200) + "…" : self }
+}
+
 /// `chain`: a development chain of its own.
 struct ChainCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -58,8 +77,20 @@ struct ChainCommand: AsyncParsableCommand {
   var deploy: [String] = []
 
   @Flag(
-    help: "Seal blocks as Clique does: 97 bytes of extra data, signed by the first account.")
-  var proofOfAuthority = false
+    inversion: .prefixedNo,
+    help: """
+      Seal blocks as Clique does, and as the live chain: 97 bytes of extra data, signed by the first \
+      account.
+      """)
+  var proofOfAuthority = true
+
+  @Option(help: "What is written beside the results: calls, a line for each request.")
+  var log: Log?
+
+  /// What a chain writes.
+  enum Log: String, CaseIterable, ExpressibleByArgument {
+    case calls
+  }
 
   @Option(
     help: "A file that keeps the chain: it goes on from there, also after a crash.",
@@ -124,9 +155,16 @@ struct ChainCommand: AsyncParsableCommand {
   }
 
   private func chain(_ configuration: ChainConfiguration) throws -> MockWeb3 {
-    guard let state else { return MockWeb3(configuration) }
+    let service = service
+    let isLogging = log == .calls
+    let onExchange: @Sendable (RPCExchange) -> Void = { exchange in
+      guard isLogging else { return }
+      for line in exchange.logLines { service.output.note(line) }
+    }
+    guard let state else { return MockWeb3(configuration, onExchange: onExchange) }
     do {
-      return try MockWeb3(configuration, stateFile: URL(filePath: state))
+      return try MockWeb3(
+        configuration, stateFile: URL(filePath: state), onExchange: onExchange)
     } catch let error as FileError {
       throw CommandFailure.wrongInput("--state \(state): \(error)")
     }

@@ -253,5 +253,9 @@ struct RPCShapeTests {
     unsealed.extraData = Array(header.extraData.prefix(32))
     let signature = try Signature(bytes: Array(header.extraData.suffix(65)))
     #expect(try signature.recoverAddress(unsealed.hash) == network.oracle.address)
+    // EIP-225: the genesis lists the signers between vanity and seal.
+    let genesis = try #require(sealed.chain.block(0)).header
+    #expect(genesis.extraData.count == 32 + 20 + 65 && genesis.difficulty == 1)
+    #expect(Array(genesis.extraData[32..<52]) == network.oracle.address.bytes)
   }
 }
