@@ -235,7 +235,7 @@ let package = Package(
       dependencies: [
         "AsyncPrimitives", "JSONValues",
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
-        "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
+        "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire", "MockGateway",
         "MockServing", "SystemErrors", "TextKeys", "EVM", "EVMConformance", .argumentParser,
         .asyncHTTPClient, .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix, .subprocess,
         .systemPackage,

@@ -17,7 +17,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Our own targets that each target may depend on.
 PRIMITIVES_AND_WIRE = {"EthereumPrimitives", "PlumiseWire"}
-LAYER_3 = {"PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3"}
+LAYER_3 = {
+    "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "MockGateway"
+}
 LAYER_4 = LAYER_3 | PRIMITIVES_AND_WIRE | {
     "AsyncPrimitives", "Bloom", "InferenceMetrics", "EthereumClient", "JSONValues", "MockServing",
 }
@@ -53,6 +55,7 @@ DEPENDENCIES = {
         "AsyncPrimitives", "MockServing", "EthereumClient", "Inflate", "SystemErrors", "TextKeys",
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "EVM", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
+    "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": LAYER_4,
     "petals-e2e": LAYER_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
     "TestVectors": {"AsyncPrimitives"},
@@ -76,7 +79,7 @@ ONLY = {
     "GRPCProtobuf": {"PipelineRPC"},
     "SwiftProtobuf": {"PipelineRPC"},
     "AsyncHTTPClient": {
-        "EthereumClient", "OracleReporter", "TestSupport", "petals-e2e", "tests",
+        "EthereumClient", "OracleReporter", "MockGateway", "TestSupport", "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},
     "Subprocess": {"petals-e2e", "CommandTests"},

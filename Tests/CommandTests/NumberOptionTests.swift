@@ -242,6 +242,7 @@ struct OptionTable: Sendable {
   static let calls: [String: [String]] = [
     "run": [], "up": [], "chain": [], "bench": ["--model=tiny"],
     "oracle": ["--chain-rpc=http://127.0.0.1:1", "--reporter-key-file=k"],
+    "gateway": ["--oracle=http://127.0.0.1:1"],
     "node": [
       "--model=m", "--blocks=0-1", "--key-file=k", "--oracle=http://127.0.0.1:1",
       "--chain-rpc=http://127.0.0.1:1",

@@ -11,6 +11,7 @@ struct ServiceTests {
   static let model = TestVectors.bloom(.tinyF16).path
   static let services: [[String]] = [
     ["chain", "--port"], ["oracle", "--port"],
+    ["gateway", "--oracle", "http://127.0.0.1:9", "--port"],
     ["node", "--model", model, "--blocks", "0-23", "--port"],
     ["node", "--model", model, "--blocks", "0-23", "--port", "0", "--http-port"],
   ]

@@ -20,7 +20,10 @@ struct PetalsE2E: AsyncParsableCommand {
     groupedSubcommands: [
       CommandGroup(name: "The whole network", subcommands: [RunCommand.self, UpCommand.self]),
       CommandGroup(
-        name: "Its parts", subcommands: [ChainCommand.self, OracleCommand.self, NodeCommand.self]),
+        name: "Its parts",
+        subcommands: [
+          ChainCommand.self, OracleCommand.self, NodeCommand.self, GatewayCommand.self,
+        ]),
       CommandGroup(
         name: "Models and keys",
         subcommands: [

@@ -13,6 +13,7 @@ enum ServiceEvent: Hashable, Sendable {
     case oracleAdministration = "oracle-admin"
     case node
     case nodeHTTP = "node-http"
+    case gateway
   }
 
   /// The service answers at this URL.

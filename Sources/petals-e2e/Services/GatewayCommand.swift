@@ -1,0 +1,71 @@
+import ArgumentParser
+import Foundation
+import MockGateway
+import MockServing
+
+/// `gateway`: a gateway between clients and the nodes that an oracle lists.
+struct GatewayCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "gateway",
+    abstract: "Serve chats through the nodes that an oracle lists.",
+    discussion: """
+      EXAMPLE
+        petals-e2e gateway --oracle http://127.0.0.1:15481 --models bloom-560m --api-key secret
+        curl http://127.0.0.1:3200/v1/chat/completions \\
+          -d '{"model": "bloom-560m", "messages": [{"role": "user", "content": "Hello"}]}'
+      """)
+
+  @Option(within: .serviceURL, help: "The oracle that lists the nodes.")
+  var oracle: String
+
+  @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
+  var port = 3200
+
+  @Option(
+    help: "The models that may be asked for, with commas; the first one's topology is asked for.")
+  var models = GatewayConfiguration.plumiseModels.joined(separator: ",")
+
+  @Option(help: "The key that posts to /api/metrics; without one nothing is posted.")
+  var apiKey: String?
+
+  @Option(help: "faithful to the real gateway's known faults, or fixed.")
+  var profile = GatewayProfile.faithful
+
+  @Flag(help: "Refuse nodes on loopback addresses, as the real gateway does.")
+  var refuseLoopback = false
+
+  @Option(within: .seed, help: "What decides which of several nodes is asked.")
+  var seed: UInt64?
+
+  @Option(help: "Log to stderr from this level on: debug, info, notice, warning or error.")
+  var log: LogLevelArgument?
+
+  @OptionGroup var service: ServiceOptions
+
+  private var modelNames: [String] {
+    models.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { !$0.isEmpty }
+  }
+
+  func validate() throws {
+    guard modelNames.isEmpty else { return }
+    throw ValidationError("--models names no model: write for example --models bloom-560m")
+  }
+
+  func run() async throws {
+    let gateway = MockGateway(
+      GatewayConfiguration(
+        oracleURL: oracle, apiKey: apiKey, models: modelNames, profile: profile,
+        allowsLoopback: !refuseLoopback, seed: seed ?? .random(in: .min ... .max),
+        logger: log.map { JSONLogHandler.logger("gateway", from: $0.level) }))
+    let signals = service.shutdownSignals()
+    try await CommandFailure.mappingServingErrors {
+      try await gateway.withServer(host: service.host, port: port) { address in
+        service.announce(.listening(.gateway, url: address.url))
+        _ = try await signals.next()
+      }
+    }
+  }
+}
+
+extension GatewayProfile: ExpressibleByArgument {}
