@@ -98,7 +98,7 @@ let package = Package(
     .library(
       name: "MockGateway",
       targets: [
-        "MockGateway", "AsyncPrimitives", "EthereumPrimitives", "JSONValues", "MockServing",
+        "MockGateway", "EthereumPrimitives", "JSONValues", "MockServing",
         "PlumiseWire", "TextKeys",
       ]),
     .executable(name: "petals-e2e", targets: ["petals-e2e"]),

@@ -63,7 +63,7 @@ public struct NetworkTime: Sendable {
     precondition(duration >= .zero, "time does not run backwards, not by \(duration)")
     try await turn.withLock {
       let end = clock.now.advanced(by: duration)
-      repeat { try await clock.idleMonitor.waitUntilIdle() } while clock.advanceToDeadline(until: end)
+      try await passDeadlines(until: end)
       clock.advance(to: end)
     }
   }
@@ -88,10 +88,17 @@ public struct NetworkTime: Sendable {
     }
   }
 
+  /// Stops at each deadline until a time, once everything is idle.
+  private func passDeadlines(until end: ManualClock.Instant) async throws {
+    repeat {
+      try await clock.idleMonitor.waitUntilIdle()
+    } while clock.advanceToDeadline(until: end)
+  }
+
   private func passTime<Result>(until limit: Duration) async throws -> Result {
     try await turn.withLock {
       let end = clock.now.advanced(by: limit)
-      repeat { try await clock.idleMonitor.waitUntilIdle() } while clock.advanceToDeadline(until: end)
+      try await passDeadlines(until: end)
       let requests = clock.idleMonitor.requestCounts
       throw Unended(limit: limit, requests: requests, clock: clock.summary)
     }

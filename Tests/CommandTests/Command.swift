@@ -321,8 +321,10 @@ enum ChildProcesses {
     return !status.contains(") Z ")
   }
 
-  /// Waits for the end of a process that may be anybody's child: of those, the system tells no
-  /// event, so it is asked again and again. One that goes on is an issue, and is killed.
+  /// Waits for the end of a process that may be anybody's child.
+  ///
+  /// Of those the system tells no event, so it is asked again and again. One that goes on is an
+  /// issue, and is killed.
   static func end(of process: Int32) async throws {
     try await endsInTime(
       butCame: "process \(process) runs: \(arguments(of: process).joined(separator: " "))",
