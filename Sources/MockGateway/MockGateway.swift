@@ -13,13 +13,6 @@ import Synchronization
 /// It does what the real gateway does, in the ``GatewayProfile`` of its configuration; relay agents,
 /// which connect to the real one by WebSocket, are not served. A test reads in ``journal`` which nodes
 /// a request was tried at, and why one failed.
-///
-/// ```swift
-/// let gateway = MockGateway(GatewayConfiguration(oracleURL: oracle.url, models: ["bloom-560m"]))
-/// try await gateway.withServer { address in
-///   // POST address.url + "/v1/chat/completions"
-/// }
-/// ```
 public final class MockGateway: Sendable {
   /// What it asks, and when.
   public let configuration: GatewayConfiguration

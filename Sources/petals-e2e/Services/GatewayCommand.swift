@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
-import MockGateway
+public import MockGateway
 import MockServing
 
 /// `gateway`: a gateway between clients and the nodes that an oracle lists.
