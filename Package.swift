@@ -339,9 +339,8 @@ let package = Package(
     .testTarget(
       name: "MockGatewayTests",
       dependencies: [
-        "AsyncPrimitives", "MockGateway", "EthereumPrimitives", "MockOracle", "MockServing",
-        "PetalsNode", "PlumiseTesting", "PlumiseWire", "TestSupport", .asyncHTTPClient, .httpTypes,
-        .nioCore,
+        "Bloom", "MockGateway", "EthereumPrimitives", "MockOracle", "MockServing", "PetalsNode",
+        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes,
       ]),
     .testTarget(
       name: "MockWeb3Tests",

@@ -127,11 +127,9 @@ struct NodeReportTests {
         #expect(agents.first?["wallet"]?.stringValue == WalletTests.address.lowercased())
         let lines = try String(contentsOfFile: spool, encoding: .utf8).split(separator: "\n")
         let last = try JSON.parse(Array(try #require(lines.last).utf8))
-        let agent = try await fetch(url + "/api/agents/" + WalletTests.address).json
-        let contribution = agent["contributions"]?.arrayValue?.first
+        let metrics = try await fetch(url + "/api/v1/metrics/agents/" + WalletTests.address).json
         #expect(
-          last["timestamp"]?.integerValue.map(String.init)
-            == contribution?["lastUpdated"]?.stringValue)
+          last["timestamp"]?.integerValue.map(String.init) == metrics["lastUpdated"]?.stringValue)
         try oracle.send(.terminate)
       }
     }

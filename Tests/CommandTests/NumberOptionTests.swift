@@ -245,7 +245,7 @@ struct OptionTable: Sendable {
     "gateway": ["--oracle=http://127.0.0.1:1"],
     "node": [
       "--model=m", "--blocks=0-1", "--key-file=k", "--oracle=http://127.0.0.1:1",
-      "--chain-rpc=http://127.0.0.1:1",
+      "--chain-rpc=http://127.0.0.1:1", "--http-port=0",
     ],
     "generate": ["--model=m", "--token-ids=1"],
     "forward": ["--model=m", "--token-ids=1", "--output=o"],

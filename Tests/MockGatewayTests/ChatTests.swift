@@ -1,15 +1,15 @@
-import AsyncHTTPClient
+import Bloom
 import EthereumPrimitives
 import HTTPTypes
 import MockGateway
 import MockOracle
 import MockServing
-import NIOCore
 import PetalsNode
 import PlumiseTesting
 import PlumiseWire
 import Synchronization
 import TestSupport
+import TestVectors
 import Testing
 
 /// An oracle, nodes that answer as a test says, and a gateway between them.
@@ -18,6 +18,7 @@ private struct Scene {
   let gateway: MockGateway
   let url: String
   let clock: ManualClock
+  let time: TestTime
 
   /// Runs a body with nodes at the given answers, each registered at the oracle by a key of its own.
   static func run(
@@ -42,7 +43,8 @@ private struct Scene {
             oracleURL: address.url, apiKey: "key", models: ["bloom-560m"], profile: profile,
             allowsLoopback: allowsLoopback, clock: clock, unixClock: time.clock))
         try await gateway.withServer { address in
-          try await body(Scene(oracle: oracle, gateway: gateway, url: address.url, clock: clock))
+          try await body(
+            Scene(oracle: oracle, gateway: gateway, url: address.url, clock: clock, time: time))
         }
       }
     }
@@ -245,6 +247,7 @@ private let failingNode: NodeAnswer = { request in
       for number in 1...2 {
         #expect(try await scene.chat().status == 200)
         try await scene.clock.waitForSleepers(2)
+        scene.time.seconds += 10
         scene.clock.advance(by: .seconds(10))
         let posts = try await scene.gateway.posts.wait(forCount: number)
         // The prompt has 32 bytes, eight tokens by estimate, and the answer two.
@@ -266,9 +269,9 @@ private let failingNode: NodeAnswer = { request in
 
   @Test("A prompt runs through gateway, node and model, and the oracle learns of it")
   func endToEnd() async throws {
-    let model = try TinyModel.clientModel()
+    let checkpoint = try Checkpoint(directory: TestVectors.bloom(.tinyF16))
     try await withPetalsNode(
-      NodeConfiguration(checkpoint: model.checkpoint, http: .init())
+      NodeConfiguration(checkpoint: checkpoint, http: .init())
     ) { node in
       let address = try #require(node.httpAddress)
       let time = TestTime(1_770_200_000)
@@ -291,7 +294,7 @@ private let failingNode: NodeAnswer = { request in
           let answer = try await fetch(address.url + "/v1/chat/completions", json: body)
           #expect(answer.status == 200, "\(answer.text)")
           let tokens = try answer.json["usage"]?["completion_tokens"]?.integerValue ?? 0
-          #expect((1...6).contains(tokens))
+          #expect((0...6).contains(tokens))
           await gateway.postMetrics()
           #expect(oracle.agent(key.address)?.processedTokens == 8 + tokens)
         }

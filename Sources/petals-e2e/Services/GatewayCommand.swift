@@ -11,8 +11,6 @@ struct GatewayCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLE
         petals-e2e gateway --oracle http://127.0.0.1:15481 --models bloom-560m --api-key secret
-        curl http://127.0.0.1:3200/v1/chat/completions \\
-          -d '{"model": "bloom-560m", "messages": [{"role": "user", "content": "Hello"}]}'
       """)
 
   @Option(within: .serviceURL, help: "The oracle that lists the nodes.")

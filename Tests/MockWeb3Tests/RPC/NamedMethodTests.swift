@@ -33,8 +33,8 @@ struct NamedMethodTests {
     let modules = try await ask("rpc_modules").objectValue
     #expect(
       modules?.keys.map(\.self) == [
-        "agent", "anvil", "debug", "eth", "evm", "hardhat", "net", "personal", "plumise", "rpc",
-        "txpool", "web3",
+        "agent", "anvil", "clique", "debug", "eth", "evm", "hardhat", "net", "personal", "plumise",
+        "rpc", "txpool", "web3",
       ])
     #expect(modules?.members.allSatisfy { $0.value == "1.0" } == true)
   }

@@ -179,7 +179,7 @@ struct PoolErrorTests {
         == "only replay-protected (EIP-155) transactions allowed over RPC")
   }
 
-  @Test("An unknown type is not supported", arguments: [0x03, 0x04, 0x7f] as [UInt8])
+  @Test("An unknown type is not supported", arguments: [0x04, 0x7f] as [UInt8])
   func unknownType(type: UInt8) async throws {
     #expect(try await refusal(of: [type, 0xc0]) == "transaction type not supported")
   }
