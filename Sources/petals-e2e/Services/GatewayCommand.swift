@@ -10,7 +10,7 @@ struct GatewayCommand: AsyncParsableCommand {
     abstract: "Serve chats through the nodes that an oracle lists.",
     discussion: """
       EXAMPLE
-        petals-e2e gateway --oracle http://127.0.0.1:15481 --models bloom-560m --api-key secret
+        petals-e2e gateway --oracle http://127.0.0.1:15481 --models bloom-560m
       """)
 
   @Option(within: .serviceURL, help: "The oracle that lists the nodes.")
