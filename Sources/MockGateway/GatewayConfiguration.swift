@@ -34,7 +34,7 @@ public struct GatewayConfiguration: Sendable {
   public var oracleTimeout: Duration
   /// How long a node may take to say how it is.
   public var healthTimeout: Duration
-  /// How long a node may take for an answer that is not streamed, and between two pieces of one that is.
+  /// How long a node may take for an answer, streamed or not.
   public var nodeTimeout: Duration
   /// How often totals are posted to the oracle.
   public var metricsInterval: Duration
@@ -59,8 +59,23 @@ public struct GatewayConfiguration: Sendable {
   /// Makes a configuration with the intervals and limits of the real gateway.
   /// - Parameters:
   ///   - oracleURL: the oracle's base URL; a trailing slash does not count.
+  ///   - apiKey: the key that metrics are posted with; nil posts none.
   ///   - models: the models that a client may ask for; the first is the one whose topology is asked
   ///     for.
+  ///   - profile: which faults of the real gateway are repeated.
+  ///   - allowsLoopback: whether nodes on loopback addresses are used.
+  ///   - refreshInterval: how often the oracle is asked for nodes, and each node for its health.
+  ///   - oracleTimeout: how long the oracle may take.
+  ///   - healthTimeout: how long a node may take to say how it is.
+  ///   - nodeTimeout: how long a node may take for an answer, streamed or not.
+  ///   - metricsInterval: how often totals are posted.
+  ///   - idleTime: after how long without work the totals of a wallet are forgotten.
+  ///   - seed: decides which of several nodes is asked.
+  ///   - clock: what intervals and limits are measured on.
+  ///   - unixClock: the time of day.
+  ///   - limits: what a peer may make the server hold.
+  ///   - journalCapacity: how many entries the journal keeps.
+  ///   - logger: where the gateway logs; silent by default.
   /// - Precondition: there is a model, and each interval and limit is above zero.
   public init(
     oracleURL: String, apiKey: String? = nil, models: [String] = Self.plumiseModels,

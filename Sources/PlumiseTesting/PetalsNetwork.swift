@@ -56,6 +56,7 @@ public final class PetalsNetwork: Sendable {
   ///   - limits: How long calls may take.
   ///   - recovery: How the client recovers from failed nodes.
   ///   - clock: The clock of both; by default real time, which generating takes.
+  ///   - isolation: The actor that `body` runs on; the caller's.
   ///   - body: Generates.
   /// - Throws: what connecting throws, and what `body` throws.
   public func withClient<Result: Sendable>(

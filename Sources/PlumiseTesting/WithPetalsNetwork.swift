@@ -20,6 +20,7 @@ import PlumiseWire
 ///
 /// - Parameters:
 ///   - plan: The network's configuration.
+///   - isolation: The actor that `body` runs on; the caller's.
 ///   - body: Uses the network.
 /// - Throws: what starting a part throws, and what `body` throws.
 public func withPetalsNetwork<Result: Sendable>(

@@ -227,6 +227,7 @@ extension HiddenStates {
 ///   - peers: Where the nodes listen.
 ///   - limits: How long calls may take.
 ///   - clock: What measures that.
+///   - isolation: The actor that `body` runs on; the caller's.
 ///   - body: Gets the transports in the order of the peers.
 public func withGRPCTransports<Result: Sendable>(
   _ peers: [PeerAddress], limits: TransportLimits = TransportLimits(),

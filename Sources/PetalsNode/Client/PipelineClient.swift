@@ -140,6 +140,7 @@ public final class PipelineClient: Sendable {
 ///   - limits: How long calls may take; a node that takes longer is replaced.
 ///   - recovery: How the client goes on when a node fails.
 ///   - clock: What measures limits, bans and the time to first token.
+///   - isolation: The actor that `body` runs on; the caller's.
 ///   - logger: Hears of nodes that did not get a session's summary.
 ///   - body: Generates.
 /// - Throws: ``RouteError`` when the peers do not make the model, with the blocks that nobody serves
@@ -164,6 +165,7 @@ public func withPipelineClient<Result: Sendable>(
 ///   - transports: Ways to nodes that together serve every block, in any order.
 ///   - recovery: How the client goes on when a node fails.
 ///   - clock: What measures bans and the time to first token.
+///   - isolation: The actor that `body` runs on; the caller's.
 ///   - logger: Hears of nodes that did not get a session's summary.
 ///   - body: Generates.
 /// - Throws: ``RouteError`` as above; what the body throws.

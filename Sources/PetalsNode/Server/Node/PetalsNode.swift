@@ -176,6 +176,7 @@ public final class PetalsNode: Service {
 ///   - logger: Hears of starts, stops and what went wrong.
 ///   - faults: What goes wrong with requests to its HTTP API; nil for nothing.
 ///   - onEvent: Called at each event, in order; the node goes on when it returns.
+///   - isolation: The actor that `body` runs on; the caller's.
 ///   - body: Gets the ready node, whose ``PetalsNode/address`` is known by then.
 /// - Throws: ``NodeStartError`` when the node does not start; what the body throws.
 public func withPetalsNode<Result: Sendable>(
