@@ -40,6 +40,8 @@ struct AgentNodeTests {
         let alone = try await Command.withService(options(url, key: files[0])) { node in
           #expect(try await node.event("assigned")["blocks"] == "0-23")
           _ = try await node.event("topology")
+          // A second later: the oracle refuses a registration that is not newer than the agent's last.
+          _ = try await node.event("reported")
           try node.send(.terminate)
         }
         #expect(alone.status == .exited(0), "\(alone.errors)")
