@@ -162,11 +162,12 @@ let package = Package(
     .target(
       name: "InferenceMetrics",
       dependencies: ["AsyncPrimitives", "PlumiseWire", "SystemErrors", .metrics]),
+    .target(name: "OutgoingHTTP", dependencies: [.asyncHTTPClient, .nioCore]),
     .target(
       name: "EthereumClient",
       dependencies: [
-        "AsyncPrimitives", "EthereumPrimitives", "PlumiseWire", "SystemErrors", .asyncHTTPClient,
-        .nioCore, .nioHTTP1, .nioPosix,
+        "AsyncPrimitives", "EthereumPrimitives", "OutgoingHTTP", "PlumiseWire", "SystemErrors",
+        .asyncHTTPClient, .nioCore, .nioHTTP1, .nioPosix,
       ]),
     .target(
       name: "EVMConformance",
@@ -190,8 +191,8 @@ let package = Package(
     .target(
       name: "OracleReporter",
       dependencies: [
-        "AsyncPrimitives", "InferenceMetrics", "PlumiseWire", "EthereumPrimitives", "SystemErrors",
-        .asyncHTTPClient, .logging, .nioCore, .nioHTTP1, .nioSSL, .serviceLifecycle,
+        "AsyncPrimitives", "InferenceMetrics", "OutgoingHTTP", "PlumiseWire", "EthereumPrimitives",
+        "SystemErrors", .asyncHTTPClient, .logging, .nioCore, .nioHTTP1, .nioSSL, .serviceLifecycle,
       ]),
     .target(
       name: "ChainAgent",
@@ -217,8 +218,8 @@ let package = Package(
     .target(
       name: "MockGateway",
       dependencies: [
-        "AsyncPrimitives", "EthereumPrimitives", "JSONValues", "MockServing", "PlumiseWire",
-        .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1,
+        "AsyncPrimitives", "EthereumPrimitives", "JSONValues", "MockServing", "OutgoingHTTP",
+        "PlumiseWire", .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1,
       ]),
 
     // Layer 4: what people use.
@@ -228,7 +229,7 @@ let package = Package(
         "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle",
         "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", .logging, .nioCore, .nioPosix,
+        "MockServing", .httpTypes, .logging, .nioCore, .nioPosix,
       ]),
     .executableTarget(
       name: "petals-e2e",
@@ -236,7 +237,8 @@ let package = Package(
         "AsyncPrimitives", "JSONValues",
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire", "MockGateway",
-        "MockServing", "SystemErrors", "TextKeys", "EVM", "EVMConformance", .argumentParser,
+        "MockServing", "OutgoingHTTP", "SystemErrors", "TextKeys", "EVM", "EVMConformance",
+        .argumentParser,
         .asyncHTTPClient, .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix, .subprocess,
         .systemPackage,
       ]),

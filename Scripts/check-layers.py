@@ -43,21 +43,24 @@ DEPENDENCIES = {
     "TorchArchive": {"Inflate"},
     "EVMConformance": {"EVM", "Inflate", "JSONValues"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": {"TorchArchive"},
+    "OutgoingHTTP": set(),
     "InferenceMetrics": {"AsyncPrimitives", "PlumiseWire", "SystemErrors"},
-    "EthereumClient": {"AsyncPrimitives", "SystemErrors"} | PRIMITIVES_AND_WIRE,
+    "EthereumClient": {"AsyncPrimitives", "OutgoingHTTP", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockServing": {"AsyncPrimitives", "JSONValues", "TextKeys"},
     "PetalsNode": {
         "AsyncPrimitives", "Bloom", "PipelineRPC", "InferenceMetrics", "MockServing",
     } | PRIMITIVES_AND_WIRE,
-    "OracleReporter": {"AsyncPrimitives", "InferenceMetrics", "SystemErrors"} | PRIMITIVES_AND_WIRE,
+    "OracleReporter": {
+        "AsyncPrimitives", "InferenceMetrics", "OutgoingHTTP", "SystemErrors",
+    } | PRIMITIVES_AND_WIRE,
     "ChainAgent": {"AsyncPrimitives", "EthereumClient"} | PRIMITIVES_AND_WIRE,
     "MockOracle": {
         "AsyncPrimitives", "MockServing", "EthereumClient", "Inflate", "SystemErrors", "TextKeys",
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "EVM", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
-    "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing"} | PRIMITIVES_AND_WIRE,
+    "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": LAYER_4,
-    "petals-e2e": LAYER_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance"},
+    "petals-e2e": LAYER_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},
     "TestVectors": {"AsyncPrimitives"},
     "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"}
     | {"PlumiseTesting", "SystemErrors", "TestVectors"},
@@ -79,7 +82,8 @@ ONLY = {
     "GRPCProtobuf": {"PipelineRPC"},
     "SwiftProtobuf": {"PipelineRPC"},
     "AsyncHTTPClient": {
-        "EthereumClient", "OracleReporter", "MockGateway", "TestSupport", "petals-e2e", "tests",
+        "OutgoingHTTP", "EthereumClient", "OracleReporter", "MockGateway", "TestSupport",
+        "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},
     "Subprocess": {"petals-e2e", "CommandTests"},

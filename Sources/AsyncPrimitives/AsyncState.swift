@@ -4,7 +4,9 @@ public import Synchronization
 ///
 /// Waits are served in the order they began, and end when their task is cancelled, so that nothing
 /// can hang on a state that never comes. Public and inlinable since every token passes through it: across
-/// modules the compiler specialises nothing less than that.
+/// modules the compiler specialises nothing less than that. What takes the lock is specialised, but never
+/// inlined: `Mutex` marks itself with its thread's id, and a task may be on another thread after each wait,
+/// so no async function may keep an id that it read before one.
 public final class AsyncState<Value: Sendable>: Sendable {
   @usableFromInline
   struct Waiter: Sendable {
@@ -63,10 +65,12 @@ public final class AsyncState<Value: Sendable>: Sendable {
   }
 
   /// The value now.
-  @inlinable public var value: Value { state.withLock { $0.value } }
+  @inlinable public var value: Value {
+    @inline(never) get { state.withLock { $0.value } }
+  }
 
   /// Changes the value and ends the waits that it satisfies.
-  @discardableResult @inlinable
+  @discardableResult @inlinable @inline(never)
   public func update<Result: Sendable, Failure: Error>(
     _ change: @Sendable (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -96,23 +100,40 @@ public final class AsyncState<Value: Sendable>: Sendable {
   public func take<Result: Sendable>(
     _ attempt: @escaping @Sendable (inout Value) -> Result?
   ) async throws -> Result {
-    let id = state.withLock { state in
+    let id = newID()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        begin(id, attempt, continuation)
+      }
+    } onCancel: {
+      cancel(id)
+    }
+  }
+
+  @inlinable @inline(never)
+  func newID() -> UInt64 {
+    state.withLock { state in
       state.lastID += 1
       return state.lastID
     }
-    return try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        let effects = state.withLock { state in
-          add(id, attempt, continuation, to: &state)
-        }
-        for effect in effects { effect() }
-      }
-    } onCancel: {
-      let waiter = state.withLock { state in
-        state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
-      }
-      waiter?.cancel()
+  }
+
+  /// Begins a wait, or ends it at once if it can be.
+  @inlinable @inline(never)
+  func begin<Result: Sendable>(
+    _ id: UInt64, _ attempt: @escaping @Sendable (inout Value) -> Result?,
+    _ continuation: CheckedContinuation<Result, any Error>
+  ) {
+    let effects = state.withLock { state in add(id, attempt, continuation, to: &state) }
+    for effect in effects { effect() }
+  }
+
+  @inlinable @inline(never)
+  func cancel(_ id: UInt64) {
+    let waiter = state.withLock { state in
+      state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
     }
+    waiter?.cancel()
   }
 
   @inlinable

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import OutgoingHTTP
 import PlumiseWire
 
 #if canImport(Glibc)
@@ -44,17 +45,6 @@ public struct HTTPTransport: RPCTransport {
   /// Where the chain answers.
   public let url: String
 
-  /// The process's client: its connections are kept between requests.
-  private static let client: HTTPClient = {
-    var configuration = HTTPClient.Configuration(
-      redirectConfiguration: .disallow,
-      timeout: .init(connect: .seconds(10), read: longestRequest))
-    configuration.httpVersion = .http1Only
-    // Whoever asks decides about retries: a refused connection is an answer, and a fast one.
-    configuration.connectionPool.retryConnectionEstablishment = false
-    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-  }()
-
   /// The longest answer that is read, in bytes.
   private static let maximumAnswer = 64 << 20
 
@@ -74,7 +64,8 @@ public struct HTTPTransport: RPCTransport {
     request.headers.add(name: "Content-Type", value: "application/json")
     request.body = .bytes(ByteBuffer(bytes: body))
     do {
-      let response = try await Self.client.execute(request, timeout: Self.longestRequest)
+      let response = try await HTTPClient.singleAttempt.execute(
+        request, timeout: Self.longestRequest)
       let answer = try await response.body.collect(upTo: Self.maximumAnswer)
       guard (200..<300).contains(Int(response.status.code)) else {
         throw ChainError.httpStatus(Int(response.status.code), url: url)

@@ -53,11 +53,12 @@ struct ChatRequest: Sendable, Hashable {
     self.model = model
     self.messages = messages
     maxTokens =
-      try Self.integer(json["max_tokens"], "max_tokens", 1...4096) ?? Self.defaultMaxTokens
+      try Self.number(json["max_tokens"], "max_tokens", as: \.integerValue, 1...4096)
+      ?? Self.defaultMaxTokens
     temperature =
-      try Self.number(json["temperature"], "temperature", 0...2)
+      try Self.number(json["temperature"], "temperature", as: \.doubleValue, 0...2)
       ?? Self.defaultTemperature
-    topP = try Self.number(json["top_p"], "top_p", 0...1) ?? Self.defaultTopP
+    topP = try Self.number(json["top_p"], "top_p", as: \.doubleValue, 0...1) ?? Self.defaultTopP
     switch json["stream"] {
     case nil, .null?: isStreamed = false
     case .bool(let value)?: isStreamed = value
@@ -79,22 +80,12 @@ struct ChatRequest: Sendable, Hashable {
     return text
   }
 
-  private static func integer(
-    _ value: JSON?, _ name: String, _ range: ClosedRange<Int64>
-  ) throws(Invalid) -> Int64? {
+  /// A number of the request, which must be in a range if it is there.
+  private static func number<Number: Comparable>(
+    _ value: JSON?, _ name: String, as read: (JSON) -> Number?, _ range: ClosedRange<Number>
+  ) throws(Invalid) -> Number? {
     guard let value, !value.isNull else { return nil }
-    guard let number = value.integerValue, range.contains(number) else {
-      throw Invalid(
-        message: "\(name) is \(value.summary): send \(range.lowerBound) to \(range.upperBound)")
-    }
-    return number
-  }
-
-  private static func number(
-    _ value: JSON?, _ name: String, _ range: ClosedRange<Double>
-  ) throws(Invalid) -> Double? {
-    guard let value, !value.isNull else { return nil }
-    guard let number = value.doubleValue, range.contains(number) else {
+    guard let number = read(value), range.contains(number) else {
       throw Invalid(
         message: "\(name) is \(value.summary): send \(range.lowerBound) to \(range.upperBound)")
     }

@@ -3,6 +3,7 @@ import AsyncPrimitives
 import JSONValues
 import NIOCore
 import NIOHTTP1
+import OutgoingHTTP
 
 /// Why a node, or an oracle, gave no answer.
 struct CallFailure: Error, CustomStringConvertible {
@@ -18,14 +19,6 @@ struct ClientLeft: Error {}
 struct NodeClient: Sendable {
   /// The longest answer that is read whole.
   private static let longestAnswer = 8 << 20
-
-  /// One client for all gateways of the process, on NIO's shared event loops; it lives as long as the
-  /// process does.
-  private static let client: HTTPClient = {
-    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-    configuration.connectionPool.retryConnectionEstablishment = false
-    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-  }()
 
   let clock: any Clock<Duration>
 
@@ -90,7 +83,7 @@ struct NodeClient: Sendable {
     let response: HTTPClientResponse
     do {
       // The gateway's clock decides when it is over; the client's deadline is only a backstop.
-      response = try await Self.client.execute(request, timeout: .hours(1))
+      response = try await HTTPClient.singleAttempt.execute(request, timeout: .hours(1))
     } catch is CancellationError {
       throw CancellationError()
     } catch {

@@ -1,5 +1,6 @@
 import EthereumPrimitives
 import JSONValues
+import PlumiseWire
 
 /// What wallets did for a gateway since it first used them: counters that only grow, as reports have
 /// them.
@@ -53,13 +54,5 @@ extension WalletTotals.Record {
       "requestCount": .integer(requests), "timestamp": .integer(timestamp),
       "signature": "internal",
     ]
-  }
-}
-
-extension Int64 {
-  /// The sum, or the greatest number where it would be greater.
-  fileprivate func addingSaturated(_ other: Int64) -> Int64 {
-    let (sum, overflow) = addingReportingOverflow(other)
-    return overflow ? .max : sum
   }
 }

@@ -3,6 +3,7 @@ import AsyncPrimitives
 public import EthereumPrimitives
 import NIOCore
 import NIOHTTP1
+import OutgoingHTTP
 public import PlumiseWire
 
 /// A client of the deployed oracle's pipelines: joins one, marks a node as ready, reads the topology.
@@ -113,7 +114,7 @@ public struct PipelineOracle: Sendable {
     do {
       (status, body) = try await withDeadline(limit, on: clock, orThrow: late) {
         // The client's own deadline is a backstop.
-        let response = try await HTTPReportTransport.sharedClient.execute(
+        let response = try await HTTPClient.singleAttempt.execute(
           request, timeout: .hours(1))
         let body = try await response.body.collect(upTo: Self.maximumAnswerBytes)
         return (Int(response.status.code), Array(body.readableBytesView))

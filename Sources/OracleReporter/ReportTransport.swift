@@ -2,6 +2,7 @@ public import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOSSL
+import OutgoingHTTP
 import PlumiseWire
 public import SystemErrors
 
@@ -67,22 +68,6 @@ public struct HTTPReportTransport: ReportTransport {
   /// The longest answer that is read; a report's answer is one line.
   private static let maximumAnswerBytes = 1 << 20
 
-  /// One client for all reporters of the process, on NIO's shared event loops; it lives as long as
-  /// the process does.
-  static let sharedClient = HTTPClient(
-    eventLoopGroupProvider: .singleton, configuration: configuration)
-
-  /// How a client connects.
-  ///
-  /// It connects once per report, where the library would try again and again until its own
-  /// time-out: that nobody listens is an outage to be told at once. It follows no redirect, since
-  /// a signed report is meant for one oracle.
-  private static var configuration: HTTPClient.Configuration {
-    var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-    configuration.connectionPool.retryConnectionEstablishment = false
-    return configuration
-  }
-
   private let client: HTTPClient
   private let owner: ClientOwner?
 
@@ -90,7 +75,7 @@ public struct HTTPReportTransport: ReportTransport {
   /// - Parameter client: a client of your own, which brings its own certificates and is shut down
   ///   by you; by default one that all reporters of the process share.
   public init(client: HTTPClient? = nil) {
-    self.client = client ?? Self.sharedClient
+    self.client = client ?? .singleAttempt
     owner = nil
   }
 
@@ -106,7 +91,7 @@ public struct HTTPReportTransport: ReportTransport {
         message: "certificates \(path): \(reason); "
           + "give a PEM file with the authority's certificate", cause: error)
     }
-    var configuration = Self.configuration
+    var configuration = HTTPClient.Configuration.singleAttempt()
     var security = TLSConfiguration.makeClientConfiguration()
     security.trustRoots = .certificates(certificates)
     configuration.tlsConfiguration = security

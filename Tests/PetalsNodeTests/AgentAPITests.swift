@@ -11,28 +11,6 @@ struct AgentAPITests {
 
   init() throws { model = try TinyModel() }
 
-  /// Runs a body with agents of one pipeline.
-  private func withAgents(
-    cuts: [Int], _ settings: AgentAPISettings = .init(), profile: AgentProfile = .fixed,
-    _ body: ([PetalsNode], [PipelineNode]) async throws -> Void
-  ) async throws {
-    var count: UInt8 = 0
-    try await withNodes(
-      of: model, cuts: cuts,
-      configure: {
-        count += 1
-        $0.agent = .precompile(count)
-        $0.http = .init()
-        $0.agentAPI = settings
-        $0.agentProfile = profile
-      }
-    ) { nodes in
-      let topology = try nodes.enumerated().map { try $1.listed(at: $0) }
-      for node in nodes { node.follow(topology) }
-      try await body(nodes, topology)
-    }
-  }
-
   private func ask(
     _ node: PetalsNode, _ path: String, _ body: String? = nil, authorization: String? = nil
   ) async throws -> FetchedAnswer {
@@ -59,7 +37,7 @@ struct AgentAPITests {
 
   @Test("Health is open and tells the mode; the other routes want the secret as a bearer token")
   func secret() async throws {
-    try await withAgents(cuts: [12], .init(secret: "s3cret")) { nodes, topology in
+    try await withAgents(of: model, cuts: [12], api: .init(secret: "s3cret")) { nodes, topology in
       let health = try await ask(nodes[0], "/health").json
       #expect(health["status"] == "ok" && health["mode"] == "pipeline")
       #expect(health["layers"] == ["start": 0, "end": 12, "total": 24])
@@ -89,7 +67,7 @@ struct AgentAPITests {
   @Test(
     "A stream is one event a token and [DONE], and gives the whole text", arguments: [[], [12]])
   func stream(cuts: [Int]) async throws {
-    try await withAgents(cuts: cuts) { nodes, _ in
+    try await withAgents(of: model, cuts: cuts, api: .init()) { nodes, _ in
       let whole = try await ask(nodes[0], "/api/v1/generate", text(6)).json
       let answer = try await ask(nodes[0], "/api/v1/generate", text(6, stream: true))
       #expect(answer.status == 200)
@@ -106,7 +84,7 @@ struct AgentAPITests {
 
   @Test("An agent of today streams a whole model's text in one event")
   func oneEvent() async throws {
-    try await withAgents(cuts: [], profile: .faithful) { nodes, _ in
+    try await withAgents(of: model, cuts: [], profile: .faithful, api: .init()) { nodes, _ in
       let whole = try await ask(nodes[0], "/api/v1/generate", text(6)).json
       let answer = try await ask(nodes[0], "/api/v1/generate", text(6, stream: true))
       let events = events(answer)
@@ -117,7 +95,7 @@ struct AgentAPITests {
 
   @Test("A stream may have the events of a node that is no agent")
   func legacyStream() async throws {
-    try await withAgents(cuts: [12], .init(usesLegacyStream: true)) { nodes, _ in
+    try await withAgents(of: model, cuts: [12], api: .init(usesLegacyStream: true)) { nodes, _ in
       let answer = try await ask(nodes[0], "/api/v1/generate", text(3, stream: true))
       let last = try JSON.parse(try #require(events(answer).last))
       #expect(last["is_finished"] == true && last["num_tokens"] == 3)
@@ -126,7 +104,7 @@ struct AgentAPITests {
 
   @Test("A failure is 503 or, in a stream, an event without [DONE]")
   func failures() async throws {
-    try await withAgents(cuts: [12]) { nodes, topology in
+    try await withAgents(of: model, cuts: [12], api: .init()) { nodes, topology in
       nodes[0].follow([topology[0]])
       for node in nodes {
         let whole = try await ask(node, "/api/v1/generate", text(2))
@@ -143,7 +121,7 @@ struct AgentAPITests {
 
   @Test("A request that cannot be taken is 422 with a detail, bad JSON as well")
   func validation() async throws {
-    try await withAgents(cuts: []) { nodes, _ in
+    try await withAgents(of: model, cuts: [], api: .init()) { nodes, _ in
       let cases: [(String, String, JSON, JSON)] = [
         (#"{"inputs":5}"#, "string_type", ["body", "inputs"], 5),
         (#"{"stream":false}"#, "missing", ["body", "inputs"], ["stream": false]),

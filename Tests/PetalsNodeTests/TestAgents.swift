@@ -15,10 +15,12 @@ typealias AgentService = Plumise_Inference_InferencePipeline.Client<HTTP2ClientT
 /// Runs a body with nodes that are agents of one pipeline, each with an HTTP API, and with the
 /// topology that lists them.
 ///
-/// - Parameter follows: Whether the nodes have been told of the topology when the body begins.
+/// - Parameters:
+///   - api: How each node answers as an agent over HTTP, if it does.
+///   - follows: Whether the nodes have been told of the topology when the body begins.
 func withAgents<Result: Sendable>(
   of model: TinyModel, cuts: [Int], profile: AgentProfile = .fixed,
-  format: PipelineTensorFormat = .float32, follows: Bool = true,
+  format: PipelineTensorFormat = .float32, api: AgentAPISettings? = nil, follows: Bool = true,
   _ body: ([PetalsNode], [PipelineNode]) async throws -> Result
 ) async throws -> Result {
   var count: UInt8 = 0
@@ -28,6 +30,7 @@ func withAgents<Result: Sendable>(
       count += 1
       $0.agent = .precompile(count)
       $0.http = .init()
+      $0.agentAPI = api
       $0.agentProfile = profile
       $0.pipelineFormat = format
     }

@@ -18,7 +18,7 @@ package func endsInTime<Result: Sendable>(
 ) async throws -> Result {
   let isDone = AsyncState(false)
   let task = Task {
-    defer { finish(isDone) }
+    defer { isDone.update { $0 = true } }
     return try await work()
   }
   return try await withTaskCancellationHandler {
@@ -34,8 +34,3 @@ package func endsInTime<Result: Sendable>(
     task.cancel()
   }
 }
-
-/// Notes the end; never inlined into the task, which may have changed threads at each of its waits: the
-/// lock's idea of its thread must not be older than that.
-@inline(never)
-private func finish(_ isDone: AsyncState<Bool>) { isDone.update { $0 = true } }

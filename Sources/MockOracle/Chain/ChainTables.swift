@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import PlumiseWire
 
 /// What the deployed oracle's tables hold of the chain: agents, epochs, contributions and challenges.
 ///

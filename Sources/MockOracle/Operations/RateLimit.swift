@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import PlumiseWire
 import Synchronization
 
 /// How many reports an agent may send: so many at once, and then so many in a time.

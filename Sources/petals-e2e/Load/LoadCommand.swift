@@ -3,6 +3,7 @@ import AsyncHTTPClient
 import EthereumClient
 import NIOCore
 import NIOHTTP1
+import OutgoingHTTP
 import PlumiseWire
 
 /// `load`: steady traffic on a service, with a report of its latencies.
@@ -80,11 +81,8 @@ struct LoadTarget: Sendable {
   static func with<R: Sendable>(
     _ url: String, connections: Int, _ body: (LoadTarget) async throws -> R
   ) async throws -> R {
-    var configuration = HTTPClient.Configuration(
-      redirectConfiguration: .disallow, timeout: .init(connect: .seconds(10)))
-    configuration.httpVersion = .http1Only
+    var configuration = HTTPClient.Configuration.singleAttempt()
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
-    configuration.connectionPool.retryConnectionEstablishment = false
     let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     let target = LoadTarget(url: url, client: client)
     let outcome: Result<R, any Error>

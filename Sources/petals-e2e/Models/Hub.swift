@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import OutgoingHTTP
 import PlumiseWire
 
 /// A client of a model hub's HTTP API.
@@ -13,13 +14,8 @@ struct Hub: Sendable {
 
   static let defaultEndpoint = "https://huggingface.co"
 
-  private static let client: HTTPClient = {
-    var configuration = HTTPClient.Configuration(
-      redirectConfiguration: .disallow, timeout: .init(connect: .seconds(10), read: .seconds(60)))
-    configuration.httpVersion = .http1Only
-    configuration.connectionPool.retryConnectionEstablishment = false
-    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-  }()
+  private static let client = HTTPClient(
+    eventLoopGroupProvider: .singleton, configuration: .singleAttempt(read: .seconds(60)))
 
   /// The most redirects that are followed for one request.
   private static let maximumRedirects = 5
