@@ -16,7 +16,9 @@ public import Testing
 /// }
 /// ```
 ///
-/// The network is torn down when the test returns, throws, or runs into its time limit.
+/// The network is torn down when the test returns, throws, or runs into its time limit. An issue of the test
+/// gets comments that name what probably caused it, as an agent that is not registered, and the network's
+/// ``NetworkReport`` is attached to the test.
 public struct PetalsNetworkTrait: TestTrait, SuiteTrait, TestScoping {
   private let plan: @Sendable () throws -> NetworkPlan
 
@@ -36,7 +38,10 @@ public struct PetalsNetworkTrait: TestTrait, SuiteTrait, TestScoping {
       defer { for faults in waiting { faults.clear(network) } }
       try await PetalsNetwork.$running.withValue(network) {
         // They are this network's: one within it begins without.
-        try await PetalsNetwork.$waitingFaults.withValue([]) { try await function() }
+        try await PetalsNetwork.$waitingFaults.withValue([]) {
+          try await FailureReport(network: network)
+            .provideScope(for: test, testCase: testCase, performing: function)
+        }
       }
     }
   }
