@@ -1,46 +1,31 @@
 package import struct Foundation.Data
 import TorchArchive
 
-/// Hidden states taken from, or ready for, a message of `plumise.inference`.
+/// The formats of `dtype` in `plumise.inference`, in the order in which an agent lists them.
 ///
 /// That service names the format in a string and knows one more than `plumise.petals`: bfloat16, which
 /// the network's agents send as an archive of `torch.save`.
-package struct InferenceTensor: Sendable {
-  /// The formats of `dtype`, in the order in which an agent lists them.
-  package enum Format: String, CaseIterable, Sendable {
-    /// An archive of `torch.save`, which holds the shape as well.
-    case bfloat16
-    /// Little-endian IEEE 754 binary16.
-    case float16
-    /// Little-endian IEEE 754 binary32.
-    case float32
+package enum InferenceFormat: String, CaseIterable, Sendable {
+  /// An archive of `torch.save`, which holds the shape as well.
+  case bfloat16
+  /// Little-endian IEEE 754 binary16.
+  case float16
+  /// Little-endian IEEE 754 binary32.
+  case float32
 
-    /// Reads the name that a message gives.
-    ///
-    /// - Throws: ``TensorError/unsupportedFormat(_:)``.
-    package init(name: String) throws(TensorError) {
-      guard let format = Self(rawValue: name) else { throw .unsupportedFormat(name) }
-      self = format
-    }
-  }
-
-  /// `[tokens, hidden]`.
-  package let shape: TensorShape
-  /// The format on the wire.
-  package let format: Format
-  /// Row-major values.
-  package let values: [Float]
-
-  /// Values to be sent.
+  /// Reads the name that a message gives.
   ///
-  /// - Precondition: there are as many values as the shape says.
-  package init(shape: TensorShape, format: Format, values: [Float]) {
-    precondition(values.count == shape.count, "\(values.count) values for \(shape)")
-    self.shape = shape
-    self.format = format
-    self.values = values
+  /// - Throws: ``TensorError/unsupportedFormat(_:)``.
+  package init(name: String) throws(TensorError) {
+    guard let format = Self(rawValue: name) else { throw .unsupportedFormat(name) }
+    self = format
   }
+}
 
+/// Hidden states as `plumise.inference` carries them.
+package typealias InferenceTensor = WireTensor<InferenceFormat>
+
+extension WireTensor<InferenceFormat> {
   /// Checks the parts in which a message carries a tensor.
   ///
   /// - Parameters:
@@ -50,13 +35,14 @@ package struct InferenceTensor: Sendable {
   ///   - hidden: The model's hidden size.
   /// - Throws: ``TensorError`` for the first part that is wrong.
   package init(
-    data: Data, dimensions: [Int64], format: Format, hidden: Int
+    data: Data, dimensions: [Int64], format: InferenceFormat, hidden: Int
   ) throws(TensorError) {
-    self.format = format
+    let shape: TensorShape
+    let values: [Float]
     switch format {
     case .float32, .float16:
-      let tensor = try WireTensor(
-        data: data, dimensions: dimensions, type: format == .float32 ? .float32 : .float16,
+      let tensor = try PetalsTensor(
+        data: data, dimensions: dimensions, format: format == .float32 ? .float32 : .float16,
         hidden: hidden)
       (shape, values) = (tensor.shape, tensor.values)
     case .bfloat16:
@@ -70,13 +56,14 @@ package struct InferenceTensor: Sendable {
       values = archive.values
       if let index = TensorBytes.firstNotFinite(in: values) { throw .notFinite(index: index) }
     }
+    self.init(shape: shape, format: format, values: values)
   }
 
   /// The first value that is not finite in the format on the wire; nil when all are.
   package var firstNotFinite: Int? {
     switch format {
     case .float32: TensorBytes.firstNotFinite(in: values)
-    case .float16: WireTensor(shape: shape, type: .float16, values: values).firstNotFinite
+    case .float16: PetalsTensor(shape: shape, format: .float16, values: values).firstNotFinite
     // The exponent of what is not finite is all ones; rounding may lead there.
     case .bfloat16: values.firstIndex { $0.bfloat16 & 0x7f80 == 0x7f80 }
     }

@@ -1,35 +1,41 @@
 package import struct Foundation.Data
 package import TorchArchive
 
-/// Hidden states as raw numbers, which is how `plumise.petals` carries them.
-package struct WireTensor: Sendable {
+/// Hidden states taken from, or ready for, a message, in one of a service's formats.
+package struct WireTensor<Format: Sendable>: Sendable {
   /// `[tokens, hidden]`.
   package let shape: TensorShape
   /// The format on the wire.
-  package let type: TensorDataType
+  package let format: Format
   /// Row-major values.
   package let values: [Float]
 
   /// Values to be sent.
   ///
   /// - Precondition: there are as many values as the shape says.
-  package init(shape: TensorShape, type: TensorDataType, values: [Float]) {
+  package init(shape: TensorShape, format: Format, values: [Float]) {
     precondition(values.count == shape.count, "\(values.count) values for \(shape)")
     self.shape = shape
-    self.type = type
+    self.format = format
     self.values = values
   }
+}
 
+/// Hidden states as raw numbers, which is how `plumise.petals` carries them.
+package typealias PetalsTensor = WireTensor<TensorDataType>
+
+extension WireTensor<TensorDataType> {
   /// Checks the three parts in which a message carries a tensor.
   ///
   /// - Parameter hidden: The model's hidden size.
   /// - Throws: ``TensorError`` for the first part that is wrong.
   package init(
-    data: Data, dimensions: [Int64], type: TensorDataType, hidden: Int
+    data: Data, dimensions: [Int64], format: TensorDataType, hidden: Int
   ) throws(TensorError) {
-    self.type = type
-    self.shape = try TensorShape(dimensions: dimensions, hidden: hidden)
-    self.values = try TensorBytes.decode(data, as: type, count: shape.count)
+    let shape = try TensorShape(dimensions: dimensions, hidden: hidden)
+    self.init(
+      shape: shape, format: format,
+      values: try TensorBytes.decode(data, as: format, count: shape.count))
   }
 
   /// Checks a tensor of `plumise.petals`.
@@ -37,26 +43,26 @@ package struct WireTensor: Sendable {
   /// - Throws: ``TensorError``.
   package init(_ message: Plumise_Petals_Tensor, hidden: Int) throws(TensorError) {
     try self.init(
-      data: message.data, dimensions: message.shape, type: TensorDataType(message.dtype),
+      data: message.data, dimensions: message.shape, format: TensorDataType(message.dtype),
       hidden: hidden)
   }
 
   /// The first value that is not finite in the format on the wire, which for `float16` ends before
   /// 65 520; nil when all are.
   package var firstNotFinite: Int? {
-    switch type {
+    switch format {
     case .float32: TensorBytes.firstNotFinite(in: values)
     case .float16: values.firstIndex { !($0.magnitude < 65_520) }
     }
   }
 
   /// The little-endian bytes.
-  package var data: Data { TensorBytes.encode(values, as: type) }
+  package var data: Data { TensorBytes.encode(values, as: format) }
 
   /// The tensor as `plumise.petals` carries it.
   package var message: Plumise_Petals_Tensor {
     var message = Plumise_Petals_Tensor()
-    message.dtype = type.message
+    message.dtype = format.message
     message.shape = shape.dimensions
     message.data = data
     return message
@@ -259,7 +265,7 @@ package enum TensorError: Error, Hashable, Sendable, CustomStringConvertible {
       return "dtype \(name) is unknown: send \(known)"
     case .unsupportedFormat(let name):
       // The words of the network's agents, which print a Python list.
-      let known = InferenceTensor.Format.allCases.map { "'\($0.rawValue)'" }
+      let known = InferenceFormat.allCases.map { "'\($0.rawValue)'" }
       return "Unsupported dtype '\(name)'. Supported: [\(known.joined(separator: ", "))]"
     case .archive(let error): return "\(error)"
     case .shape(let shape):

@@ -24,7 +24,7 @@ struct AgentPipelineTests {
 
   /// The tokens of a whole text, as an agent's peers make them.
   private func expectedText(
-    _ count: Int, through nodes: [PetalsNode], format: InferenceTensor.Format
+    _ count: Int, through nodes: [PetalsNode], format: InferenceFormat
   ) async throws -> (ids: [Int32], text: String) {
     let tokenizer = try #require(try model.ends.tokenizer)
     let ids = try await referenceIDs(
@@ -34,8 +34,8 @@ struct AgentPipelineTests {
 
   @Test(
     "A pass through one, two or three nodes leads to the reference's token, in every format",
-    arguments: cuts, InferenceTensor.Format.allCases)
-  func tokens(cuts: [Int], format: InferenceTensor.Format) async throws {
+    arguments: cuts, InferenceFormat.allCases)
+  func tokens(cuts: [Int], format: InferenceFormat) async throws {
     let prompt = try model.ids("case2.input_ids")
     try await withAgents(of: model, cuts: cuts) { nodes, _ in
       let expected = try await referenceIDs(
@@ -65,7 +65,7 @@ struct AgentPipelineTests {
     arguments: [[12], [8, 16]], PipelineTensorFormat.allCases)
   func text(cuts: [Int], format: PipelineTensorFormat) async throws {
     try await withAgents(of: model, cuts: cuts, format: format) { nodes, _ in
-      let wire = try #require(InferenceTensor.Format(rawValue: format.rawValue))
+      let wire = try #require(InferenceFormat(rawValue: format.rawValue))
       let expected = try await expectedText(6, through: nodes, format: wire)
       let answer = try await nodes[0].generate(body(6))
       #expect(answer.status == 200, "\(answer.text)")

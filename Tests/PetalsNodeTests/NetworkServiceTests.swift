@@ -115,7 +115,7 @@ struct NetworkServiceTests {
     let input = try model.hidden("case2.embeddings")
     try await withNodes(of: model, cuts: [12]) { nodes in
       let plain = try await nodes[0].transport.forward(
-        InferenceTensor.Format.bfloat16.rounded(input), through: model.served(0..<12))
+        InferenceFormat.bfloat16.rounded(input), through: model.served(0..<12))
       try await withRawClient(of: nodes[0]) { client in
         let service = Service(wrapping: client)
         var request = request(input, batched: true)
@@ -264,7 +264,7 @@ struct WireTensorTests {
   func notFinite() throws {
     func first(_ values: [Float], _ type: TensorDataType) throws -> Int? {
       let shape = try TensorShape(dimensions: [1, Int64(values.count)], hidden: values.count)
-      return WireTensor(shape: shape, type: type, values: values).firstNotFinite
+      return PetalsTensor(shape: shape, format: type, values: values).firstNotFinite
     }
     #expect(try first([1, 65_504, -65_519], .float16) == nil)
     #expect(try first([1, 65_520], .float16) == 1)

@@ -65,7 +65,7 @@ extension PetalsNode {
 extension Plumise_Inference_ForwardRequest {
   /// A pass as a first node sends it: greedy, without a penalty.
   init(
-    _ hidden: HiddenStates, format: InferenceTensor.Format = .float32, of nodes: Int, to index: Int
+    _ hidden: HiddenStates, format: InferenceFormat = .float32, of nodes: Int, to index: Int
   ) {
     self.init()
     let tensor = InferenceTensor(
@@ -86,7 +86,7 @@ extension Plumise_Inference_ForwardRequest {
   }
 }
 
-extension InferenceTensor.Format {
+extension InferenceFormat {
   /// What is left of hidden states after they crossed the wire in this format.
   func rounded(_ hidden: HiddenStates) throws -> HiddenStates {
     let shape = TensorShape(tokens: hidden.tokens, hidden: hidden.hidden)
@@ -101,7 +101,7 @@ extension InferenceTensor.Format {
 /// `plumise.inference` between them, and rounding where hidden states cross the wire.
 func referenceIDs(
   _ prompt: [Int32], count: Int, through nodes: [PetalsNode], of model: TinyModel,
-  format: InferenceTensor.Format, penalty: Float = 1
+  format: InferenceFormat, penalty: Float = 1
 ) async throws -> [Int32] {
   let ends = try model.ends
   var sampler = Sampler(try SamplingParameters(repetitionPenalty: penalty))

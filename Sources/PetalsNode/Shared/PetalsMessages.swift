@@ -11,14 +11,14 @@ extension HiddenStates {
   /// - Throws: ``NodeError/Code/invalidArgument`` that says which part is wrong.
   init(_ message: Plumise_Petals_Tensor, field: String, hidden: Int) throws(NodeError) {
     do {
-      self = try HiddenStates(WireTensor(message, hidden: hidden))
+      self = try HiddenStates(PetalsTensor(message, hidden: hidden))
     } catch {
       throw NodeError(.invalidArgument, "\(field): \(error)")
     }
   }
 
   /// Hidden states of a checked tensor.
-  init(_ tensor: WireTensor) throws {
+  init(_ tensor: PetalsTensor) throws {
     try self.init(
       tokens: tensor.shape.tokens, hidden: tensor.shape.hidden, values: tensor.values)
   }
@@ -26,7 +26,7 @@ extension HiddenStates {
   /// A message in `float32`.
   func message() -> Plumise_Petals_Tensor {
     let shape = TensorShape(tokens: tokens, hidden: hidden, isBatched: false)
-    return WireTensor(shape: shape, type: .float32, values: values).message
+    return PetalsTensor(shape: shape, format: .float32, values: values).message
   }
 
   /// An answer in the format of `request`, which is what its sender understands.
@@ -38,19 +38,19 @@ extension HiddenStates {
   ) throws(NodeError) -> Plumise_Petals_Tensor {
     let shape = TensorShape(
       tokens: tokens, hidden: hidden, isBatched: request.shape.count == 3)
-    let tensor = WireTensor(
-      shape: shape, type: request.dtype == .float16 ? .float16 : .float32, values: values)
+    let tensor = PetalsTensor(
+      shape: shape, format: request.dtype == .float16 ? .float16 : .float32, values: values)
     try tensor.requireFinite(field)
     return tensor.message
   }
 }
 
-extension WireTensor {
+extension PetalsTensor {
   /// - Throws: ``NodeError/Code/internalFault`` that names the first value that is not finite.
   func requireFinite(_ field: String) throws(NodeError) {
     guard let index = firstNotFinite else { return }
     throw NodeError(
-      .internalFault, "\(field): value \(index) of the result is not finite in \(type.rawValue)")
+      .internalFault, "\(field): value \(index) of the result is not finite in \(format.rawValue)")
   }
 }
 

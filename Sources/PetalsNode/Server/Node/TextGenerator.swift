@@ -14,7 +14,7 @@ final class TextGenerator: Sendable {
   private let checkpoint: Checkpoint
   private let server: BlockServer
   private let connections: AgentConnections
-  private let format: InferenceTensor.Format
+  private let format: InferenceFormat
   private let agent: Address?
   private let clock: any Clock<Duration>
   private let logger: Logger
@@ -197,7 +197,7 @@ final class TextGenerator: Sendable {
 }
 
 extension PipelineTensorFormat {
-  fileprivate var wireFormat: InferenceTensor.Format {
+  fileprivate var wireFormat: InferenceFormat {
     switch self {
     case .bfloat16: .bfloat16
     case .float16: .float16

@@ -16,7 +16,7 @@ struct PipelineGeneration {
   let model: ClientModel
   let pipeline: PipelineMembership
   let connections: AgentConnections
-  let format: InferenceTensor.Format
+  let format: InferenceFormat
   let clock: any Clock<Duration>
 
   /// Makes the tokens of a text.

@@ -116,7 +116,7 @@ extension Plumise_Inference_ForwardRequest {
   func tensor(hidden: Int) throws(NodeError) -> InferenceTensor {
     do {
       return try InferenceTensor(
-        data: hiddenStates, dimensions: shape, format: InferenceTensor.Format(name: dtype),
+        data: hiddenStates, dimensions: shape, format: InferenceFormat(name: dtype),
         hidden: hidden)
     } catch .unsupportedFormat(let name) {
       throw NodeError(.invalidArgument, "\(TensorError.unsupportedFormat(name))")
