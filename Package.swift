@@ -210,7 +210,7 @@ let package = Package(
     .target(
       name: "MockWeb3",
       dependencies: [
-        "AsyncPrimitives", "EVM", .deque,
+        "AsyncPrimitives", "EVM", "EthereumClient", .deque,
         "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
       ]),

@@ -57,7 +57,7 @@ DEPENDENCIES = {
     "MockOracle": {
         "AsyncPrimitives", "MockServing", "EthereumClient", "Inflate", "SystemErrors", "TextKeys",
     } | PRIMITIVES_AND_WIRE,
-    "MockWeb3": {"AsyncPrimitives", "EVM", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
+    "MockWeb3": {"AsyncPrimitives", "EVM", "EthereumClient", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
     "PlumiseTesting": LAYER_4,
     "petals-e2e": LAYER_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},

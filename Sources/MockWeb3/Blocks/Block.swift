@@ -47,6 +47,18 @@ public final class Block: Sendable {
     size = Self.size(header: encodedHeader.count, transactions)
   }
 
+  /// A block of another chain, without its transactions.
+  /// - Parameter hash: the block's, whose header may have fields that are not kept.
+  init(remote header: BlockHeader, hash: Hash32, totalDifficulty: UInt64) {
+    self.header = header
+    self.hash = hash
+    self.totalDifficulty = totalDifficulty
+    transactions = []
+    receipts = []
+    forcedReverts = [:]
+    size = Self.size(header: header.encoded.count, [])
+  }
+
   /// The revert that a fault forced on a transaction with this call; nil when there is none.
   ///
   /// A call on this block that repeats a reverted transaction gets the fault's reason.

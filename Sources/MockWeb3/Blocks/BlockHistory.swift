@@ -9,6 +9,8 @@ struct BlockHistory {
   /// No more blocks than this can be taken off, whenever that is.
   static let maximumRemovable = UInt64(2 * retainedStates)
 
+  /// The height of the first block: 0, but on a forked chain.
+  let first: UInt64
   private var packed: [PackedBlock] = []
   private var recent: [Block]
   /// The states after the recent blocks.
@@ -18,9 +20,10 @@ struct BlockHistory {
   private var locations = HashIndex()
 
   init(genesis: Block, state: WorldState) {
+    first = genesis.number
     recent = [genesis]
     states = [state]
-    numbers.insert(genesis.hash, 0)
+    numbers.insert(genesis.hash, genesis.number)
   }
 
   var count: Int { packed.count + recent.count }
@@ -30,9 +33,10 @@ struct BlockHistory {
   var latest: Block { recent[recent.endIndex - 1] }
 
   subscript(number: UInt64) -> Block? {
-    guard number < UInt64(count) else { return nil }
-    let index = Int(number) - packed.count
-    return index < 0 ? packed[Int(number)].unpacked() : recent[index]
+    guard number >= first, number - first < UInt64(count) else { return nil }
+    let offset = Int(number - first)
+    let index = offset - packed.count
+    return index < 0 ? packed[offset].unpacked() : recent[index]
   }
 
   /// The hash of the block at a height; nil when there is none.
@@ -44,18 +48,20 @@ struct BlockHistory {
   }
 
   /// Every block, the first one first; old ones are unpacked as they come.
-  var blocks: some Sequence<Block> { (0..<UInt64(count)).lazy.compactMap { self[$0] } }
+  var blocks: some Sequence<Block> { (first..<first + UInt64(count)).lazy.compactMap { self[$0] } }
 
   /// Whether a block may have logs that a query asks for; false is certain, and quick.
   func mayMatch(_ query: LogQuery, at number: UInt64) -> Bool {
-    guard number < UInt64(packed.count) else { return true }
-    return packed[Int(number)].logsBloom.map(query.mayMatch) ?? false
+    guard number >= first else { return false }
+    guard number - first < UInt64(packed.count) else { return true }
+    return packed[Int(number - first)].logsBloom.map(query.mayMatch) ?? false
   }
 
   /// The state after a block; nil when it is too old.
   func state(after number: UInt64) -> WorldState? {
-    guard number >= UInt64(packed.count), number < UInt64(count) else { return nil }
-    return states[Int(number) - packed.count]
+    guard number >= first, number - first < UInt64(count) else { return nil }
+    let index = Int(number - first) - packed.count
+    return index < 0 ? nil : states[index]
   }
 
   /// The block and the position of a mined transaction.

@@ -149,16 +149,29 @@ struct Genesis {
 
   init(configuration: ChainConfiguration, timestamp: UInt64) {
     let rules = configuration.rules
-    var state = WorldState()
+    let fork = configuration.fork.map { ForkedState($0.remote) }
+    var state = WorldState(fork: fork)
     if rules.profile != .default { state.records.precompileAgents = AgentLedger() }
-    for program in NativeProgram.programs(of: rules.profile) where program.isContract {
+    for program in NativeProgram.programs(of: rules) where program.isContract {
       // A contract's nonce begins at 1 (EIP-161).
-      state[program.address(rules: rules)] = Account(nonce: 1, isNative: true)
+      let address = program.address(rules: rules)
+      let balance = fork?.account(address).balance ?? .zero
+      state[address] = Account(nonce: 1, balance: balance, isNative: true)
     }
-    if rules.profile == .mainnet2026 {
+    if rules.profile == .mainnet2026, fork == nil {
       for (address, account) in MainnetContract.accounts { state.set(account, at: address) }
     }
     for (address, account) in configuration.genesisAccounts { state.set(account, at: address) }
+    if let origin = configuration.fork {
+      for account in configuration.accounts { state[account.address].balance = account.balance }
+      for (address, balance) in configuration.balances { state[address].balance = balance }
+      // The tries take the accounts; the root that comes out is nobody's.
+      _ = state.rootHash()
+      fork?.requireNoMisses()
+      self.state = state
+      block = origin.block
+      return
+    }
     for account in configuration.accounts { state.credit(account.balance, to: account.address) }
     for (address, balance) in configuration.balances { state.credit(balance, to: address) }
     var header = BlockHeader(

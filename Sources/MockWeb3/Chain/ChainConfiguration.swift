@@ -30,6 +30,8 @@ public struct ChainConfiguration: Sendable {
     set { poolRules.minimumTip = newValue }
   }
   package var poolRules = PoolRules()
+  /// The block of another chain that this one begins with; nil for a chain of its own.
+  var fork: ForkOrigin?
   /// The most blocks that one request may mine, at most ``maximumBlocksPerRequest``.
   package var blocksPerRequest = ChainConfiguration.maximumBlocksPerRequest
   /// A bound, so that a mistyped number does not stop the chain for hours.
@@ -102,6 +104,8 @@ public struct ChainRules: Hashable, Sendable {
   package var claimsSyncFirst = true
   /// The rules that bytecode runs by.
   public var hardfork: Hardfork
+  /// Plumise's contracts that are bytecode on the chain that this one is forked from.
+  package var remoteContracts: Set<Address> = []
 
   /// Version 1 of RewardPool is the one in the main network's genesis.
   var rewardPoolVersion: RewardPoolVersion { profile == .mainnet2026 ? .one : .two }

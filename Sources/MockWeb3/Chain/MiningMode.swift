@@ -51,10 +51,10 @@ final class BlockProducer: Sendable {
   }
 
   /// Calls `produce` each time a block is due, until the task is cancelled.
-  func run(_ produce: () -> Void) async {
+  func run(_ produce: () async -> Void) async {
     while !Task.isCancelled {
       do {
-        if try await waitUntilDue(setting.value), !Task.isCancelled { produce() }
+        if try await waitUntilDue(setting.value), !Task.isCancelled { await produce() }
       } catch {
         // Only the cancellation ends a wait early.
         return

@@ -11,7 +11,7 @@ struct ChainMachine: Sendable {
 
   init(rules: ChainRules) {
     self.rules = rules
-    let programs = NativeProgram.programs(of: rules.profile).map {
+    let programs = NativeProgram.programs(of: rules).map {
       ($0.address(rules: rules), NativeProgramContract(program: $0, rules: rules))
     }
     virtualMachine = VirtualMachine(
@@ -55,5 +55,7 @@ struct WorldStateReader: StateReader {
 
   func hasStorage(at address: Address) -> Bool { state.hasStorage(at: address) }
 
-  func blockHash(of number: UInt64) -> Hash32 { history.hash(of: number) ?? .zero }
+  func blockHash(of number: UInt64) -> Hash32 {
+    history.hash(of: number) ?? state.fork?.blockHash(of: number) ?? .zero
+  }
 }

@@ -41,7 +41,7 @@ struct Execution {
 
   /// The registry's storage where it is bytecode.
   private var bytecodeRegistry: AgentRegistryStorage? {
-    rules.profile == .mainnet2026
+    rules.profile == .mainnet2026 || rules.remoteContracts.contains(rules.registryAddress)
       ? AgentRegistryStorage(host: host, registry: rules.registryAddress) : nil
   }
 
@@ -90,9 +90,12 @@ enum NativeProgram: CaseIterable {
   case verifyInference, agentRegister, agentHeartbeat, claimReward
   case agentRegistry, rewardPool
 
-  /// The programs of a profile: where AgentRegistry is bytecode, it is none of them.
-  static func programs(of profile: ChainProfile) -> [NativeProgram] {
-    allCases.filter { profile != .mainnet2026 || $0 != .agentRegistry }
+  /// The programs of a chain: what is bytecode there is none of them.
+  static func programs(of rules: ChainRules) -> [NativeProgram] {
+    allCases.filter { program in
+      if program == .agentRegistry, rules.profile == .mainnet2026 { return false }
+      return !rules.remoteContracts.contains(program.address(rules: rules))
+    }
   }
 
   /// The program at an address, or nil when there is none.

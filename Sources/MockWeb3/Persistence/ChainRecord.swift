@@ -10,7 +10,7 @@ struct ChainRecord {
   /// All changes by tests, the oldest first.
   private(set) var edits: [StateEdit] = []
   /// Whether a file keeps the chain; without one no steps are gathered.
-  private var isPersisted = false
+  private(set) var isPersisted = false
   /// Steps that the file does not have yet.
   private(set) var unsaved: [ChainEvent] = []
   /// Whether another chain took this one's place, and the file has to be written anew.

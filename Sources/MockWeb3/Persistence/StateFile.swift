@@ -65,6 +65,7 @@ struct PersistentChain {
 
   /// The chain that a file keeps, or a new one where the file holds none.
   init(persistedAt url: URL, _ configuration: ChainConfiguration, now: UInt64) throws {
+    guard configuration.fork == nil else { throw FileError.forkedChain.ofFile(url.path) }
     let file = try StateFile(url)
     do {
       let text = try file.contents()
@@ -160,6 +161,12 @@ extension FileError {
       "the state file is of a chain whose \(name) is \(actual), not \(expected): start with that "
         + "\(name), or name another file")
   }
+
+  /// A forked chain has only what changed since the fork.
+  static let forkedChain = state(
+    .mismatched,
+    "no state file can hold a forked chain, which has only what changed since the fork: start it "
+      + "without a file, and take snapshots")
 
   /// A replayed block has another hash than in the file.
   static func blockMismatch(height: UInt64) -> FileError {

@@ -45,7 +45,8 @@ enum EthChainMethods {
           "request beyond head block: requested \(asked), head \(chain.latest.number)")
       }
       let size = min(count, last.number + 1)
-      let first = last.number + 1 - size
+      // On a forked chain the remote one has the blocks before.
+      let first = max(last.number + 1 - size, min(chain.history.first, last.number + 1))
       var blocks = (first..<max(first, last.number)).compactMap { chain.history[$0] }
       if size > 0 { blocks.append(last) }
       return FeeHistory(blocks: blocks, percentiles: percentiles).json

@@ -12,7 +12,7 @@ enum EthFilterMethods {
         {
           throw FilterArguments.invalidRange
         }
-        return .array(try filter.logs(on: chain, now: now).map(\.json))
+        return .array(try filter.json(on: chain, now: now))
       }
     },
     "eth_newFilter": RPCMethod(arguments: 1) { arguments in
@@ -44,7 +44,7 @@ enum EthFilterMethods {
         guard case .logs(let arguments) = chain.filters[id]?.kind else {
           throw RPCFailure.refused("filter not found")
         }
-        return .array(try arguments.logs(on: chain, now: now).map(\.json))
+        return .array(try arguments.json(on: chain, now: now))
       }
     },
   ]
@@ -102,9 +102,12 @@ struct FilterArguments: Sendable {
   var from: BlockTag?
   var to: BlockTag?
   var query = LogQuery()
+  /// The object as it came.
+  let criteria: JSON
 
   init(_ value: GethValue) throws {
     let fields = try value.fields(of: "filters.FilterCriteria")
+    criteria = value.json
     blockHash = try fields["blockHash"]?.hash()
     from = try fields["fromBlock"]?.blockTag()
     to = try fields["toBlock"]?.blockTag()
@@ -198,6 +201,15 @@ struct FilterArguments: Sendable {
     }
   }
 
+  /// The logs as JSON-RPC shows them, on a forked chain with the remote chain's before them.
+  func json(on chain: Chain, now: UInt64) throws -> [JSON] {
+    let remote = try chain.remoteLogs(self)
+    if let blockHash, !remote.isEmpty || chain.history[blockHash] == nil, chain.state.fork != nil {
+      return remote
+    }
+    return remote + (try logs(on: chain, now: now).map(\.json))
+  }
+
   /// The logs of the chain as it is, and where the range ends with what is pending, those that the
   /// next block would have (geth's `Filter.Logs`).
   func logs(on chain: Chain, now: UInt64) throws -> [MinedLog] {
@@ -209,7 +221,7 @@ struct FilterArguments: Sendable {
     let pending =
       to == .pending ? query.matches(in: chain.pendingBlock(now: now).block) : [MinedLog]()
     if from == .pending { return pending }
-    let first = height(from, on: chain)
+    let first = max(height(from, on: chain), chain.history.first)
     let last = min(height(to, on: chain), chain.latest.number)
     guard first <= last else { return pending }
     return (first...last).flatMap { number in
@@ -218,7 +230,7 @@ struct FilterArguments: Sendable {
     } + pending
   }
 
-  private func height(_ tag: BlockTag?, on chain: Chain) -> UInt64 {
+  func height(_ tag: BlockTag?, on chain: Chain) -> UInt64 {
     switch tag {
     case .number(let number): number
     case .earliest: 0

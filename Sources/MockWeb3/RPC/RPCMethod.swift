@@ -116,6 +116,7 @@ extension RPCFailure {
     switch error {
     case let failure as RPCFailure: self = failure
     case let refusal as PoolError: self = .refused("\(refusal)")
+    case let error as ForkError: self = .refused("\(error)")
     default: self = RPCFailure(code: -32603, message: "\(error)")
     }
   }

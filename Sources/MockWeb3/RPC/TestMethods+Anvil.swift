@@ -79,7 +79,7 @@ extension TestMethods {
           "gasPrice": .quantity(
             header.baseFeePerGas.adding(chain.configuration.suggestedTip, upTo: .max)),
         ],
-        "forkConfig": ["forkUrl": nil, "forkBlockNumber": nil, "forkRetryBackoff": nil],
+        "forkConfig": forkConfig(of: chain),
       ]
     },
   ]

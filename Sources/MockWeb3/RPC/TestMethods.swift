@@ -72,14 +72,21 @@ enum TestMethods {
     },
     "reset": RPCMethod(arguments: 1) { _ in
       { chain, now in
-        chain.replace(with: Chain(chain.configuration, now: now))
+        // Without forking it is a chain of its own again, as with Anvil and Hardhat.
+        chain.replace(with: Chain(chain.configuration.withoutFork(), now: now))
         return true
       }
     },
-    "dumpState": .plain { chain, _ in .hex(StateFileFormat.text(of: chain)) },
+    "dumpState": .plain { chain, _ in
+      try requireNoFork(chain, "dumpState")
+      return .hex(StateFileFormat.text(of: chain))
+    },
+    "setRPCUrl": setRPCUrl,
+    "setRpcUrl": setRPCUrl,
     "loadState": RPCMethod(arguments: 1) { arguments in
       let text = try arguments.required(0).bytes()
       return { chain, now in
+        try requireNoFork(chain, "loadState")
         do {
           let loaded = try StateFileFormat.chain(
             from: text, configuration: chain.configuration, now: now)

@@ -174,7 +174,8 @@ extension MockWeb3 {
   /// The file is there whole, or not at all; one that keeps a running chain is left alone.
   /// - Throws: `FileError` of code `unusable` or `inUse`.
   public func dump(to url: URL) throws {
-    let text = read { StateFileFormat.text(of: $0) }
+    let text = read { $0.state.fork == nil ? StateFileFormat.text(of: $0) : nil }
+    guard let text else { throw FileError.forkedChain.ofFile(url.path) }
     let file = try StateFile(url)
     do { try file.write(text) } catch {
       file.removeIfNew()
@@ -186,6 +187,7 @@ extension MockWeb3 {
   /// - Throws: `FileError`, and nothing changes, when the file is none, damaged, or of a
   ///   chain that began with other accounts, another id or other rules.
   public func load(from url: URL) throws {
+    guard read({ $0.state.fork == nil }) else { throw FileError.forkedChain.ofFile(url.path) }
     let text: [UInt8]
     do { text = Array(try Data(contentsOf: url)) } catch {
       throw FileError.unusable(

@@ -1,6 +1,7 @@
 import AsyncPrimitives
 import HTTPTypes
 public import MockServing
+import PlumiseWire
 
 extension MockWeb3 {
   /// Serves the chain over HTTP and, on the same port, WebSocket while a body runs, and makes blocks by time if it has a block time.
@@ -60,8 +61,12 @@ extension MockWeb3 {
 
   private func produceBlocks() async {
     await producer.run {
-      let now = now
-      change { $0.mineScheduledBlock(now: now) }
+      // On a forked chain whose remote one is gone no block is made; what waits is tried again with
+      // the next one, and requests meet the same error.
+      _ = try? await performLoading { chain, now in
+        chain.mineScheduledBlock(now: now)
+        return nil
+      }
     }
   }
 

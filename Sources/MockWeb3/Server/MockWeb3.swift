@@ -159,34 +159,71 @@ public final class MockWeb3: Sendable {
       if request.params.count > method.maximumArguments {
         throw RPCFailure.tooManyArguments(atMost: method.maximumArguments)
       }
-      let operation = try method.prepare(GethArguments(request.params))
-      let (result, warnings) = try perform(operation)
+      let prepared = try method.prepare(GethArguments(request.params))
+      let operation = try await forkOperation(request) ?? prepared
+      let (result, warnings) = try await performLoading { chain, now in
+        try chain.forwardedAnswer(to: request) ?? operation(&chain, now)
+      }
       return (.success(result), warnings)
     } catch {
       return (.failure(RPCFailure(error)), [])
     }
   }
 
-  /// Runs an operation on the chain.
+  /// Runs an operation on the chain; on a forked one as often as it reads something that has to be
+  /// fetched first.
   /// - Returns: the answer, and warnings about the transactions that it put into blocks.
-  func perform(_ operation: ChainOperation) throws -> (JSON, warnings: [String]) {
+  func performLoading(_ operation: ChainOperation) async throws -> (JSON, warnings: [String]) {
+    while true {
+      switch try attempt(operation) {
+      case .done(let result, let warnings): return (result, warnings)
+      case .missing(let items, let remote): try await remote.fetch(items)
+      }
+    }
+  }
+
+  private enum Attempt {
+    case done(JSON, warnings: [String])
+    /// Nothing changed: what was read is not there yet.
+    case missing([RemoteChain.Item], RemoteChain)
+  }
+
+  private func attempt(_ operation: ChainOperation) throws -> Attempt {
     let now = now
     return try cell.withLock { cell in
       let height = cell.chain.latest.number
-      let result = try operation(&cell.chain, now)
+      guard let fork = cell.chain.state.fork else {
+        let result = try operation(&cell.chain, now)
+        commit(&cell)
+        if let failure = cell.failure { throw failure }
+        return .done(result, warnings: cell.chain.warnings(above: height))
+      }
+      var trial = cell.chain
+      let outcome = Result { try operation(&trial, now) }
+      let warnings = trial.warnings(above: height)
+      let misses = fork.takeMisses()
+      guard misses.isEmpty else { return .missing(misses, fork.remote) }
+      cell.chain = trial
+      let result = try outcome.get()
       commit(&cell)
-      if let failure = cell.failure { throw failure }
-      return (result, cell.chain.warnings(above: height))
+      return .done(result, warnings: warnings)
     }
   }
 
   /// Reads the chain.
-  func read<R: Sendable>(_ body: (Chain) -> R) -> R { cell.withLock { body($0.chain) } }
+  func read<R: Sendable>(_ body: (Chain) -> R) -> R {
+    cell.withLock { cell in
+      let result = body(cell.chain)
+      cell.chain.state.fork?.requireNoMisses()
+      return result
+    }
+  }
 
   /// Changes the chain.
   func change<R: Sendable>(_ body: (inout Chain) -> R) -> R {
     cell.withLock { cell in
       let result = body(&cell.chain)
+      cell.chain.state.fork?.requireNoMisses()
       commit(&cell)
       return result
     }

@@ -26,11 +26,21 @@ package struct WorldState {
   /// What the native contracts keep.
   var records = PlumiseRecords()
 
-  package init() {}
+  /// What is read of another chain where nothing was written; nil for a chain of its own.
+  let fork: ForkedState?
+  /// What a forked chain wrote to storages, zeros included.
+  private var writtenStorage = PersistentMap<WrittenStorage>()
+
+  package init() { fork = nil }
+
+  /// The state of a chain that is forked from another one.
+  init(fork: ForkedState?) { self.fork = fork }
 
   /// An account; one that does not exist reads as empty.
   package subscript(address: Address) -> Account {
-    get { changed[address] ?? accounts[address]?.account ?? Account() }
+    get {
+      changed[address] ?? accounts[address]?.account ?? fork?.account(address) ?? Account()
+    }
     set { changed[address] = newValue }
   }
 
@@ -76,7 +86,8 @@ package struct WorldState {
       }
       let path = accounts[address]?.path ?? Nibbles.of(Keccak256.hash(address.bytes).bytes)
       if account.isEmpty {
-        accounts[address] = nil
+        // A forked chain remembers what is gone, or the remote chain would have it again.
+        accounts[address] = fork == nil ? nil : Entry(account: account, path: path)
         trie[path: path] = nil
       } else {
         accounts[address] = Entry(account: account, path: path)
@@ -92,7 +103,12 @@ package struct WorldState {
 extension WorldState {
   /// The value in a slot of an account's storage; 0 where nothing was stored.
   package func storage(at address: Address, slot: Word) -> Word {
-    storages[address]?[Self.storageKey(slot)] ?? .zero
+    guard let fork else { return storages[address]?[Self.storageKey(slot)] ?? .zero }
+    if let written = writtenStorage[address] {
+      if let value = written.slots[slot] { return value }
+      if written.isCleared { return .zero }
+    }
+    return fork.storage(at: address, slot: slot)
   }
 
   /// Whether any slot of an account's storage has a value.
@@ -105,10 +121,16 @@ extension WorldState {
     storages[address] = storage.isEmpty ? nil : storage
     changed[address] = self[address]
     changedStorage.insert(address)
+    if fork != nil {
+      var written = writtenStorage[address] ?? WrittenStorage()
+      written.slots[slot] = value
+      writtenStorage[address] = written
+    }
   }
 
   /// Clears an account's storage.
   mutating func removeStorage(of address: Address) {
+    if fork != nil { writtenStorage[address] = WrittenStorage(isCleared: true) }
     guard hasStorage(at: address) else { return }
     storages[address] = nil
     changed[address] = self[address]
@@ -136,6 +158,7 @@ extension WorldState {
     changed[address] = Account()
     storages[address] = nil
     changedStorage.remove(address)
+    if fork != nil { writtenStorage[address] = WrittenStorage(isCleared: true) }
   }
 
   /// Writes what a transaction changed.
@@ -166,6 +189,13 @@ extension WorldState {
   private static func storageKey(_ slot: Word) -> [UInt8] {
     Keccak256.hash(slot.bigEndianBytes).bytes
   }
+}
+
+/// What a forked chain wrote to the storage of one account.
+private struct WrittenStorage {
+  var slots: [Word: Word] = [:]
+  /// Whether the remote chain's slots are gone.
+  var isCleared = false
 }
 
 extension Word {

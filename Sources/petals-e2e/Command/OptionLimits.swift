@@ -205,6 +205,9 @@ extension OptionLimits where Self == WholeNumbers<UInt64> {
 
   /// A chain's id, as large as a signature's 2 · id + 36 fits 64 bits (EIP-2294).
   static var chainID: Self { WholeNumbers("a chain id", 1...(UInt64.max / 2 - 36)) }
+
+  /// A block's height, as far as go-ethereum reads one.
+  static var blockNumber: Self { WholeNumbers("a block number", 0...UInt64(Int64.max)) }
 }
 
 extension OptionLimits where Self == Times {

@@ -43,8 +43,10 @@ struct ChainCommand: AsyncParsableCommand {
   @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
   var port = 26902
 
-  @Option(within: .chainID, help: "The chain's id.")
-  var chainID = PlumiseNetwork.chainID
+  @Option(
+    within: .chainID,
+    help: "The chain's id; \(PlumiseNetwork.chainID), or the forked chain's, when not said.")
+  var chainID: UInt64?
 
   @Option(
     within: .time,
@@ -76,6 +78,17 @@ struct ChainCommand: AsyncParsableCommand {
     completion: .file(extensions: ["json"]))
   var deploy: [String] = []
 
+  @Option(
+    within: .serviceURL,
+    help: "A chain to fork: what was before is read from it, and nothing is sent to it.")
+  var forkURL: String?
+
+  @Option(
+    within: .blockNumber,
+    name: [.customLong("fork-block-number"), .customLong("fork-block")],
+    help: "The block to fork at; the latest when not said.")
+  var forkBlockNumber: UInt64?
+
   @Flag(
     inversion: .prefixedNo,
     help: """
@@ -99,12 +112,28 @@ struct ChainCommand: AsyncParsableCommand {
 
   @OptionGroup var service: ServiceOptions
 
+  func validate() throws {
+    if forkURL == nil, forkBlockNumber != nil {
+      throw ValidationError("--fork-block-number needs --fork-url: name the chain to fork")
+    }
+    guard forkURL != nil else { return }
+    let others = [
+      ("--state", state != nil), ("--genesis", genesis != nil), ("--deploy", !deploy.isEmpty),
+    ]
+    if let (name, _) = others.first(where: \.1) {
+      throw ValidationError(
+        "\(name) cannot be combined with --fork-url: a forked chain begins with another chain's block"
+      )
+    }
+  }
+
   func run() async throws {
-    var configuration = ChainConfiguration(chainID: chainID, profile: profile)
+    var configuration = ChainConfiguration(
+      chainID: chainID ?? PlumiseNetwork.chainID, profile: profile)
     configuration.rules.hardfork = hardfork
     if let mining { configuration.mining = mining }
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
-    let contracts = try begin(&configuration)
+    let contracts = try await begin(&configuration)
     let chain = try chain(configuration)
     // What is said here wins over what the file remembers.
     if let mining, state != nil { chain.setMining(mining) }
@@ -130,11 +159,15 @@ struct ChainCommand: AsyncParsableCommand {
     }
   }
 
-  /// Takes over the genesis file, and creates the contracts of the artifacts.
+  /// Forks another chain, or takes over the genesis file and creates the contracts of the artifacts.
   private func begin(
     _ configuration: inout ChainConfiguration
-  ) throws -> [(name: String, address: Address)] {
+  ) async throws -> [(name: String, address: Address)] {
     do {
+      if let forkURL {
+        try await configuration.fork(from: forkURL, at: forkBlockNumber)
+        if let chainID { configuration.rules.chainID = chainID }
+      }
       if let genesis {
         configuration.apply(try GenesisFile(contentsOf: URL(filePath: genesis)))
       }
@@ -142,6 +175,8 @@ struct ChainCommand: AsyncParsableCommand {
         let artifact = try ContractArtifact(contentsOf: URL(filePath: path))
         return (artifact.name, try configuration.deploy(artifact))
       }
+    } catch let error as ForkError {
+      throw CommandFailure.wrongInput("--fork-url: \(error)")
     } catch let error as GenesisFileError {
       throw CommandFailure.wrongInput("\(error)")
     } catch let error as DeploymentError {

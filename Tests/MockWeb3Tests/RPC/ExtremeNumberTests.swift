@@ -49,6 +49,7 @@ private enum ValidArguments {
     "loadState": [["0x00"]], "reorg": [[1]], "setCode": [[address, "0x00"]],
     "setStorageAt": [[address, "0x0", hash]], "impersonateAccount": [[address]],
     "stopImpersonatingAccount": [[address]], "autoImpersonateAccount": [[true]],
+    "setRPCUrl": [["http://127.0.0.1:1"]], "setRpcUrl": [["http://127.0.0.1:1"]],
     "setLoggingEnabled": [[true]], "setCoinbase": [[address]], "setBlockGasLimit": [["0x1c9c380"]],
     "setBlockTimestampInterval": [[1]], "rollback": [[1]], "removePoolTransactions": [[address]],
     "mine_detailed": [[["timestamp": 1, "blocks": 1]], [1]],
