@@ -48,8 +48,8 @@ python=$(python_with eth-account eth-account)
 start oracle
 "$python" Tests/Interop/oracle_check.py "$url"
 python=$(python_with py-evm "py-evm==0.12.1b1")
-# Other programs each time; the seeds are printed.
-"$python" Tests/Interop/evm_check.py "$command" --programs 500 --seed "${EVM_SEED:-$RANDOM}"
+# Other programs each time; the seeds are printed. EVM_PROGRAMS says how many.
+"$python" Tests/Interop/evm_check.py "$command" --programs "${EVM_PROGRAMS:-500}" --seed "${EVM_SEED:-$RANDOM}"
 python=$(python_with agents grpcio-tools torch numpy safetensors)
 "$python" Tests/Interop/agent_chain.py "$command" Tests/TestVectors/bloom/tiny-f16
 agree="web3.py 6, 7, 8, eth-account, py-evm and torch"
