@@ -1,3 +1,4 @@
+public import EVM
 public import EthereumPrimitives
 
 /// A transaction whose sender was recovered.
@@ -44,7 +45,7 @@ public final class Block: Sendable {
     self.receipts = receipts
     self.forcedReverts = forcedReverts
     totalDifficulty = parentDifficulty + header.difficulty
-    size = Self.size(header: encodedHeader.count, transactions)
+    size = Self.size(header: encodedHeader.count, transactions, fork: header.fork)
   }
 
   /// A block of another chain, without its transactions.
@@ -71,7 +72,7 @@ public final class Block: Sendable {
     return index.flatMap { forcedReverts[$0] }
   }
 
-  /// The whole block's RLP: header, transactions and no uncles.
+  /// The whole block's RLP: header, transactions, no uncles, and from Shanghai on no withdrawals.
   var encoded: [UInt8] {
     var body = RLPWriter(capacity: size)
     for transaction in transactions {
@@ -82,21 +83,29 @@ public final class Block: Sendable {
     block.append(encoded: header.encoded)
     block.append(encoded: body.list())
     block.append(encoded: [0xc0])
+    if header.fork >= .shanghai { block.append(encoded: [0xc0]) }
     return block.list()
   }
 
-  /// The length of the whole block's RLP: header, transactions and no uncles.
-  private static func size(header: Int, _ transactions: [RecoveredTransaction]) -> Int {
+  /// The length of the whole block's RLP.
+  private static func size(
+    header: Int, _ transactions: [RecoveredTransaction], fork: Hardfork
+  ) -> Int {
     let body = transactions.reduce(0) { sum, transaction in
       // A typed transaction is a byte string inside a block, a legacy one the list it is.
       let raw = transaction.signed.raw
       return sum + (raw[0] < 0xc0 ? RLPLength.ofString(raw) : raw.count)
     }
-    return RLPLength.ofList(payload: header + RLPLength.ofList(payload: body) + 1)
+    let emptyLists = fork >= .shanghai ? 2 : 1
+    return RLPLength.ofList(payload: header + RLPLength.ofList(payload: body) + emptyLists)
   }
 }
 
-/// A block header with the sixteen fields of the London fork (yellow paper, §4.4; EIP-1559).
+/// A block header with the sixteen fields of the London fork (yellow paper, §4.4; EIP-1559), and those
+/// that Shanghai (EIP-4895) and Cancun (EIP-4844, EIP-4788) added.
+///
+/// The chain has neither withdrawals nor blobs nor a beacon chain, so that the added fields have one
+/// value each.
 public struct BlockHeader: Hashable, Sendable {
   /// The hash of the block before.
   public var parentHash: Hash32
@@ -125,11 +134,14 @@ public struct BlockHeader: Hashable, Sendable {
   public var extraData: [UInt8]
   /// Wei a unit of gas that is burnt.
   public var baseFeePerGas: Word
+  /// The fork whose fields the header has; London in proof-of-authority mode (EIP-225).
+  public var fork: Hardfork
 
   package init(
     parentHash: Hash32, coinbase: Address, stateRoot: Hash32, transactionsRoot: Hash32,
     receiptsRoot: Hash32, logsBloom: [UInt8], difficulty: UInt64, number: UInt64,
-    gasLimit: UInt64, gasUsed: UInt64, timestamp: UInt64, extraData: [UInt8], baseFeePerGas: Word
+    gasLimit: UInt64, gasUsed: UInt64, timestamp: UInt64, extraData: [UInt8], baseFeePerGas: Word,
+    fork: Hardfork = .london
   ) {
     self.parentHash = parentHash
     self.coinbase = coinbase
@@ -144,10 +156,14 @@ public struct BlockHeader: Hashable, Sendable {
     self.timestamp = timestamp
     self.extraData = extraData
     self.baseFeePerGas = baseFeePerGas
+    self.fork = fork
   }
 
   /// keccak256 of the RLP of an empty list: the chain has no uncles.
   public static let noUncles = Keccak256.hash([0xc0])
+
+  /// The root of a trie without withdrawals.
+  static let noWithdrawals = MerkleTrie<[UInt8]>.emptyRoot
 
   private static let noNonce = [UInt8](repeating: 0, count: 8)
 
@@ -177,6 +193,13 @@ public struct BlockHeader: Hashable, Sendable {
     writer.append(Hash32.zero)
     writer.append(Self.noNonce)
     writer.append(baseFeePerGas)
+    if fork >= .shanghai { writer.append(Self.noWithdrawals) }
+    if fork >= .cancun {
+      // No gas of blobs, no excess of it, and no beacon chain.
+      writer.append(UInt64(0))
+      writer.append(UInt64(0))
+      writer.append(Hash32.zero)
+    }
     return writer.list()
   }
 }
@@ -190,6 +213,11 @@ enum Seal {
 
   /// A block's difficulty: 2 in proof-of-authority mode, where the sealer is in turn, else 0.
   static func difficulty(sealer: SecretKey?) -> UInt64 { sealer == nil ? 0 : 2 }
+
+  /// The fork whose fields a header has: Clique's has London's, whatever the rules of bytecode.
+  static func fork(_ rules: ChainRules, sealer: SecretKey?) -> Hardfork {
+    sealer == nil ? rules.hardfork : .london
+  }
 
   /// Puts extra data and difficulty into a header: in proof-of-authority mode the vanity and the
   /// sealer's signature over the header that has the vanity alone, else the vanity without zeros.

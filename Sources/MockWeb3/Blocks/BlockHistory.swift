@@ -1,3 +1,4 @@
+import EVM
 import EthereumPrimitives
 
 /// The chain of blocks, with what is looked up in it: by height, by hash, by transaction.
@@ -152,12 +153,14 @@ final class PackedBlock: Sendable {
   let logsBloom: LogsBloom?
   private let forcedReverts: [Int: Revert]
   private let totalDifficulty: UInt64
+  private let fork: Hardfork
 
   init(_ block: Block) {
     let header = block.header
     logsBloom = block.receipts.allSatisfy(\.logs.isEmpty) ? nil : LogsBloom(bytes: header.logsBloom)
     forcedReverts = block.forcedReverts
     totalDifficulty = block.totalDifficulty
+    fork = header.fork
     var writer = RLPWriter(capacity: 512)
     for hash in [header.parentHash, header.stateRoot, header.transactionsRoot, header.receiptsRoot]
     {
@@ -188,7 +191,8 @@ final class PackedBlock: Sendable {
         parentHash: try reader.hash(), coinbase: .zero, stateRoot: try reader.hash(),
         transactionsRoot: try reader.hash(), receiptsRoot: try reader.hash(),
         logsBloom: (logsBloom ?? LogsBloom()).bytes, difficulty: 0, number: 0, gasLimit: 0,
-        gasUsed: 0, timestamp: 0, extraData: [], baseFeePerGas: .zero)
+        gasUsed: 0, timestamp: 0, extraData: [], baseFeePerGas: .zero,
+        fork: fork)
       return try unpacked(header, &reader)
     } catch {
       preconditionFailure("a block that was packed here cannot be unpacked: \(error)")

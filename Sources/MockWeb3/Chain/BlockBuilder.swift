@@ -90,7 +90,7 @@ struct BlockBuilder {
       receiptsRoot: MerkleTrie.root(ofList: executor.receipts.map(\.consensusBytes)),
       logsBloom: bloom.bytes, difficulty: 0, number: environment.number,
       gasLimit: rules.blockGasLimit, gasUsed: executor.gasUsed, timestamp: timestamp,
-      extraData: [], baseFeePerGas: environment.baseFee)
+      extraData: [], baseFeePerGas: environment.baseFee, fork: Seal.fork(rules, sealer: sealer))
     Seal.apply(to: &header, sealer: sealer)
     let block = Block(
       header: header, transactions: included, receipts: executor.receipts,
@@ -179,7 +179,8 @@ struct Genesis {
       transactionsRoot: MerkleTrie<[UInt8]>.emptyRoot,
       receiptsRoot: MerkleTrie<[UInt8]>.emptyRoot, logsBloom: LogsBloom().bytes, difficulty: 0,
       number: 0, gasLimit: rules.blockGasLimit, gasUsed: 0, timestamp: timestamp, extraData: [],
-      baseFeePerGas: configuration.genesisBaseFee ?? BaseFee.initial)
+      baseFeePerGas: configuration.genesisBaseFee ?? BaseFee.initial,
+      fork: Seal.fork(rules, sealer: configuration.sealer))
     Seal.apply(to: &header, sealer: configuration.sealer)
     self.state = state
     block = Block(header: header, transactions: [], receipts: [], parentDifficulty: 0)

@@ -136,7 +136,7 @@ enum RawBlockMethods {
         .json(withTransactions: false, isPending: isPending)
       guard case .object(let object)? = block else { return nil }
       // The fields of the block's body are no part of its header.
-      let body: Set = ["size", "transactions", "uncles"]
+      let body: Set = ["size", "transactions", "uncles", "withdrawals"]
       return .object(
         JSONObject(
           uniqueMembers: object.members.filter { !body.contains($0.key) }

@@ -1,3 +1,4 @@
+import EVM
 import EthereumPrimitives
 import PlumiseWire
 
@@ -77,6 +78,20 @@ enum EthBlockMethods {
   }
 }
 
+extension BlockHeader {
+  /// The fields that forks after London added, as JSON-RPC shows them.
+  fileprivate var laterFields: [(String, JSON)] {
+    var fields: [(String, JSON)] = []
+    if fork >= .shanghai { fields.append(("withdrawalsRoot", .hash(Self.noWithdrawals))) }
+    if fork >= .cancun {
+      fields.append(("blobGasUsed", "0x0"))
+      fields.append(("excessBlobGas", "0x0"))
+      fields.append(("parentBeaconBlockRoot", .hash(.zero)))
+    }
+    return fields
+  }
+}
+
 extension Block {
   /// The block as JSON-RPC shows it.
   /// - Parameters:
@@ -88,29 +103,32 @@ extension Block {
         ? transactionJSON(at: index, isPending: isPending)
         : .hash(self.transactions[index].hash)
     }
-    return [
-      "baseFeePerGas": .quantity(header.baseFeePerGas),
-      "difficulty": .quantity(header.difficulty),
-      "extraData": .hex(header.extraData),
-      "gasLimit": .quantity(header.gasLimit),
-      "gasUsed": .quantity(header.gasUsed),
-      "hash": isPending ? nil : .hash(hash),
-      "logsBloom": .hex(header.logsBloom),
-      "miner": isPending ? nil : .address(header.coinbase),
-      "mixHash": .hash(.zero),
-      "nonce": isPending ? nil : "0x0000000000000000",
-      "number": .quantity(number),
-      "parentHash": .hash(header.parentHash),
-      "receiptsRoot": .hash(header.receiptsRoot),
-      "sha3Uncles": .hash(BlockHeader.noUncles),
-      "size": .quantity(UInt64(size)),
-      "stateRoot": .hash(header.stateRoot),
-      "timestamp": .quantity(header.timestamp),
-      "totalDifficulty": .quantity(totalDifficulty),
-      "transactions": .array(transactions),
-      "transactionsRoot": .hash(header.transactionsRoot),
-      "uncles": .array([]),
+    var fields: [(String, JSON)] = [
+      ("baseFeePerGas", .quantity(header.baseFeePerGas)),
+      ("difficulty", .quantity(header.difficulty)),
+      ("extraData", .hex(header.extraData)),
+      ("gasLimit", .quantity(header.gasLimit)),
+      ("gasUsed", .quantity(header.gasUsed)),
+      ("hash", isPending ? nil : .hash(hash)),
+      ("logsBloom", .hex(header.logsBloom)),
+      ("miner", isPending ? nil : .address(header.coinbase)),
+      ("mixHash", .hash(.zero)),
+      ("nonce", isPending ? nil : "0x0000000000000000"),
+      ("number", .quantity(number)),
+      ("parentHash", .hash(header.parentHash)),
+      ("receiptsRoot", .hash(header.receiptsRoot)),
+      ("sha3Uncles", .hash(BlockHeader.noUncles)),
+      ("size", .quantity(UInt64(size))),
+      ("stateRoot", .hash(header.stateRoot)),
+      ("timestamp", .quantity(header.timestamp)),
+      ("totalDifficulty", .quantity(totalDifficulty)),
+      ("transactions", .array(transactions)),
+      ("transactionsRoot", .hash(header.transactionsRoot)),
+      ("uncles", .array([])),
     ]
+    if header.fork >= .shanghai { fields.append(("withdrawals", .array([]))) }
+    fields += header.laterFields
+    return .object(JSONObject(uniqueMembers: fields))
   }
 
   /// A transaction of the block as JSON-RPC shows it.

@@ -1,3 +1,4 @@
+import EVM
 import EthereumPrimitives
 import MockServing
 import PlumiseWire
@@ -189,7 +190,7 @@ extension MockWeb3 {
 }
 
 extension Block {
-  /// The header as `newHeads` shows it: the fields of later forks are there, and null.
+  /// The header as `newHeads` shows it: the fields of forks later than its own are null.
   var headerJSON: JSON {
     [
       "parentHash": .hash(header.parentHash),
@@ -208,10 +209,10 @@ extension Block {
       "mixHash": .hash(.zero),
       "nonce": "0x0000000000000000",
       "baseFeePerGas": .quantity(header.baseFeePerGas),
-      "withdrawalsRoot": nil,
-      "blobGasUsed": nil,
-      "excessBlobGas": nil,
-      "parentBeaconBlockRoot": nil,
+      "withdrawalsRoot": header.fork >= .shanghai ? .hash(BlockHeader.noWithdrawals) : nil,
+      "blobGasUsed": header.fork >= .cancun ? "0x0" : nil,
+      "excessBlobGas": header.fork >= .cancun ? "0x0" : nil,
+      "parentBeaconBlockRoot": header.fork >= .cancun ? .hash(.zero) : nil,
       "hash": .hash(hash),
     ]
   }

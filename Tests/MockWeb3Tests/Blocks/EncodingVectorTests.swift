@@ -26,6 +26,24 @@ struct BlockEncodingTests {
     }
   }
 
+  @Test("A header has the fields of its fork")
+  func forkHeaders() throws {
+    let vectors = try ChainVectors.section("forkHeaders")
+    #expect(vectors.count == Hardfork.allCases.count)
+    for vector in vectors {
+      let fork = try #require(vector["fork"]?.stringValue.flatMap(Hardfork.init(rawValue:)))
+      let header = BlockHeader(
+        parentHash: try Hash32(bytes: Array(repeating: 7, count: 32)),
+        coinbase: try Address(bytes: Array(repeating: 1, count: 20)),
+        stateRoot: try Hash32(bytes: Array(repeating: 2, count: 32)),
+        transactionsRoot: MerkleTrie<[UInt8]>.emptyRoot,
+        receiptsRoot: MerkleTrie<[UInt8]>.emptyRoot, logsBloom: LogsBloom().bytes, difficulty: 0,
+        number: 12, gasLimit: 30_000_000, gasUsed: 0, timestamp: 1_770_198_622,
+        extraData: Array("x".utf8), baseFeePerGas: 7, fork: fork)
+      #expect(try header.hash == vector.hash("hash"), "\(fork)")
+    }
+  }
+
   private func integer(_ vector: JSON, _ key: String) throws -> UInt64 {
     try #require(vector.decimal(key).exactUInt64())
   }

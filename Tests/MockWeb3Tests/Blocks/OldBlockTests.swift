@@ -1,3 +1,4 @@
+import EVM
 import EthereumClient
 import EthereumPrimitives
 import MockServing
@@ -12,6 +13,44 @@ struct OldBlockTests {
 
   private func ask(_ method: String, _ parameters: JSON...) async throws -> JSON {
     try await network.client.request(method, parameters)
+  }
+
+  @Test(
+    "An unsealed block has the fields of its fork, also when it is old",
+    arguments: Hardfork.allCases)
+  func forks(fork: Hardfork) async throws {
+    var configuration = ChainConfiguration()
+    configuration.rules.hardfork = fork
+    let network = TestChain(configuration)
+    let block = network.chain.mine()
+    let number = JSON.string(Quantity.encode(block.number))
+    let answer = try await network.client.request("eth_getBlockByNumber", [number, false])
+    let ofShanghai = ["withdrawals", "withdrawalsRoot"]
+    let ofCancun = ["blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot"]
+    #expect(ofShanghai.allSatisfy { (answer[$0] != nil) == (fork >= .shanghai) })
+    #expect(ofCancun.allSatisfy { (answer[$0] != nil) == (fork >= .cancun) })
+    let raw = try await network.client.request("debug_getRawBlock", [number])
+    let bytes = try Hex.decode(raw.stringValue ?? "")
+    #expect(answer["size"] == .string(Quantity.encode(UInt64(bytes.count))))
+    guard case .list(let items) = try RLP.decode(bytes), case .list(let header)? = items.first
+    else {
+      Issue.record("a block is a list: \(raw)")
+      return
+    }
+    #expect(items.count == (fork >= .shanghai ? 4 : 3))
+    #expect(header.count == [.london: 16, .paris: 16, .shanghai: 17, .cancun: 20][fork])
+    #expect(answer["hash"] == .string(block.hash.hex))
+    network.chain.mine(300)
+    #expect(try await network.client.request("eth_getBlockByNumber", [number, false]) == answer)
+  }
+
+  @Test("A sealed block has London's fields whatever the fork")
+  func sealed() async throws {
+    var configuration = ChainConfiguration()
+    configuration.sealer = configuration.accounts[0].key
+    let london = TestChain(configuration).chain.latestBlock.hash
+    configuration.rules.hardfork = .cancun
+    #expect(TestChain(configuration).chain.latestBlock.hash == london)
   }
 
   @Test("A block says the same when it is old: transactions, receipts, logs, sizes and seals")

@@ -94,6 +94,19 @@ def headers():
     return cases
 
 
+def fork_headers():
+    """A header with the fields that forks added: EIP-4895, EIP-4844 and EIP-4788.
+
+    No withdrawals (their root is the empty trie's), no blobs and no beacon chain.
+    """
+    later = {"london": [], "paris": [], "shanghai": [EMPTY_ROOT],
+             "cancun": [EMPTY_ROOT, 0, 0, bytes(32)]}
+    items = [bytes([7] * 32), keccak(rlp.encode([])), bytes([1] * 20), bytes([2] * 32), EMPTY_ROOT,
+             EMPTY_ROOT, bytes(256), 0, 12, 30_000_000, 0, 1_770_198_622, b"x", bytes(32), bytes(8), 7]
+    return [{"fork": fork, "hash": hexed(keccak(rlp.encode(items + fields)))}
+            for fork, fields in later.items()]
+
+
 def receipts():
     cases = []
     for count in (0, 1, 2, 4):
@@ -135,4 +148,5 @@ def base_fees():
 print(json.dumps({
     "stringTries": string_tries(), "listTries": list_tries(), "accounts": account_trie(),
     "headers": headers(), "receipts": receipts(), "baseFees": base_fees(),
+    "forkHeaders": fork_headers(),
 }, indent=1))
