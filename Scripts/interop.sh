@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Other implementations against the command: web3.py 6, 7 and 8, eth-account, py-evm and torch, each from a
 # virtual environment of its own under .build/interop, made at the first run; and where there is node, what
-# ethers and viem send (ETHERS_FILE names ethers' bundled file, which then runs itself).
+# ethers and viem send (ETHERS_FILE names ethers' bundled file, which then runs itself). EXECUTION_APIS names a
+# checkout of ethereum/execution-apis, whose schemas the chain's answers are compared with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,12 +39,27 @@ python_with() {
 }
 
 for version in 6 7 8; do
-  python=$(python_with "web3-$version" "web3==$version.*")
+  # web3.py asks for no version of pyunormalize, and does not work with 17 and later.
+  python=$(python_with "web3-$version" "web3==$version.*" "pyunormalize<17" \
+    pytest pytest-asyncio pytest-timeout flaky)
   start chain --no-proof-of-authority
   "$python" Tests/Interop/web3_check.py "$url"
   start chain
   "$python" Tests/Interop/web3_check.py "$url" --poa
+  # web3.py's own tests. Its contracts need PUSH0, those of 7 and 8 MCOPY too; the chain's id and the time
+  # from block to block are those of web3.py's repository.
+  [ "$version" = 6 ] && hardfork=shanghai || hardfork=cancun
+  start chain --no-proof-of-authority --hardfork "$hardfork" --chain-id 131277322940537 --block-time 3
+  "$python" -m pytest -q -p no:cacheprovider --asyncio-mode=auto --timeout 60 --tb=short \
+    --rootdir Tests/Interop/web3_modules --chain "$url" Tests/Interop/web3_modules
 done
+if [ -n "${EXECUTION_APIS:-}" ]; then
+  python=$(python_with execution-apis jsonschema pyyaml)
+  start chain --no-proof-of-authority --hardfork cancun
+  "$python" Tests/Interop/execution_apis_check.py "$url" "$EXECUTION_APIS"
+else
+  echo "interop: EXECUTION_APIS is not set, so Tests/Interop/execution_apis_check.py was not run"
+fi
 python=$(python_with eth-account eth-account)
 start oracle
 "$python" Tests/Interop/oracle_check.py "$url"
