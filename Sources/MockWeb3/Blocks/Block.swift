@@ -57,7 +57,7 @@ public final class Block: Sendable {
     transactions = []
     receipts = []
     forcedReverts = [:]
-    size = Self.size(header: header.encoded.count, [])
+    size = Self.size(header: header.encoded.count, [], fork: header.fork)
   }
 
   /// The revert that a fault forced on a transaction with this call; nil when there is none.
