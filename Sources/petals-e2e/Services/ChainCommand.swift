@@ -113,9 +113,6 @@ struct ChainCommand: AsyncParsableCommand {
   @OptionGroup var service: ServiceOptions
 
   func validate() throws {
-    if forkURL == nil, forkBlockNumber != nil {
-      throw ValidationError("--fork-block-number needs --fork-url: name the chain to fork")
-    }
     guard forkURL != nil else { return }
     let others = [
       ("--state", state != nil), ("--genesis", genesis != nil), ("--deploy", !deploy.isEmpty),
@@ -167,6 +164,9 @@ struct ChainCommand: AsyncParsableCommand {
       if let forkURL {
         try await configuration.fork(from: forkURL, at: forkBlockNumber)
         if let chainID { configuration.rules.chainID = chainID }
+      } else if forkBlockNumber != nil {
+        throw CommandFailure.wrongInput(
+          "--fork-block-number needs --fork-url: name the chain to fork")
       }
       if let genesis {
         configuration.apply(try GenesisFile(contentsOf: URL(filePath: genesis)))
