@@ -159,6 +159,23 @@ struct PrecompileTests {
     #expect(Set(contracts.keys) == Set(Self.counts.keys))
   }
 
+  @Test(
+    "0 to the power of 0 is 1, also where neither has a byte (EIP-198)",
+    arguments: [(modulus: 5, power: 1), (1, 0), (0, 0)] as [(modulus: UInt8, power: UInt8)])
+  func emptyPower(modulus: UInt8, power: UInt8) {
+    let machine = VirtualMachine(fork: .london)
+    for exponentLength in 0..<3 {
+      let lengths = [Word.zero, Word(UInt64(exponentLength)), 1]
+      let exponent = [UInt8](repeating: 0, count: exponentLength)
+      let outcome = machine.call(
+        .precompile(5), from: .zero,
+        input: lengths.flatMap(\.bigEndianBytes) + exponent + [modulus], gas: 10_000,
+        on: MapState(), in: BlockContext(chainID: 1))
+      #expect(outcome.completion == .returned)
+      #expect(outcome.output == [power])
+    }
+  }
+
   @Test("A modular power whose lengths are absurd costs more than anyone has")
   func absurdLengths() {
     let machine = VirtualMachine(fork: .london)
