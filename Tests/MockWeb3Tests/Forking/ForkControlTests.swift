@@ -1,3 +1,4 @@
+import EthereumClient
 import EthereumPrimitives
 import Foundation
 import MockServing

@@ -1,3 +1,4 @@
+import EVM
 import EthereumClient
 import EthereumPrimitives
 import Foundation
