@@ -25,7 +25,8 @@ struct ForkControlTests {
       _ = try await chain.client.request(
         "anvil_reset", [["forking": ["jsonRpcUrl": url, "blockNumber": 3]]])
       #expect(try await chain.client.request("eth_blockNumber") == "0x3")
-      #expect(try await info()["forkUrl"] == url && info()["forkBlockNumber"] == 3)
+      let shown = try await info()
+      #expect(shown["forkUrl"] == url && shown["forkBlockNumber"] == 3)
       _ = try await chain.client.request("evm_mine")
       _ = try await chain.client.request("hardhat_reset", [["forking": ["blockNumber": "0x2"]]])
       #expect(try await chain.client.request("eth_blockNumber") == "0x2")
@@ -72,7 +73,7 @@ struct ForkControlTests {
         return
       }
       #expect(answer.contains("missing trie node"))
-      #expect("\(try #require(error))".contains("name an archive node, or fork at a later block"))
+      #expect(error?.description.contains("name an archive node, or fork at a later block") == true)
       let chain = TestChain()
       let failure = try await chain.failure("anvil_reset", ["forking": ["blockNumber": 1]])
       #expect(failure?.message.contains("the chain is not forked") == true)
@@ -84,7 +85,7 @@ struct ForkControlTests {
       let error = await #expect(throws: ForkError.self) {
         _ = try await fixture.fork(address.url)
       }
-      #expect("\(try #require(error))".contains(address.url))
+      #expect(error?.description.contains(address.url) == true)
     }
   }
 
@@ -97,7 +98,8 @@ struct ForkControlTests {
       #expect(
         try await fork.client.request("eth_getProof", [account, [], "0x0"])
           == remote.client.request("eth_getProof", [account, [], "0x0"]))
-      #expect(try await fork.failure("anvil_dumpState")?.message.contains("dumpState") == true)
+      let dump = try await fork.failure("anvil_dumpState")
+      #expect(dump?.message.contains("dumpState") == true)
       try await withTemporaryFolder { folder in
         let file = folder.appending(path: "chain")
         let configuration = fork.chain.configuration
