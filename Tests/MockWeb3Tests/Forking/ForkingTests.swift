@@ -11,7 +11,7 @@ import Testing
 /// A chain that is forked from another one over a socket.
 struct ForkFixture {
   let remote = TestChain(ChainConfiguration(chainID: 777))
-  let stranger = Address.precompile(0xabcd)
+  let stranger = Address.precompile(0xcd)
 
   /// Without input it returns slot 0; else it writes the input's first word there, and logs it as the
   /// topic.
