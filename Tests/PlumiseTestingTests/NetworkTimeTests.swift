@@ -77,7 +77,9 @@ struct NetworkTimeTests {
     try await withPetalsNetwork(plan()) { network in
       let node = network.nodes[0]
       network.chain.inject(rule)
-      try await endsInTime(butCame: "the registration waits: \(network.clock.deadlines)") {
+      try await endsInTime(
+        within: .seconds(30), butCame: "the registration waits: \(network.clock.deadlines)"
+      ) {
         _ = try await network.time.run { try await node.register() }
       }
       #expect(network.chain.isRegistered(node.address))
@@ -107,7 +109,9 @@ struct NetworkTimeTests {
       let node = network.nodes[0]
       try await node.register()
       network.oracleFaults.add(fault.fault)
-      try await endsInTime(butCame: "the report waits: \(network.clock.deadlines)") {
+      try await endsInTime(
+        within: .seconds(30), butCame: "the report waits: \(network.clock.deadlines)"
+      ) {
         try await network.time.run { _ = await node.reporter.reportNow() }
       }
       #expect(network.oracleFaults.met.count == 1)
