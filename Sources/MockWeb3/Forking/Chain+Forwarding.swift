@@ -127,6 +127,7 @@ extension [JSON] {
 }
 
 extension JSON {
+  /// A member that is a quantity; nil for a tag, as `latest`, and for what is checked where it is used.
   fileprivate func quantity(_ name: String) -> UInt64? {
     self[name].flatMap { try? GethValue(json: $0, position: 0).uint64() }
   }

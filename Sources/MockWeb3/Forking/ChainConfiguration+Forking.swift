@@ -24,6 +24,7 @@ extension ChainConfiguration {
     let answers = try await RemoteChain.ask(
       url, [("eth_chainId", []), ("eth_getBlockByNumber", [tag, false])])
     let id = try RemoteChain.result(answers[0], of: "eth_chainId", from: url, at: nil)
+    // The error says what the remote answered; why that is no number adds nothing.
     guard let chainID = try? GethValue(json: id, position: 0).uint64() else {
       throw ForkError.malformed(url: url, method: "eth_chainId", answer: id.text)
     }

@@ -36,6 +36,7 @@ final class ForkedState: Sendable {
   func blockHash(of number: UInt64) -> Hash32? {
     guard number <= self.number else { return nil }
     let block = answer("eth_getBlockByNumber", [.quantity(number), false])
+    // A block that the remote lacks has no hash, which BLOCKHASH gives as zero.
     return block["hash"].flatMap { try? GethValue(json: $0, position: 0).hash() }
   }
 
