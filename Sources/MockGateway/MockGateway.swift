@@ -131,7 +131,7 @@ public final class MockGateway: Sendable {
       server, faults: faults, respond: { await self.respond(to: $0) }
     ) { address in
       await refresh()
-      let scope = TaskScope()
+      let scope = TaskScope(on: configuration.clock.monitor)
       let configuration = configuration
       scope.spawn { await self.repeatedly(configuration.refreshInterval) { await self.refresh() } }
       scope.spawn {

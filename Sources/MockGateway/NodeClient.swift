@@ -28,10 +28,12 @@ struct NodeClient: Sendable {
   func call(
     _ url: String, body: JSON? = nil, headers: [(String, String)] = [], within limit: Duration
   ) async throws -> JSON {
-    let bytes = try await withDeadline(
-      limit, on: clock, orThrow: CallFailure(description: "\(url) did not answer within \(limit)")
+    let message = body?.serialized() ?? []
+    let bytes = try await withRequest(
+      message, within: limit, on: clock,
+      orThrow: CallFailure(description: "\(url) did not answer within \(limit)")
     ) {
-      let response = try await execute(url, body, headers)
+      let response = try await execute(url, message, headers)
       do {
         let body = try await response.body.collect(upTo: Self.longestAnswer)
         return Array(body.readableBytesView)
@@ -54,10 +56,12 @@ struct NodeClient: Sendable {
     _ url: String, body: JSON, within limit: Duration,
     _ receive: @escaping @Sendable ([UInt8]) async throws(ClientLeft) -> Void
   ) async throws {
-    try await withDeadline(
-      limit, on: clock, orThrow: CallFailure(description: "\(url) was not done within \(limit)")
+    let message = body.serialized()
+    try await withRequest(
+      message, within: limit, on: clock,
+      orThrow: CallFailure(description: "\(url) was not done within \(limit)")
     ) {
-      let response = try await execute(url, body, [])
+      let response = try await execute(url, message, [])
       do {
         for try await chunk in response.body { try await receive(Array(chunk.readableBytesView)) }
       } catch let error as ClientLeft {
@@ -70,15 +74,15 @@ struct NodeClient: Sendable {
   }
 
   private func execute(
-    _ url: String, _ body: JSON?, _ headers: [(String, String)]
+    _ url: String, _ body: [UInt8], _ headers: [(String, String)]
   ) async throws -> HTTPClientResponse {
     var request = HTTPClientRequest(url: url)
     request.headers.add(name: "Accept", value: "application/json, text/event-stream")
     for (name, value) in headers { request.headers.add(name: name, value: value) }
-    if let body {
+    if !body.isEmpty {
       request.method = .POST
       request.headers.add(name: "Content-Type", value: "application/json")
-      request.body = .bytes(ByteBuffer(bytes: body.serialized()))
+      request.body = .bytes(ByteBuffer(bytes: body))
     }
     let response: HTTPClientResponse
     do {

@@ -46,6 +46,8 @@ public struct PipelineOracle: Sendable {
 
   /// Joins the pipeline, and returns the layers that the oracle gives the node.
   ///
+  /// The oracle takes a registration only if its timestamp, in whole seconds, is above the agent's last
+  /// one. A node that is restarted within a second therefore waits for the next one and registers again.
   /// - Parameters:
   ///   - grpcEndpoint: The URL at which other nodes reach it.
   ///   - httpEndpoint: The URL at which users reach it.
@@ -55,10 +57,12 @@ public struct PipelineOracle: Sendable {
   public func join(
     grpcEndpoint: String, httpEndpoint: String, ramMegabytes: Int64
   ) async throws -> LayerAssignment {
-    let registration = PipelineRegistration(
-      address: key.address, grpcEndpoint: grpcEndpoint, httpEndpoint: httpEndpoint, model: model,
-      ramMegabytes: ramMegabytes, timestamp: unixClock.seconds)
-    let answer = try await post(registration.message, to: PipelineRegistration.path)
+    let answer = try await post(to: PipelineRegistration.path) { timestamp in
+      PipelineRegistration(
+        address: key.address, grpcEndpoint: grpcEndpoint, httpEndpoint: httpEndpoint, model: model,
+        ramMegabytes: ramMegabytes, timestamp: timestamp
+      ).message
+    }
     guard let assignment = LayerAssignment(json: answer) else {
       throw ReporterError(
         .refused, "\(url): the answer to the registration names no layers: \(answer.text)")
@@ -70,8 +74,9 @@ public struct PipelineOracle: Sendable {
   ///
   /// - Throws: As ``join(grpcEndpoint:httpEndpoint:ramMegabytes:)``.
   public func markReady() async throws {
-    let word = PipelineReady(address: key.address, model: model, timestamp: unixClock.seconds)
-    _ = try await post(word.message, to: PipelineReady.path)
+    _ = try await post(to: PipelineReady.path) { timestamp in
+      PipelineReady(address: key.address, model: model, timestamp: timestamp).message
+    }
   }
 
   /// The nodes of the model's pipeline, in its order.
@@ -100,19 +105,38 @@ public struct PipelineOracle: Sendable {
     }
   }
 
+  /// Posts a message of this second, or of the next one where the oracle has a message of this second
+  /// or a later one already.
+  private func post(
+    to path: String, _ message: (_ timestamp: Int64) -> RegistryMessage
+  ) async throws -> JSON {
+    let timestamp = unixClock.seconds
+    do {
+      return try await post(message(timestamp), to: path)
+    } catch let error as ReporterError where error.reason?.hasPrefix("Replay detected") == true {
+      let next = timestamp + 1
+      try await clock.sleep(for: max(.zero, .seconds(next) - unixClock.now()))
+      return try await post(message(max(next, unixClock.seconds)), to: path)
+    }
+  }
+
   private func post(_ message: RegistryMessage, to path: String) async throws -> JSON {
     var request = HTTPClientRequest(url: url.appending(path: path))
     request.method = .POST
     request.headers.add(name: "Content-Type", value: "application/json")
-    request.body = .bytes(ByteBuffer(bytes: message.body(signedWith: key).serialized()))
-    return try await execute(request, within: Self.messageTimeout)
+    let body = message.body(signedWith: key).serialized()
+    request.body = .bytes(ByteBuffer(bytes: body))
+    return try await execute(request, body, within: Self.messageTimeout)
   }
 
-  private func execute(_ request: HTTPClientRequest, within limit: Duration) async throws -> JSON {
+  /// - Parameter message: The request's body, by which a service that holds it back recognises it.
+  private func execute(
+    _ request: HTTPClientRequest, _ message: [UInt8] = [], within limit: Duration
+  ) async throws -> JSON {
     let late = ReporterError(.timedOut, "\(url) did not answer within \(limit)")
     let (status, body): (Int, [UInt8])
     do {
-      (status, body) = try await withDeadline(limit, on: clock, orThrow: late) {
+      (status, body) = try await withRequest(message, within: limit, on: clock, orThrow: late) {
         // The client's own deadline is a backstop.
         let response = try await HTTPClient.singleAttempt.execute(
           request, timeout: .hours(1))

@@ -238,7 +238,7 @@ extension MockOracle {
   ) async throws -> R {
     guard contributor != nil || chainOperator != nil else { return try await body() }
     let (contributor, chainOperator) = (contributor, chainOperator)
-    let running = Task {
+    let running = Task(executorPreference: chainOperator?.plan.clock.monitor) {
       await contributor?.run()
       await chainOperator?.run()
     }
