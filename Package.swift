@@ -53,8 +53,8 @@ let package = Package(
       name: "PlumiseTesting",
       targets: [
         "PlumiseTesting", "AsyncPrimitives", "Bloom", "ChainAgent", "EthereumClient",
-        "EVM", "EthereumPrimitives", "InferenceMetrics", "JSONValues", "MockOracle", "MockServing",
-        "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
+        "EVM", "EthereumPrimitives", "InferenceMetrics", "JSONValues", "MockGateway", "MockOracle",
+        "MockServing", "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
       name: "PetalsNode",
@@ -226,8 +226,8 @@ let package = Package(
     .target(
       name: "PlumiseTesting",
       dependencies: [
-        "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle",
-        "MockWeb3", "Bloom",
+        "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent", "MockGateway",
+        "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", .httpTypes, .logging, .nioCore, .nioPosix,
       ]),
@@ -361,8 +361,8 @@ let package = Package(
       name: "PetalsE2ETests",
       dependencies: [
         "Bloom", "ChainAgent", "EthereumClient", "EthereumPrimitives", "InferenceMetrics",
-        "MockOracle", "MockServing", "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseTesting",
-        "PlumiseWire", "TestSupport", "TestVectors", .httpTypes, .logging,
+        "MockGateway", "MockOracle", "MockServing", "MockWeb3", "OracleReporter", "PetalsNode",
+        "PlumiseTesting", "PlumiseWire", "TestSupport", "TestVectors", .httpTypes, .logging,
       ]),
     .testTarget(
       name: "CommandTests",

@@ -20,8 +20,11 @@
 @_exported public import struct InferenceMetrics.InferenceMetrics
 @_exported public import class InferenceMetrics.MetricsCollector
 @_exported public import struct Logging.Logger
+@_exported public import class MockGateway.MockGateway
 @_exported public import struct MockOracle.AgentRecord
+@_exported public import enum MockOracle.ChainOperation
 @_exported public import class MockOracle.MockOracle
+@_exported public import enum MockOracle.OracleProfile
 @_exported public import enum MockServing.Fault
 @_exported public import struct MockServing.FaultRule
 @_exported public import class MockServing.FaultScript
@@ -29,12 +32,14 @@
 @_exported public import struct MockWeb3.ChainConfiguration
 @_exported public import enum MockWeb3.ChainFault
 @_exported public import struct MockWeb3.ChainFaultRule
+@_exported public import enum MockWeb3.ChainProfile
 @_exported public import struct MockWeb3.DevelopmentAccount
 @_exported public import class MockWeb3.MockWeb3
 @_exported public import struct MockWeb3.RegisteredAgent
 @_exported public import class OracleReporter.OracleReporter
 @_exported public import struct OracleReporter.ReporterError
 @_exported public import struct OracleReporter.ReportOutcome
+@_exported public import enum PetalsNode.AgentProfile
 @_exported public import class PetalsNode.ClientModel
 @_exported public import struct PetalsNode.GenerationResult
 @_exported public import struct PetalsNode.NodeError

@@ -14,11 +14,11 @@ public struct NetworkNode: Sendable {
   public let peer: PeerAddress
   /// The proxy in front of it, if the plan has faulty links.
   public let link: FaultyLink?
-  /// The agent's key; its account has 10 000 PLM.
+  /// The agent's key; its account has 10 000 PLM, that of a newest agent nothing.
   public let key: SecretKey
   /// The agent on the network's chain; it is not registered yet.
   public let agent: ChainAgent
-  /// Reports to the network's oracle; it is not started.
+  /// Reports to the network's oracle; it is not started, unless the node is a newest agent.
   public let reporter: OracleReporter
   /// The network's clock.
   let clock: ManualClock
@@ -27,6 +27,8 @@ public struct NetworkNode: Sendable {
   public var metrics: MetricsCollector { node.metrics }
   /// The agent's address.
   public var address: Address { key.address }
+  /// The base URL of its HTTP API; nil for a node without one.
+  public var httpURL: String? { node.httpAddress.map { "http://\($0)" } }
 
   /// Registers the agent on the chain, by the name that the network's nodes give themselves.
   ///

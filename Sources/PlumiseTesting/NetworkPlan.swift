@@ -1,6 +1,8 @@
 public import Bloom
 import Foundation
 public import Logging
+public import MockGateway
+public import MockOracle
 public import MockWeb3
 public import PetalsNode
 public import PlumiseWire
@@ -15,10 +17,16 @@ public struct NetworkPlan: Sendable {
   public var chain: ChainConfiguration
   /// The dialect of the reports that the nodes send and the oracle accepts.
   public var dialect: ReportDialect
+  /// Whether the oracle reproduces the known faults of the deployed one.
+  public var oracleProfile: OracleProfile
+  /// What the oracle does on the chain by itself, with ``rewardOracle``'s account and on the network's
+  /// time; nothing by default.
+  public var chainOperations: Set<ChainOperation>
   /// Whether the oracle accepts only the reports of agents that are registered on chain.
   public var oracleChecksRegistration: Bool
   /// The account with which the oracle reports the contributions of an ended epoch to the reward
-  /// pool, when a test calls `reportContributions()`; nil for an oracle that reports none.
+  /// pool, when a test calls `reportContributions()`, or with which it does ``chainOperations``; nil for
+  /// an oracle that does neither.
   public var rewardOracle: DevelopmentAccount?
   /// The time between a node's reports, on the network's manual clock.
   public var reportInterval: Duration
@@ -31,8 +39,21 @@ public struct NetworkPlan: Sendable {
   /// By default a test does so itself, with ``NetworkNode/register()``,
   /// ``NetworkNode/service(schedule:onEvent:)`` and ``NetworkNode/reporter``.
   public var runsServices: Bool
+  /// What the nodes are on the network.
+  public var agents: AgentKind
+  /// The name under which newest agents join the oracle's pipeline, and the gateway's clients ask for the
+  /// model.
+  public var pipelineModel: String
+  /// Whether a gateway stands before the nodes, which have to be newest agents.
+  public var hasGateway: Bool
   /// Whether each node is reached through a ``FaultyLink``, which a test can break.
   public var hasFaultyLinks: Bool
+  /// Changes the oracle's configuration before it starts.
+  public var configureOracle: @Sendable (inout OracleConfiguration) -> Void
+  /// Changes a node's configuration before it starts; the number is its place in ``blocks``.
+  public var configureNode: @Sendable (_ index: Int, inout NodeConfiguration) -> Void
+  /// Changes the gateway's configuration before it starts.
+  public var configureGateway: @Sendable (inout GatewayConfiguration) -> Void
   /// The logger of all parts.
   public var logger: Logger
 
@@ -61,12 +82,20 @@ public struct NetworkPlan: Sendable {
     self.model = model
     chain = ChainConfiguration()
     dialect = .documented
+    oracleProfile = .fixed
+    chainOperations = []
     oracleChecksRegistration = true
     rewardOracle = nil
     reportInterval = .seconds(60)
     startTime = UnixClock.system.now()
     runsServices = false
+    agents = .documented
+    pipelineModel = PlumiseNetwork.model
+    hasGateway = false
     hasFaultyLinks = false
+    configureOracle = { _ in }
+    configureNode = { _, _ in }
+    configureGateway = { _ in }
     logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }
   }
 }

@@ -1,4 +1,5 @@
 public import Bloom
+public import MockGateway
 public import MockOracle
 public import MockServing
 public import MockWeb3
@@ -26,11 +27,15 @@ public final class PetalsNetwork: Sendable {
   public let oracleFaults: FaultScript
   /// The nodes, in the order of the plan.
   public let nodes: [NetworkNode]
+  /// The gateway before the nodes; nil in a network without one.
+  public let gateway: MockGateway?
+  /// The address of the gateway.
+  public let gatewayAddress: ServerAddress?
 
   init(
     plan: NetworkPlan, time: NetworkTime, chain: MockWeb3, chainAddress: ServerAddress,
     oracle: MockOracle, oracleAddress: ServerAddress, oracleFaults: FaultScript,
-    nodes: [NetworkNode]
+    nodes: [NetworkNode], gateway: MockGateway?, gatewayAddress: ServerAddress?
   ) {
     self.plan = plan
     self.time = time
@@ -40,6 +45,8 @@ public final class PetalsNetwork: Sendable {
     self.oracleAddress = oracleAddress
     self.oracleFaults = oracleFaults
     self.nodes = nodes
+    self.gateway = gateway
+    self.gatewayAddress = gatewayAddress
   }
 
   /// The clock of the network's time: intervals, time-outs, retries and polls wait until a test

@@ -53,7 +53,7 @@ extension Trait where Self == PetalsNetworkTrait {
 
   /// A fresh network of `nodes` nodes on the tiny model, with its chain and its oracle.
   public static func petalsNetwork(nodes: Int) -> Self {
-    Self { try NetworkPlan(nodes: nodes) }
+    network(nodes: .even(nodes))
   }
 
   /// A fresh network as planned; the plan is made anew for each test.
@@ -61,6 +61,43 @@ extension Trait where Self == PetalsNetworkTrait {
     _ plan: @escaping @Sendable () throws -> NetworkPlan
   ) -> Self {
     Self(plan)
+  }
+}
+
+extension Trait where Self == PetalsNetworkTrait {
+  /// A fresh network whose parts are of the kinds that are named, for each test.
+  ///
+  /// ```swift
+  /// import PlumiseTesting
+  /// import Testing
+  ///
+  /// @Test(
+  ///   "The oracle puts the agents on the chain",
+  ///   .network(nodes: .split(at: 8), oracle: .deployed, agents: .newest, chain: .testnet2026))
+  /// func sponsored() async throws {
+  ///   let network = try PetalsNetwork.current
+  ///   for node in network.nodes { #expect(network.chain.isRegistered(node.address)) }
+  /// }
+  /// ```
+  /// - Parameters:
+  ///   - nodes: How the nodes share the model's blocks: a number of nodes, or `.split(at:)`.
+  ///   - oracle: The documented or the deployed one, which does on the chain what it does by itself.
+  ///   - agents: Documented nodes or newest agents.
+  ///   - chain: The chain's profile.
+  ///   - gateway: Whether a gateway stands before the nodes.
+  ///   - links: Whether the test can break the way to each node.
+  ///   - configure: Changes anything else of the plan.
+  public static func network(
+    nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,
+    chain: ChainProfile = .default, gateway: Bool = false, links: LinkKind = .direct,
+    configure: @escaping @Sendable (inout NetworkPlan) throws -> Void = { _ in }
+  ) -> Self {
+    Self {
+      var plan = try NetworkPlan(
+        nodes: nodes, oracle: oracle, agents: agents, chain: chain, gateway: gateway, links: links)
+      try configure(&plan)
+      return plan
+    }
   }
 }
 
@@ -84,7 +121,7 @@ extension PetalsNetwork {
     /// Says what to do.
     public var description: String {
       """
-      this test has no network: give it, or its suite, the trait .petalsNetwork(nodes:); in a \
+      this test has no network: give it, or its suite, the trait .network(nodes:) or .petalsNetwork(nodes:); in a \
       detached task or a callback, which do not inherit the test's, use the network that the test's \
       body got from PetalsNetwork.current
       """

@@ -4,9 +4,10 @@ import ChainAgent
 import EthereumClient
 import EthereumPrimitives
 import InferenceMetrics
+import MockGateway
 import MockOracle
 import MockServing
-import MockWeb3
+public import MockWeb3
 import OracleReporter
 import PetalsNode
 import PlumiseWire
@@ -27,6 +28,7 @@ public func withPetalsNetwork<Result: Sendable>(
   _ plan: NetworkPlan, isolation: isolated (any Actor)? = #isolation,
   _ body: (PetalsNetwork) async throws -> Result
 ) async throws -> Result {
+  try plan.checkParts()
   let time = NetworkTime(startingAt: plan.startTime)
   let faults = FaultScript(clock: time.clock)
   let chain = MockWeb3(plan.chain, clock: time.clock, unixClock: time.unixClock)
@@ -42,11 +44,14 @@ public func withPetalsNetwork<Result: Sendable>(
           plan: plan, time: time, chain: chain, chainAddress: chainAddress,
           oracleAddress: oracleAddress, oracleFaults: faults)
         return try await start.withNodes { nodes in
-          let network = PetalsNetwork(
-            plan: plan, time: time, chain: chain, chainAddress: chainAddress, oracle: oracle,
-            oracleAddress: oracleAddress, oracleFaults: faults, nodes: nodes)
-          return try await withTaskExecutorPreference(time.clock.monitor) {
-            try await body(network)
+          try await start.withGateway { gateway, gatewayAddress in
+            let network = PetalsNetwork(
+              plan: plan, time: time, chain: chain, chainAddress: chainAddress, oracle: oracle,
+              oracleAddress: oracleAddress, oracleFaults: faults, nodes: nodes, gateway: gateway,
+              gatewayAddress: gatewayAddress)
+            return try await withTaskExecutorPreference(time.clock.monitor) {
+              try await body(network)
+            }
           }
         }
       }
@@ -58,6 +63,33 @@ public func withPetalsNetwork<Result: Sendable>(
     time.clock.end()
     contributions.end()
   }
+}
+
+/// Runs a body with a fresh network whose parts are of the kinds that are named, as in XCTest or a plain
+/// program.
+///
+/// What `.network(nodes:…)` is for a test of Swift Testing. Everything else of the plan is reached by
+/// ``NetworkPlan`` and ``withPetalsNetwork(_:isolation:_:)``.
+/// - Parameters:
+///   - nodes: How the nodes share the model's blocks: a number of nodes, or `.split(at:)`.
+///   - oracle: The documented or the deployed one, which does on the chain what it does by itself.
+///   - agents: Documented nodes or newest agents.
+///   - chain: The chain's profile.
+///   - gateway: Whether a gateway stands before the nodes.
+///   - links: Whether the body can break the way to each node.
+///   - isolation: The actor that `body` runs on; the caller's.
+///   - body: Uses the network.
+/// - Throws: what starting a part throws, and what `body` throws.
+public func withNetwork<Result: Sendable>(
+  nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,
+  chain: ChainProfile = .default, gateway: Bool = false, links: LinkKind = .direct,
+  isolation: isolated (any Actor)? = #isolation,
+  _ body: (PetalsNetwork) async throws -> Result
+) async throws -> Result {
+  try await withPetalsNetwork(
+    NetworkPlan(
+      nodes: nodes, oracle: oracle, agents: agents, chain: chain, gateway: gateway, links: links),
+    body)
 }
 
 extension NetworkTime {
@@ -75,13 +107,23 @@ extension NetworkPlan {
     _ client: EthereumClient, _ time: NetworkTime, contributions: ManualClock
   ) -> OracleConfiguration {
     var configuration = OracleConfiguration(
-      dialects: [dialect], unixClock: time.unixClock, limits: time.serverLimits, logger: logger)
+      dialects: [dialect], profile: oracleProfile, unixClock: time.unixClock,
+      limits: time.serverLimits, logger: logger)
     if oracleChecksRegistration { configuration.registration = .chain(client) }
-    if let account = rewardOracle {
-      configuration.epoch = .chain(client)
-      configuration.contributions = ContributionPlan(
-        account: OracleAccount(key: account.key, client: client), clock: contributions)
+    if agents != .documented, oracleProfile == .fixed {
+      configuration.modelLayers[pipelineModel] = model.checkpoint.configuration.blockCount
     }
+    if let rewardOracle {
+      let account = OracleAccount(key: rewardOracle.key, client: client)
+      configuration.epoch = .chain(client)
+      if chainOperations.isEmpty {
+        configuration.contributions = ContributionPlan(account: account, clock: contributions)
+      } else {
+        configuration.chainOperations = ChainOperationsPlan(
+          account: account, operations: chainOperations, clock: time.clock)
+      }
+    }
+    configureOracle(&configuration)
     return configuration
   }
 }
@@ -98,7 +140,24 @@ struct NodeStarter {
   func withNodes<Result: Sendable>(
     isolation: isolated (any Actor)? = #isolation, _ body: ([NetworkNode]) async throws -> Result
   ) async throws -> Result {
-    try await withNodes(plan.blocks[...], started: [], body)
+    let pipeline = AgentPipeline(plan: plan, time: time, oracleAddress: oracleAddress)
+    return try await withNodes(plan.blocks[...], started: []) { nodes in
+      try await pipeline.withMembers(nodes) { try await body(nodes) }
+    }
+  }
+
+  /// Runs a body with the network's gateway, if it has one, which has looked for the nodes.
+  func withGateway<Result: Sendable>(
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (MockGateway?, ServerAddress?) async throws -> Result
+  ) async throws -> Result {
+    guard plan.hasGateway else { return try await body(nil, nil) }
+    var configuration = GatewayConfiguration(
+      oracleURL: oracleAddress.url, models: [plan.pipelineModel], clock: time.clock,
+      unixClock: time.unixClock, limits: time.serverLimits, logger: plan.logger)
+    plan.configureGateway(&configuration)
+    let gateway = MockGateway(configuration)
+    return try await gateway.withServer { try await body(gateway, $0) }
   }
 
   private func withNodes<Result: Sendable>(
@@ -106,11 +165,8 @@ struct NodeStarter {
     isolation: isolated (any Actor)? = #isolation, _ body: ([NetworkNode]) async throws -> Result
   ) async throws -> Result {
     guard let range = blocks.first else { return try await body(started) }
-    let key = chain.makeAccount().key
-    var configuration = NodeConfiguration(
-      checkpoint: plan.model.checkpoint, blocks: range, agent: key.address)
-    // The end of a network does not wait for a test to move the clock.
-    configuration.graceClock = ContinuousClock()
+    let key = plan.agents == .documented ? chain.makeAccount().key : SecretKey.random()
+    let configuration = nodeConfiguration(range, key.address, index: started.count)
     return try await withPetalsNode(
       configuration, metrics: MetricsCollector(clock: time.clock), clock: time.background,
       logger: plan.logger
@@ -132,11 +188,28 @@ struct NodeStarter {
     }
   }
 
+  private func nodeConfiguration(
+    _ blocks: BlockRange, _ agent: Address, index: Int
+  ) -> NodeConfiguration {
+    var configuration = NodeConfiguration(
+      checkpoint: plan.model.checkpoint, blocks: blocks, agent: agent)
+    // The end of a network does not wait for a test to move the clock.
+    configuration.graceClock = ContinuousClock()
+    if let profile = plan.agents.profile {
+      configuration.http = .init()
+      configuration.agentAPI = AgentAPISettings()
+      configuration.agentProfile = profile
+      configuration.clientIdleLimit = time.serverLimits.idleTime
+    }
+    plan.configureNode(index, &configuration)
+    return configuration
+  }
+
   private func withServices<Result: Sendable>(
     of node: NetworkNode, isolation: isolated (any Actor)? = #isolation,
     _ body: () async throws -> Result
   ) async throws -> Result {
-    guard plan.runsServices else { return try await body() }
+    guard plan.runsServices, plan.agents == .documented else { return try await body() }
     return try await node.withServices(body)
   }
 

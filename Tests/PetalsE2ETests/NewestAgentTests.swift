@@ -35,6 +35,7 @@ import Testing
     arguments: [
       (ChainProfile.default, OracleProfile.fixed), (.default, .faithful),
       (.testnet2026, .fixed), (.testnet2026, .faithful),
+      (.mainnet2026, .fixed), (.mainnet2026, .faithful),
     ])
   func onlyReports(chainProfile: ChainProfile, profile: OracleProfile) async throws {
     let network = TestChain(ChainConfiguration(profile: chainProfile))
