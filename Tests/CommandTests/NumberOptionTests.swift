@@ -240,8 +240,10 @@ struct OptionTable: Sendable {
 
   /// What each subcommand needs so that it would run, besides what has a default.
   static let calls: [String: [String]] = [
-    "run": [], "up": [], "chain": [], "bench": ["--model=tiny"],
-    "oracle": ["--chain-rpc=http://127.0.0.1:1", "--reporter-key-file=k"],
+    "run": [], "up": ["--network=agents", "--nodes=256"], "chain": [], "bench": ["--model=tiny"],
+    "oracle": [
+      "--chain-rpc=http://127.0.0.1:1", "--reporter-key-file=k", "--dialect=deployed",
+    ],
     "gateway": ["--oracle=http://127.0.0.1:1"],
     "node": [
       "--model=m", "--blocks=0-1", "--key-file=k", "--oracle=http://127.0.0.1:1",

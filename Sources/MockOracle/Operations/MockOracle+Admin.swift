@@ -10,7 +10,7 @@ extension MockOracle {
   /// Serves the administration while a body runs.
   ///
   /// `GET`, `POST` and `DELETE /faults` (see ``FaultOrder``), `DELETE /faults/N`, `GET /journal`
-  /// (`?agent=0x…&limit=50`), `POST /contributions`.
+  /// (`?agent=0x…&limit=50`), `POST /contributions`, `GET /operations`, `POST /operations/NAME`.
   /// - Parameters:
   ///   - faults: the script of the server that nodes reach.
   ///   - host: where to listen.
@@ -54,7 +54,11 @@ extension MockOracle {
     case (.post, "/contributions"):
       await reportContributions()
       return answer(["outcomes": .integer(contributions?.count ?? 0)])
+    case (.get, "/operations"): return answer(operationsJSON)
     default: break
+    }
+    if request.method == .post, let name = request.segments(after: "/operations")?.first {
+      return await perform(named: name)
     }
     if request.method == .delete,
       let id = request.segments(after: "/faults")?.first.flatMap({ Int($0) })
@@ -68,6 +72,34 @@ extension MockOracle {
 
   private func answer(_ json: JSON, _ status: HTTPResponse.Status = .ok) -> WebResponse {
     .json(json.serialized(), status: status)
+  }
+
+  private func perform(named name: String) async -> WebResponse {
+    guard let planned = chainOperator?.plan.operations else {
+      return answer(["error": "the oracle does nothing on the chain by itself"], .notFound)
+    }
+    guard let operation = ChainOperation(rawValue: name), planned.contains(operation) else {
+      let names = planned.map(\.rawValue).sorted().joined(separator: ", ")
+      return answer(["error": .string("the operation must be one of \(names)")], .notFound)
+    }
+    await perform(operation)
+    return answer(operationsJSON)
+  }
+
+  /// What became of the transactions that the oracle sends by itself, oldest first.
+  private var operationsJSON: JSON {
+    let outcomes = chainOperations?.entries ?? []
+    return [
+      "outcomes": .array(
+        outcomes.map { outcome in
+          [
+            "operation": .string(outcome.operation.rawValue), "call": .string(outcome.call),
+            "agent": outcome.agent.map { .string($0.checksummed) } ?? .null,
+            "epoch": outcome.epoch.map { .integer($0) } ?? .null,
+            "result": .string("\(outcome.result)"),
+          ]
+        })
+    ]
   }
 
   private static func list(_ faults: FaultScript) -> JSON {

@@ -22,6 +22,7 @@ struct NetworkSession: Sendable {
   }
 
   let options: NetworkOptions
+  var agents = AgentNetworkOptions()
   let log: StepLog
   let signals: ShutdownSignals
   let quiet: Bool
@@ -44,7 +45,7 @@ struct NetworkSession: Sendable {
       let keys = try KeyFolder()
       defer { keys.remove() }
       let starter = NetworkStarter(
-        options: options, processes: processes, log: log, keys: keys, quiet: quiet)
+        options: options, agents: agents, processes: processes, log: log, keys: keys, quiet: quiet)
       let network = try await interruptible(processes) {
         let (path, checkpoint) = try await starter.openModel()
         let preparation = try prepare(checkpoint)
@@ -58,7 +59,8 @@ struct NetworkSession: Sendable {
     }
     do {
       let stopper = NetworkStopper(
-        fixedPorts: options.ports.fixed(nodes: options.nodes), processes: processes, log: log)
+        fixedPorts: options.ports.fixed(nodes: options.nodes, of: agents.kind),
+        processes: processes, log: log)
       try await stopper.stop(expectingLastReportFrom: reporting)
     } catch {
       // What went wrong before is the cause, and said already.
@@ -132,6 +134,8 @@ struct RunningNetwork: Sendable {
     let key: SecretKey
     /// `host:port` of its gRPC service.
     let peer: String
+    /// The URL of its HTTP API; nil for a node without one.
+    var httpURL: String?
 
     var agent: Address { key.address }
   }
@@ -143,8 +147,12 @@ struct RunningNetwork: Sendable {
   let oracle: ServiceProcess
   let oracleURL: String
   let nodes: [Node]
+  /// What a network of agents has in addition.
+  var agents: AgentNetwork?
 
-  var processes: [ServiceProcess] { [chain, oracle] + nodes.map(\.process) }
+  var processes: [ServiceProcess] {
+    [chain, oracle] + nodes.map(\.process) + (agents.map { [$0.gateway] } ?? [])
+  }
 }
 
 /// The last steps of the flow: stops every process and checks that none, and no port, is left.

@@ -7,6 +7,7 @@ import PetalsNode
 /// The first steps of the flow: starts a network and waits until its agents send heartbeats.
 struct NetworkStarter: Sendable {
   let options: NetworkOptions
+  let agents: AgentNetworkOptions
   let processes: NetworkProcesses
   let log: StepLog
   let keys: KeyFolder
@@ -15,6 +16,7 @@ struct NetworkStarter: Sendable {
   /// Starts everything.
   /// - Throws: what a step throws; the children that were started until then go on.
   func start(_ path: String, _ checkpoint: Checkpoint) async throws -> RunningNetwork {
+    if agents.kind == .agents { return try await startAgents(path, checkpoint) }
     let ranges = try CommandFailure.checkingInput {
       try BlockRange.split(blockCount: checkpoint.configuration.blockCount, into: options.nodes)
     }
@@ -52,7 +54,7 @@ struct NetworkStarter: Sendable {
     }
   }
 
-  private func startService(
+  func startService(
     _ service: ServiceEvent.Service, _ arguments: [String]
   ) async throws -> (ServiceProcess, String) {
     let name = service.rawValue

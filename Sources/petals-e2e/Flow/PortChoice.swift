@@ -11,11 +11,22 @@ enum PortChoice: String, CaseIterable, Sendable {
   var chain: Int { self == .documented ? 26902 : 0 }
   var oracle: Int { self == .documented ? 3100 : 0 }
 
+  var gateway: Int { self == .documented ? 3200 : 0 }
+
   func node(_ index: Int) -> Int { self == .documented ? 31330 + index : 0 }
+  /// The port of an agent's gRPC service, from the agents' own default on.
+  func agent(_ index: Int) -> Int { self == .documented ? 50051 + index : 0 }
+  /// The port of an agent's HTTP API, from the agents' own default on.
+  func agentHTTP(_ index: Int) -> Int { self == .documented ? 31331 + index : 0 }
 
   /// Every port that must be free before anything starts.
-  func fixed(nodes: Int) -> [Int] {
-    self == .auto ? [] : [chain, oracle] + (0..<nodes).map(node)
+  func fixed(nodes: Int, of kind: NetworkKind = .documented) -> [Int] {
+    guard self == .documented else { return [] }
+    let indices = 0..<nodes
+    return switch kind {
+    case .documented: [chain, oracle] + indices.map(node)
+    case .agents: [chain, oracle, gateway] + indices.map(agent) + indices.map(agentHTTP)
+    }
   }
 }
 

@@ -11,19 +11,24 @@ struct UpCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLE
         petals-e2e up --model tiny --ports auto --json
+        petals-e2e up --model tiny --network agents --leave-place 2
       """)
 
   @OptionGroup var network: NetworkOptions
+
+  @OptionGroup var agents: AgentNetworkOptions
 
   @OptionGroup var flow: FlowOptions
 
   @OptionGroup var output: OutputOptions
 
+  func validate() throws { try agents.validate(nodes: network.nodes) }
+
   func run() async throws {
-    try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes))
+    try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes, of: agents.kind))
     let log = StepLog { line in output.note(line) }
     let session = NetworkSession(
-      options: network, log: log, signals: ShutdownSignals(), quiet: output.quiet)
+      options: network, agents: agents, log: log, signals: ShutdownSignals(), quiet: output.quiet)
     let wasUp = Once()
     let outcome = await session.run(prepare: { _ in }) { network, _ in
       output.result(Self.json(network), text: Self.text(network))
@@ -38,20 +43,24 @@ struct UpCommand: AsyncParsableCommand {
   }
 
   private static func json(_ network: RunningNetwork) -> JSON {
-    [
+    var up: JSONObject = [
       "event": "up",
       "model": .string(network.modelPath),
       "chain": .string(network.chainURL),
       "oracle": .string(network.oracleURL),
       "nodes": .array(
         network.nodes.map { node in
-          [
+          var members: JSONObject = [
             "peer": .string(node.peer), "blocks": .string("\(node.blocks)"),
             "agent": .string(node.agent.checksummed), "key": .string(node.key.exposedHex()),
             "pid": .integer(node.process.processID ?? 0),
           ]
+          if let url = node.httpURL { members["http"] = .string(url) }
+          return .object(members)
         }),
     ]
+    for member in network.agents?.json.members ?? [] { up[member.key] = member.value }
+    return .object(up)
   }
 
   private static func text(_ network: RunningNetwork) -> String {
@@ -64,7 +73,7 @@ struct UpCommand: AsyncParsableCommand {
       model   \(network.modelPath)
       chain   \(network.chainURL)
       oracle  \(network.oracleURL)
-      \(nodes.joined(separator: "\n"))
+      \(network.agents?.text ?? "")\(nodes.joined(separator: "\n"))
 
       up; Ctrl-C stops everything
       """

@@ -29,7 +29,8 @@ struct OracleCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLE
         petals-e2e oracle --port 3100 --chain-rpc http://127.0.0.1:26902
-        petals-e2e oracle --dialect deployed --port 15481
+        petals-e2e oracle --dialect deployed --port 15481 --chain-rpc http://127.0.0.1:26902 \\
+          --reporter-key-file oracle.key --no-challenges
       """)
 
   @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
@@ -47,7 +48,10 @@ struct OracleCommand: AsyncParsableCommand {
   var chainRpc: String?
 
   @Option(
-    help: "The key that reports contributions to the reward pool; 0x and 64 digits, or a keystore.")
+    help: """
+      The key that reports contributions to the reward pool, and with --dialect deployed does what that \
+      oracle does on the chain by itself; 0x and 64 digits, or a keystore.
+      """)
   var reporterKeyFile: String?
 
   @Option(help: "A file whose first line is the keystore's password.")
@@ -79,9 +83,11 @@ struct OracleCommand: AsyncParsableCommand {
   @Option(help: "Log to stderr from this level on: debug, info, notice, warning or error.")
   var log: LogLevelArgument?
 
+  @OptionGroup(title: "On the chain by itself") var operations: ChainOperationOptions
   @OptionGroup var service: ServiceOptions
 
   func validate() throws {
+    try operations.requireUse(dialect == .deployed && chainRpc != nil && reporterKeyFile != nil)
     if reporterKeyFile != nil && chainRpc == nil {
       throw ValidationError("--reporter-key-file needs --chain-rpc: the chain to report to")
     }
@@ -89,18 +95,25 @@ struct OracleCommand: AsyncParsableCommand {
 
   func run() async throws {
     let client = chainRpc.map { EthereumClient(url: $0) }
-    let oracle = MockOracle(
-      OracleConfiguration(
-        dialects: dialect.set, profile: profile,
-        registration: client.map { .chain($0) } ?? .everyone,
-        maximumAge: maxAge?.duration, apiKey: apiKey,
-        epoch: client.map { .chain($0) } ?? .single,
-        contributions: try client.flatMap { try contributions($0) },
-        log: try store.map { path in
-          try CommandFailure.checkingInput { try SQLiteReportLog(path: path, profile: profile) }
-        },
-        rateLimit: reportsPerMinute.map { RateLimit(burst: $0, per: .seconds(60)) },
-        logger: log.map { JSONLogHandler.logger("oracle", from: $0.level) }))
+    let account = try client.flatMap { try self.account($0) }
+    var configuration = OracleConfiguration(
+      dialects: dialect.set, profile: profile,
+      registration: client.map { .chain($0) } ?? .everyone,
+      maximumAge: maxAge?.duration, apiKey: apiKey,
+      epoch: client.map { .chain($0) } ?? .single,
+      log: try store.map { path in
+        try CommandFailure.checkingInput { try SQLiteReportLog(path: path, profile: profile) }
+      },
+      rateLimit: reportsPerMinute.map { RateLimit(burst: $0, per: .seconds(60)) },
+      logger: log.map { JSONLogHandler.logger("oracle", from: $0.level) })
+    if let account {
+      if dialect == .deployed {
+        configuration.chainOperations = operations.plan(account)
+      } else {
+        configuration.contributions = ContributionPlan(account: account)
+      }
+    }
+    let oracle = MockOracle(configuration)
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingServingErrors {
       let faults = FaultScript(seed: faultSeed)
@@ -118,9 +131,9 @@ struct OracleCommand: AsyncParsableCommand {
     }
   }
 
-  private func contributions(_ client: EthereumClient) throws -> ContributionPlan? {
+  private func account(_ client: EthereumClient) throws -> OracleAccount? {
     guard let reporterKeyFile else { return nil }
     let key = try KeyFile.read(reporterKeyFile, passwordPath: passwordFile)
-    return ContributionPlan(account: OracleAccount(key: key, client: client))
+    return OracleAccount(key: key, client: client)
   }
 }
