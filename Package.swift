@@ -54,7 +54,8 @@ let package = Package(
       targets: [
         "PlumiseTesting", "AsyncPrimitives", "Bloom", "ChainAgent", "EthereumClient",
         "EVM", "EthereumPrimitives", "InferenceMetrics", "JSONValues", "MockGateway", "MockOracle",
-        "MockServing", "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
+        "MockServing", "MockWeb3", "OracleReporter", "PetalsNode", "PlumiseWire", "SystemErrors",
+        "TextKeys",
       ]),
     .library(
       name: "PetalsNode",
@@ -226,7 +227,8 @@ let package = Package(
     .target(
       name: "PlumiseTesting",
       dependencies: [
-        "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent", "MockGateway",
+        "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent",
+        "MockGateway",
         "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", .httpTypes, .logging, .nioCore, .nioPosix,
