@@ -1,3 +1,4 @@
+import MockServing
 import PlumiseWire
 import Subprocess
 import TestSupport
