@@ -73,7 +73,7 @@ public struct NodeLayout: Hashable, Sendable, ExpressibleByIntegerLiteral {
     case .even(let nodes): return try BlockRange.split(blockCount: count, into: nodes)
     case .cuts(let cuts):
       return try zip([0] + cuts, cuts + [count]).map { first, end in
-        guard first < end else { throw NetworkPlanError.cuts(cuts, blocks: count) }
+        guard first < end, end <= count else { throw NetworkPlanError.cuts(cuts, blocks: count) }
         return try BlockRange(first..<end, of: count)
       }
     }

@@ -195,6 +195,7 @@ struct NodeStarter {
       checkpoint: plan.model.checkpoint, blocks: blocks, agent: agent)
     // The end of a network does not wait for a test to move the clock.
     configuration.graceClock = ContinuousClock()
+    configuration.tokenizer = plan.model.tokenizer
     if let profile = plan.agents.profile {
       configuration.http = .init()
       configuration.agentAPI = AgentAPISettings()

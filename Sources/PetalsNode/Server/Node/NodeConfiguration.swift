@@ -36,6 +36,8 @@ public struct NodeConfiguration: Sendable {
 
   /// The model.
   public var checkpoint: Checkpoint
+  /// Reads and writes text when the node generates; nil takes `tokenizer.json` from the model's folder.
+  public var tokenizer: Tokenizer?
   /// The blocks that this node serves.
   public var blocks: BlockRange
   /// Where gRPC listens.

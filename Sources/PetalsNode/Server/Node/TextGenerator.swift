@@ -12,6 +12,7 @@ final class TextGenerator: Sendable {
   /// The pipeline of agents that the node is in, if it was told of one.
   let pipeline: PipelineMembership
   private let checkpoint: Checkpoint
+  private let tokenizer: Tokenizer?
   private let server: BlockServer
   private let connections: AgentConnections
   private let format: InferenceFormat
@@ -39,6 +40,7 @@ final class TextGenerator: Sendable {
     clock: any Clock<Duration>, logger: Logger
   ) {
     checkpoint = configuration.checkpoint
+    tokenizer = configuration.tokenizer
     pipeline = PipelineMembership(
       agent: configuration.agent, profile: configuration.agentProfile)
     self.server = server
@@ -77,10 +79,11 @@ final class TextGenerator: Sendable {
   private func prepared() async throws -> Prepared {
     if let prepared = preparation.withLock({ $0 }) { return prepared }
     try checkpoint.generationDefaults.requireSupported()
-    let made = try await runBlocking { [checkpoint] in
+    let made = try await runBlocking { [checkpoint, given = tokenizer] in
       let file = checkpoint.directory.appending(path: "tokenizer.json")
-      let hasTokenizer = FileManager.default.fileExists(atPath: file.path(percentEncoded: false))
-      let tokenizer = hasTokenizer ? try Tokenizer(directory: checkpoint.directory) : nil
+      let isFile = FileManager.default.fileExists(atPath: file.path(percentEncoded: false))
+      let tokenizer =
+        try given ?? (isFile ? Tokenizer(directory: checkpoint.directory) : nil)
       let lengths = tokenizer.map { tokenizer in
         (0..<Int32(clamping: tokenizer.count)).lazy.map { tokenizer.bytes($0).count }
       }
