@@ -13,6 +13,20 @@ enum NetworkKind: String, CaseIterable, ExpressibleByArgument {
   case agents
 }
 
+/// Which network a session starts.
+enum NetworkForm: Sendable {
+  case documented
+  /// The network that runs today; one place of its pipeline, from 1 on, may be left to others.
+  case agents(leavingPlace: Int?)
+
+  var kind: NetworkKind {
+    switch self {
+    case .documented: .documented
+    case .agents: .agents
+    }
+  }
+}
+
 /// Which network `up` starts, and which places of it are for others.
 struct AgentNetworkOptions: ParsableArguments {
   @Option(
@@ -27,6 +41,8 @@ struct AgentNetworkOptions: ParsableArguments {
     within: WholeNumbers("a place", 1...256),
     help: "Leave this place of the pipeline, from 1 on, to an agent of another program.")
   var leavePlace: Int?
+
+  var form: NetworkForm { kind == .agents ? .agents(leavingPlace: leavePlace) : .documented }
 
   func validate(nodes: Int) throws {
     guard let leavePlace else { return }
@@ -93,7 +109,9 @@ extension NetworkStarter {
   /// Each agent gets its place in the pipeline before the first one starts: an agent that joins alone is
   /// told to serve everything, and nobody tells it otherwise later (drift 37).
   /// - Throws: what a step throws; the children that were started until then go on.
-  func startAgents(_ path: String, _ checkpoint: Checkpoint) async throws -> RunningNetwork {
+  func startAgents(
+    _ path: String, _ checkpoint: Checkpoint, leavingPlace: Int?
+  ) async throws -> RunningNetwork {
     let model = try pipelineName(of: checkpoint)
     let ranges = try CommandFailure.checkingInput {
       try BlockRange.split(blockCount: checkpoint.configuration.blockCount, into: options.nodes)
@@ -116,7 +134,7 @@ extension NetworkStarter {
       try await oracle.url(of: .oracleAdministration)
     }
     let places = try await reservePlaces(ranges, model, oracleURL)
-    let free = agents.leavePlace.map { $0 - 1 }
+    let free = leavingPlace.map { $0 - 1 }
     let taken = places.enumerated().filter { $0.offset != free }.map(\.element)
     let nodes = try await startAgents(path, model, taken, oracleURL)
     let (gateway, gatewayURL) = try await startService(

@@ -22,7 +22,7 @@ struct NetworkSession: Sendable {
   }
 
   let options: NetworkOptions
-  var agents = AgentNetworkOptions()
+  var form = NetworkForm.documented
   let log: StepLog
   let signals: ShutdownSignals
   let quiet: Bool
@@ -45,7 +45,7 @@ struct NetworkSession: Sendable {
       let keys = try KeyFolder()
       defer { keys.remove() }
       let starter = NetworkStarter(
-        options: options, agents: agents, processes: processes, log: log, keys: keys, quiet: quiet)
+        options: options, form: form, processes: processes, log: log, keys: keys, quiet: quiet)
       let network = try await interruptible(processes) {
         let (path, checkpoint) = try await starter.openModel()
         let preparation = try prepare(checkpoint)
@@ -59,7 +59,7 @@ struct NetworkSession: Sendable {
     }
     do {
       let stopper = NetworkStopper(
-        fixedPorts: options.ports.fixed(nodes: options.nodes, of: agents.kind),
+        fixedPorts: options.ports.fixed(nodes: options.nodes, of: form.kind),
         processes: processes, log: log)
       try await stopper.stop(expectingLastReportFrom: reporting)
     } catch {

@@ -7,7 +7,7 @@ import PetalsNode
 /// The first steps of the flow: starts a network and waits until its agents send heartbeats.
 struct NetworkStarter: Sendable {
   let options: NetworkOptions
-  let agents: AgentNetworkOptions
+  let form: NetworkForm
   let processes: NetworkProcesses
   let log: StepLog
   let keys: KeyFolder
@@ -16,7 +16,9 @@ struct NetworkStarter: Sendable {
   /// Starts everything.
   /// - Throws: what a step throws; the children that were started until then go on.
   func start(_ path: String, _ checkpoint: Checkpoint) async throws -> RunningNetwork {
-    if agents.kind == .agents { return try await startAgents(path, checkpoint) }
+    if case .agents(let freePlace) = form {
+      return try await startAgents(path, checkpoint, leavingPlace: freePlace)
+    }
     let ranges = try CommandFailure.checkingInput {
       try BlockRange.split(blockCount: checkpoint.configuration.blockCount, into: options.nodes)
     }

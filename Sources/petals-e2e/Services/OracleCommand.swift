@@ -29,8 +29,8 @@ struct OracleCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLE
         petals-e2e oracle --port 3100 --chain-rpc http://127.0.0.1:26902
-        petals-e2e oracle --dialect deployed --port 15481 --chain-rpc http://127.0.0.1:26902 \\
-          --reporter-key-file oracle.key --no-challenges
+        petals-e2e oracle --dialect deployed --chain-rpc http://127.0.0.1:26902 \\
+          --port 15481 --reporter-key-file oracle.key --no-challenges
       """)
 
   @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
