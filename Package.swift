@@ -369,10 +369,10 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "petals-e2e", "Bloom", "EVMConformance", "EthereumClient", "EthereumPrimitives",
-        "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode", "PlumiseWire",
-        "SystemErrors", "TestSupport", "TestVectors", .crypto, .httpTypes, .subprocess,
-        .systemPackage,
+        "petals-e2e", "AsyncPrimitives", "Bloom", "EVMConformance", "EthereumClient",
+        "EthereumPrimitives", "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode",
+        "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors", .crypto, .httpTypes,
+        .subprocess, .systemPackage,
       ]),
     .testTarget(
       name: "DocumentationTests",

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Foundation
 import MockServing
 import PlumiseWire
@@ -127,11 +128,62 @@ enum Command {
   ]
 }
 
+/// The lines that a command prints, as they come. A wait ends with the output.
+struct OutputLines: Sendable {
+  /// The output ended before what a test waits for.
+  struct Ended: Error, CustomStringConvertible {
+    let lines: [String]
+
+    var description: String {
+      "the output ended before what is waited for: \(lines.joined(separator: "\n"))"
+    }
+  }
+
+  private let journal = Journal<String>()
+  private let hasEndedState = AsyncState(false)
+
+  var entries: [String] { journal.entries }
+
+  /// Whether all has been printed.
+  var hasEnded: Bool { hasEndedState.value }
+
+  /// The first line that matches, now or later.
+  /// - Throws: ``Ended`` when the output ends without it.
+  func next(where matches: @escaping @Sendable (String) -> Bool) async throws -> String {
+    try await wait(forCount: 1, where: matches)[0]
+  }
+
+  /// So many lines that match, now or later.
+  /// - Throws: ``Ended`` when the output ends without them.
+  func wait(
+    forCount count: Int, where matches: @escaping @Sendable (String) -> Bool
+  ) async throws -> [String] {
+    let (journal, hasEnded) = (journal, hasEndedState)
+    return try await race(
+      { try await journal.wait(forCount: count, where: matches) },
+      against: {
+        try await hasEnded.wait { $0 }
+        let found = journal.entries.filter(matches)
+        guard found.count >= count else { throw Ended(lines: journal.entries) }
+        return Array(found.prefix(count))
+      })
+  }
+
+  /// Waits until all has been printed.
+  func waitForEnd() async throws { try await hasEndedState.wait { $0 } }
+
+  /// Takes all that a stream brings, to its end.
+  fileprivate func read(_ stream: SubprocessOutputSequence) async throws {
+    defer { hasEndedState.update { $0 = true } }
+    for try await line in stream.strings() { journal.record(line) }
+  }
+}
+
 /// A command that runs until it is told to stop, seen from outside.
 struct Service: Sendable {
   let processID: Int32
   /// Every line on standard output, as it came.
-  let lines: Journal<String>
+  let lines: OutputLines
   fileprivate let signal: @Sendable (Signal) throws -> Void
 
   /// The first JSON line of an event.
@@ -176,8 +228,7 @@ extension Command {
     let (program, arguments) =
       shell.map { ("/bin/sh", ["-c", "\($0); exec \"$0\" \"$@\"", path] + arguments) }
       ?? (path, arguments)
-    let lines = Journal<String>()
-    let errors = Journal<String>()
+    let (lines, errors) = (OutputLines(), OutputLines())
     var options = PlatformOptions()
     // A group of its own: when the tests are killed while it is suspended, the system continues it.
     options.processGroupID = 0
@@ -186,8 +237,8 @@ extension Command {
       environment: environment.updating(variables.mapValues { $0 }),
       platformOptions: options, input: .inputWriter, output: .sequence, error: .sequence
     ) { execution in
-      async let output: Void = read(execution.standardOutput, into: lines)
-      async let trouble: Void = read(execution.standardError, into: errors)
+      async let output: Void = lines.read(execution.standardOutput)
+      async let trouble: Void = errors.read(execution.standardError)
       let service = Service(
         processID: execution.processIdentifier.value, lines: lines,
         signal: { try execution.send(signal: $0) })
@@ -203,12 +254,6 @@ extension Command {
       arguments: given, status: result.terminationStatus,
       output: lines.entries.joined(separator: "\n"),
       errors: errors.entries.joined(separator: "\n"))
-  }
-
-  private static func read(
-    _ stream: SubprocessOutputSequence, into journal: Journal<String>
-  ) async throws {
-    for try await line in stream.strings() { journal.record(line) }
   }
 }
 

@@ -170,11 +170,12 @@ extension NetworkStarter {
   ) async throws -> [AgentNetwork.Place] {
     try await log.run("the agents have places in the pipeline") {
       let ports = options.ports
-      let places = try ranges.enumerated().map { index, blocks in
+      let free = ports == .auto ? try LocalPort.free(2 * ranges.count) : []
+      let places = ranges.enumerated().map { index, blocks in
         AgentNetwork.Place(
           blocks: blocks, key: .random(),
-          grpcPort: ports == .auto ? try LocalPort.free() : ports.agent(index),
-          httpPort: ports == .auto ? try LocalPort.free() : ports.agentHTTP(index))
+          grpcPort: free.isEmpty ? ports.agent(index) : free[2 * index],
+          httpPort: free.isEmpty ? ports.agentHTTP(index) : free[2 * index + 1])
       }
       let url = try CommandFailure.checkingInput { try OracleURL(oracle) }
       for place in places {

@@ -51,12 +51,17 @@ enum LocalPort {
     }
   }
 
-  /// A port that is free now; the system gives it to nobody else for a while.
+  /// Ports that are free now, each another one; the system gives them to nobody else for a while.
   ///
-  /// - Throws: `CommandFailure` when the system has none.
-  static func free() throws -> Int {
-    let socket = socket(AF_INET, Int32(streamSocket), 0)
-    defer { if socket >= 0 { close(socket) } }
+  /// - Throws: `CommandFailure` when the system has too few.
+  static func free(_ count: Int) throws -> [Int] {
+    // All are held until the last one is known: the system may give one that was let go again.
+    let sockets = (0..<count).map { _ in socket(AF_INET, Int32(streamSocket), 0) }
+    defer { for socket in sockets where socket >= 0 { close(socket) } }
+    return try sockets.map(bindToFreePort)
+  }
+
+  private static func bindToFreePort(_ socket: Int32) throws -> Int {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian

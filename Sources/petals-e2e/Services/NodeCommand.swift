@@ -69,8 +69,9 @@ struct NodeCommand: AsyncParsableCommand {
     let member = try pipeline.member(for: key, checkpoint.name) { service.announce($0) }
     if member != nil {
       // The oracle is told of the ports before they are listened on.
-      if port == 0 { port = try LocalPort.free() }
-      if httpPort == 0 { httpPort = try LocalPort.free() }
+      let free = try LocalPort.free(2)
+      if port == 0 { port = free[0] }
+      if httpPort == 0 { httpPort = free[1] }
     }
     let range: BlockRange
     if let blocks {
