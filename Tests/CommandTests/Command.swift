@@ -128,7 +128,9 @@ enum Command {
   ]
 }
 
-/// The lines that a command prints, as they come. A wait ends with the output.
+/// The lines that a command prints, as they come.
+///
+/// A wait ends with the output.
 struct OutputLines: Sendable {
   /// The output ended before what a test waits for.
   struct Ended: Error, CustomStringConvertible {

@@ -28,7 +28,8 @@ struct UpCommand: AsyncParsableCommand {
     try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes, of: agents.kind))
     let log = StepLog { line in output.note(line) }
     let session = NetworkSession(
-      options: network, form: agents.form, log: log, signals: ShutdownSignals(), quiet: output.quiet)
+      options: network, form: agents.form, log: log, signals: ShutdownSignals(),
+      quiet: output.quiet)
     let wasUp = Once()
     let outcome = await session.run(prepare: { _ in }) { network, _ in
       output.result(Self.json(network), text: Self.text(network))
