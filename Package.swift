@@ -378,7 +378,8 @@ let package = Package(
       name: "DocumentationTests",
       dependencies: [
         "PlumiseTesting", "ChainAgent", "EVM", "EthereumClient", "EthereumPrimitives",
-        "MockServing", "MockWeb3", "PlumiseWire", .logging, .serviceLifecycle, .unixSignals,
+        "MockServing", "MockWeb3", "PetalsNode", "PlumiseWire", .logging, .serviceLifecycle,
+        .unixSignals,
       ]),
   ]
 )
