@@ -68,7 +68,8 @@ extension MockOracle {
       try registry.checkReplay(registration)
       try verify()
       let (agent, model) = (registration.agent, registration.text("model"))
-      guard registry.read({ $0.pipeline.contains(agent, model: model) }) else {
+      let now = configuration.unixClock.seconds
+      guard registry.read({ $0.pipeline.contains(agent, model: model, at: now) }) else {
         throw .pipelineNodeNotFound(agent, model: model)
       }
     }

@@ -44,6 +44,10 @@ struct PipelineTable: Sendable {
     self.layerCounts = TextDictionary(uniqueKeysWithValues: layerCounts.map { ($0.key, $0.value) })
   }
 
+  /// How often rows of nodes that were silent for ten minutes are removed, in seconds: in the minutes
+  /// that are divisible by 5. The layers of their models are shared anew then.
+  static let removalInterval: Int64 = 300
+
   /// The most layers that are assigned.
   static let maximumLayers = 65_536
 
@@ -57,8 +61,8 @@ struct PipelineTable: Sendable {
     return others.count < layers || (profile == .faithful && layers > 0)
   }
 
-  func contains(_ agent: Address, model: String) -> Bool {
-    models[model]?.contains { $0.address == agent } ?? false
+  func contains(_ agent: Address, model: String, at now: Int64) -> Bool {
+    rows(of: model, at: now).contains { $0.address == agent }
   }
 
   /// What adding a node to the pipeline of its model, or renewing it, would change: the layers of
@@ -87,12 +91,7 @@ struct PipelineTable: Sendable {
       ram: entries[index].ram, device: entries[index].device, vram: entries[index].vram)
     entries[index].isReady = false
     entries[index].seenAt = now
-    let shares = LayerShares.assignments(
-      of: total, by: entries.map(\.weight), profile: profile)
-    for (order, share) in shares.enumerated() {
-      entries[order].assignment = share
-      entries[order].order = order
-    }
+    share(total, among: &entries)
     // Models are named by whoever registers: one that nobody serves any more is forgotten.
     let forgotten = models.keys.filter { $0 != model && active($0, at: now).isEmpty }
     return Change(
@@ -143,15 +142,15 @@ struct PipelineTable: Sendable {
 
   /// The accounts that have a row that was renewed in the last ten minutes, each once.
   func members(at now: Int64) -> [Address] {
-    let rows = models.values.flatMap { $0 }.filter { $0.seenAt > now - NodeTable.activePeriod }
-    return Set(rows.map(\.address)).sorted()
+    Set(models.keys.flatMap { active($0, at: now) }.map(\.address)).sorted()
   }
 
   /// What each node said of itself when it joined a pipeline; of one in several, the latest.
-  var machines: [Address: Entry] {
+  func machines(at now: Int64) -> [Address: Entry] {
     var machines: [Address: Entry] = [:]
-    for (_, entries) in models {
-      for entry in entries where (machines[entry.address]?.seenAt ?? .min) <= entry.seenAt {
+    for model in models.keys {
+      for entry in rows(of: model, at: now)
+      where (machines[entry.address]?.seenAt ?? .min) <= entry.seenAt {
         machines[entry.address] = entry
       }
     }
@@ -164,7 +163,30 @@ struct PipelineTable: Sendable {
   }
 
   private func active(_ model: String, at now: Int64) -> [Entry] {
-    (models[model] ?? []).filter { $0.seenAt > now - NodeTable.activePeriod }
+    rows(of: model, at: now).filter { $0.seenAt > now - NodeTable.activePeriod }
+  }
+
+  /// The rows of a model as the last removal of old ones left them, each with its share.
+  ///
+  /// What a removal does follows from when each node was seen. It is therefore worked out when rows
+  /// are read, and an oracle that starts again from its log finds the same shares.
+  private func rows(of model: String, at now: Int64) -> [Entry] {
+    let stored = models[model] ?? []
+    let removal = now - (now % Self.removalInterval + Self.removalInterval) % Self.removalInterval
+    var kept = stored.filter { $0.seenAt > removal - NodeTable.activePeriod }
+    // A share depends on the nodes alone: the same nodes have the same ones.
+    if kept.count < stored.count { share(layers(of: model), among: &kept) }
+    return kept
+  }
+
+  /// Shares layers among nodes, in their order.
+  private func share(_ layers: Int, among entries: inout [Entry]) {
+    let shares = LayerShares.assignments(
+      of: layers, by: entries.map(\.weight), profile: profile)
+    for (order, share) in shares.enumerated() {
+      entries[order].assignment = share
+      entries[order].order = order
+    }
   }
 }
 

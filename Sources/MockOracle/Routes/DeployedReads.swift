@@ -80,7 +80,8 @@ extension MockOracle {
   func readCapacity(_ routed: RoutedRequest) async throws(ReadError) -> JSON {
     let epoch = try await epochForReads()
     let rows = reportStore.read { $0.epochs.agents(in: epoch) }
-    let (nodes, machines) = registry.read { ($0.nodes.nodes, $0.pipeline.machines) }
+    let now = configuration.unixClock.seconds
+    let (nodes, machines) = registry.read { ($0.nodes.nodes, $0.pipeline.machines(at: now)) }
     return DeployedReads.capacity(rows, in: epoch, nodes: nodes, machines: machines)
   }
 

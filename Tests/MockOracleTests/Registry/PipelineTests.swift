@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import FoundationEssentials
 import MockOracle
 import PlumiseWire
 import TestSupport
@@ -189,6 +190,54 @@ import Testing
     let newcomer = pipelineRegistration(by: try testKey(3), timestamp: time.seconds)
     #expect(await oracle.post(newcomer, to: path).status == 201)
     #expect(oracle.topology(of: model).map(\.layerEnd) == [12, 24])
+  }
+
+  @Test(
+    "In a minute divisible by 5 the layers of a silent member are shared anew, also over a restart",
+    arguments: OracleProfile.allCases)
+  func sharedAnew(profile: OracleProfile) async throws {
+    try await withTemporaryFolder { folder in
+      let (model, file) = ("qwen/qwen3-32b", folder.appending(path: "oracle.sqlite").path)
+      // 1 770 199 800 is divisible by 300.
+      let (minute, joined) = (Int64(1_770_199_800), Int64(1_770_199_900))
+      let time = TestTime(joined)
+      func open() throws -> MockOracle {
+        .deployed(
+          profile: profile, log: try SQLiteReportLog(path: file, profile: profile), at: time)
+      }
+      func rows(_ oracle: MockOracle) async -> [[JSON?]] {
+        let listed = await oracle.get("/api/v1/pipeline/topology?model=\(model)").body?["nodes"]
+        return (listed?.arrayValue ?? []).map {
+          [$0["layerStart"], $0["layerEnd"], $0["pipelineOrder"]]
+        }
+      }
+      do {
+        let oracle = try open()
+        for number in 1...2 as ClosedRange<UInt8> {
+          let body = pipelineRegistration(by: try testKey(number), model: model, timestamp: joined)
+          #expect(await oracle.post(body, to: path).status == 201)
+        }
+        time.seconds = minute + 600
+        let report = try deployedReport(by: testKey(2), timestamp: time.seconds)
+        #expect(await oracle.post(report, to: ReportDialect.deployed.path).status == 201)
+        #expect(await rows(oracle) == [[0, 32, 0], [32, 64, 1]])
+        // Silent for ten minutes: it is not listed any more, and its layers are nobody's so far.
+        for seconds in [701, 899] as [Int64] {
+          time.seconds = minute + seconds
+          #expect(await rows(oracle) == [[32, 64, 1]], "after \(seconds) s")
+        }
+        time.seconds = minute + 900
+        #expect(await rows(oracle) == [[0, 64, 0]])
+        let late = pipelineReady(by: try testKey(1), model: model, timestamp: time.seconds)
+        #expect(
+          await oracle.post(late, to: PipelineReady.path) == refused("Pipeline node not found"))
+      }
+      let restarted = try open()
+      #expect(await rows(restarted) == [[0, 64, 0]])
+      let again = pipelineRegistration(by: try testKey(1), model: model, timestamp: time.seconds)
+      #expect(await restarted.post(again, to: path).body?["layerStart"] == 32)
+      #expect(await rows(restarted) == [[0, 32, 0], [32, 64, 1]])
+    }
   }
 
   @Test("Numbers of any size are weighed, and none ends the oracle")
