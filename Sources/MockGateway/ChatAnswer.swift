@@ -2,6 +2,19 @@ import HTTPTypes
 import JSONValues
 import MockServing
 
+/// Why a text ended, in the words of OpenAI's API.
+enum FinishReason {
+  /// The model ended it.
+  static let stop = "stop"
+  /// It has as many tokens as were asked for.
+  static let length = "length"
+
+  /// The reason of a text that a node gave none for.
+  static func ofText(tokens: Int64, askedFor limit: Int64) -> String {
+    tokens >= limit ? length : stop
+  }
+}
+
 /// Answers in the form of OpenAI's chat completions.
 struct ChatAnswer: Sendable {
   let id: String
@@ -10,14 +23,16 @@ struct ChatAnswer: Sendable {
   let created: Int64
 
   /// A whole answer.
-  func completion(_ text: String, of chat: ChatRequest, tokens: Int64) -> JSON {
+  func completion(
+    _ text: String, of chat: ChatRequest, tokens: Int64, finishReason: String
+  ) -> JSON {
     [
       "id": .string(id), "object": "chat.completion", "created": .integer(created),
       "model": .string(model),
       "choices": [
         [
           "index": 0, "message": ["role": "assistant", "content": .string(text)],
-          "finish_reason": "stop",
+          "finish_reason": .string(finishReason),
         ]
       ],
       "usage": [
@@ -33,8 +48,8 @@ struct ChatAnswer: Sendable {
   }
 
   /// The last events of a stream.
-  var lastChunk: [UInt8] {
-    Self.event(chunk([:], finishReason: "stop")) + Array("data: [DONE]\n\n".utf8)
+  func lastChunk(finishReason: String) -> [UInt8] {
+    Self.event(chunk([:], finishReason: .string(finishReason))) + Array("data: [DONE]\n\n".utf8)
   }
 
   private func chunk(_ delta: JSON, finishReason: JSON?) -> JSON {

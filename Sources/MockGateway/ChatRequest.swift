@@ -105,15 +105,28 @@ struct ChatRequest: Sendable, Hashable {
   /// About how many tokens a text has: one for each four bytes that are begun.
   static func tokens(inTextOfLength count: Int) -> Int64 { Int64((count + 3) / 4) }
 
+  /// A text with its tokens, estimated where the node did not count them, and why it ended, by the count
+  /// where the node does not say it.
+  func counted(
+    _ text: String, tokens: Int64?, finishReason: String? = nil
+  ) -> (text: String, tokens: Int64, finishReason: String) {
+    (
+      text, tokens ?? Self.tokens(inTextOfLength: text.utf8.count),
+      finishReason ?? FinishReason.ofText(tokens: tokens ?? 0, askedFor: maxTokens)
+    )
+  }
+
   private var messagesJSON: JSON {
     .array(messages.map { ["role": .string($0.role), "content": .string($0.content)] })
   }
 
   /// The body of `POST /api/v1/generate` at a node of a pipeline.
-  /// - Parameter text: what has been generated already, and is continued.
-  func generateBody(continuing text: String = "") -> JSON {
+  /// - Parameters:
+  ///   - text: what has been generated already, and is continued.
+  ///   - limit: how many tokens are asked for.
+  func generateBody(continuing text: String = "", limit: Int64) -> JSON {
     var parameters: JSONObject = [
-      "max_new_tokens": .integer(maxTokens),
+      "max_new_tokens": .integer(limit),
       "temperature": .number(JSONNumber(javaScript: temperature)),
       "top_p": .number(JSONNumber(javaScript: topP)),
     ]

@@ -9,6 +9,11 @@ import Synchronization
 /// Chats: `POST /v1/chat/completions`.
 extension MockGateway {
   func answerChat(_ request: WebRequest) -> WebResponse {
+    guard request.body.count <= Self.longestBody else {
+      return refuse(
+        request, "the body is longer than \(Self.longestBody) bytes: send a shorter conversation",
+        .contentTooLarge)
+    }
     let chat: ChatRequest
     do throws(ChatRequest.Invalid) { chat = try ChatRequest(request.body) } catch {
       return refuse(request, error.message)
@@ -30,9 +35,11 @@ extension MockGateway {
       stream: WebStream { writer in try await self.stream(request, chat, answer, to: writer) })
   }
 
-  private func refuse(_ request: WebRequest, _ message: String) -> WebResponse {
-    note(request, status: 400, [], tokens: 0, failure: message)
-    return ChatAnswer.error(.badRequest, message)
+  private func refuse(
+    _ request: WebRequest, _ message: String, _ status: HTTPResponse.Status = .badRequest
+  ) -> WebResponse {
+    note(request, status: status.code, [], tokens: 0, failure: message)
+    return ChatAnswer.error(status, message)
   }
 
   private func note(
@@ -54,11 +61,12 @@ extension MockGateway {
     while let node = begin(besides: attempts) {
       let took = Stopwatch(configuration.clock)
       do {
-        let (text, tokens) = try await ask(node, chat)
+        let (text, tokens, reason) = try await ask(node, chat)
         end(node, chat, tokens: tokens, took: took.elapsed)
         attempts.append(attempt(node, nil))
         note(request, status: 200, attempts, tokens: tokens, failure: nil)
-        return .json(answer.completion(text, of: chat, tokens: tokens).serialized())
+        return .json(
+          answer.completion(text, of: chat, tokens: tokens, finishReason: reason).serialized())
       } catch let failure as CallFailure {
         fail(node)
         attempts.append(attempt(node, failure.description))
@@ -70,10 +78,10 @@ extension MockGateway {
     return unavailable(request, attempts)
   }
 
-  /// The whole text that a node generates, and about how many tokens it has.
+  /// The whole text that a node generates, about how many tokens it has, and why it ended.
   private func ask(
     _ node: GatewayNode, _ chat: ChatRequest
-  ) async throws -> (text: String, tokens: Int64) {
+  ) async throws -> (text: String, tokens: Int64, finishReason: String) {
     let limit = configuration.nodeTimeout
     if node.mode != .pipeline {
       do {
@@ -82,24 +90,19 @@ extension MockGateway {
         guard let text = answer["choices"]?[0]?["message"]?["content"]?.stringValue else {
           throw CallFailure(description: "\(node.url) answered no choice with a text")
         }
-        return (
-          text,
-          answer["usage"]?["completion_tokens"]?.integerValue
-            ?? ChatRequest.tokens(inTextOfLength: text.utf8.count)
-        )
+        return chat.counted(
+          text, tokens: answer["usage"]?["completion_tokens"]?.integerValue,
+          finishReason: answer["choices"]?[0]?["finish_reason"]?.stringValue)
       } catch let failure as CallFailure where failure.status == 404 {
         nodeTable.withLock { $0.setMode(.pipeline, of: node.url) }
       }
     }
     let answer = try await client.call(
-      node.url + "/api/v1/generate", body: chat.generateBody(), within: limit)
+      node.url + "/api/v1/generate", body: chat.generateBody(limit: chat.maxTokens), within: limit)
     guard let text = answer["generated_text"]?.stringValue else {
       throw CallFailure(description: "\(node.url) answered no generated_text")
     }
-    return (
-      text,
-      answer["num_tokens"]?.integerValue ?? ChatRequest.tokens(inTextOfLength: text.utf8.count)
-    )
+    return chat.counted(text, tokens: answer["num_tokens"]?.integerValue)
   }
 
   // MARK: - Streams
@@ -120,7 +123,7 @@ extension MockGateway {
         end(node, chat, tokens: relay.tokens - before, took: took.elapsed)
         attempts.append(attempt(node, nil))
         note(request, status: 200, attempts, tokens: relay.tokens, failure: nil)
-        try await writer.write(answer.lastChunk)
+        try await writer.write(answer.lastChunk(finishReason: relay.finishReason))
         return nil
       } catch let failure as CallFailure {
         fail(node)
@@ -185,6 +188,9 @@ private final class StreamRelay: Sendable {
   private struct State {
     var text = ""
     var tokens: Int64 = 0
+    /// How many of them the present node was asked for, and gave.
+    var (limit, given): (Int64, Int64) = (.max, 0)
+    var finishReason: String?
     var isDone = false
     var failure: String?
   }
@@ -201,6 +207,15 @@ private final class StreamRelay: Sendable {
   /// How many pieces of text have come.
   var tokens: Int64 { state.withLock { $0.tokens } }
 
+  /// Why the text ended: as the node says, or by how many tokens it gave.
+  ///
+  /// A node with all of a model streams its whole text as one token.
+  var finishReason: String {
+    state.withLock {
+      $0.finishReason ?? FinishReason.ofText(tokens: $0.given, askedFor: $0.limit)
+    }
+  }
+
   /// Streams from a node until it is done.
   /// - Parameter isPipeline: called when the node turns out to be one of a pipeline.
   /// - Throws: ``CallFailure`` when the stream does not begin, or breaks.
@@ -210,6 +225,7 @@ private final class StreamRelay: Sendable {
   ) async throws {
     if node.mode != .pipeline {
       do {
+        begin(askingFor: chat.maxTokens)
         return try await run(
           node.url + "/v1/chat/completions", chat.completionBody, client, limit, profile)
       } catch let failure as CallFailure where failure.status == 404 && node.mode == .unknown {
@@ -218,9 +234,23 @@ private final class StreamRelay: Sendable {
         isPipeline()
       }
     }
-    let text = profile == .fixed ? state.withLock { $0.text } : ""
+    let (text, before) =
+      profile == .fixed ? state.withLock { ($0.text, $0.tokens) } : ("", 0)
+    // Of a stream that broke behind its last token nothing is missing.
+    let rest = max(0, chat.maxTokens - before)
+    begin(askingFor: rest)
+    guard rest > 0 else { return }
     try await run(
-      node.url + "/api/v1/generate", chat.generateBody(continuing: text), client, limit, profile)
+      node.url + "/api/v1/generate", chat.generateBody(continuing: text, limit: rest), client,
+      limit, profile)
+  }
+
+  private func begin(askingFor tokens: Int64) {
+    state.withLock { state in
+      (state.limit, state.given, state.finishReason) = (tokens, 0, nil)
+      // What the node before said is over.
+      (state.isDone, state.failure) = (false, nil)
+    }
   }
 
   private func run(
@@ -241,12 +271,14 @@ private final class StreamRelay: Sendable {
     for event in events {
       switch event {
       case .text(let text):
-        guard !text.isEmpty else { continue }
         state.withLock { state in
           state.text += text
           state.tokens += 1
+          state.given += 1
         }
+        guard !text.isEmpty else { continue }
         do { try await writer.write(answer.chunk(text)) } catch { throw ClientLeft() }
+      case .finished(let reason): state.withLock { $0.finishReason = reason }
       case .done: state.withLock { $0.isDone = true }
       case .failure(let message): state.withLock { $0.failure = message }
       }

@@ -25,6 +25,8 @@ public final class MockGateway: Sendable {
   let nodeTable: Mutex<GatewayNodes>
   let totals = Mutex(WalletTotals())
   let lastID = Mutex<UInt64>(0)
+  /// The longest body that is read.
+  static let longestBody = 1 << 20
 
   /// Makes a gateway that knows no node yet.
   public init(_ configuration: GatewayConfiguration) {
@@ -125,8 +127,13 @@ public final class MockGateway: Sendable {
     faults: FaultScript? = nil, _ body: (ServerAddress) async throws -> R
   ) async throws -> R {
     let server = ServerConfiguration(
-      host: host, port: port, serviceName: "gateway", limits: configuration.limits,
-      logger: configuration.logger)
+      host: host, port: port, maximumBodyBytes: Self.longestBody, oversizedBody: .handOver,
+      serviceName: "gateway", limits: configuration.limits,
+      errorResponse: { error in
+        var answer = ChatAnswer.error(error.status, error.description)
+        answer.headers[.connection] = "close"
+        return answer
+      }, logger: configuration.logger)
     return try await withWebServer(
       server, faults: faults, respond: { await self.respond(to: $0) }
     ) { address in

@@ -9,6 +9,8 @@ package struct StreamReader: Sendable {
   package enum Event: Sendable, Hashable {
     /// A piece of the text.
     case text(String)
+    /// Why the text ended, where the node says it: `stop` or `length`.
+    case finished(String)
     /// The stream is complete.
     case done
     /// The node failed.
@@ -23,41 +25,45 @@ package struct StreamReader: Sendable {
   /// Reads a chunk.
   package mutating func read(_ chunk: some Collection<UInt8>) -> [Event] {
     guard profile == .fixed else {
-      return chunk.split(separator: UInt8(ascii: "\n")).compactMap {
-        Self.event(Array($0), profile)
+      return chunk.split(separator: UInt8(ascii: "\n")).flatMap {
+        Self.events(Array($0), profile)
       }
     }
     rest += chunk
     guard let end = rest.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
     let lines = rest[...end].split(separator: UInt8(ascii: "\n"))
     rest.removeSubrange(...end)
-    return lines.compactMap { Self.event(Array($0), profile) }
+    return lines.flatMap { Self.events(Array($0), profile) }
   }
 
   /// Reads what stands behind the last line feed, at the stream's end.
   package mutating func finish() -> [Event] {
     let line = rest
     rest = []
-    return Self.event(line, profile).map { [$0] } ?? []
+    return Self.events(line, profile)
   }
 
-  private static func event(_ bytes: [UInt8], _ profile: GatewayProfile) -> Event? {
+  /// What a line says: nothing, one thing, or a piece of the text and its end.
+  private static func events(_ bytes: [UInt8], _ profile: GatewayProfile) -> [Event] {
     var line = Substring(String(decoding: bytes, as: UTF8.self))
     if line.last == "\r" { line.removeLast() }
-    guard !line.allSatisfy(\.isWhitespace) else { return nil }
+    guard !line.allSatisfy(\.isWhitespace) else { return [] }
     let isData = line.hasPrefix("data:")
     if isData { line = line.dropFirst("data:".count).drop { $0 == " " } }
     // Comments and other fields of an event stream are nothing to read.
-    guard isData || profile == .faithful else { return nil }
-    guard line != "[DONE]" else { return .done }
-    guard let json = try? JSON.parse(String(line)) else { return .text(String(line)) }
-    if let token = json["token"]?.stringValue { return .text(token) }
+    guard isData || profile == .faithful else { return [] }
+    guard line != "[DONE]" else { return [.done] }
+    guard let json = try? JSON.parse(String(line)) else { return [.text(String(line))] }
+    // A token that is no whole character yet is a token with an empty text.
+    if let token = json["token"]?.stringValue { return [.text(token)] }
     if let choice = json["choices"]?[0] {
-      return .text(choice["delta"]?["content"]?.stringValue ?? "")
+      let text = choice["delta"]?["content"]?.stringValue ?? ""
+      return (text.isEmpty ? [] : [.text(text)])
+        + (choice["finish_reason"]?.stringValue.map { [.finished($0)] } ?? [])
     }
     if profile == .fixed, let error = json["error"] {
-      return .failure(error.stringValue ?? error["message"]?.stringValue ?? error.text)
+      return [.failure(error.stringValue ?? error["message"]?.stringValue ?? error.text)]
     }
-    return .text(String(line))
+    return [.text(String(line))]
   }
 }

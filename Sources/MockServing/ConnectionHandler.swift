@@ -121,7 +121,9 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   /// The request with what came of its body; nil for a method that is none.
   private func request(_ head: HTTPRequestHead) -> WebRequest? {
-    HTTPRequest.Method(rawValue: head.method.rawValue).map {
+    // SwiftNIO has this name without its hyphen (UPnP Device Architecture 1.1, 1.3.2).
+    let name = head.method == .MSEARCH ? "M-SEARCH" : head.method.rawValue
+    return HTTPRequest.Method(rawValue: name).map {
       WebRequest(
         $0, head.uri, headers: HTTPFields(head.headers), body: body, remote: connection.remote)
     }

@@ -124,6 +124,7 @@ private let failingNode: NodeAnswer = { request in
       #expect(json["object"] == "chat.completion")
       #expect(json["choices"]?[0]?["message"] == ["role": "assistant", "content": "hi"])
       #expect(json["usage"]?["completion_tokens"] == 2)
+      #expect(json["choices"]?[0]?["finish_reason"] == "stop")
       let body = try #require(bodies.all.first)
       #expect(body["inputs"] == "### USER:\nHello\n\n### ASSISTANT:\n")
       #expect(body["messages"] == [["role": "user", "content": "Hello"]])
@@ -134,6 +135,73 @@ private let failingNode: NodeAnswer = { request in
         """)
       #expect(body["parameters"] == parameters)
       #expect(body["stream"] == nil)
+    }
+  }
+
+  @Test("A text of as many tokens as were asked for ends by its length, streamed or not")
+  func length() async throws {
+    let pieces = [
+      "data: {\"token\":\"a\"}\n\n", "data: {\"token\":\"\"}\n\n", "data: [DONE]\n\n",
+    ]
+    try await Scene.run([pipelineNode(pieces: pieces)]) { scene async throws in
+      for (tokens, reason) in [(2, "length"), (3, "stop")] {
+        let whole = try await scene.chat(["max_tokens": .integer(tokens)])
+        #expect(try whole.json["choices"]?[0]?["finish_reason"] == .string(reason))
+        // A token without a text, as a part of a character is, is one all the same.
+        let streamed = try await scene.chat(["max_tokens": .integer(tokens), "stream": true])
+        #expect(reasons(streamed) == [reason], "\(streamed.text)")
+        #expect(texts(streamed) == ["a"])
+      }
+    }
+  }
+
+  @Test("A node with a whole model says itself why a text ended")
+  func finishReason() async throws {
+    let node: NodeAnswer = { request in
+      if request.path == "/health" { return .json(Array("{}".utf8)) }
+      guard let body = try? JSON.parse(request.body), body["stream"]?.boolValue == true else {
+        return .json(
+          Array(
+            """
+            {"choices":[{"message":{"content":"hi"},"finish_reason":"length"}]}
+            """.utf8))
+      }
+      return WebResponse(
+        headers: [.contentType: "text/event-stream"],
+        stream: WebStream { writer in
+          for choice in [
+            #"{"delta":{"role":"assistant","content":""}}"#, #"{"delta":{"content":"hi"}}"#,
+            #"{"delta":{},"finish_reason":"length"}"#,
+          ] {
+            try await writer.write(Array("data: {\"choices\":[\(choice)]}\n\n".utf8))
+          }
+          try await writer.write(Array("data: [DONE]\n\n".utf8))
+          return nil
+        })
+    }
+    try await Scene.run([node]) { scene async throws in
+      let whole = try await scene.chat()
+      #expect(try whole.json["choices"]?[0]?["finish_reason"] == "length")
+      let streamed = try await scene.chat(["stream": true])
+      #expect(reasons(streamed) == ["length"] && texts(streamed) == ["hi"], "\(streamed.text)")
+      #expect(scene.gateway.journal.entries.last?.generatedTokens == 1)
+    }
+  }
+
+  @Test("A body that is too long, and a head that is, are refused in OpenAI's form")
+  func tooLong() async throws {
+    try await Scene.run([pipelineNode()]) { scene async throws in
+      let text = JSON.string(String(repeating: "a", count: 1 << 20))
+      let body = try await scene.chat(["messages": [["role": "user", "content": text]]])
+      #expect(body.status == 413)
+      let error = try body.json["error"]
+      #expect(error?["type"] == "invalid_request_error" && error?["code"] == 413)
+      #expect(error?["message"]?.stringValue?.contains("1048576 bytes") == true)
+      #expect(scene.gateway.journal.entries.last?.status == 413)
+      let path = String(repeating: "a", count: 40_000)
+      let head = try await fetch(scene.url + "/" + path)
+      #expect(head.status == 431)
+      #expect(try head.json["error"]?["code"] == 431)
     }
   }
 
@@ -206,6 +274,10 @@ private let failingNode: NodeAnswer = { request in
         #expect(
           bodies.all.map { $0["inputs"]?.stringValue }
             == [prompt, profile == .fixed ? prompt + "a" : prompt])
+        // What has come is not asked for again.
+        #expect(
+          bodies.all.map { $0["parameters"]?["max_new_tokens"] }
+            == [512, profile == .fixed ? 511 : 512])
         #expect(
           scene.gateway.journal.entries.last?.attempts.map { $0.failure == nil } == [false, true])
       }
@@ -304,11 +376,20 @@ private let failingNode: NodeAnswer = { request in
 
   /// The pieces of text of a streamed answer.
   private func texts(_ answer: FetchedAnswer) -> [String] {
+    choices(answer).compactMap { $0["delta"]?["content"]?.stringValue }
+  }
+
+  /// Why a streamed answer ended, as often as it says so.
+  private func reasons(_ answer: FetchedAnswer) -> [String] {
+    choices(answer).compactMap { $0["finish_reason"]?.stringValue }
+  }
+
+  private func choices(_ answer: FetchedAnswer) -> [JSON] {
     answer.text.split(separator: "\n").compactMap { line in
       guard line.hasPrefix("data: {"), let json = try? JSON.parse(String(line.dropFirst(6))) else {
         return nil
       }
-      return json["choices"]?[0]?["delta"]?["content"]?.stringValue
+      return json["choices"]?[0]
     }
   }
 }

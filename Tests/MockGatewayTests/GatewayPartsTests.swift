@@ -142,6 +142,8 @@ import Testing
     let openAI = read(
       ["data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\r\n\r\n", "data: [DONE]"], profile)
     #expect(openAI == [.text("x"), .done])
+    let ending = #"{"choices":[{"delta":{"content":"x"},"finish_reason":"length"}]}"#
+    #expect(read(["data: \(ending)\n"], profile) == [.text("x"), .finished("length")])
   }
 
   @Test(

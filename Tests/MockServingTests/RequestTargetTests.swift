@@ -27,6 +27,22 @@ import TextKeys
   }
 
   @Test(
+    "A method is the word of the request line",
+    arguments: [
+      "GET", "PUT", "ACL", "BIND", "M-SEARCH", "MERGE", "MKCALENDAR", "NOTIFY", "PATCH", "PROPFIND",
+      "PURGE", "REBIND", "REPORT", "SOURCE", "SUBSCRIBE", "UNSUBSCRIBE",
+    ])
+  func methods(method: String) async throws {
+    try await withWebServer(respond: { .text("of \($0.method.rawValue).") }) { address async throws in
+      try await RawClient.connected(to: address) { client async throws in
+        try await client.send("\(method) / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        let answer = try await client.waitForEnd()
+        #expect(answer.hasSuffix("of \(method)."), "\(answer)")
+      }
+    }
+  }
+
+  @Test(
     "HTTP/1.1 without a host, and any version with two or a broken one, is 400",
     arguments: [
       ("1.1", "", 400), ("1.1", "Host: a\r\nHost: a\r\n", 400), ("1.0", "", 200),

@@ -6,7 +6,7 @@ import PlumiseWire
 /// Reads bodies as the deployed oracle's HTTP stack does before any route sees them (Express 5 with
 /// body-parser 2): by content type, charset and content encoding.
 ///
-/// Brotli is not unpacked: such a body is answered as one that is damaged.
+/// Brotli is not unpacked, and answered as an encoding that is not known.
 enum BodyParser {
   /// What a body is.
   enum Content {
@@ -69,7 +69,10 @@ enum BodyParser {
       return request.body
     case "gzip": format = .gzip
     case "deflate": format = .zlib
-    case "br": throw .undecodable("Decompression failed")
+    // JSON that was not packed. A stream that begins with this sign is over within its first byte, whose
+    // last bits are not the zeros that they must be then (RFC 7932 §9.1, §9.2).
+    case "br" where request.body.first == UInt8(ascii: "{"):
+      throw .undecodable("Decompression failed")
     default: throw .unsupportedMedia("unsupported content encoding \"\(encoding)\"")
     }
     do throws(InflateError) {

@@ -75,6 +75,7 @@ import Testing
       ("x-gzip", 415, "unsupported content encoding \"x-gzip\""),
       ("gzip, deflate", 415, "unsupported content encoding \"gzip, deflate\""),
       ("GZIP", 400, "incorrect header check"), ("deflate", 400, "incorrect header check"),
+      // What is sent is no Brotli, which can be told without unpacking it.
       ("br", 400, "Decompression failed"),
     ])
   func encodings(encoding: String, status: Int, message: String) async throws {
@@ -83,6 +84,17 @@ import Testing
         == Answer(
           status: status,
           body: ["statusCode": .integer(status), "message": .string(message)]))
+  }
+
+  @Test("A body that may be Brotli is of an encoding that is not known")
+  func brotli() async {
+    // `{}`, packed by Google's encoder.
+    let packed: [UInt8] = [0x8b, 0x00, 0x80, 0x7b, 0x7d, 0x03]
+    #expect(
+      await post(packed, "application/json", "br")
+        == Answer(
+          status: 415,
+          body: ["statusCode": 415, "message": "unsupported content encoding \"br\""]))
   }
 
   @Test("A body is read before a route is looked for, and names it with its query otherwise")
