@@ -53,10 +53,16 @@ struct DeployedFormatRuleTests {
       && !matches(path, "[\\s<>]")
   }
 
-  @Test("An endpoint is a URL exactly where scheme, host, port and path are those of one")
-  func urls() async throws {
-    let oracle = MockOracle.deployed()
-    var object = try #require(nodeRegistration(by: try testKey()).objectValue)
+  @Test(
+    "An endpoint is a URL exactly where scheme, host, port and path are those of one",
+    arguments: [
+      ("endpoint", NodeRegistration.path), ("grpcEndpoint", PipelineRegistration.path),
+      ("httpEndpoint", PipelineRegistration.path),
+    ])
+  func urls(name: String, path: String) async throws {
+    let time = TestTime(1_770_200_000)
+    let oracle = MockOracle.deployed(at: time)
+    let key = try testKey()
     var random = SeededGenerator(seed: 11)
     var (refused, passed) = (0, 0)
     for _ in 0..<1500 {
@@ -67,17 +73,50 @@ struct DeployedFormatRuleTests {
           "", "", "", ":81", ":443", ":", ":80", ":00080", ":65535", ":65536", ":0", ":x",
           ":123456",
         ], &random)
-      let path = pick(["", "", "/", "/a/b", "/a b", "/a<b", "?q=1", "#f"], &random)
+      let suffix = pick(["", "", "/", "/a/b", "/a b", "/a<b", "?q=1", "#f"], &random)
       let credentials = pick(["", "", "u@", "u:p@", ":p@"], &random)
-      let text = scheme + credentials + host + port + path
-      object["endpoint"] = .string(text)
-      let expected = isURL(scheme: scheme, host: host, port: port, path: path)
-      let answer = await oracle.post(.object(object), to: NodeRegistration.path)
-      let said = answer.messages?.contains("endpoint must be a URL address") == true
-      #expect(said != expected, "\(text)")
+      let text = scheme + credentials + host + port + suffix
+      time.seconds += 1
+      var message = try DeployedMessage(to: path, by: key, at: time.seconds)
+      message.object[name] = .string(text)
+      message.sign()
+      let expected = isURL(scheme: scheme, host: host, port: port, path: suffix)
+      let answer = await oracle.post(message.body, to: path)
+      #expect(answer.messages ?? [] == (expected ? [] : ["\(name) must be a URL address"]), "\(text)")
+      #expect(answer.status == (expected ? 201 : 400), "\(text)")
       if expected { passed += 1 } else { refused += 1 }
     }
     #expect(passed > 60 && refused > 100)
+  }
+
+  @Test("A member of a pipeline is refused exactly where its two endpoints are one text")
+  func separateEndpoints() async throws {
+    let time = TestTime(1_770_200_000)
+    let oracle = MockOracle.deployed(at: time)
+    var random = SeededGenerator(seed: 15)
+    let urls = ["http://a.io", "http://a.io/", "http://A.io", "http://a.io:80", "https://a.io"]
+    var equal = 0
+    for _ in 0..<200 {
+      time.seconds += 1
+      var message = try DeployedMessage(
+        to: PipelineRegistration.path, by: testKey(), at: time.seconds)
+      let (grpc, http) = (pick(urls, &random), pick(urls, &random))
+      message.object["grpcEndpoint"] = .string(grpc)
+      message.object["httpEndpoint"] = .string(http)
+      message.sign()
+      let answer = await oracle.post(message.body, to: message.path)
+      let refusal: JSON = [
+        "statusCode": 400,
+        "message": "Pipeline nodes must have separate gRPC and HTTP endpoints",
+      ]
+      if grpc == http {
+        equal += 1
+        #expect(answer == Answer(status: 400, body: refusal), "\(grpc)")
+      } else {
+        #expect(answer.status == 201, "\(grpc) \(http): \(answer)")
+      }
+    }
+    #expect(equal > 20 && equal < 180)
   }
 
   // MARK: - Hashes and proofs
@@ -160,63 +199,5 @@ struct DeployedFormatRuleTests {
     #expect(expected.contains(true) && expected.contains(false))
     let statistics = await oracle.get("/api/v1/proofs/\(key.address)/stats").body
     #expect(statistics?["verifiedProofs"] == .integer(expected.count { $0 }))
-  }
-
-  // MARK: - Models
-
-  @Test("A model's fields are refused exactly where their rules are broken")
-  func models() async throws {
-    let oracle = MockOracle.deployed()
-    var random = SeededGenerator(seed: 14)
-    let values: [JSON?] = [
-      nil, .null, "", "m", "dense", "moe", "active", "disabled", "Dense", 0, 1, -1,
-      .number(JSONNumber(javaScript: 0.5)), true, [],
-      ["dense"], [:],
-    ]
-    func filled(_ value: JSON?, _ name: String) -> [String] {
-      let isEmpty = (value ?? .null).isNull || value == ""
-      return (isEmpty ? ["\(name) should not be empty"] : [])
-        + (value?.stringValue == nil ? ["\(name) must be a string"] : [])
-    }
-    func least(_ least: Double, _ value: JSON?, _ name: String) -> [String] {
-      guard let number = value?.doubleValue else {
-        return [
-          "\(name) must not be less than \(Int(least))",
-          "\(name) must be a number conforming to the specified constraints",
-        ]
-      }
-      return number < least ? ["\(name) must not be less than \(Int(least))"] : []
-    }
-    func oneOf(_ cases: [String], _ value: JSON?, _ name: String) -> [String] {
-      cases.contains { value == .string($0) }
-        ? [] : ["\(name) must be one of the following values: "]
-    }
-    var refused = 0
-    for _ in 0..<500 {
-      var object = JSONObject()
-      var drawn: [String: JSON?] = [:]
-      for name in [
-        "modelId", "displayName", "activeParams", "arch", "totalLayers", "status",
-      ] {
-        let value = values.randomElement(using: &random) ?? nil
-        drawn[name] = value
-        if let value { object[name] = value }
-      }
-      object["totalParams"] = 9
-      object["minMemoryMb"] = 9
-      func value(_ name: String) -> JSON? { drawn[name] ?? nil }
-      let status = value("status")
-      let expected =
-        filled(value("modelId"), "modelId") + filled(value("displayName"), "displayName")
-        + least(0, value("activeParams"), "activeParams")
-        + oneOf(["dense", "moe"], value("arch"), "arch")
-        + least(1, value("totalLayers"), "totalLayers")
-        + ((status ?? .null).isNull
-          ? [] : oneOf(["active", "deprecated", "disabled"], status, "status"))
-      let answer = await oracle.post(.object(object), to: "/api/models")
-      #expect(answer.messages ?? [] == expected, "\(JSON.object(object))")
-      if !expected.isEmpty { refused += 1 }
-    }
-    #expect(refused > 100)
   }
 }

@@ -98,30 +98,91 @@ import Testing
     }
   }
 
-  @Test("A field is refused exactly where its rule is broken, in its words", arguments: ruledFields)
+  @Test(
+    "A field is refused exactly where its rule is broken, in its words; else what it says decides",
+    arguments: ruledFields)
   func fields(field: Field) async throws {
-    let oracle = MockOracle.deployed()
+    let time = TestTime(1_770_200_000)
+    let oracle = MockOracle.deployed(at: time)
     let key = try testKey()
-    let bodies: [String: JSON] = [
-      ReportDialect.deployed.path: try deployedReport(by: key),
-      NodeRegistration.path: nodeRegistration(by: key),
-      PipelineRegistration.path: pipelineRegistration(by: key),
-      PipelineReady.path: pipelineReady(by: key),
-    ]
-    var object = try #require(bodies[field.path]?.objectValue)
     var random = SeededGenerator(seed: 7)
     var (refused, passed) = (0, 0)
+    if field.path == PipelineReady.path {
+      let member = pipelineRegistration(by: key, model: "x", timestamp: time.seconds)
+      try #require(await oracle.post(member, to: PipelineRegistration.path).status == 201)
+    }
     for _ in 0..<300 {
+      time.seconds += 1
+      var message = try DeployedMessage(to: field.path, by: key, at: time.seconds, model: "x")
       let value = value(&random)
-      object[field.name] = value
+      message.object[field.name] = value
+      if field.name != "signature" { message.sign() }
       let isLeftOut = field.isOptional && (value ?? .null).isNull
       let expected = isLeftOut ? [] : field.rule(value, field.name)
-      let answer = await oracle.post(.object(object), to: field.path)
+      let answer = await oracle.post(message.body, to: field.path)
       let said = answer.messages ?? []
       #expect(said == expected, "\(field.name) = \(value ?? .null)")
+      let outcome: Outcome =
+        expected.isEmpty ? isLeftOut ? .accepted : field.outcome(of: value) : .invalid
+      #expect(
+        answer.status == outcome.status(field.path), "\(field.name) = \(value ?? .null): \(answer)")
+      #expect(outcome == .invalid || answer.message == outcome.message(field.path), "\(answer)")
       if expected.isEmpty { passed += 1 } else { refused += 1 }
     }
     // Values on both sides of the rule were there.
     #expect(passed > 0 && (refused > 0 || field.name == "canDistribute"))
+  }
+}
+
+/// What becomes of a message whose one drawn member passes validation; the signature is of what it says.
+private enum Outcome: Equatable {
+  case accepted, invalid, badSignature, replay, unknownNode, tooManyTokens, unstorable
+
+  func status(_ path: String) -> Int {
+    switch self {
+    case .accepted: 201
+    // The pipeline has one status for all that it refuses.
+    case .badSignature: path.hasPrefix("/api/v1/pipeline") ? 400 : 401
+    default: 400
+    }
+  }
+
+  func message(_ path: String) -> String? {
+    switch self {
+    case .accepted:
+      switch path {
+      case NodeRegistration.path: "Node registered successfully"
+      case PipelineRegistration.path: "Pipeline node registered successfully"
+      case PipelineReady.path: "Pipeline node marked as ready"
+      default: "Metrics recorded successfully"
+      }
+    case .invalid: nil
+    case .badSignature: "Invalid signature"
+    case .replay: "Replay detected: timestamp must be strictly increasing"
+    case .unknownNode: "Pipeline node not found"
+    case .tooManyTokens: "Token count exceeds maximum allowed"
+    case .unstorable: "Internal server error"
+    }
+  }
+}
+
+extension DeployedRuleTests.Field {
+  /// What a value brings that its rule does not refuse.
+  fileprivate func outcome(of value: JSON?) -> Outcome {
+    let number = value?.doubleValue ?? 0
+    switch name {
+    // Nobody else's signature is the key's, and no drawn text is a signature.
+    case "address", "wallet", "signature": return .badSignature
+    // No drawn number lies within a minute of now; the pipeline looks for a replay first.
+    case "timestamp":
+      return path.hasPrefix("/api/v1/pipeline") && number <= 0 ? .replay : .badSignature
+    // Tokens become a BigInt, which has no fraction; other counts are rounded to 32 bits.
+    case "tokensProcessed":
+      return number > 1e9 ? .tooManyTokens : number == number.rounded() ? .accepted : .unstorable
+    case "requestCount", "uptimeSeconds": return number < 2_147_483_647.5 ? .accepted : .unstorable
+    case "model" where path == PipelineReady.path:
+      return value == "x" ? .accepted : .unknownNode
+    default: return .accepted
+    }
   }
 }
