@@ -3,7 +3,7 @@ public import Logging
 public import MockServing
 public import PlumiseWire
 
-/// How faithfully a gateway repeats the faults of the real one.
+/// Whether a gateway repeats the known faults of the real one; by default it does not, as no other part does.
 public enum GatewayProfile: String, Sendable, Hashable, CaseIterable {
   /// As the real gateway is today: a line of a stream that two network chunks share is read as two
   /// broken lines, an error event is passed on as text, and a stream that breaks begins again at
@@ -24,7 +24,7 @@ public struct GatewayConfiguration: Sendable {
   public var models: [String]
   /// The model whose topology the gateway asks for.
   public var defaultModel: String
-  /// Which faults of the real gateway it repeats.
+  /// Which faults of the real gateway it repeats; by default none.
   public var profile: GatewayProfile
   /// Whether nodes on loopback addresses are used, which the real gateway refuses.
   public var allowsLoopback: Bool
@@ -62,7 +62,7 @@ public struct GatewayConfiguration: Sendable {
   ///   - apiKey: the key that metrics are posted with; nil posts none.
   ///   - models: the models that a client may ask for; the first is the one whose topology is asked
   ///     for.
-  ///   - profile: which faults of the real gateway are repeated.
+  ///   - profile: which faults of the real gateway are repeated; by default none.
   ///   - allowsLoopback: whether nodes on loopback addresses are used.
   ///   - refreshInterval: how often the oracle is asked for nodes, and each node for its health.
   ///   - oracleTimeout: how long the oracle may take.
@@ -79,7 +79,7 @@ public struct GatewayConfiguration: Sendable {
   /// - Precondition: there is a model, and each interval and limit is above zero.
   public init(
     oracleURL: String, apiKey: String? = nil, models: [String] = Self.plumiseModels,
-    profile: GatewayProfile = .faithful, allowsLoopback: Bool = true,
+    profile: GatewayProfile = .fixed, allowsLoopback: Bool = true,
     refreshInterval: Duration = .seconds(30), oracleTimeout: Duration = .seconds(5),
     healthTimeout: Duration = .seconds(5), nodeTimeout: Duration = .seconds(120),
     metricsInterval: Duration = .seconds(10), idleTime: Duration = .seconds(60), seed: UInt64 = 0,

@@ -131,15 +131,16 @@ package struct GatewayNodes: Sendable {
 
 /// What an oracle says about nodes, as a gateway reads it.
 package enum OracleListing {
-  /// The nodes of a topology that are ready, and behind them others that are registered.
+  /// The nodes of a topology that are ready, and behind them others that are registered: those that may
+  /// be asked, and those on loopback addresses where they may not.
   /// - Parameters:
   ///   - topology: what `GET /api/v1/pipeline/topology` answered.
   ///   - registered: what `GET /api/nodes` answered.
   ///   - capacity: what `GET /api/v1/metrics/capacity` answered; nil when it did not.
-  ///   - allowsLoopback: whether nodes on loopback addresses count.
+  ///   - allowsLoopback: whether nodes on loopback addresses may be asked.
   package static func nodes(
     topology: JSON?, registered: JSON?, capacity: JSON?, allowsLoopback: Bool
-  ) -> [GatewayNode] {
+  ) -> (usable: [GatewayNode], refused: [GatewayNode]) {
     var benchmarks: [String: Double] = [:]
     for row in capacity?.arrayValue ?? [] {
       guard let address = row["address"]?.stringValue else { continue }
@@ -154,7 +155,9 @@ package enum OracleListing {
     let others = (registered?["nodes"]?.arrayValue ?? []).compactMap { row in
       node(row["address"], row["endpoint"], order: nil, nil, benchmarks)
     }
-    return (ready + others).filter { allowsLoopback || !isLoopback($0.url) }
+    let all = ready + others
+    guard !allowsLoopback else { return (all, []) }
+    return (all.filter { !isLoopback($0.url) }, all.filter { isLoopback($0.url) })
   }
 
   private static func node(

@@ -143,13 +143,21 @@ extension MockGateway {
 
   // MARK: - Nodes
 
+  /// Why nobody was asked.
+  private var noNode: String {
+    let refused = refusedURLs.count
+    return refused == 0
+      ? "no node is online"
+      : "no node is online; of the oracle's, \(refused) on loopback addresses are refused"
+  }
+
   private static let none = "no node is available: see the gateway's log"
 
   private func unavailable(
     _ request: WebRequest, _ attempts: [GatewayEntry.Attempt]
   ) -> WebResponse {
     let reason = attempts.compactMap(\.failure).last.map { "the last one: \($0)" }
-    let message = reason.map { "\(attempts.count) nodes failed, \($0)" } ?? "no node is online"
+    let message = reason.map { "\(attempts.count) nodes failed, \($0)" } ?? noNode
     note(request, status: 503, attempts, tokens: 0, failure: message)
     configuration.logger.warning("no node answers", metadata: ["reason": "\(message)"])
     return ChatAnswer.error(.serviceUnavailable, message)

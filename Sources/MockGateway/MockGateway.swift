@@ -23,6 +23,7 @@ public final class MockGateway: Sendable {
   let client: NodeClient
   let watch: Stopwatch
   let nodeTable: Mutex<GatewayNodes>
+  private let refused = Mutex<Set<String>>([])
   let totals = Mutex(WalletTotals())
   let lastID = Mutex<UInt64>(0)
   /// The longest body that is read.
@@ -41,6 +42,10 @@ public final class MockGateway: Sendable {
   /// The nodes that the gateway knows, by URL.
   public var nodes: [GatewayNode] { nodeTable.withLock { $0.all } }
 
+  /// The base URLs of the nodes that the oracle listed last and the gateway refuses, because they are on
+  /// loopback addresses (``GatewayConfiguration/allowsLoopback``).
+  public var refusedURLs: [String] { refused.withLock { $0.sorted() } }
+
   /// Asks the oracle for nodes, and each node for its health, now.
   ///
   /// An oracle that cannot be asked changes nothing; the log says why.
@@ -55,7 +60,8 @@ public final class MockGateway: Sendable {
       let found = OracleListing.nodes(
         topology: rows, registered: others, capacity: benchmarks,
         allowsLoopback: configuration.allowsLoopback)
-      nodeTable.withLock { $0.replace(with: found) }
+      nodeTable.withLock { $0.replace(with: found.usable) }
+      refused.withLock { $0 = Set(found.refused.map(\.url)) }
     }
     await withTaskGroup { group in
       for node in nodes { group.addTask { await self.checkHealth(of: node) } }
@@ -184,6 +190,7 @@ public final class MockGateway: Sendable {
         ([
           "status": "ok", "nodes": .integer(nodes.count),
           "online": .integer(nodes.count { GatewayNodes.isOnline($0, at: time) }),
+          "refused": .integer(refusedURLs.count),
         ] as JSON).serialized())
     case "/v1/models":
       return .json(ChatAnswer.models(configuration.models).serialized())

@@ -1,4 +1,5 @@
 import Bloom
+public import MockGateway
 public import MockOracle
 public import MockWeb3
 public import PetalsNode
@@ -14,13 +15,13 @@ extension NetworkPlan {
   ///     (``chainOperations``), with the last development account, which is the reward pool's oracle.
   ///   - agents: Newest agents need a deployed oracle.
   ///   - chain: The chain's profile.
-  ///   - gateway: Whether a gateway stands before the nodes; it needs newest agents.
+  ///   - gateway: The gateway before the nodes, which needs newest agents; none by default.
   ///   - links: Whether a test can break the way to each node.
   ///   - model: Nil takes ``TinyModel``.
   /// - Throws: `BlockRangeError` when the model's blocks cannot be shared so.
   public init(
     nodes: NodeLayout, oracle: OracleKind = .documented, agents: AgentKind = .documented,
-    chain: ChainProfile = .default, gateway: Bool = false, links: LinkKind = .direct,
+    chain: ChainProfile = .default, gateway: GatewayKind = .none, links: LinkKind = .direct,
     model: ClientModel? = nil
   ) throws {
     let model = try model ?? TinyModel.clientModel()
@@ -34,7 +35,7 @@ extension NetworkPlan {
       rewardOracle = self.chain.accounts.last
     }
     self.agents = agents
-    hasGateway = gateway
+    self.gateway = gateway
     hasFaultyLinks = links == .faulty
   }
 
@@ -42,7 +43,7 @@ extension NetworkPlan {
   /// - Throws: ``NetworkPlanError``.
   func checkParts() throws(NetworkPlanError) {
     if agents != .documented, dialect != .deployed { throw .agentsNeedDeployedOracle }
-    if hasGateway, agents == .documented { throw .gatewayNeedsAgents }
+    if gateway != .none, agents == .documented { throw .gatewayNeedsAgents }
     if !chainOperations.isEmpty, rewardOracle == nil { throw .operationsNeedAccount }
   }
 }
@@ -115,6 +116,39 @@ public struct AgentKind: Hashable, Sendable {
   public static func newest(_ profile: AgentProfile) -> Self { Self(profile: profile) }
 }
 
+/// Which gateway stands before the nodes of a network.
+public struct GatewayKind: Hashable, Sendable {
+  struct Settings: Hashable {
+    let profile: GatewayProfile
+    let apiKey: String?
+    let refusesLoopback: Bool
+  }
+
+  /// Nil where there is none.
+  let settings: Settings?
+
+  /// None: clients reach the nodes themselves.
+  public static let none = Self(settings: nil)
+  /// One with its known faults repaired.
+  public static let fixed = gateway(.fixed)
+  /// One as it runs today, with its known faults.
+  public static let faithful = gateway(.faithful)
+
+  /// One with settings of its own.
+  ///
+  /// - Parameters:
+  ///   - profile: Whether the known faults of the real gateway are repeated.
+  ///   - apiKey: The key with which it posts to the oracle what each wallet did, and which the oracle
+  ///     takes then; nil posts nothing.
+  ///   - refusesLoopback: Whether nodes on loopback addresses are refused, as the real gateway does. All
+  ///     nodes of a test's network are on one.
+  public static func gateway(
+    _ profile: GatewayProfile = .fixed, apiKey: String? = nil, refusesLoopback: Bool = false
+  ) -> Self {
+    Self(settings: Settings(profile: profile, apiKey: apiKey, refusesLoopback: refusesLoopback))
+  }
+}
+
 /// How a network's nodes are reached.
 public enum LinkKind: Hashable, Sendable {
   /// At their own ports.
@@ -140,7 +174,7 @@ public enum NetworkPlanError: Error, Hashable, Sendable, CustomStringConvertible
     case .agentsNeedDeployedOracle:
       "agents: .newest join the deployed oracle's pipeline: declare oracle: .deployed as well"
     case .gatewayNeedsAgents:
-      "gateway: true needs nodes that it can find at the oracle: declare agents: .newest as well"
+      "a gateway needs nodes that it can find at the oracle: declare agents: .newest as well"
     case .operationsNeedAccount:
       "chainOperations need an account: set rewardOracle, as to chain.accounts.last"
     case .cuts(let cuts, let blocks):

@@ -44,8 +44,8 @@ public struct NetworkPlan: Sendable {
   /// The name under which newest agents join the oracle's pipeline, and the gateway's clients ask for the
   /// model.
   public var pipelineModel: String
-  /// Whether a gateway stands before the nodes, which have to be newest agents.
-  public var hasGateway: Bool
+  /// The gateway before the nodes, which have to be newest agents; none by default.
+  public var gateway: GatewayKind
   /// Whether each node is reached through a ``FaultyLink``, which a test can break.
   public var hasFaultyLinks: Bool
   /// Changes the oracle's configuration before it starts.
@@ -91,7 +91,7 @@ public struct NetworkPlan: Sendable {
     runsServices = false
     agents = .documented
     pipelineModel = PlumiseNetwork.model
-    hasGateway = false
+    gateway = .none
     hasFaultyLinks = false
     configureOracle = { _ in }
     configureNode = { _, _ in }

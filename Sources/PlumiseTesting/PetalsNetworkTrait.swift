@@ -84,12 +84,12 @@ extension Trait where Self == PetalsNetworkTrait {
   ///   - oracle: The documented or the deployed one, which does on the chain what it does by itself.
   ///   - agents: Documented nodes or newest agents.
   ///   - chain: The chain's profile.
-  ///   - gateway: Whether a gateway stands before the nodes.
+  ///   - gateway: The gateway before the nodes, if there is one.
   ///   - links: Whether the test can break the way to each node.
   ///   - configure: Changes anything else of the plan.
   public static func network(
     nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,
-    chain: ChainProfile = .default, gateway: Bool = false, links: LinkKind = .direct,
+    chain: ChainProfile = .default, gateway: GatewayKind = .none, links: LinkKind = .direct,
     configure: @escaping @Sendable (inout NetworkPlan) throws -> Void = { _ in }
   ) -> Self {
     Self {

@@ -75,14 +75,14 @@ public func withPetalsNetwork<Result: Sendable>(
 ///   - oracle: The documented or the deployed one, which does on the chain what it does by itself.
 ///   - agents: Documented nodes or newest agents.
 ///   - chain: The chain's profile.
-///   - gateway: Whether a gateway stands before the nodes.
+///   - gateway: The gateway before the nodes, if there is one.
 ///   - links: Whether the body can break the way to each node.
 ///   - isolation: The actor that `body` runs on; the caller's.
 ///   - body: Uses the network.
 /// - Throws: what starting a part throws, and what `body` throws.
 public func withNetwork<Result: Sendable>(
   nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,
-  chain: ChainProfile = .default, gateway: Bool = false, links: LinkKind = .direct,
+  chain: ChainProfile = .default, gateway: GatewayKind = .none, links: LinkKind = .direct,
   isolation: isolated (any Actor)? = #isolation,
   _ body: (PetalsNetwork) async throws -> Result
 ) async throws -> Result {
@@ -109,6 +109,7 @@ extension NetworkPlan {
     var configuration = OracleConfiguration(
       dialects: [dialect], profile: oracleProfile, unixClock: time.unixClock,
       limits: time.serverLimits, logger: logger)
+    configuration.apiKey = gateway.settings?.apiKey
     if oracleChecksRegistration { configuration.registration = .chain(client) }
     if agents != .documented, oracleProfile == .fixed {
       configuration.modelLayers[pipelineModel] = model.checkpoint.configuration.blockCount
@@ -151,9 +152,10 @@ struct NodeStarter {
     isolation: isolated (any Actor)? = #isolation,
     _ body: (MockGateway?, ServerAddress?) async throws -> Result
   ) async throws -> Result {
-    guard plan.hasGateway else { return try await body(nil, nil) }
+    guard let settings = plan.gateway.settings else { return try await body(nil, nil) }
     var configuration = GatewayConfiguration(
-      oracleURL: oracleAddress.url, models: [plan.pipelineModel], clock: time.clock,
+      oracleURL: oracleAddress.url, apiKey: settings.apiKey, models: [plan.pipelineModel],
+      profile: settings.profile, allowsLoopback: !settings.refusesLoopback, clock: time.clock,
       unixClock: time.unixClock, limits: time.serverLimits, logger: plan.logger)
     plan.configureGateway(&configuration)
     let gateway = MockGateway(configuration)

@@ -307,8 +307,10 @@ private let failingNode: NodeAnswer = { request in
   @Test("Nodes on loopback addresses are refused where the real gateway's rule is asked for")
   func loopback() async throws {
     try await Scene.run([pipelineNode()], allowsLoopback: false) { scene async throws in
-      #expect(scene.gateway.nodes.isEmpty)
-      #expect(try await scene.chat().status == 503)
+      #expect(scene.gateway.nodes.isEmpty && scene.gateway.refusedURLs.count == 1)
+      let answer = try await scene.chat()
+      #expect(answer.status == 503 && answer.text.contains("1 on loopback addresses"), "\(answer.text)")
+      #expect(try await fetch(scene.url + "/health").json["refused"] == 1)
     }
   }
 

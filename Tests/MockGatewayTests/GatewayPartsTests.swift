@@ -114,13 +114,15 @@ import Testing
     let capacity: JSON = [
       ["address": .string(try testKey(4).address.checksummed), "benchmarkTokPerSec": 33]
     ]
-    func found(_ allowsLoopback: Bool) -> [GatewayNode] {
+    func found(_ allowsLoopback: Bool) -> (usable: [GatewayNode], refused: [GatewayNode]) {
       OracleListing.nodes(
         topology: topology, registered: registered, capacity: capacity,
         allowsLoopback: allowsLoopback)
     }
-    #expect(found(false).map(\.url) == ["http://10.0.0.1:31331"])
-    let all = found(true)
+    #expect(found(false).usable.map(\.url) == ["http://10.0.0.1:31331"])
+    #expect(found(false).refused.map(\.url) == ["http://localhost:31331", "http://[::1]:1"])
+    #expect(found(true).refused.isEmpty)
+    let all = found(true).usable
     #expect(
       all.map(\.url) == ["http://10.0.0.1:31331", "http://localhost:31331", "http://[::1]:1"])
     #expect(all.map(\.order) == [0, nil, nil])

@@ -1,4 +1,7 @@
+import EthereumPrimitives
+import MockOracle
 import MockServing
+import MockWeb3
 import OracleReporter
 import PetalsNode
 import PlumiseTesting
@@ -21,10 +24,13 @@ import Testing
   }
 
   @Test(
-    "A prompt runs through gateway and agents, is reported, and its reward reaches them",
+    "A prompt's tokens are reported, contributed, and rewarded on the chain as the pool shares out",
     .network(
-      nodes: .split(at: 8), oracle: .deployed, agents: .newest, gateway: true,
-      configure: { $0.chain.mining = .every(PlumiseNetwork.blockInterval) }))
+      nodes: .split(at: 8), oracle: .deployed, agents: .newest, gateway: .fixed,
+      configure: {
+        $0.chain.mining = .every(PlumiseNetwork.blockInterval)
+        $0.reportInterval = .seconds(10)
+      }))
   func wholeFlow() async throws {
     let network = try PetalsNetwork.current
     let (first, last) = (network.nodes[0], network.nodes[1])
@@ -33,7 +39,11 @@ import Testing
     #expect(topology.map(\.layerStart) == [0, 8] && topology.map(\.layerEnd) == [8, 24])
     #expect(topology.allSatisfy { $0.ready })
 
-    // Gateway, first agent, last agent, and back.
+    // Blocks come every three seconds. The oracle looks for contributions each minute and makes them
+    // every 1200 blocks, of what the present epoch has so far: a minute after its beginning. The rewards
+    // of the first epoch that it sees to its end are the second's.
+    try await network.time.advance(by: .seconds(2 * 3600 + 2))
+    #expect(network.chain.epoch == 2)
     let answer = try await chat(network, tokens: 8)
     #expect(answer.status == 200, "\(answer.text)")
     let count = try #require(try answer.json["usage"]?["completion_tokens"]?.integerValue)
@@ -41,24 +51,71 @@ import Testing
     let entry = try #require(network.gateway?.journal.entries.last)
     #expect(entry.attempts.map(\.address) == [first.address])
     #expect(entry.attempts.map(\.mode) == [.pipeline])
-    for node in network.nodes { #expect(node.metrics.snapshot.totalRequests > 0) }
 
-    // Blocks come every three seconds; reports, heartbeats, contributions, distribution and claims at
-    // their intervals.
+    // The first agent counts the tokens that it answered with, the last one those that it chose.
+    try await network.time.advance(by: .seconds(200))
+    var scores: [Word] = []
+    for node in [first, last] {
+      #expect(try network.oracle.record(of: node.address).processedTokens == count)
+      let made = try #require(
+        network.oracle.chainOperations?.entries.last {
+          $0.contribution != nil && $0.agent == node.address
+        })
+      guard case .mined(_, succeeded: true) = made.result else {
+        Issue.record("\(made)")
+        continue
+      }
+      // The oracle's row has the tokens; of the contribution on the chain they are no part.
+      let row = await network.oracle.get("/api/agents/\(node.address)").body?["contributions"]?[0]
+      #expect(made.epoch == 2 && row?["epoch"] == 2)
+      #expect(row?["processedTokens"] == .string("\(count)"))
+      let stored = try #require(network.chain.contribution(of: node.address))
+      #expect(stored.uptimeSeconds == made.contribution?.uptimeSeconds)
+      #expect(stored.uptimeSeconds > 7000 && stored.processedTokens == .zero)
+      scores.append(stored.score)
+    }
+
+    // The pool shares out the epoch's reward by those contributions, and nothing else was shared out.
     try await network.time.advance(by: .seconds(3600))
-    let record = try network.oracle.record(of: first.address)
-    #expect(record.processedTokens == count)
-    try await network.time.advance(by: .seconds(5 * 3600))
+    let epoch = await network.oracle.get("/api/epochs/2").body
+    #expect(epoch?["distributed"] == true)
+    let reward = try Word(decimal: #require(epoch?["reward"]?.stringValue))
+    let share = reward * scores[0] / (scores[0] + scores[1])
+    let owed = [first, last].map {
+      network.chain.pendingReward(of: $0.address) + network.chain.balance(of: $0.address)
+    }
+    #expect(!share.isZero && owed == [share, reward - share])
 
+    // The oracle claims it within the hour. It did all of it: the agents never sent a transaction.
+    try await network.time.advance(by: .seconds(3600))
+    for (node, share) in zip([first, last], owed) {
+      #expect(network.chain.balance(of: node.address) >= share)
+      #expect(network.chain.agent(node.address)?.status == .active)
+      #expect(network.chain.nonce(of: node.address) == 0)
+    }
     let outcomes = network.oracle.chainOperations?.entries ?? []
     for operation in [ChainOperation.heartbeats, .contributions, .distribution, .claims] {
       #expect(outcomes.contains { $0.operation == operation }, "\(operation)")
     }
-    for node in [first, last] {
-      // The oracle did all of it: the agent never sent a transaction.
-      #expect(network.chain.agent(node.address)?.status == .active)
-      #expect(network.chain.nonce(of: node.address) == 0)
-      #expect(network.chain.balance(of: node.address) > .zero)
+  }
+
+  @Test("A gateway with a key posts what it was asked for; one that refuses loopback finds no node")
+  func gatewaySettings() async throws {
+    try await withNetwork(
+      nodes: 1, oracle: .deployed, agents: .newest, gateway: .gateway(apiKey: "secret")
+    ) { network in
+      #expect(try await chat(network, tokens: 2).status == 200)
+      await network.gateway?.postMetrics()
+      let post = try #require(network.gateway?.posts.entries.last)
+      #expect(post.failure == nil && post.address == network.nodes[0].address)
+      #expect(
+        try network.oracle.record(of: post.address).processedTokens == post.processedTokens)
+    }
+    try await withNetwork(
+      nodes: 1, oracle: .deployed, agents: .newest, gateway: .gateway(refusesLoopback: true)
+    ) { network in
+      #expect(network.gateway?.nodes.isEmpty == true)
+      #expect(try await chat(network, tokens: 2).status == 503)
     }
   }
 
@@ -84,7 +141,7 @@ import Testing
   @Test("Faithful agents under a faithful oracle serve a gateway, over links that a test can cut")
   func faithful() async throws {
     try await withNetwork(
-      nodes: 2, oracle: .deployed(.faithful), agents: .newest(.faithful), gateway: true,
+      nodes: 2, oracle: .deployed(.faithful), agents: .newest(.faithful), gateway: .faithful,
       links: .faulty
     ) { network in
       #expect(try await chat(network, tokens: 2).status == 200)
@@ -99,7 +156,7 @@ import Testing
   func partsThatDoNotGoTogether() async throws {
     let wrong: [(NetworkPlan, String)] = [
       (try NetworkPlan(nodes: 2, agents: .newest), "oracle: .deployed"),
-      (try NetworkPlan(nodes: 2, oracle: .deployed, gateway: true), "agents: .newest"),
+      (try NetworkPlan(nodes: 2, oracle: .deployed, gateway: .fixed), "agents: .newest"),
     ]
     for (plan, advice) in wrong {
       let error = await #expect(throws: NetworkPlanError.self) {

@@ -141,6 +141,7 @@ extension NetworkStarter {
       .gateway,
       [
         "gateway", "--oracle", oracleURL, "--port", "\(options.ports.gateway)", "--models", model,
+        "--allow-loopback",
       ])
     return RunningNetwork(
       modelPath: path, checkpoint: checkpoint, chain: chain, chainURL: chainURL, oracle: oracle,

@@ -5,12 +5,25 @@ import MockServing
 
 /// `gateway`: a gateway between clients and the nodes that an oracle lists.
 struct GatewayCommand: AsyncParsableCommand {
+  /// Whether nodes on loopback addresses may be asked.
+  enum Loopback: String, EnumerableFlag {
+    case allowLoopback
+    case refuseLoopback
+
+    static func help(for value: Self) -> ArgumentHelp? {
+      switch value {
+      case .allowLoopback: "Use nodes on loopback addresses."
+      case .refuseLoopback: "Refuse nodes on loopback addresses, as the real gateway does."
+      }
+    }
+  }
+
   static let configuration = CommandConfiguration(
     commandName: "gateway",
     abstract: "Serve chats through the nodes that an oracle lists.",
     discussion: """
       EXAMPLE
-        petals-e2e gateway --oracle http://127.0.0.1:15481 --models bloom-560m
+        petals-e2e gateway --oracle http://127.0.0.1:15481 --model bloom-560m --allow-loopback
       """)
 
   @Option(within: .serviceURL, help: "The oracle that lists the nodes.")
@@ -20,17 +33,17 @@ struct GatewayCommand: AsyncParsableCommand {
   var port = 3200
 
   @Option(
+    name: [.customLong("models"), .customLong("model")],
     help: "The models that may be asked for, with commas; the first one's topology is asked for.")
   var models = GatewayConfiguration.plumiseModels.joined(separator: ",")
 
   @Option(help: "The key that posts to /api/metrics; without one nothing is posted.")
   var apiKey: String?
 
-  @Option(help: "faithful to the real gateway's known faults, or fixed.")
-  var profile = GatewayProfile.faithful
+  @Option(help: "fixed, or faithful to the real gateway's known faults.")
+  var profile = GatewayProfile.fixed
 
-  @Flag(help: "Refuse nodes on loopback addresses, as the real gateway does.")
-  var refuseLoopback = false
+  @Flag(exclusivity: .exclusive) var loopback = Loopback.refuseLoopback
 
   @Option(within: .seed, help: "What decides which of several nodes is asked.")
   var seed: UInt64?
@@ -54,12 +67,19 @@ struct GatewayCommand: AsyncParsableCommand {
     let gateway = MockGateway(
       GatewayConfiguration(
         oracleURL: oracle, apiKey: apiKey, models: modelNames, profile: profile,
-        allowsLoopback: !refuseLoopback, seed: seed ?? .random(in: .min ... .max),
+        allowsLoopback: loopback == .allowLoopback, seed: seed ?? .random(in: .min ... .max),
         logger: log.map { JSONLogHandler.logger("gateway", from: $0.level) }))
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingServingErrors {
       try await gateway.withServer(host: service.host, port: port) { address in
         service.announce(.listening(.gateway, url: address.url))
+        let refused = gateway.refusedURLs
+        if !refused.isEmpty {
+          service.announce(
+            .trouble(
+              "refused nodes on loopback addresses: \(refused.joined(separator: ", ")); "
+                + "--allow-loopback uses them"))
+        }
         _ = try await signals.next()
       }
     }

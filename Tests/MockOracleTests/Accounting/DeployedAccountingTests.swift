@@ -75,6 +75,23 @@ import Testing
     #expect(oracle.agent(key.address)?.processedTokens == 200)
   }
 
+  @Test("100 tokens in one epoch and 150 in the next count 50 there", arguments: OracleProfile.allCases)
+  func acrossEpochs(profile: OracleProfile) async throws {
+    let epoch = TestTime(0)
+    let oracle = oracle(profile: profile, epoch: EpochSource { UInt64(epoch.seconds) })
+    let key = try testKey()
+    for (number, tokens) in [(0, 100), (1, 150)] as [(Int64, Int64)] {
+      epoch.seconds = number
+      let report = try deployedReport(
+        by: key, tokens: tokens, requests: number + 1, timestamp: start + number)
+      #expect(await oracle.post(report, to: path).status == 201)
+    }
+    let counted = (0...1).map { oracle.epoch($0, of: key.address)?.processedTokens }
+    #expect(counted == [100, 50])
+    let row = await oracle.get("/api/v1/metrics/agents/\(key.address)").body
+    #expect(row?["epoch"] == 1 && row?["tokensProcessed"] == "50" && row?["requestCount"] == 1)
+  }
+
   @Test("With a chain the epoch is the reward pool's; a chain that is down is no epoch")
   func chainEpochs() async throws {
     let current = TestTime(1)
