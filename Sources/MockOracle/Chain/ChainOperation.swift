@@ -16,7 +16,7 @@ public enum ChainOperation: String, Sendable, Hashable, CaseIterable {
   case distribution
   /// Claims the pending rewards of all active nodes, every 3600 s (0x23).
   case claims
-  /// Opens a challenge where none is open, every 600 s.
+  /// Opens a challenge where none is open, every 600 s, with ``ChainOperationsPlan/challengeManager``.
   case challenges
 }
 
@@ -75,8 +75,10 @@ public struct ChainOperationsPlan: Sendable {
   public var challengeInterval: Duration
   /// The registry whose active agents are monitored; nil for none.
   public var agentRegistry: Address?
-  /// The contract of the challenges; without one there are none.
+  /// The address of the contract of the challenges; without one there are none.
   public var challengeManager: Address?
+  /// Whether no challenge is tried while no contract is at that address.
+  public var awaitsChallengeManager: Bool
   /// What the pauses are measured on.
   public var clock: any Clock<Duration>
 
@@ -86,7 +88,7 @@ public struct ChainOperationsPlan: Sendable {
     reportBlocks: UInt64 = PlumiseNetwork.epochBlocks,
     challengeInterval: Duration = .seconds(600),
     agentRegistry: Address? = PlumiseNetwork.Contract.agentRegistry,
-    challengeManager: Address? = nil, clock: any Clock<Duration> = ContinuousClock()
+    challengeManager: Address? = nil, awaitsChallengeManager: Bool = false, clock: any Clock<Duration> = ContinuousClock()
   ) {
     precondition(challengeInterval > .zero, "an interval of \(challengeInterval)")
     self.account = account
@@ -95,6 +97,7 @@ public struct ChainOperationsPlan: Sendable {
     self.challengeInterval = challengeInterval
     self.agentRegistry = agentRegistry
     self.challengeManager = challengeManager
+    self.awaitsChallengeManager = awaitsChallengeManager
     self.clock = clock
   }
 }

@@ -11,8 +11,13 @@ extension ChainOperator {
   private static let solved = ABI.eventTopic("ChallengeSolved(uint256,address,bytes32,uint256)")
 
   /// Opens a challenge when none is open.
-  func lookForChallenges() async {
+  /// - Throws: why the chain does not say whether the contract is there.
+  func lookForChallenges() async throws {
     guard let contract = plan.challengeManager else { return }
+    if plan.awaitsChallengeManager {
+      let code = try await client.request("eth_getCode", [.string(contract.lowercaseHex), "latest"])
+      guard code != "0x" else { return }
+    }
     await readEvents(of: contract)
     await loadCurrentChallenge(of: contract)
     if let challenge = currentChallenge, !challenge.isSolved,

@@ -94,7 +94,7 @@ actor ChainOperator {
       case .contributions: try await lookForContributions()
       case .distribution: try await lookForDistribution()
       case .claims: await claimRewards()
-      case .challenges: await lookForChallenges()
+      case .challenges: try await lookForChallenges()
       }
     } catch {
       logger.warning(

@@ -96,7 +96,7 @@ extension MockOracle {
             "operation": .string(outcome.operation.rawValue), "call": .string(outcome.call),
             "agent": outcome.agent.map { .string($0.checksummed) } ?? .null,
             "epoch": outcome.epoch.map { .integer($0) } ?? .null,
-            "result": .string("\(outcome.result)"),
+            "contribution": outcome.contribution?.json ?? .null, "result": outcome.result.json,
           ]
         })
     ]
@@ -130,6 +130,28 @@ extension MockOracle {
     return [
       "count": .integer(journal.count),
       "entries": .array(entries.suffix(limit).map(\.json)),
+    ]
+  }
+}
+
+extension ChainOperationOutcome.Result {
+  /// What became of a transaction, for programs.
+  fileprivate var json: JSON {
+    switch self {
+    case .mined(let hash, let succeeded):
+      ["status": "mined", "transaction": .string(hash.hex), "succeeded": .bool(succeeded)]
+    case .sent(let hash): ["status": "sent", "transaction": .string(hash.hex)]
+    case .failed(let reason): ["status": "failed", "reason": .string(reason)]
+    }
+  }
+}
+
+extension Contribution {
+  /// The four arguments of the deployed oracle's call but the agent, in decimal digits.
+  fileprivate var json: JSON {
+    [
+      "taskCount": .string("\(taskCount)"), "uptimeSeconds": .string("\(uptimeSeconds)"),
+      "responseScore": .string("\(responseScore)"),
     ]
   }
 }

@@ -127,8 +127,6 @@ extension NetworkStarter {
         "oracle", "--port", "\(options.ports.oracle)", "--dialect", "deployed",
         "--chain-rpc", chainURL, "--reporter-key-file", try keys.write(account.key, name: "oracle"),
         "--admin-port", "0",
-        // The chain has no contract of challenges.
-        "--no-challenges",
       ])
     let administrationURL = try await withDeadline(.seconds(30), "the oracle has no second port") {
       try await oracle.url(of: .oracleAdministration)

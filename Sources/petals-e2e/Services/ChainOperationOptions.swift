@@ -22,8 +22,13 @@ struct ChainOperationOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Claim the pending rewards of active nodes.")
   var claims = true
 
-  @Flag(inversion: .prefixedNo, help: "Open challenges in the main network's ChallengeManager.")
-  var challenges = true
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      Open challenges in the main network's ChallengeManager; without either option, while the chain has \
+      that contract.
+      """)
+  var challenges: Bool?
 
   @Option(
     within: WholeNumbers("a number of blocks", 1...1_000_000_000),
@@ -35,7 +40,7 @@ struct ChainOperationOptions: ParsableArguments {
       (.registration, "sponsoring", sponsoring), (.heartbeats, "heartbeats", heartbeats),
       (.contributions, "contributions", contributions),
       (.distribution, "distribution", distribution), (.claims, "claims", claims),
-      (.challenges, "challenges", challenges),
+      (.challenges, "challenges", challenges != false),
     ]
   }
 
@@ -45,6 +50,7 @@ struct ChainOperationOptions: ParsableArguments {
     guard !areThere else { return }
     let name =
       switches.first { !$0.isOn }.map { "--no-\($0.name)" }
+      ?? (challenges == true ? "--challenges" : nil)
       ?? (reportBlocks == PlumiseNetwork.epochBlocks ? nil : "--report-blocks")
     guard let name else { return }
     throw ValidationError(
@@ -57,6 +63,7 @@ struct ChainOperationOptions: ParsableArguments {
     let operations = switches.filter(\.isOn).map(\.operation) + [.monitoring]
     return ChainOperationsPlan(
       account: account, operations: Set(operations), reportBlocks: reportBlocks,
-      challengeManager: PlumiseNetwork.Contract.challengeManager)
+      challengeManager: PlumiseNetwork.Contract.challengeManager,
+      awaitsChallengeManager: challenges == nil)
   }
 }

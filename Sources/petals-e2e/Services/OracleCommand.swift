@@ -30,10 +30,12 @@ struct OracleCommand: AsyncParsableCommand {
       EXAMPLE
         petals-e2e oracle --port 3100 --chain-rpc http://127.0.0.1:26902
         petals-e2e oracle --dialect deployed --chain-rpc http://127.0.0.1:26902 \\
-          --port 15481 --reporter-key-file oracle.key --no-challenges
+          --port 15481 --reporter-key-file oracle.key
       """)
 
-  @Option(within: .port, help: "The port to listen on; 0 takes any free one.")
+  @Option(
+    within: .port,
+    help: "The port to listen on; 0 takes any free one. The deployed oracle listens on 15481.")
   var port = 3100
 
   @Option(help: "The dialect: documented, deployed or both.")

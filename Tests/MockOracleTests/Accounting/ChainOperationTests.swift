@@ -1,6 +1,7 @@
 import EthereumClient
 import EthereumPrimitives
 import MockOracle
+import MockServing
 import MockWeb3
 import PlumiseTesting
 import PlumiseWire
@@ -193,6 +194,34 @@ struct ChainOperationTests {
     let later = operations.outcomes(of: .contributions).last
     #expect(
       later?.contribution == Contribution(taskCount: 0, uptimeSeconds: 0, responseScore: 0))
+  }
+
+  @Test("The administration gives what became of each transaction in its parts")
+  func administration() async throws {
+    let operations = Operations()
+    let key = try testKey()
+    #expect(await operations.join(key).status == 201)
+    await operations.reachContributions()
+    #expect(try await operations.report(by: key).status == 201)
+    operations.network.chain.inject(
+      ChainFaultRule(.refuse(.refused("busy")), method: "eth_estimateGas"))
+    await operations.oracle.perform(.contributions)
+    await operations.reachContributions()
+    await operations.oracle.perform(.contributions)
+    let answer = await operations.oracle.administer(
+      WebRequest(.get, "/operations"), FaultScript())
+    let outcomes = try #require(JSON.parse(answer.body)["outcomes"]?.arrayValue)
+    let results = outcomes.map { $0["result"] ?? .null }
+    #expect(results.map { $0["status"] } == ["sent", "failed", "sent", "mined"])
+    let sent = operations.network.chain.transactions
+    #expect(results[0]["transaction"] == sent.dropFirst().first.map { .string($0.hash.hex) })
+    #expect(results[1]["reason"]?.stringValue?.contains("busy") == true)
+    #expect(results[3]["transaction"] == sent.last.map { .string($0.hash.hex) })
+    #expect(results[3]["succeeded"] == true)
+    #expect(outcomes[0]["contribution"] == .null)
+    #expect(
+      outcomes[3]["contribution"]
+        == ["taskCount": "0", "uptimeSeconds": "60", "responseScore": "0"])
   }
 
   @Test("Uptimes are kept until every agent of a run got a receipt")

@@ -78,7 +78,8 @@ private enum SmallChallengeManager {
   private let network = TestChain()
   private let time = TestTime(Int64(TestChain.time) + 10)
 
-  private func deploy() async throws -> Address {
+  /// Deploys the contract, whose address is the same on each chain.
+  private func deploy(on network: TestChain) async throws -> Address {
     let account = network.account(5)
     let transaction = Transaction(
       chainID: PlumiseNetwork.chainID, nonce: 0, fee: .legacy(gasPrice: 2_000_000_000),
@@ -90,13 +91,15 @@ private enum SmallChallengeManager {
     return try Address(try #require(receipt["contractAddress"]?.stringValue))
   }
 
-  private func oracle(_ profile: OracleProfile, _ manager: Address) -> MockOracle {
+  private func oracle(
+    _ profile: OracleProfile, _ manager: Address, awaitsManager: Bool = false
+  ) -> MockOracle {
     var configuration = OracleConfiguration(
       dialects: [.deployed], profile: profile, registration: .chain(network.client),
       epoch: .chain(network.client), unixClock: time.clock)
     configuration.chainOperations = ChainOperationsPlan(
       account: OracleAccount(key: network.oracle.key, client: network.client),
-      challengeManager: manager, clock: ManualClock())
+      challengeManager: manager, awaitsChallengeManager: awaitsManager, clock: ManualClock())
     return MockOracle(configuration)
   }
 
@@ -104,7 +107,7 @@ private enum SmallChallengeManager {
     "28: the deployed oracle asks for a difficulty that the contract refuses",
     arguments: OracleProfile.allCases)
   func difficulty(profile: OracleProfile) async throws {
-    let oracle = oracle(profile, try await deploy())
+    let oracle = oracle(profile, try await deploy(on: network))
     await oracle.perform(.challenges)
     let outcome = try #require(oracle.chainOperations?.entries.last)
     let current = await oracle.get("/api/challenges/current").body
@@ -125,11 +128,23 @@ private enum SmallChallengeManager {
     }
   }
 
+  @Test("An oracle that awaits the contract tries no challenge before it is there")
+  func contract() async throws {
+    let manager = try await deploy(on: TestChain())
+    let (eager, patient) = (oracle(.fixed, manager), oracle(.fixed, manager, awaitsManager: true))
+    for oracle in [eager, patient] { await oracle.perform(.challenges) }
+    #expect(eager.chainOperations?.count == 1 && patient.chainOperations?.count == 0)
+    #expect(try await deploy(on: network) == manager)
+    await patient.perform(.challenges)
+    #expect(patient.chainOperations?.entries.map(\.operation) == [.challenges])
+    #expect(await patient.get("/api/challenges/current").body?["id"] == 1)
+  }
+
   @Test(
     "27: solved challenges are tasks, which the deployed oracle looks up under another spelling",
     arguments: OracleProfile.allCases)
   func tasks(profile: OracleProfile) async throws {
-    let manager = try await deploy()
+    let manager = try await deploy(on: network)
     let oracle = oracle(profile, manager)
     let agent = network.account(0)
     let joined = pipelineRegistration(by: agent.key, timestamp: time.seconds)
