@@ -22,7 +22,8 @@ public struct PipelineOracle: Sendable {
   /// The model whose pipeline it is.
   public let model: String
   private let key: SecretKey
-  private let clock: any Clock<Duration>
+  /// What measures time limits and pauses.
+  let clock: any Clock<Duration>
   private let unixClock: UnixClock
 
   /// A client for one agent and one model.
@@ -31,7 +32,7 @@ public struct PipelineOracle: Sendable {
   ///   - url: The oracle's base URL.
   ///   - model: The model's name, as all nodes of the pipeline give it.
   ///   - key: Signs the messages; its address is the agent's.
-  ///   - clock: What measures how long an answer takes.
+  ///   - clock: What measures how long an answer takes, and the pause before a message is repeated.
   ///   - unixClock: The time of day that the messages carry.
   public init(
     url: OracleURL, model: String, key: SecretKey, clock: any Clock<Duration> = ContinuousClock(),
@@ -47,7 +48,7 @@ public struct PipelineOracle: Sendable {
   /// Joins the pipeline, and returns the layers that the oracle gives the node.
   ///
   /// The oracle takes a registration only if its timestamp, in whole seconds, is above the agent's last
-  /// one. A node that is restarted within a second therefore waits for the next one and registers again.
+  /// one. A node that is restarted within a second therefore waits for a second and registers again.
   /// - Parameters:
   ///   - grpcEndpoint: The URL at which other nodes reach it.
   ///   - httpEndpoint: The URL at which users reach it.
@@ -105,18 +106,18 @@ public struct PipelineOracle: Sendable {
     }
   }
 
-  /// Posts a message of this second, or of the next one where the oracle has a message of this second
-  /// or a later one already.
+  /// Posts a message of this second, and once more a second later where the oracle has a message of this
+  /// second or a later one already.
   private func post(
     to path: String, _ message: (_ timestamp: Int64) -> RegistryMessage
   ) async throws -> JSON {
     let timestamp = unixClock.seconds
     do {
       return try await post(message(timestamp), to: path)
-    } catch let error as ReporterError where error.reason?.hasPrefix("Replay detected") == true {
-      let next = timestamp + 1
-      try await clock.sleep(for: max(.zero, .seconds(next) - unixClock.now()))
-      return try await post(message(max(next, unixClock.seconds)), to: path)
+    } catch let error as ReporterError where error.isReplay {
+      try await clock.sleep(for: .seconds(1))
+      // Whatever the time of day was set to meanwhile.
+      return try await post(message(max(timestamp + 1, unixClock.seconds)), to: path)
     }
   }
 

@@ -79,7 +79,8 @@ public struct ReporterError: Error, Hashable, Sendable {
   var isReplay: Bool {
     guard code == .refused, let reason else { return false }
     // A 409 may also say that a report is too old.
-    return status == 409 ? !reason.hasPrefix("Stale") : reason.hasPrefix("Replay detected")
+    // The documented dialect has a status for it, the deployed one only its words.
+    return status == 409 ? !isStale : reason == DeployedReport.replayMessage
   }
 }
 

@@ -6,8 +6,6 @@ import PlumiseWire
 
 /// The life of a network's newest agents in the oracle's pipeline.
 struct AgentPipeline {
-  /// How often an agent reads the topology.
-  private static let topologyInterval = Duration.seconds(30)
   /// The memory that an agent names for each of its blocks, so that the oracle shares layers as the
   /// plan does.
   private static let megabytesPerBlock: Int64 = 1024
@@ -18,7 +16,9 @@ struct AgentPipeline {
 
   private struct Member: Sendable {
     let node: NetworkNode
-    let oracle: PipelineOracle
+    let membership: PipelineMembership
+
+    func receive(_ topology: [PipelineNode]) { node.node.follow(topology) }
   }
 
   /// Has the nodes join, become ready and report, and follow the topology while a body runs.
@@ -33,12 +33,15 @@ struct AgentPipeline {
       let oracle = PipelineOracle(
         url: try OracleURL(oracleAddress.url), model: plan.pipelineModel, key: node.key,
         clock: time.clock, unixClock: time.unixClock)
-      return Member(node: node, oracle: oracle)
+      let membership = PipelineMembership(oracle) { [logger = plan.logger] in
+        logger.warning("\($0)")
+      }
+      return Member(node: node, membership: membership)
     }
     // A chain that makes blocks at intervals makes the one with the registration on the way.
     try await time.run { try await begin(members) }
     let following = TaskScope(on: time.clock.monitor)
-    for member in members { following.spawn { await follow(member) } }
+    for member in members { following.spawn { await member.membership.follow(member.receive) } }
     let outcome: Swift.Result<Result, any Error>
     do {
       for node in nodes { try await node.reporter.start() }
@@ -56,27 +59,13 @@ struct AgentPipeline {
       guard let httpURL = member.node.httpURL else {
         preconditionFailure("an agent has an HTTP API")
       }
-      _ = try await member.oracle.join(
+      _ = try await member.membership.oracle.join(
         grpcEndpoint: "http://\(member.node.peer)", httpEndpoint: httpURL,
         ramMegabytes: Int64(member.node.node.configuration.blocks.count) * Self.megabytesPerBlock)
     }
     for member in members {
-      member.node.node.follow(try await member.oracle.topology())
-      try await member.oracle.markReady()
-    }
-  }
-
-  private func follow(_ member: Member) async {
-    while !Task.isCancelled {
-      do {
-        try await time.clock.sleep(for: Self.topologyInterval)
-        member.node.node.follow(try await member.oracle.topology())
-      } catch is CancellationError {
-        return
-      } catch {
-        // As the network's agents: the last topology stays until the oracle gives another one.
-        plan.logger.warning("the topology was not read: \(error)")
-      }
+      let topology = try await member.membership.oracle.topology()
+      try await member.membership.begin(with: topology, member.receive)
     }
   }
 }

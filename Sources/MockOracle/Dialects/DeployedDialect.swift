@@ -67,7 +67,7 @@ enum DeployedDialect {
           ? "Address not registered as agent on-chain" : "Agent not registered on-chain",
         status: .badRequest)
     case .replay, .registrationReplay:
-      error("Replay detected: timestamp must be strictly increasing", status: .badRequest)
+      error(.string(DeployedReport.replayMessage), status: .badRequest)
     case .tooManyTokens: error("Token count exceeds maximum allowed", status: .badRequest)
     // It takes a chain that it cannot ask for one that says no.
     case .notWhole, .epochUnknown, .notStored:
@@ -93,7 +93,7 @@ enum DeployedDialect {
   private static func pipelineMessage(for refusal: RejectionReason) -> String? {
     switch refusal {
     case .sameEndpoints: "Pipeline nodes must have separate gRPC and HTTP endpoints"
-    case .replay, .registrationReplay: "Replay detected: timestamp must be strictly increasing"
+    case .replay, .registrationReplay: DeployedReport.replayMessage
     case .wrongSigner, .malformedSignature, .outsideWindow: "Invalid signature"
     case .pipelineNodeNotFound: "Pipeline node not found"
     case .sponsoringFailed(_, let reason): "Sponsor registration failed: \(reason)"

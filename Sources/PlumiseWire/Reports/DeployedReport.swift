@@ -45,6 +45,12 @@ public struct DeployedReport: Hashable, Sendable {
     self.signature = signature
   }
 
+  /// The deployed oracle's words for a timestamp that is not above the agent's last accepted one, in a
+  /// report or a registration.
+  ///
+  /// It has no status and no code for them: a replay is 400, as a bad signature is in the pipeline.
+  public static let replayMessage = "Replay detected: timestamp must be strictly increasing"
+
   /// The text that a signature covers, from the fields as they stand in a body.
   public static func signedText(agent: JSON?, tokens: JSON?, timestamp: JSON?) -> SignedText {
     SignedText(stringified: [

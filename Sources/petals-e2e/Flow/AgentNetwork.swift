@@ -69,6 +69,13 @@ struct AgentNetwork: Sendable {
     /// The memory that the agent names: the oracle shares layers by it.
     var ramMegabytes: Int64 { Int64(blocks.count) * 1024 }
 
+    /// The place in the oracle's pipeline until its agent has it.
+    func reservation(at oracle: OracleURL, model: String) -> PipelineReservation {
+      PipelineReservation(
+        url: oracle, model: model, key: key, grpcEndpoint: grpcURL, httpEndpoint: httpURL,
+        ramMegabytes: ramMegabytes)
+    }
+
     fileprivate var json: JSON {
       [
         "blocks": .string("\(blocks)"), "agent": .string(key.address.checksummed),
@@ -84,6 +91,7 @@ struct AgentNetwork: Sendable {
   let gatewayURL: String
   let administrationURL: String
   let freePlace: Place?
+  let freeReservation: PipelineReservation?
 
   var json: JSONObject {
     [
@@ -131,7 +139,8 @@ extension NetworkStarter {
     let administrationURL = try await withDeadline(.seconds(30), "the oracle has no second port") {
       try await oracle.url(of: .oracleAdministration)
     }
-    let places = try await reservePlaces(ranges, model, oracleURL)
+    let url = try CommandFailure.checkingInput { try OracleURL(oracleURL) }
+    let places = try await reservePlaces(ranges, model, url)
     let free = leavingPlace.map { $0 - 1 }
     let taken = places.enumerated().filter { $0.offset != free }.map(\.element)
     let nodes = try await startAgents(path, model, taken, oracleURL)
@@ -146,7 +155,8 @@ extension NetworkStarter {
       oracleURL: oracleURL, nodes: nodes,
       agents: AgentNetwork(
         model: model, gateway: gateway, gatewayURL: gatewayURL,
-        administrationURL: administrationURL, freePlace: free.map { places[$0] }))
+        administrationURL: administrationURL, freePlace: free.map { places[$0] },
+        freeReservation: free.map { places[$0].reservation(at: url, model: model) }))
   }
 
   /// The name by which the oracle knows how many layers the model has.
@@ -165,7 +175,7 @@ extension NetworkStarter {
   }
 
   private func reservePlaces(
-    _ ranges: [BlockRange], _ model: String, _ oracle: String
+    _ ranges: [BlockRange], _ model: String, _ oracle: OracleURL
   ) async throws -> [AgentNetwork.Place] {
     try await log.run("the agents have places in the pipeline") {
       let ports = options.ports
@@ -176,12 +186,7 @@ extension NetworkStarter {
           grpcPort: free.isEmpty ? ports.agent(index) : free[2 * index],
           httpPort: free.isEmpty ? ports.agentHTTP(index) : free[2 * index + 1])
       }
-      let url = try CommandFailure.checkingInput { try OracleURL(oracle) }
-      for place in places {
-        _ = try await PipelineOracle(url: url, model: model, key: place.key).join(
-          grpcEndpoint: place.grpcURL, httpEndpoint: place.httpURL,
-          ramMegabytes: place.ramMegabytes)
-      }
+      for place in places { try await place.reservation(at: oracle, model: model).reserve() }
       return (places, places.map { "\($0.blocks)" }.joined(separator: ", "))
     }
   }

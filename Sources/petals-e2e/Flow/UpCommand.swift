@@ -34,6 +34,7 @@ struct UpCommand: AsyncParsableCommand {
     let outcome = await session.run(prepare: { _ in }) { network, _ in
       output.result(Self.json(network), text: Self.text(network))
       _ = wasUp.isFirst()
+      try await network.agents?.freeReservation?.keep { output.note($0) }
       // Nothing more to do: the user's wish to stop, or a child's end, cancels this.
       for await _ in AsyncStream<Never>.makeStream().stream {}
       throw CancellationError()

@@ -56,9 +56,11 @@ struct PipelineOptions: ParsableArguments {
   ) throws -> PipelineMember? {
     guard let pipelineOracle, let key else { return nil }
     let url = try CommandFailure.checkingInput { try OracleURL(pipelineOracle) }
-    return PipelineMember(
-      oracle: PipelineOracle(url: url, model: pipelineModel ?? name, key: key),
-      agent: key.address, interval: topologyInterval.duration, announce: announce)
+    let membership = PipelineMembership(
+      PipelineOracle(url: url, model: pipelineModel ?? name, key: key),
+      interval: topologyInterval.duration
+    ) { announce(.trouble($0)) }
+    return PipelineMember(membership: membership, agent: key.address, announce: announce)
   }
 
   /// How an agent's HTTP API behaves.
@@ -79,11 +81,10 @@ struct PipelineOptions: ParsableArguments {
   }
 }
 
-/// A node's membership in the oracle's pipeline, from its registration on.
+/// A node's membership in the oracle's pipeline, with the events that the command prints of it.
 struct PipelineMember: Sendable {
-  let oracle: PipelineOracle
+  let membership: PipelineMembership
   let agent: Address
-  let interval: Duration
   let announce: @Sendable (ServiceEvent) -> Void
 
   /// The layers of the model that the oracle gives the node.
@@ -97,7 +98,7 @@ struct PipelineMember: Sendable {
     let name = host.contains(":") ? "[\(host)]" : host
     let assignment: LayerAssignment
     do {
-      assignment = try await oracle.join(
+      assignment = try await membership.oracle.join(
         grpcEndpoint: "http://\(name):\(grpcPort)", httpEndpoint: "http://\(name):\(httpPort)",
         ramMegabytes: ramMegabytes)
     } catch let error as ReporterError {
@@ -121,29 +122,28 @@ struct PipelineMember: Sendable {
   ///
   /// - Parameter topology: The one that was read before the node started.
   func follow(_ node: PetalsNode, from topology: [PipelineNode], isListed: Bool) async {
-    node.follow(topology)
     if isListed {
-      await attempt("the node was not marked as ready") { try await oracle.markReady() }
+      await attempt("the node was not marked as ready") {
+        try await membership.begin(with: topology, node.follow)
+      }
+    } else {
+      node.follow(topology)
     }
     var last: ServiceEvent?
-    while !Task.isCancelled {
-      if let nodes = await read() {
-        node.follow(nodes)
-        let event = event(of: nodes, node)
-        if event != last { announce(event) }
-        last = event
-      }
-      do {
-        try await Task.sleep(for: interval, clock: .continuous)
-      } catch {
-        return
-      }
+    func receive(_ nodes: [PipelineNode]) {
+      node.follow(nodes)
+      let event = event(of: nodes, node)
+      if event != last { announce(event) }
+      last = event
     }
+    // Others may have joined while the model was loaded.
+    if let nodes = await read() { receive(nodes) }
+    await membership.follow(receive)
   }
 
   /// The topology; nil, and an event, where it cannot be had.
   func read() async -> [PipelineNode]? {
-    await attempt("the topology was not read") { try await oracle.topology() }
+    await attempt("the topology was not read") { try await membership.oracle.topology() }
   }
 
   private func attempt<Output>(
