@@ -33,7 +33,6 @@ struct PipelineReservationTests {
     clock.advance(by: .seconds(240))
   }
 
-
   @Test("A place is kept beyond ten minutes, over an outage, until its agent is there")
   func kept() async throws {
     let oracle = MockOracle.deployed(at: time)

@@ -3,7 +3,8 @@ public import PlumiseWire
 
 /// Something that the deployed oracle does on the chain by itself, with its own account.
 public enum ChainOperation: String, Sendable, Hashable, CaseIterable {
-  /// Finds out, every 30 s, which agents are active, and sums up the network.
+  /// Finds out, every 30 s, which agents are active, sums up the network, and books the registrations,
+  /// heartbeats and claims of new blocks.
   case monitoring
   /// Registers a node that joins and is not on the chain (0x21 with a beneficiary).
   case registration

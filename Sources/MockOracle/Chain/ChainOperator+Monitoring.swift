@@ -26,6 +26,7 @@ extension ChainOperator {
     records.tables.withLock { tables in
       for row in rows { tables.save(row) }
     }
+    try await watchBlocks()
     let (block, epoch) = (try await client.blockNumber(), try await client.currentEpoch())
     records.tables.withLock { tables in
       tables.statistics = ChainTables.Statistics(

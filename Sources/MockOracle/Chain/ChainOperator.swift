@@ -26,6 +26,8 @@ actor ChainOperator {
   var reportCounts: [Address: Int] = [:]
   /// The block after the last one whose events were read; nil before the first look.
   var nextEventBlock: UInt64?
+  /// The block after the last one that was looked through; nil before the first look.
+  var nextBlock: UInt64?
   var currentChallenge: ChainTables.Challenge?
   private var running: Set<ChainOperation> = []
 

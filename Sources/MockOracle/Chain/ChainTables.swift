@@ -73,11 +73,41 @@ struct ChainTables: Sendable {
   private var contributionCount = 0
   /// What each node's work was worth in the last run of contributions.
   private(set) var scores: [Address: Double] = [:]
+  /// What each agent was seen to claim from the reward pool, in wei.
+  private(set) var claims: [Address: Word] = [:]
   var statistics: Statistics?
 
+  /// Adds or renews a row; a later heartbeat that was seen on the chain stays.
   mutating func save(_ agent: Agent) {
     guard agents[agent.wallet] != nil || agents.count < Self.capacity else { return }
+    let heartbeat = agents[agent.wallet]?.lastHeartbeat ?? agent.lastHeartbeat
     agents[agent.wallet] = agent
+    agents[agent.wallet]?.lastHeartbeat = max(agent.lastHeartbeat, heartbeat)
+  }
+
+  /// Books that an account was registered or sent a heartbeat on the chain.
+  /// - Parameters:
+  ///   - name: the name that it was registered by; nil for a heartbeat.
+  ///   - time: when the block was made, in unix seconds.
+  ///   - now: unix seconds.
+  mutating func book(
+    _ wallet: Address, registeredAs name: String?, seenAt time: Int64, at now: Int64
+  ) {
+    var agent =
+      agents[wallet]
+      ?? Agent(
+        wallet: wallet, metadata: name ?? "", registeredAt: time, lastHeartbeat: time,
+        updatedAt: now, status: 1)
+    agent.lastHeartbeat = max(agent.lastHeartbeat, time)
+    agent.updatedAt = now
+    save(agent)
+  }
+
+  /// Books that an agent claimed a reward.
+  mutating func bookClaim(of amount: Word, by agent: Address) {
+    guard claims[agent] != nil || claims.count < Self.capacity else { return }
+    let (sum, overflows) = (claims[agent] ?? .zero).addingReportingOverflow(amount)
+    claims[agent] = overflows ? .max : sum
   }
 
   /// Adds or renews a row; the time at which it was made stays.

@@ -88,6 +88,13 @@ public final class MockOracle: Sendable {
   /// Nothing happens without a plan for it, or while it is being done.
   public func perform(_ operation: ChainOperation) async { await chainOperator?.perform(operation) }
 
+  /// What the oracle has seen an agent claim from the reward pool since it began to look at blocks, in wei.
+  ///
+  /// In the profile `faithful` it waits for an event that no contract logs, and sees nothing.
+  public func claimedReward(of agent: Address) -> Word {
+    chainRecords.tables.withLock { $0.claims[agent] ?? .zero }
+  }
+
   /// How the reports of contributions ended, in order; nothing without a plan for them.
   public var contributions: Journal<ContributionOutcome>? { contributor?.outcomes }
 

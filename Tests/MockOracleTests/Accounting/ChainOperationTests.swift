@@ -275,9 +275,46 @@ struct ChainOperationTests {
     #expect(operations.outcomes(of: .contributions).count == (isFixed ? 1 : 0))
   }
 
-  @Test("Rewards are shared out one epoch back, without a second try, and then claimed")
-  func distribution() async throws {
-    let operations = Operations()
+  @Test(
+    "30: what is sent for an agent is booked on the sender by the deployed oracle",
+    arguments: OracleProfile.allCases)
+  func bookings(profile: OracleProfile) async throws {
+    let operations = Operations(profile)
+    let key = try testKey()
+    func heartbeats() async -> [String: String] {
+      let rows = await operations.oracle.get("/api/agents").body?.arrayValue ?? []
+      return Dictionary(
+        uniqueKeysWithValues: rows.compactMap { row in
+          row["wallet"]?.stringValue.map { ($0, row["lastHeartbeat"]?.stringValue ?? "") }
+        })
+    }
+    // The first look only notes the block.
+    await operations.oracle.perform(.monitoring)
+    #expect(await operations.join(key).status == 201)
+    operations.network.chain.increaseTime(by: 100)
+    await operations.oracle.perform(.heartbeats)
+    let sent = String(operations.network.chain.latestBlock.header.timestamp)
+    await operations.oracle.perform(.monitoring)
+    let (agent, sender) = (key.address.lowercaseHex, operations.network.oracle.address.lowercaseHex)
+    switch profile {
+    case .fixed: #expect(await heartbeats() == [agent: sent])
+    case .faithful:
+      #expect(await heartbeats() == [agent: String(operations.time.seconds), sender: sent])
+    }
+    // A call that was reverted is none: this agent is not on the chain.
+    let stranger = try testKey(9).address
+    let call = PrecompileCall.heartbeat(agent: stranger)
+    try await operations.network.send(
+      call.input, to: call.contract.address, from: operations.network.account(3))
+    await operations.oracle.perform(.monitoring)
+    #expect(await heartbeats().count == (profile == .fixed ? 1 : 2))
+  }
+
+  @Test(
+    "Rewards are shared out one epoch back, without a second try, and then claimed",
+    arguments: OracleProfile.allCases)
+  func distribution(profile: OracleProfile) async throws {
+    let operations = Operations(profile)
     let oracle = operations.oracle
     let key = try testKey()
     #expect(await operations.join(key).status == 201)
@@ -329,5 +366,10 @@ struct ChainOperationTests {
       .string(operations.network.chain.balance(of: key.address).description) == reward)
     await oracle.perform(.claims)
     #expect(operations.outcomes(of: .claims).count == 1)
+    // Drift 30: no contract logs the event that the deployed oracle waits for.
+    await oracle.perform(.monitoring)
+    #expect(
+      oracle.claimedReward(of: key.address)
+        == (profile == .fixed ? operations.network.chain.balance(of: key.address) : .zero))
   }
 }
