@@ -309,7 +309,8 @@ private let failingNode: NodeAnswer = { request in
     try await Scene.run([pipelineNode()], allowsLoopback: false) { scene async throws in
       #expect(scene.gateway.nodes.isEmpty && scene.gateway.refusedURLs.count == 1)
       let answer = try await scene.chat()
-      #expect(answer.status == 503 && answer.text.contains("1 on loopback addresses"), "\(answer.text)")
+      #expect(
+        answer.status == 503 && answer.text.contains("1 on loopback addresses"), "\(answer.text)")
       #expect(try await fetch(scene.url + "/health").json["refused"] == 1)
     }
   }

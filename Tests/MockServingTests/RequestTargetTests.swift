@@ -33,7 +33,8 @@ import TextKeys
       "PURGE", "REBIND", "REPORT", "SOURCE", "SUBSCRIBE", "UNSUBSCRIBE",
     ])
   func methods(method: String) async throws {
-    try await withWebServer(respond: { .text("of \($0.method.rawValue).") }) { address async throws in
+    try await withWebServer(respond: { .text("of \($0.method.rawValue).") }) {
+      address async throws in
       try await RawClient.connected(to: address) { client async throws in
         try await client.send("\(method) / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         let answer = try await client.waitForEnd()

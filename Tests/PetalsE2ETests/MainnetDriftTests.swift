@@ -54,7 +54,8 @@ import Testing
     ABI.call("submitSolution(uint256,bytes32)", [.uint(id), .bytes32(solution)])
   }
 
-  @Test("28: a challenge of difficulty 5 is refused, and each right solution of one of 8 is reverted")
+  @Test(
+    "28: a challenge of difficulty 5 is refused, and each right solution of one of 8 is reverted")
   func challenges() async throws {
     try await allowChallenges()
     try await register()

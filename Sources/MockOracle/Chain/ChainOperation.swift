@@ -89,7 +89,8 @@ public struct ChainOperationsPlan: Sendable {
     reportBlocks: UInt64 = PlumiseNetwork.epochBlocks,
     challengeInterval: Duration = .seconds(600),
     agentRegistry: Address? = PlumiseNetwork.Contract.agentRegistry,
-    challengeManager: Address? = nil, awaitsChallengeManager: Bool = false, clock: any Clock<Duration> = ContinuousClock()
+    challengeManager: Address? = nil, awaitsChallengeManager: Bool = false,
+    clock: any Clock<Duration> = ContinuousClock()
   ) {
     precondition(challengeInterval > .zero, "an interval of \(challengeInterval)")
     self.account = account

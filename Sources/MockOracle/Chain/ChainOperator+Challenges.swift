@@ -15,7 +15,8 @@ extension ChainOperator {
   func lookForChallenges() async throws {
     guard let contract = plan.challengeManager else { return }
     if plan.awaitsChallengeManager {
-      let code = try await client.request("eth_getCode", [.string(contract.lowercaseHex), "latest"])
+      let code = try await client.request(
+        "eth_getCode", [.string(contract.lowercaseHex), "latest"])
       guard code != "0x" else { return }
     }
     await readEvents(of: contract)

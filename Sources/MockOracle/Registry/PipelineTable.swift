@@ -44,8 +44,9 @@ struct PipelineTable: Sendable {
     self.layerCounts = TextDictionary(uniqueKeysWithValues: layerCounts.map { ($0.key, $0.value) })
   }
 
-  /// How often rows of nodes that were silent for ten minutes are removed, in seconds: in the minutes
-  /// that are divisible by 5. The layers of their models are shared anew then.
+  /// How often rows of nodes that were silent for ten minutes are removed, in seconds.
+  ///
+  /// It happens in the minutes that are divisible by 5. The layers of their models are shared anew then.
   static let removalInterval: Int64 = 300
 
   /// The most layers that are assigned.

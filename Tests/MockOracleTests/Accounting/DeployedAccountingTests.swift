@@ -75,7 +75,8 @@ import Testing
     #expect(oracle.agent(key.address)?.processedTokens == 200)
   }
 
-  @Test("100 tokens in one epoch and 150 in the next count 50 there", arguments: OracleProfile.allCases)
+  @Test(
+    "100 tokens in one epoch and 150 in the next count 50 there", arguments: OracleProfile.allCases)
   func acrossEpochs(profile: OracleProfile) async throws {
     let epoch = TestTime(0)
     let oracle = oracle(profile: profile, epoch: EpochSource { UInt64(epoch.seconds) })

@@ -96,7 +96,9 @@ import Testing
       var object = draw(["displayName", "activeParams", "arch", "totalLayers", "status"], &random)
       // Now and then a name that is none; else one that is new.
       if number.isMultiple(of: 3) {
-        if let value = Self.values.randomElement(using: &random) ?? nil { object["modelId"] = value }
+        if let value = Self.values.randomElement(using: &random) ?? nil {
+          object["modelId"] = value
+        }
       } else {
         object["modelId"] = .string("m\(number)")
       }
@@ -171,7 +173,8 @@ import Testing
       if number.isMultiple(of: 10) { object["hash"] = "ab" }
       let expected =
         (object["hash"] == nil ? [] : ["property hash should not exist"])
-        + filled(object["ggufHash"], "ggufHash") + optional(object["quantType"], string, "quantType")
+        + filled(object["ggufHash"], "ggufHash")
+        + optional(object["quantType"], string, "quantType")
         + optional(object["fileSizeMb"], { least(0, $0, $1) }, "fileSizeMb")
       let answer = await send(.post, "/api/models/m\(number)/hashes", object)
       #expect(answer.messages ?? [] == expected, "\(JSON.object(object))")

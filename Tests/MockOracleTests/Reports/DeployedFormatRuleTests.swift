@@ -82,7 +82,8 @@ struct DeployedFormatRuleTests {
       message.sign()
       let expected = isURL(scheme: scheme, host: host, port: port, path: suffix)
       let answer = await oracle.post(message.body, to: path)
-      #expect(answer.messages ?? [] == (expected ? [] : ["\(name) must be a URL address"]), "\(text)")
+      #expect(
+        answer.messages ?? [] == (expected ? [] : ["\(name) must be a URL address"]), "\(text)")
       #expect(answer.status == (expected ? 201 : 400), "\(text)")
       if expected { passed += 1 } else { refused += 1 }
     }
