@@ -51,6 +51,19 @@ struct AgentNetworkTests {
         #expect(result.status == .exited(0), "\(result.errors)")
       }
 
+      // A gateway as the real one is uses none of them, which are on this machine.
+      let gateway = [
+        "gateway", "--oracle", try #require(network["oracle"]?.stringValue), "--model",
+        try #require(network["pipeline_model"]?.stringValue), "--port", "0", "--json",
+      ]
+      let refusing = try await Command.withService(gateway) { gateway in
+        let message = try await gateway.event("trouble")["message"]?.stringValue
+        let url = try #require(network["nodes"]?[0]?["http"]?.stringValue)
+        #expect(message?.contains(url) == true && message?.contains("--allow-loopback") == true)
+        try gateway.send(.terminate)
+      }
+      #expect(refusing.status == .exited(0), "\(refusing.errors)")
+
       let admin = try #require(network["oracle_admin"]?.stringValue)
       let beats = try await fetch(admin + "/operations/heartbeats", "POST").json
       let agents = beats["outcomes"]?.arrayValue?.filter { $0["operation"] == "heartbeats" }
@@ -77,8 +90,7 @@ struct AgentNetworkTests {
         let arguments = [
           "oracle", "--port", "0", "--admin-port", "0", "--dialect", "deployed", "--chain-rpc",
           try #require(listening["url"]?.stringValue), "--reporter-key-file",
-          try folder.write("key", Array("\(key)\n".utf8)), "--no-heartbeats", "--no-challenges",
-          "--json",
+          try folder.write("key", Array("\(key)\n".utf8)), "--no-heartbeats", "--json",
         ]
         let result = try await Command.withService(arguments) { oracle in
           let line = try await oracle.lines.next { $0.contains("\"oracle-admin\"") }
@@ -87,11 +99,14 @@ struct AgentNetworkTests {
           #expect(try await fetch(admin + "/operations/claims", "POST").status == 200)
           let refused = try await fetch(admin + "/operations/heartbeats", "POST")
           #expect(refused.status == 404)
+          // The chain has no contract for challenges: none is tried.
+          let none = try await fetch(admin + "/operations/challenges", "POST").json
+          #expect(none["outcomes"] == [])
           #expect(
             try refused.json["error"]
               == """
-              the operation must be one of claims, contributions, distribution, monitoring, \
-              registration
+              the operation must be one of challenges, claims, contributions, distribution, \
+              monitoring, registration
               """)
           try oracle.send(.terminate)
         }
@@ -104,8 +119,9 @@ struct AgentNetworkTests {
   @Test("Switches of operations need an oracle that has them")
   func needs() async throws {
     let chain = ["--chain-rpc", "http://127.0.0.1:1", "--reporter-key-file", "k"]
-    try await Command.run(["oracle", "--no-claims"] + chain)
-      .expectRefusal("--no-claims", "--dialect deployed")
+    for flag in ["--no-claims", "--challenges"] {
+      try await Command.run(["oracle", flag] + chain).expectRefusal(flag, "--dialect deployed")
+    }
     try await Command.run(["oracle", "--dialect", "deployed", "--report-blocks", "5"])
       .expectRefusal("--report-blocks", "--reporter-key-file")
   }
