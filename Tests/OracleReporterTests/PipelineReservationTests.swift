@@ -12,7 +12,8 @@ struct PipelineReservationTests {
   private let time = TestTime(1_770_200_000)
   private let clock = ManualClock()
   private let key = SecretKey.random()
-  private let (grpc, http) = ("http://127.0.0.1:9000", "http://127.0.0.1:9100")
+  private let grpc = "http://127.0.0.1:9000"
+  private let http = "http://127.0.0.1:9100"
 
   private func agent(_ url: String) throws -> PipelineOracle {
     PipelineOracle(

@@ -73,14 +73,15 @@ import Testing
       Keccak256.hash(seed.bytes + solution.bytes + agent.address.bytes).bytes[0] == 0
     }
     let candidates = (0..<20_000).map { Hash32(word: Word(UInt64($0))) }
-    let (right, wrong) = (candidates.first(where: isRight), candidates.first { !isRight($0) })
+    let right = try #require(candidates.first { isRight($0) })
+    let wrong = try #require(candidates.first { !isRight($0) })
     #expect(
       try await network.revertReason(
-        submission(1, #require(wrong)), to: manager, from: agent) == "Invalid solution")
+        submission(1, wrong), to: manager, from: agent) == "Invalid solution")
     // ChallengeManager reports the solution to the pool, whose oracle it is not.
     #expect(
       try await network.revertReason(
-        submission(1, #require(right)), to: manager, from: agent) == "Only oracle")
+        submission(1, right), to: manager, from: agent) == "Only oracle")
   }
 
   @Test(

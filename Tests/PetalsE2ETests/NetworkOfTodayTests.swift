@@ -113,7 +113,7 @@ import Testing
     }
     try await withNetwork(
       nodes: 1, oracle: .deployed, agents: .newest, gateway: .gateway(refusesLoopback: true)
-    ) { network in
+    ) { network async throws in
       #expect(network.gateway?.nodes.isEmpty == true)
       #expect(try await chat(network, tokens: 2).status == 503)
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EthereumPrimitives
 import Foundation
+import OracleReporter
 import PlumiseWire
 
 /// `up`: the network of `run`, left running for other programs to use.

@@ -1,5 +1,6 @@
 import EthereumClient
 import EthereumPrimitives
+import HTTPTypes
 import MockOracle
 import MockServing
 import MockWeb3
