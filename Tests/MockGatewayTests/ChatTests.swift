@@ -198,8 +198,8 @@ private let failingNode: NodeAnswer = { request in
       #expect(error?["type"] == "invalid_request_error" && error?["code"] == 413)
       #expect(error?["message"]?.stringValue?.contains("1048576 bytes") == true)
       #expect(scene.gateway.journal.entries.last?.status == 413)
-      let path = String(repeating: "a", count: 40_000)
-      let head = try await fetch(scene.url + "/" + path)
+      let head = try await fetch(
+        scene.url, authorization: String(repeating: "a", count: 40_000))
       #expect(head.status == 431)
       #expect(try head.json["error"]?["code"] == 431)
     }

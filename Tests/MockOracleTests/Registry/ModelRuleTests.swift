@@ -76,13 +76,15 @@ import Testing
           body: JSON.object(body).serialized())))
   }
 
+  private func model(_ id: String) -> JSONObject {
+    [
+      "modelId": .string(id), "displayName": "A model", "activeParams": 9, "totalParams": 9,
+      "arch": "dense", "minMemoryMb": 9, "totalLayers": 9,
+    ]
+  }
+
   private func register(_ id: String) async {
-    let answer = await send(
-      .post, "/api/models",
-      [
-        "modelId": .string(id), "displayName": "A model", "activeParams": 9, "totalParams": 9,
-        "arch": "dense", "minMemoryMb": 9, "totalLayers": 9,
-      ])
+    let answer = await send(.post, "/api/models", model(id))
     #expect(answer.status == 201, "\(answer)")
   }
 
@@ -93,17 +95,11 @@ import Testing
     var random = SeededGenerator(seed: 14)
     var (refused, passed) = (0, 0)
     for number in 0..<2000 {
-      var object = draw(["displayName", "activeParams", "arch", "totalLayers", "status"], &random)
-      // Now and then a name that is none; else one that is new.
-      if number.isMultiple(of: 3) {
-        if let value = Self.values.randomElement(using: &random) ?? nil {
-          object["modelId"] = value
-        }
-      } else {
-        object["modelId"] = .string("m\(number)")
+      var object = model("m\(number)")
+      let names = ["modelId", "displayName", "activeParams", "arch", "totalLayers", "status"]
+      for name in names.shuffled(using: &random).prefix(2) {
+        object[name] = Self.values.randomElement(using: &random) ?? nil
       }
-      object["totalParams"] = 9
-      object["minMemoryMb"] = 9
       let expected =
         filled(object["modelId"], "modelId") + filled(object["displayName"], "displayName")
         + least(0, object["activeParams"], "activeParams")
@@ -113,13 +109,12 @@ import Testing
       let answer = await send(.post, "/api/models", object)
       #expect(answer.messages ?? [] == expected, "\(JSON.object(object))")
       if expected.isEmpty { passed += 1 } else { refused += 1 }
-      guard expected.isEmpty else {
-        #expect(answer.status == 400)
-        continue
-      }
-      #expect(number.isMultiple(of: 3) ? [201, 409].contains(answer.status) : answer.status == 201)
+      // A name that was drawn, and not made, may have been drawn before.
+      let isNew = object["modelId"] == .string("m\(number)")
+      let statuses = !expected.isEmpty ? [400] : isNew ? [201] : [201, 409]
+      #expect(statuses.contains(answer.status), "\(JSON.object(object)): \(answer)")
     }
-    #expect(passed > 5 && refused > 1000, "\(passed) passed, \(refused) refused")
+    #expect(passed > 100 && refused > 1000, "\(passed) passed, \(refused) refused")
   }
 
   @Test("A change of a model is refused exactly where a rule of what it names is broken")
@@ -190,6 +185,6 @@ import Testing
         refused += 1
       }
     }
-    #expect(passed > 50 && refused > 500, "\(passed) passed, \(refused) refused")
+    #expect(passed > 20 && refused > 500, "\(passed) passed, \(refused) refused")
   }
 }
