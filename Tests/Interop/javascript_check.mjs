@@ -1,5 +1,5 @@
-// Replays what ethers 6 and viem 2 send to a chain, message by message, and with ethers' own
-// bundled file at hand runs ethers itself.
+// Replays what ethers 6 and viem 2 send to a chain, message by message, over HTTP and, subscriptions,
+// over WebSocket, and with ethers' own bundled file at hand runs ethers itself. Needs node 20.10.
 //
 //     petals-e2e chain --port 26902 &
 //     node javascript_check.mjs http://127.0.0.1:26902 [path/to/ethers.min.js]
@@ -7,11 +7,21 @@
 // It prints one line for each step and exits with 1 at the first that fails. The chain goes back to
 // where it was afterwards; accounts 7 and 8 of the well-known mnemonic must not have sent anything.
 
+import { spawnSync } from "node:child_process";
 import { pathToFileURL } from "node:url";
+
+if (typeof WebSocket === "undefined") {
+  // Before node 22 there is one behind an option.
+  const again = spawnSync(
+    process.execPath, ["--experimental-websocket", "--no-warnings", ...process.argv.slice(1)],
+    { stdio: "inherit" });
+  process.exit(again.status ?? 1);
+}
 
 const [url = "http://127.0.0.1:26902", ethersFile] = process.argv.slice(2);
 const registry = "0xc9cf64344d22f02f6cdb8e7b5349f30e09f9043c";
 const registered = "0x44beda3d7d201bb876725c6a34391cbd97bb0b57b82c15cd856080b7e152b81b";
+const heartbeat = "0x524ff62d10e7448ae7f4b3312273a3f8400a0662bc7991a69119576c86cecabe";
 // registerAgent(keccak256("replay"), "replay"), fee market, nonce 0, of the accounts 7 and 8.
 const data = "0x9c795951706f77484a116797aa85a8cd429509d18b8f4b13dcf5ca337548de5ef1ff2427"
   + "40".padStart(64, "0") + "6".padStart(64, "0") + "7265706c6179".padEnd(64, "0");
@@ -151,6 +161,144 @@ async function replayViem({ from, raw, hash }) {
   step("viem: reverted", await viem("evm_revert", [before]) === true);
 }
 
+// A connection on which notifications arrive, and what each subscription was sent.
+class Connection {
+  #socket = new WebSocket(url.replace(/^http/, "ws"));
+  #answers = new Map();
+  #notifications = new Map();
+  #waiting = [];
+  #came = [];
+
+  async open() {
+    this.#socket.addEventListener("message", ({ data }) => this.#take(JSON.parse(data)));
+    await new Promise((resolve, reject) => {
+      this.#socket.addEventListener("open", resolve);
+      this.#socket.addEventListener("error", () => reject(new Error(`no WebSocket at ${url}`)));
+    });
+    return this;
+  }
+
+  close() {
+    this.#socket.close();
+  }
+
+  #take(message) {
+    this.#came.push(message);
+    if (message.method === "eth_subscription") {
+      const { subscription, result } = message.params;
+      this.received(subscription).push(result);
+    } else {
+      this.#answers.set(message.id, message);
+    }
+    this.#waiting = this.#waiting.filter((isDone) => !isDone());
+  }
+
+  // What a subscription was sent so far.
+  received(subscription) {
+    if (!this.#notifications.has(subscription)) this.#notifications.set(subscription, []);
+    return this.#notifications.get(subscription);
+  }
+
+  // Waits for a message; the script ends with what came when it does not come.
+  until(title, condition) {
+    return new Promise((resolve) => {
+      const limit = setTimeout(() => step(title, false, this.#came), 30_000);
+      const isDone = () => {
+        const value = condition();
+        if (value === undefined) return false;
+        clearTimeout(limit);
+        resolve(value);
+        return true;
+      };
+      if (!isDone()) this.#waiting.push(isDone);
+    });
+  }
+
+  async send(message) {
+    this.#socket.send(JSON.stringify(message));
+    const answer = await this.until(`an answer to ${message.method}`,
+      () => this.#answers.get(message.id));
+    this.#answers.delete(message.id);
+    return answer;
+  }
+
+  next(title, subscription, position) {
+    return this.until(title, () => this.received(subscription)[position]);
+  }
+}
+
+// What both send over a WebSocket: viem's watchBlocks, watchEvent and watchPendingTransactions, ethers'
+// on("block"), on(filter) and on("pending"), then what ends them. `message` makes the client's form.
+async function replaySubscriptions(client, message, from) {
+  const connection = await new Connection().open();
+  async function ask(method, ...params) {
+    const request = message(method, params);
+    const answer = await connection.send(request);
+    step(`${client}: ${method}`, answer.id === request.id && !answer.error, answer);
+    return answer.result;
+  }
+  step(`${client}: the network, over WebSocket`, Number(await ask("eth_chainId")) === 41956);
+  const heads = await ask("eth_subscribe", "newHeads");
+  const logs = await ask("eth_subscribe", "logs", { address: registry, topics: [heartbeat] });
+  const pending = await ask("eth_subscribe", "newPendingTransactions");
+  const hash = await ask("eth_sendTransaction", { from, to: registry, data: "0x3defb962" });
+  const head = await connection.next("a head", heads, 0);
+  const block = await ask("eth_getBlockByNumber", "latest", false);
+  step(`${client}: a head is the block's header`, head.hash === block.hash
+    && head.number === block.number && head.transactions === undefined, head);
+  const log = await connection.next("a log", logs, 0);
+  step(`${client}: a log`, log.transactionHash === hash && log.blockHash === head.hash
+    && log.removed === false && log.topics[0] === heartbeat, log);
+  step(`${client}: a pending transaction`,
+    await connection.next("a pending transaction", pending, 0) === hash);
+  await ask("evm_mine");
+  const second = await connection.next("a second head", heads, 1);
+  step(`${client}: the next head follows`, second.parentHash === head.hash, second);
+  for (const id of [heads, logs, pending]) {
+    step(`${client}: unsubscribed`, await ask("eth_unsubscribe", id) === true);
+  }
+  const refused = await connection.send(message("eth_unsubscribe", [heads]));
+  step(`${client}: not twice`, refused.error?.message === "subscription not found", refused);
+  await ask("eth_sendTransaction", { from, to: registry, data: "0x3defb962" });
+  // What the transaction would have sent comes before the answer of a later message.
+  await ask("eth_blockNumber");
+  step(`${client}: nothing after that`, [heads, logs, pending].map(
+    (id) => connection.received(id).length).join() === "2,1,1");
+  connection.close();
+}
+
+function ethersMessage(method, params) {
+  return { method, params, id: ethersID++, jsonrpc: "2.0" };
+}
+
+function viemMessage(method, params) {
+  return { jsonrpc: "2.0", method, ...(params.length > 0 ? { params } : {}), id: viemID++ };
+}
+
+async function runEthersOverWebSocket(library) {
+  const provider = new library.WebSocketProvider(url.replace(/^http/, "ws"));
+  const contract = new library.Contract(registry,
+    ["event Heartbeat(address indexed agent, uint256 timestamp)"], provider);
+  const once = (add) => new Promise((resolve) => add(resolve));
+  const [block, pending] = [
+    once((done) => provider.once("block", done)), once((done) => provider.once("pending", done))];
+  const event = once((done) => contract.once("Heartbeat", (...all) => done(all)));
+  // The subscriptions are there when these have an answer.
+  await contract.listenerCount("Heartbeat");
+  await provider.getNetwork();
+  const from = agents[0].from;
+  const hash = await provider.send(
+    "eth_sendTransaction", [{ from, to: registry, data: "0x3defb962" }]);
+  step("ethers itself: pending", await pending === hash);
+  const [agent, , payload] = await event;
+  step("ethers itself: an event", agent.toLowerCase() === from
+    && payload.log.transactionHash === hash);
+  step("ethers itself: a block", await block === payload.log.blockNumber);
+  // An answer comes after those to what ended the subscriptions.
+  await provider.send("eth_chainId", []);
+  await provider.destroy();
+}
+
 async function runEthers(file) {
   const { ethers: library } = await import(pathToFileURL(file));
   const provider = new library.JsonRpcProvider(url);
@@ -170,6 +318,7 @@ async function runEthers(file) {
   const error = await contract.registerAgent.staticCall(library.id("ethers"), "x").catch((e) => e);
   step("ethers itself: a reason", error.reason === "AgentRegistry: already registered", error);
   provider.destroy();
+  await runEthersOverWebSocket(library);
 }
 
 const snapshot = (await post({ jsonrpc: "2.0", id: "s", method: "evm_snapshot", params: [] }));
@@ -178,6 +327,8 @@ step("a notification gets no answer",
   await post({ jsonrpc: "2.0", method: "eth_blockNumber", params: [] }) === null);
 await replayEthers(agents[0]);
 await replayViem(agents[1]);
+await replaySubscriptions("ethers", ethersMessage, agents[0].from);
+await replaySubscriptions("viem", viemMessage, agents[1].from);
 if (ethersFile) await runEthers(ethersFile);
 else console.log("skipped ethers itself: name its bundled file to run it");
 await post({ jsonrpc: "2.0", id: 1, method: "evm_revert", params: [snapshot.result] });
