@@ -13,6 +13,28 @@ enum DebugMethods {
         return try recorder.json(of: run)
       }
     },
+    "debug_traceBlockByNumber": RPCMethod(arguments: 2) { arguments in
+      let tag = try arguments.required(0).blockTag()
+      let options = try TraceOptions(arguments.optional(1))
+      return { chain, now in
+        guard let block = chain.block(.tag(tag), now: now) else {
+          var asked = ""
+          if case .number(let number) = tag { asked = "\(number)" }
+          throw RPCFailure.refused("block #\(asked) not found")
+        }
+        return try chain.trace(block, with: options)
+      }
+    },
+    "debug_traceBlockByHash": RPCMethod(arguments: 2) { arguments in
+      let hash = try arguments.hash(0)
+      let options = try TraceOptions(arguments.optional(1))
+      return { chain, _ in
+        guard let block = chain.history[hash] else {
+          throw RPCFailure.refused("block \(hash.hex) not found")
+        }
+        return try chain.trace(block, with: options)
+      }
+    },
     "debug_traceCall": RPCMethod(arguments: 3) { arguments in
       let call = try CallArguments(arguments.required(0)).call()
       let block = try arguments.block(1)
@@ -138,15 +160,38 @@ extension Chain {
       throw RPCFailure.refused("transaction not found")
     }
     guard block.forcedReverts[index] == nil else {
-      throw RPCFailure.refused("a fault reverted the transaction: no code ran")
+      throw RPCFailure.refused(Self.faultReverted)
     }
     var executor = try executor(before: block)
-    for (position, sent) in block.transactions[..<index].enumerated() {
-      do throws(InclusionError) {
-        try executor.apply(sent, forcedRevert: block.forcedReverts[position])
-      } catch { throw RPCFailure.refused("transaction \(sent.hash.hex) failed: \(error)") }
-    }
-    let sent = block.transactions[index]
+    for position in 0..<index { try executor.apply(block, position) }
+    return try trace(block.transactions[index], with: options, after: executor, tracer: tracer)
+  }
+
+  /// Runs the transactions of a block again, each on the state that it was mined on.
+  func trace(_ block: Block, with options: TraceOptions) throws -> JSON {
+    var executor = try executor(before: block)
+    return .array(
+      try block.transactions.indices.map { index in
+        let sent = block.transactions[index]
+        var entry: JSONObject = ["txHash": .hash(sent.hash)]
+        if block.forcedReverts[index] == nil {
+          let (recorder, run) = try trace(sent, with: options, after: executor)
+          entry["result"] = try recorder.json(of: run)
+        } else {
+          entry["error"] = .string(Self.faultReverted)
+        }
+        try executor.apply(block, index)
+        return .object(entry)
+      })
+  }
+
+  private static let faultReverted = "a fault reverted the transaction: no code ran"
+
+  /// Runs a transaction on the state that an executor has come to.
+  private func trace(
+    _ sent: RecoveredTransaction, with options: TraceOptions, after executor: TransactionExecutor,
+    tracer: (any Tracer)? = nil
+  ) throws -> (recorder: TraceRecorder, run: TracedRun) {
     let recorder = TraceRecorder(options)
     let reader = RecordingReader(WorldStateReader(state: executor.state, history: history))
     do throws(InvalidTransactionError) {
@@ -171,5 +216,15 @@ extension Chain {
     for edit in record.edits where edit.height == block.number - 1 { state.apply(edit.change) }
     return TransactionExecutor(
       state: state, block: machine.context(of: block.header), machine: machine, history: history)
+  }
+}
+
+extension TransactionExecutor {
+  /// Runs a transaction of a block again.
+  fileprivate mutating func apply(_ block: Block, _ index: Int) throws {
+    let sent = block.transactions[index]
+    do throws(InclusionError) {
+      try apply(sent, forcedRevert: block.forcedReverts[index])
+    } catch { throw RPCFailure.refused("transaction \(sent.hash.hex) failed: \(error)") }
   }
 }

@@ -68,6 +68,7 @@ private enum ValidArguments {
     "eth_estimateGas": [[call, "latest", .object([:])], [dynamicCall, block]],
     "eth_createAccessList": [[call, "latest"], [dynamicCall, block]],
     "debug_traceTransaction": [[hash, tracing]],
+    "debug_traceBlockByNumber": [["0x0", tracing]], "debug_traceBlockByHash": [[hash, tracing]],
     "debug_traceCall": [[call, "latest", tracing], [dynamicCall, block, .object([:])]],
     "eth_getBlockByNumber": [["0x0", true]], "eth_getBlockByHash": [[hash, true]],
     "eth_getBlockReceipts": [["0x0"], [block]],

@@ -128,6 +128,73 @@ struct TracingTests {
     }
   }
 
+  @Test("A block's trace has each of its transactions, as traced alone, by number and by hash")
+  func traceBlock() async throws {
+    _ = try await ask("anvil_setCode", json(contract), "0x600054600101600055")
+    network.chain.setMining(.manual)
+    let sent = (0..<3 as Range<UInt64>).map {
+      network.transaction(from: sender, nonce: $0, to: contract)
+    }
+    for transaction in sent { _ = try await network.client.send(transaction) }
+    network.chain.mine(1)
+    let number = JSON.string(Quantity.encode(network.chain.blockNumber))
+    let hash = JSON.string(network.chain.latestBlock.hash.hex)
+    for options in [[:], ["tracer": "callTracer"], ["tracer": "prestateTracer"]] as [JSON] {
+      let trace = try await ask("debug_traceBlockByNumber", number, options)
+      var alone: [JSON] = []
+      for transaction in sent {
+        let hash = JSON.string(transaction.hash.hex)
+        alone.append([
+          "txHash": hash, "result": try await ask("debug_traceTransaction", hash, options),
+        ])
+      }
+      #expect(trace == .array(alone))
+      #expect(try await ask("debug_traceBlockByHash", hash, options) == trace)
+      #expect(try await ask("debug_traceBlockByNumber", "latest", options) == trace)
+    }
+  }
+
+  @Test("A block without transactions has an empty trace, and what is no block is refused")
+  func traceOtherBlocks() async throws {
+    network.chain.mine(1)
+    #expect(try await ask("debug_traceBlockByNumber", "latest") == [])
+    // go-ethereum 1.13.15, eth/tracers/api.go: traceBlock, blockByNumber, blockByHash.
+    #expect(
+      try await network.failure("debug_traceBlockByNumber", "0x0")
+        == .refused("genesis is not traceable"))
+    #expect(
+      try await network.failure("debug_traceBlockByNumber", "0x63")
+        == .refused("block #99 not found"))
+    #expect(
+      try await network.failure("debug_traceBlockByHash", word(5))
+        == .refused("block \(Hash32(word: 5).hex) not found"))
+    network.chain.mine(300)
+    #expect(
+      try await network.failure("debug_traceBlockByNumber", "0x1")
+        == .refused("required historical state unavailable (reexec=128)"))
+  }
+
+  @Test("A transaction that a fault reverted has an error in its block's trace, others a result")
+  func traceFault() async throws {
+    _ = try await ask("anvil_setCode", json(contract), "0x600054600101600055")
+    network.chain.setMining(.manual)
+    network.chain.inject(.revert(reason: "no"))
+    for nonce in 0..<2 as Range<UInt64> {
+      _ = try await network.client.send(
+        network.transaction(from: sender, nonce: nonce, to: contract))
+    }
+    network.chain.mine(1)
+    let trace = try await ask(
+      "debug_traceBlockByNumber", "latest", ["tracer": "prestateTracer"])
+    let entries = try #require(trace.arrayValue)
+    #expect(entries.count == 2 && entries[0]["result"] == nil)
+    #expect(entries[0]["error"] == "a fault reverted the transaction: no code ran")
+    // The second one finds the slot as the first left it: empty.
+    #expect(entries[1]["error"] == nil)
+    let read = entries[1]["result"]?[contract.lowercaseHex]
+    #expect(read?["storage"]?[Hash32.zero.hex] == word(0))
+  }
+
   @Test("debug_traceCall traces a call with overrides, and an unknown tracer is refused")
   func traceCall() async throws {
     let call: JSON = ["from": json(sender.address), "to": json(contract)]
