@@ -101,7 +101,10 @@ extension Chain {
     var criteria: JSONObject = [:]
     for name in ["address", "topics"] { criteria[name] = filter.criteria[name] }
     if let hash = filter.blockHash {
-      guard let number = height(of: hash, on: fork), number <= fork.number else { return [] }
+      guard let number = height(of: hash, on: fork) else {
+        throw RPCFailure.refused("unknown block")
+      }
+      guard number <= fork.number else { return [] }
       criteria["blockHash"] = .hash(hash)
     } else {
       guard filter.from != .pending else { return [] }
@@ -111,6 +114,7 @@ extension Chain {
       criteria["fromBlock"] = .quantity(first)
       criteria["toBlock"] = .quantity(last)
     }
+    // No array stands for an answer that is not fetched yet.
     return fork.answer("eth_getLogs", [.object(criteria)]).arrayValue ?? []
   }
 }
@@ -128,7 +132,8 @@ extension [JSON] {
 }
 
 extension JSON {
-  /// A member that is a quantity; nil for a tag, as `latest`, and for what is checked where it is used.
+  /// A member that is a quantity; nil for null, as of a transaction that waits: anything else was
+  /// refused when it was fetched.
   fileprivate func quantity(_ name: String) -> UInt64? {
     self[name].flatMap { try? GethValue(json: $0, position: 0).uint64() }
   }

@@ -36,7 +36,8 @@ final class ForkedState: Sendable {
   func blockHash(of number: UInt64) -> Hash32? {
     guard number <= self.number else { return nil }
     let block = answer("eth_getBlockByNumber", [.quantity(number), false])
-    // A block that the remote lacks has no hash, which BLOCKHASH gives as zero.
+    // A block that the remote lacks has no hash, which BLOCKHASH gives as zero; a malformed one was
+    // refused when it was fetched.
     return block["hash"].flatMap { try? GethValue(json: $0, position: 0).hash() }
   }
 

@@ -133,6 +133,9 @@ final class RemoteChain: Sendable {
     case .answer(let method, _):
       let answer = try Self.result(
         results[0].result, of: method, from: url, at: number, passingFailures: true)
+      do { try Self.check(answer, of: method) } catch {
+        throw ForkError.malformed(url: url, method: method, answer: answer.text)
+      }
       cache.withLock { $0.answers[item] = answer }
     }
   }
@@ -144,6 +147,26 @@ final class RemoteChain: Sendable {
     let json = try Self.result(answer.result, of: answer.method, from: url, at: number)
     do { return try decode(GethValue(json: json, position: 0)) } catch {
       throw ForkError.malformed(url: url, method: answer.method, answer: json.text)
+    }
+  }
+
+  /// Checks the members of an answer that this chain reads itself: a malformed one would else count as
+  /// none.
+  private static func check(_ answer: JSON, of method: String) throws {
+    let value = GethValue(json: answer, position: 0)
+    switch method {
+    case "eth_getBlockByNumber", "eth_getBlockByHash":
+      guard !answer.isNull else { return }
+      let fields = try value.fields(of: "block")
+      guard let hash = fields["hash"], let number = fields["number"] else {
+        throw RPCFailure.refused("a block without hash or number")
+      }
+      _ = (try hash.hash(), try number.uint64())
+    case "eth_getTransactionByHash":
+      guard !answer.isNull else { return }
+      _ = try value.fields(of: "transaction")["blockNumber"]?.uint64()
+    case "eth_getLogs": _ = try value.array()
+    default: break
     }
   }
 

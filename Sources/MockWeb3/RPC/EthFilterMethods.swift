@@ -204,7 +204,10 @@ struct FilterArguments: Sendable {
   /// The logs as JSON-RPC shows them, on a forked chain with the remote chain's before them.
   func json(on chain: Chain, now: UInt64) throws -> [JSON] {
     let remote = try chain.remoteLogs(self)
-    if let blockHash, !remote.isEmpty || chain.history[blockHash] == nil, chain.state.fork != nil {
+    // The block of the fork is in the history without its logs.
+    if let blockHash, let fork = chain.state.fork,
+      chain.history[blockHash].map({ $0.number <= fork.number }) ?? true
+    {
       return remote
     }
     return remote + (try logs(on: chain, now: now).map(\.json))

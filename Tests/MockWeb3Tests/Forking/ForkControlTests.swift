@@ -4,6 +4,7 @@ import Foundation
 import MockServing
 import MockWeb3
 import PlumiseWire
+import Synchronization
 import SystemErrors
 import TestSupport
 import Testing
@@ -86,6 +87,52 @@ struct ForkControlTests {
         _ = try await fixture.fork(address.url)
       }
       #expect(error?.description.contains(address.url) == true)
+    }
+  }
+
+  /// Serves the remote chain with a text of its answers replaced, and a fork of its latest block.
+  private func withAlteredAnswers(
+    _ text: String, by replacement: String, _ body: (TestChain, String) async throws -> Void
+  ) async throws {
+    let isAltered = Mutex(false)
+    try await withWebServer(
+      MockWeb3.serverConfiguration(),
+      respond: { [chain = remote.chain] request in
+        var answer = String(decoding: await chain.respond(to: request.body) ?? [], as: UTF8.self)
+        if isAltered.withLock({ $0 }) { answer = answer.replacing(text, with: replacement) }
+        return .json(Array(answer.utf8))
+      }
+    ) { address in
+      let fork = try await fixture.fork(address.url)
+      isAltered.withLock { $0 = true }
+      try await body(fork, address.url)
+    }
+  }
+
+  @Test("A malformed answer of the remote chain is an error, and not the answer for nothing")
+  func malformedAnswers() async throws {
+    remote.chain.mine(3)
+    let hash = try #require(remote.chain.block(1)).hash.hex
+    // BLOCKHASH of block 1, as the result.
+    let call: JSON = ["data": "0x60014060005260206000f3"]
+    try await withAlteredAnswers(hash, by: "0x12") { fork, url in
+      let failure = try #require(try await fork.failure("eth_call", call))
+      #expect(failure.message.contains("at \(url) answered eth_getBlockByNumber with"))
+      // The same with a member of another type.
+      #expect(try await fork.failure("eth_getBlockByNumber", "0x1", false) != nil)
+    }
+    try await withAlteredAnswers(#""number":"0x1""#, by: #""number":true"#) { fork, url in
+      let failure = try #require(try await fork.failure("eth_getBlockByHash", .string(hash), true))
+      #expect(failure.message.contains("at \(url) answered eth_getBlockByHash with"))
+    }
+    try await withAlteredAnswers(#""result":[]"#, by: #""result":7"#) { fork, url in
+      let failure = try #require(try await fork.failure("eth_getLogs", ["fromBlock": "0x1"]))
+      #expect(failure.message.contains("at \(url) answered eth_getLogs with 7"))
+    }
+    // Nothing of it was kept.
+    try await withAlteredAnswers("nothing", by: "") { fork, _ in
+      let value = try await fork.client.request("eth_call", [call])
+      #expect(value == .string(hash))
     }
   }
 

@@ -176,6 +176,49 @@ struct ForkingTests {
     }
   }
 
+  @Test("Logs are of the block that a hash names, on either side of the fork, or refused")
+  func logsByBlockHash() async throws {
+    let contract = try await fixture.deploy()
+    try await fixture.note(7, in: contract, on: remote)
+    try await fixture.withFork { fork in
+      try await fixture.note(8, in: contract, on: remote)
+      try await fixture.note(9, in: contract, on: fork)
+      for (chain, number, topic) in [(remote, 2, 7), (fork, 3, 9)] as [(TestChain, UInt64, UInt64)]
+      {
+        let hash = try #require(chain.chain.block(number)).hash.hex
+        let logs = try await fork.client.request("eth_getLogs", [["blockHash": .string(hash)]])
+        #expect(
+          logs.arrayValue?.map { $0["topics"]?.arrayValue?.first?.stringValue }
+            == [ForkFixture.word(topic)])
+      }
+      let empty = try #require(remote.chain.block(1)).hash.hex
+      #expect(try await fork.client.request("eth_getLogs", [["blockHash": .string(empty)]]) == [])
+      // A block that nobody has, and one that the remote chain mined after the fork.
+      let hidden = try #require(remote.chain.block(3)).hash
+      for hash in [Hash32(word: 5), hidden] {
+        #expect(
+          try await fork.failure("eth_getLogs", ["blockHash": .string(hash.hex)])
+            == .refused("unknown block"))
+      }
+    }
+  }
+
+  @Test("Blocks of before the fork are traced by the remote chain")
+  func blockTraces() async throws {
+    let contract = try await fixture.deploy()
+    try await fixture.note(7, in: contract, on: remote)
+    try await fixture.withFork { fork in
+      try await fixture.note(8, in: contract, on: remote)
+      try await fixture.note(9, in: contract, on: fork)
+      let old = try await fork.client.request("debug_traceBlockByNumber", ["0x2"])
+      #expect(try await old == remote.client.request("debug_traceBlockByNumber", ["0x2"]))
+      #expect(old.arrayValue?.count == 1)
+      let own = try await fork.client.request("debug_traceBlockByNumber", ["latest"])
+      let block = try await fork.client.request("eth_getBlockByNumber", ["0x3", false])
+      #expect(own.arrayValue?.first?["txHash"] == block["transactions"]?.arrayValue?.first)
+    }
+  }
+
   @Test("Nothing is asked twice, whatever the chain does with it")
   func cache() async throws {
     let contract = try await fixture.deploy()
