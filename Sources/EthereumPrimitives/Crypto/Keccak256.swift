@@ -7,6 +7,14 @@ public enum Keccak256 {
   static let rate = 136
 
   /// Hashes a byte string.
+  public static func hash(_ bytes: [UInt8]) -> Hash32 { bytes.withUnsafeBytes { hash($0) } }
+
+  /// Hashes a part of a byte string.
+  public static func hash(_ bytes: ArraySlice<UInt8>) -> Hash32 {
+    bytes.withUnsafeBytes { hash($0) }
+  }
+
+  /// Hashes a sequence of bytes.
   public static func hash(_ bytes: some Sequence<UInt8>) -> Hash32 {
     let digest = bytes.withContiguousStorageIfAvailable { hash(UnsafeRawBufferPointer($0)) }
     return digest ?? Array(bytes).withUnsafeBytes { hash($0) }

@@ -9,9 +9,25 @@ struct BlockBuilder {
   /// The blocks before; the last one is the parent.
   let history: BlockHistory
   let timestamp: UInt64
-  /// The base fee that was set for the block, in wei a unit of gas; nil for the rule's.
-  let baseFee: Word?
   let sealer: SecretKey?
+  let environment: BlockContext
+
+  /// - Parameter baseFee: the one that was set for the block, in wei a unit of gas; nil for the rule's.
+  init(
+    machine: ChainMachine, rules: ChainRules, history: BlockHistory, timestamp: UInt64,
+    baseFee: Word?, sealer: SecretKey?
+  ) {
+    self.machine = machine
+    self.rules = rules
+    self.history = history
+    self.timestamp = timestamp
+    self.sealer = sealer
+    let parent = history.latest
+    environment = BlockContext(
+      number: parent.number + 1, timestamp: timestamp, coinbase: rules.coinbase,
+      gasLimit: rules.blockGasLimit, baseFee: baseFee ?? BaseFee.next(after: parent.header),
+      difficulty: Word(Seal.difficulty(sealer: sealer)), chainID: rules.chainID)
+  }
 
   /// A block, the state after it, and the transactions to remove from the pool.
   struct Result {
@@ -22,13 +38,6 @@ struct BlockBuilder {
   }
 
   private var parent: Block { history.latest }
-
-  var environment: BlockContext {
-    BlockContext(
-      number: parent.number + 1, timestamp: timestamp, coinbase: rules.coinbase,
-      gasLimit: rules.blockGasLimit, baseFee: baseFee ?? BaseFee.next(after: parent.header),
-      difficulty: Word(Seal.difficulty(sealer: sealer)), chainID: rules.chainID)
-  }
 
   /// Makes the block.
   /// - Parameters:

@@ -22,10 +22,11 @@ package struct MerkleTrie<Value: TrieValue> {
   subscript(path path: [UInt8]) -> Value? {
     get { root?.value(at: path[...]) }
     set {
-      root =
-        if let newValue { TrieNode.inserting(newValue, at: path[...], into: root) } else {
-          root?.removing(at: path[...])
-        }
+      if let newValue {
+        TrieNode.insert(newValue, at: path[...], into: &root)
+      } else {
+        root = root?.removing(at: path[...])
+      }
     }
   }
 
@@ -90,7 +91,7 @@ enum TrieReference {
   }
 }
 
-/// A node of a Merkle-Patricia trie; nodes never change, so that tries share them.
+/// A node of a Merkle-Patricia trie; tries share nodes, and change only those that no other has.
 ///
 /// Not Sendable: the reference is kept after it was first computed, and a trie has one owner.
 final class TrieNode<Value: TrieValue> {
@@ -103,7 +104,7 @@ final class TrieNode<Value: TrieValue> {
     case branch(children: [TrieNode?], value: Value?)
   }
 
-  let content: Content
+  private(set) var content: Content
   private var cachedReference: TrieReference?
 
   init(_ content: Content) { self.content = content }
@@ -189,12 +190,32 @@ extension TrieNode {
     }
   }
 
-  /// The node that stands for `node` with one value more, or another in its place.
-  static func inserting(
-    _ value: Value, at path: ArraySlice<UInt8>, into node: TrieNode?
-  ) -> TrieNode {
-    guard let node else { return TrieNode(.leaf(path: Array(path), value: value)) }
-    switch node.content {
+  /// Puts one value more below a node, or another in its place.
+  ///
+  /// Several values in turn make one new node each place: the second one changes in place what the
+  /// first one made.
+  static func insert(_ value: Value, at path: ArraySlice<UInt8>, into node: inout TrieNode?) {
+    // The place lets go of its node, so that a node which nobody else has is known as such.
+    guard var own = node.take() else {
+      return node = TrieNode(.leaf(path: Array(path), value: value))
+    }
+    guard case .branch(var children, let ownValue) = own.content, let index = path.first else {
+      return node = own.inserting(value, at: path)
+    }
+    let isOwn = isKnownUniquelyReferenced(&own)
+    // So does the branch of its children.
+    if isOwn { own.content = .leaf(path: [], value: value) }
+    insert(value, at: path.dropFirst(), into: &children[Int(index)])
+    let branch = Content.branch(children: children, value: ownValue)
+    guard isOwn else { return node = TrieNode(branch) }
+    own.content = branch
+    own.cachedReference = nil
+    node = own
+  }
+
+  /// The node that stands for this one with one value more, or another in its place.
+  private func inserting(_ value: Value, at path: ArraySlice<UInt8>) -> TrieNode {
+    switch content {
     case .leaf(let own, let ownValue):
       let common = Nibbles.commonPrefix(own, path)
       if common == own.count, common == path.count {
@@ -207,19 +228,17 @@ extension TrieNode {
     case .extension(let own, let child):
       let common = Nibbles.commonPrefix(own, path)
       if common == own.count {
-        let below = inserting(value, at: path.dropFirst(common), into: child)
-        return TrieNode(.extension(path: own, child: below))
+        var below: TrieNode? = child
+        Self.insert(value, at: path.dropFirst(common), into: &below)
+        return TrieNode(.extension(path: own, child: below ?? child))
       }
       var fork = Fork()
-      fork.children[Int(own[common])] = prefixed(own[(common + 1)...], child)
+      fork.children[Int(own[common])] = Self.prefixed(own[(common + 1)...], child)
       fork.add(value, at: path.dropFirst(common))
       return fork.node(below: own[..<common])
-    case .branch(var children, let ownValue):
-      guard let index = path.first.map(Int.init) else {
-        return TrieNode(.branch(children: children, value: value))
-      }
-      children[index] = inserting(value, at: path.dropFirst(), into: children[index])
-      return TrieNode(.branch(children: children, value: ownValue))
+    case .branch(let children, _):
+      // The key ends here: a longer one goes to a child.
+      return TrieNode(.branch(children: children, value: value))
     }
   }
 

@@ -94,7 +94,8 @@ package struct WorldState {
         trie[path: path] = account
       }
     }
-    changed = [:]
+    // Most blocks change a handful.
+    changed = Dictionary(minimumCapacity: 8)
     changedStorage = []
   }
 }
