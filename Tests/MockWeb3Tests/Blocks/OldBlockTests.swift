@@ -104,6 +104,56 @@ struct OldBlockTests {
     #expect(network.chain.transactions.map(\.sender) == block.transactions.map(\.sender))
   }
 
+  @Test("A block with another coinbase, gas limit, time or base fee than its neighbours stays so")
+  func unlikeNeighbours() async throws {
+    let changes: [(String, [JSON])] = [
+      ("anvil_setCoinbase", ["0x00000000000000000000000000000000000000aa"]),
+      ("evm_setBlockGasLimit", ["0x1000000"]), ("evm_increaseTime", [100_000]),
+      ("hardhat_setNextBlockBaseFeePerGas", ["0xffffffffff"]),
+      ("anvil_setCoinbase", ["0x0000000000000000000000000000000000000000"]),
+    ]
+    for (method, parameters) in changes {
+      _ = try await network.client.request(method, parameters)
+      try await network.send(to: .zero, from: network.account(0), value: 1)
+      network.chain.mine(2)
+    }
+    let last = network.chain.blockNumber
+    func blocks() async throws -> [JSON] {
+      var blocks: [JSON] = []
+      for number in 0...last {
+        blocks.append(try await ask("eth_getBlockByNumber", .string(Quantity.encode(number)), true))
+      }
+      return blocks
+    }
+    let before = try await blocks()
+    #expect(Set(before.map { $0["miner"] }).count == 2)
+    #expect(Set(before.map { $0["gasLimit"] }).count == 2)
+    network.chain.mine(600)
+    #expect(try await blocks() == before)
+    for block in before {
+      let hash = try #require(block["hash"])
+      #expect(try await ask("eth_getBlockByHash", hash, true) == block)
+    }
+  }
+
+  @Test("The block of a fork keeps the hash that it has at the remote chain, also when it is old")
+  func beginningOfFork() async throws {
+    var configuration = ChainConfiguration()
+    configuration.rules.hardfork = .cancun
+    let remote = TestChain(configuration)
+    remote.chain.mine(2)
+    try await remote.chain.withServer { address in
+      var configuration = ChainConfiguration()
+      try await configuration.fork(from: address.url, at: 2)
+      let fork = TestChain(configuration)
+      _ = try await fork.client.request("anvil_mine", [255])
+      // BLOCKHASH of the fork's block, which is 255 blocks old.
+      let hash = try await fork.client.request(
+        "eth_call", [["data": "0x60024060005260206000f3"], "latest"])
+      #expect(hash == .string(try #require(remote.chain.block(2)).hash.hex))
+    }
+  }
+
   @Test("Hashes of old blocks and transactions are found, unknown ones are not")
   func lookups() async throws {
     let receipt = try await network.send(to: .zero, from: network.account(0), value: 1)
