@@ -1,5 +1,7 @@
+import Dispatch
 import EthereumPrimitives
 import Foundation
+import Synchronization
 public import SystemErrors
 
 /// Keeps a chain in a file with one owner: every step is on the disk before the
@@ -8,18 +10,45 @@ public import SystemErrors
 /// Steps are appended, those that take others back included. When another chain takes the place of
 /// the one in the file (a reset, a state that is loaded), and at every start, the file is written
 /// anew beside the old one and takes its place, so that a crash leaves one or the other.
-final class StateFile {
-  private var file: OwnedFile
+///
+/// Steps are appended under the chain's lock, and brought to the disk without it, once for all requests
+/// that wait for it (group commit).
+final class StateFile: Sendable {
+  fileprivate struct Waiter {
+    let write: Int
+    let continuation: CheckedContinuation<Void, any Error>
+  }
+
+  fileprivate struct State {
+    var file: OwnedFile
+    /// How many writes there were.
+    var written = 0
+    /// How many of them are on the disk.
+    var onDisk = 0
+    var isSynchronizing = false
+    var waiters: [Waiter] = []
+    /// Why they could not be brought there; nothing is written any more.
+    var failure: FileError?
+
+    /// Those that need not wait any longer.
+    mutating func takeReady() -> [Waiter] {
+      let ready = waiters.filter { failure != nil || $0.write <= onDisk }
+      if !ready.isEmpty { waiters.removeAll { failure != nil || $0.write <= onDisk } }
+      return ready
+    }
+  }
+
+  private let state: Mutex<State>
+  /// Where the threads wait for the disk.
+  private let queue = DispatchQueue(label: "chain-state-file")
 
   /// Takes the file for this chain alone; there is an empty one where there was none.
   init(_ url: URL) throws {
-    file = try OwnedFile(path: url.path, purpose: .chainState)
+    state = Mutex(State(file: try OwnedFile(path: url.path, purpose: .chainState)))
   }
 
   /// The file's content; nothing in a new file.
-  func contents() throws -> [UInt8] {
-    try file.contents()
-  }
+  func contents() throws -> [UInt8] { try state.withLock { try $0.file.contents() } }
 
   /// Writes the whole chain, in place of what the file holds.
   func write(_ chain: Chain) throws -> StateFileFormat.Log {
@@ -30,24 +59,110 @@ final class StateFile {
 
   /// Writes a whole text, in place of what the file holds.
   func write(_ text: [UInt8]) throws {
-    try file.replace(with: text)
+    let ready = try state.withLock { state in
+      if let failure = state.failure { throw failure }
+      try state.file.replace(with: text)
+      state.written += 1
+      state.onDisk = state.written
+      return state.takeReady()
+    }
+    for waiter in ready { waiter.continuation.resume() }
   }
 
-  /// Appends steps that were taken together.
+  /// Appends steps that were taken together; ``synchronize(upTo:)`` brings them to the disk.
   func append(_ events: [ChainEvent]) throws {
     guard !events.isEmpty else { return }
-    try file.append(StateFileFormat.lines(events))
-    try file.synchronize()
+    let lines = StateFileFormat.lines(events)
+    try state.withLock { state in
+      if let failure = state.failure { throw failure }
+      try state.file.append(lines)
+      state.written += 1
+    }
+  }
+
+  /// The number of the last write.
+  var lastWrite: Int { state.withLock { $0.written } }
+
+  /// Waits until a write and all before it are on the disk.
+  /// - Throws: `FileError` when they cannot be brought there.
+  func synchronize(upTo write: Int) async throws {
+    if try state.withLock({ try $0.isOnDisk(write) }) { return }
+    try await withCheckedThrowingContinuation { continuation in
+      let (ready, starts) = state.withLock { state in
+        state.waiters.append(Waiter(write: write, continuation: continuation))
+        let ready = state.takeReady()
+        let starts = !state.waiters.isEmpty && !state.isSynchronizing
+        if starts { state.isSynchronizing = true }
+        return (ready, starts)
+      }
+      resume(ready)
+      if starts { queue.async { self.synchronizeWaiting() } }
+    }
+  }
+
+  /// Brings all writes to the disk.
+  /// - Throws: `FileError` when they cannot be brought there.
+  func synchronize() throws {
+    let write = lastWrite
+    if try state.withLock({ try $0.isOnDisk(write) }) { return }
+    resume(synchronizeOnce())
+    _ = try state.withLock { try $0.isOnDisk(write) }
+  }
+
+  /// Synchronizes as long as anybody waits: those that come in the meantime share the next time.
+  private func synchronizeWaiting() {
+    while true {
+      resume(synchronizeOnce())
+      let isDone = state.withLock { state in
+        if state.waiters.isEmpty { state.isSynchronizing = false }
+        return state.waiters.isEmpty
+      }
+      if isDone { return }
+    }
+  }
+
+  private func synchronizeOnce() -> [Waiter] {
+    // A copy of the file keeps it open, should another one take its place.
+    let (file, written) = state.withLock { ($0.file, $0.written) }
+    var failure: FileError?
+    do throws(FileError) { try file.synchronize() } catch { failure = error }
+    return state.withLock { state in
+      if let failure { state.failure = state.failure ?? failure }
+      state.onDisk = max(state.onDisk, written)
+      return state.takeReady()
+    }
+  }
+
+  private func resume(_ waiters: [Waiter]) {
+    guard !waiters.isEmpty else { return }
+    let failure = state.withLock { $0.failure }
+    for waiter in waiters {
+      if let failure {
+        waiter.continuation.resume(throwing: failure)
+      } else {
+        waiter.continuation.resume()
+      }
+    }
   }
 
   /// Takes the file away again when it is new: a refusal leaves nothing behind.
-  func removeIfNew() { file.removeIfNew() }
+  func removeIfNew() { state.withLock { $0.file.removeIfNew() } }
+}
+
+extension StateFile.State {
+  /// Whether a write is on the disk.
+  fileprivate func isOnDisk(_ write: Int) throws(FileError) -> Bool {
+    if let failure { throw failure }
+    return onDisk >= write
+  }
 }
 
 /// A chain, and the file that keeps it if there is one.
 struct PersistentChain {
   var chain: Chain
   var file: StateFile?
+  /// What has to be on the disk before anybody is told of the chain as it is; nil without a file.
+  var lastWrite: (file: StateFile, write: Int)? { file.map { ($0, $0.lastWrite) } }
   /// Why writing failed; every request is answered with it from then on.
   private(set) var failure: (any Error)?
 
@@ -81,7 +196,7 @@ struct PersistentChain {
     }
   }
 
-  /// Brings the file up to the chain.
+  /// Writes what the file does not have yet; ``lastWrite`` says what has to come to the disk then.
   mutating func save() {
     chain.record.note(chain.settings)
     guard let file, failure == nil else { return }
@@ -95,6 +210,14 @@ struct PersistentChain {
     } catch {
       failure = error
     }
+  }
+}
+
+extension PersistentChain {
+  /// Brings what was written to the disk.
+  mutating func synchronize() {
+    guard let file, failure == nil else { return }
+    do { try file.synchronize() } catch { failure = error }
   }
 }
 

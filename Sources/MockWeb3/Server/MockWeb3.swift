@@ -176,14 +176,17 @@ public final class MockWeb3: Sendable {
   func performLoading(_ operation: ChainOperation) async throws -> (JSON, warnings: [String]) {
     while true {
       switch try attempt(operation) {
-      case .done(let result, let warnings): return (result, warnings)
+      case .done(let result, let warnings, let written):
+        try await written?.file.synchronize(upTo: written?.write ?? 0)
+        return (result, warnings)
       case .missing(let items, let remote): try await remote.fetch(items)
       }
     }
   }
 
   private enum Attempt {
-    case done(JSON, warnings: [String])
+    /// The answer is not given before the last write is on the disk.
+    case done(JSON, warnings: [String], written: (file: StateFile, write: Int)?)
     /// Nothing changed: what was read is not there yet.
     case missing([RemoteChain.Item], RemoteChain)
   }
@@ -196,7 +199,8 @@ public final class MockWeb3: Sendable {
         let result = try operation(&cell.chain, now)
         commit(&cell)
         if let failure = cell.failure { throw failure }
-        return .done(result, warnings: cell.chain.warnings(above: height))
+        return .done(
+          result, warnings: cell.chain.warnings(above: height), written: cell.lastWrite)
       }
       var trial = cell.chain
       let outcome = Result { try operation(&trial, now) }
@@ -206,7 +210,7 @@ public final class MockWeb3: Sendable {
       cell.chain = trial
       let result = try outcome.get()
       commit(&cell)
-      return .done(result, warnings: warnings)
+      return .done(result, warnings: warnings, written: nil)
     }
   }
 
@@ -225,6 +229,7 @@ public final class MockWeb3: Sendable {
       let result = body(&cell.chain)
       cell.chain.state.fork?.requireNoMisses()
       commit(&cell)
+      cell.synchronize()
       return result
     }
   }
@@ -233,7 +238,10 @@ public final class MockWeb3: Sendable {
   /// keep their order.
   private func commit(_ cell: inout PersistentChain) {
     cell.save()
-    for news in cell.chain.news.take() { subscriptions.publish(news) }
+    let news = cell.chain.news.take()
+    // Nobody hears of what a crash could undo.
+    if !news.isEmpty { cell.synchronize() }
+    for news in news { subscriptions.publish(news) }
     if let change = cell.chain.faults.takeConnectionChange() {
       connectionFaults.apply(change, seed: cell.chain.faults.seed)
     }

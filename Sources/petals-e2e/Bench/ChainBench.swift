@@ -7,19 +7,33 @@ import PlumiseWire
 /// Raw transfers, each executed and mined in a block of its own before the next is answered.
 struct ChainBench: Sendable {
   private static let transfers = 2000
-  private static let senders = 8
+  private static let senders = 16
   private static let warmUpTransfers = 12_000
   private static let manyTransfers = 100_000
+  private static let keptBlocks = 34_000
 
   let runs: Int
 
   func rows() async throws -> [BenchRow] {
-    let messages = try Self.messages()
+    var configuration = ChainConfiguration()
+    while configuration.accounts.count < Self.senders {
+      configuration.accounts.append(DevelopmentAccount(key: SecretKey.random()))
+    }
+    let messages = try Self.messages(from: configuration.accounts)
+    var limits: [Double] = []
     var inProcess: [Double] = []
     var overHTTP: [Double] = []
     var processorTime: [Double] = []
-    for _ in 0..<runs {
-      let chain = MockWeb3()
+    var persisted: [RequestLoad.Outcome] = []
+    let folder = URL.temporaryDirectory.appending(path: "chain-bench-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer {
+      // What cannot be removed stays among the system's temporary files.
+      try? FileManager.default.removeItem(at: folder)
+    }
+    for run in 0..<runs {
+      limits.append(try await SignerRecoveryRate.measure())
+      let chain = MockWeb3(configuration)
       let began = Machine.processorMicroseconds
       inProcess.append(
         try await Rate.measure(Self.transfers) {
@@ -29,23 +43,53 @@ struct ChainBench: Sendable {
         })
       processorTime.append(
         (Machine.processorMicroseconds - began) / Double(Self.transfers))
-      let served = MockWeb3()
-      overHTTP.append(
-        try await served.withServer { address in
-          let requests = messages.map { own in
-            own.map { RequestLoad.post($0, to: "/", host: address.host, port: address.port) }
-          }
-          return try await RequestLoad(requests: requests, isExpected: Self.hasHash)
-            .run(host: address.host, port: address.port).rate
-        })
+      overHTTP.append(try await Self.post(messages, to: MockWeb3(configuration)).rate)
+      let file = folder.appending(path: "\(run)")
+      persisted.append(
+        try await Self.post(messages, to: MockWeb3(configuration, stateFile: file)))
     }
     return [
-      try await SignerRecoveryRate.row("chain", runs),
+      SignerRecoveryRate.row("chain", limits),
       BenchRow("chain", "transfers, mined one by one, in process", "tx/s", inProcess),
+      BenchRow("chain", "… as a share of the limit", "", zip(inProcess, limits).map { $0 / $1 }),
       BenchRow("chain", "… processor time of each", "µs", processorTime),
       BenchRow("chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP),
+      BenchRow("chain", "… over HTTP, as a share of it", "", zip(overHTTP, limits).map { $0 / $1 }),
+      BenchRow("chain", "… over HTTP, kept in a file", "tx/s", persisted.map(\.rate)),
+      BenchRow("chain", "… 99 % answered within", "ms", persisted.map { $0.percentile(0.99) }),
       BenchRow("chain", "start, in process", "ms", try await Self.starts(runs)),
+      BenchRow(
+        "chain", "start from a file of \(Self.keptBlocks) blocks", "ms",
+        try Self.loads(folder.appending(path: "blocks"), runs)),
     ] + (try await Self.growth().map { [$0] } ?? [])
+  }
+
+  /// Sends transfers over HTTP, those of each account over a connection of its own.
+  private static func post(
+    _ messages: [[[UInt8]]], to chain: MockWeb3
+  ) async throws -> RequestLoad.Outcome {
+    try await chain.withServer { address in
+      let requests = messages.map { own in
+        own.map { RequestLoad.post($0, to: "/", host: address.host, port: address.port) }
+      }
+      return try await RequestLoad(requests: requests, isExpected: hasHash)
+        .run(host: address.host, port: address.port)
+    }
+  }
+
+  /// How long a chain takes to start from a file of many blocks, in milliseconds.
+  private static func loads(_ file: URL, _ runs: Int) throws -> [Double] {
+    let chain = MockWeb3()
+    chain.mine(keptBlocks)
+    try chain.dump(to: file)
+    return try (0..<runs).map { _ in
+      let began = ContinuousClock.now
+      let height = try MockWeb3(stateFile: file).blockNumber
+      guard height == UInt64(keptBlocks) else {
+        throw CommandFailure.failed("the chain started with \(height) blocks of \(keptBlocks)")
+      }
+      return (ContinuousClock.now - began) / .milliseconds(1)
+    }
   }
 
   /// How long a chain takes until it has answered its first request, in milliseconds.
@@ -80,8 +124,8 @@ struct ChainBench: Sendable {
   }
 
   /// Signed transfers, for each sender those of its own in the order of their nonces.
-  private static func messages() throws -> [[[UInt8]]] {
-    try DevelopmentAccount.standard.prefix(senders).map { account in
+  private static func messages(from accounts: [DevelopmentAccount]) throws -> [[[UInt8]]] {
+    try accounts.prefix(senders).map { account in
       try (0..<transfers / senders).map { try message(from: account, nonce: $0) }
     }
   }

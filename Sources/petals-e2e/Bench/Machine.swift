@@ -132,16 +132,23 @@ enum SignerRecoveryRate {
 
   /// Recoveries a second, with libsecp256k1 and nothing around it.
   static func row(_ group: String, _ runs: Int) async throws -> BenchRow {
+    var rates: [Double] = []
+    for _ in 0..<runs { rates.append(try await measure()) }
+    return row(group, rates)
+  }
+
+  /// The row of rates that were measured.
+  static func row(_ group: String, _ rates: [Double]) -> BenchRow {
+    BenchRow(group, "limit: signers recovered by one core", "a second", rates)
+  }
+
+  /// Recoveries a second, once.
+  static func measure() async throws -> Double {
     let hash = Keccak256.hash("petals")
     let signature = SecretKey.random().sign(hash)
-    var rates: [Double] = []
-    for _ in 0..<runs {
-      rates.append(
-        try await Rate.measure(count) {
-          for _ in 0..<count { _ = try signature.recoverPublicKey(hash) }
-        })
+    return try await Rate.measure(count) {
+      for _ in 0..<count { _ = try signature.recoverPublicKey(hash) }
     }
-    return BenchRow(group, "limit: signers recovered by one core", "a second", rates)
   }
 }
 
