@@ -109,7 +109,7 @@ struct OldBlockTests {
     let changes: [(String, [JSON])] = [
       ("anvil_setCoinbase", ["0x00000000000000000000000000000000000000aa"]),
       ("evm_setBlockGasLimit", ["0x1000000"]), ("evm_increaseTime", [100_000]),
-      ("hardhat_setNextBlockBaseFeePerGas", ["0xffffffffff"]),
+      ("hardhat_setNextBlockBaseFeePerGas", ["0x5f5e100"]),
       ("anvil_setCoinbase", ["0x0000000000000000000000000000000000000000"]),
     ]
     for (method, parameters) in changes {
