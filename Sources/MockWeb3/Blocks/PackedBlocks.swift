@@ -129,7 +129,7 @@ final class PackedBlocks: Sendable {
     header.gasUsed = receipts.last?.cumulativeGasUsed ?? 0
     header.logsBloom = (logsBlooms[index] ?? LogsBloom()).bytes
     header.transactionsRoot = MerkleTrie.root(ofList: transactions.map(\.signed.raw))
-    header.receiptsRoot = MerkleTrie.root(ofList: receipts.map(\.consensusBytes))
+    header.receiptsRoot = ReceiptsTrie.root(of: receipts)
     return Block(
       header: header, transactions: transactions, receipts: receipts,
       forcedReverts: forcedReverts[index] ?? [:],

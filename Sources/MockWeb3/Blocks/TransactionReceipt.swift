@@ -52,6 +52,31 @@ public struct TransactionReceipt: Hashable, Sendable {
   }
 }
 
+/// The trie of a block's receipts.
+enum ReceiptsTrie {
+  /// What a transfer uses without data and access list.
+  private static let transferGas: UInt64 = 21_000
+
+  /// The roots over the receipt of one transfer, by its type: nothing else is in it, and most blocks of
+  /// automatic mining have no more.
+  private static let transferRoots = (0...2 as ClosedRange<UInt8>).map { type in
+    MerkleTrie.root(ofList: [
+      TransactionReceipt.consensusBytes(
+        type: type, succeeded: true, cumulativeGasUsed: transferGas, bloom: LogsBloom(), logs: [])
+    ])
+  }
+
+  /// The root over receipts in their order.
+  static func root(of receipts: [TransactionReceipt]) -> Hash32 {
+    if receipts.count == 1, receipts[0].succeeded, receipts[0].logs.isEmpty,
+      receipts[0].cumulativeGasUsed == transferGas, receipts[0].type < transferRoots.count
+    {
+      return transferRoots[Int(receipts[0].type)]
+    }
+    return MerkleTrie.root(ofList: receipts.map(\.consensusBytes))
+  }
+}
+
 /// An event that a program emitted (yellow paper, §4.4.1).
 public struct LogEntry: Hashable, Sendable {
   /// The program that emitted it.

@@ -96,7 +96,7 @@ struct BlockBuilder {
     var header = BlockHeader(
       parentHash: parent.hash, coinbase: rules.coinbase, stateRoot: state.rootHash(),
       transactionsRoot: MerkleTrie.root(ofList: included.map(\.signed.raw)),
-      receiptsRoot: MerkleTrie.root(ofList: executor.receipts.map(\.consensusBytes)),
+      receiptsRoot: ReceiptsTrie.root(of: executor.receipts),
       logsBloom: bloom.bytes, difficulty: 0, number: environment.number,
       gasLimit: rules.blockGasLimit, gasUsed: executor.gasUsed, timestamp: timestamp,
       extraData: [], baseFeePerGas: environment.baseFee, fork: Seal.fork(rules, sealer: sealer))

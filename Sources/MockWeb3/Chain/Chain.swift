@@ -205,13 +205,21 @@ package struct Chain {
   mutating func replayBlock(
     _ step: BlockStep, of transactions: [RecoveredTransaction]
   ) throws -> Block {
+    let result = try rebuild(step, of: transactions)
+    commit(result, now: step.timestamp)
+    return result.block
+  }
+
+  /// A function of its own, so that the builder's copy of the history is gone when the block is appended:
+  /// what two have is copied whole with the first write.
+  private func rebuild(
+    _ step: BlockStep, of transactions: [RecoveredTransaction]
+  ) throws -> BlockBuilder.Result {
     let builder = BlockBuilder(
       machine: machine, rules: step.rules(after: latest, rules), history: history,
       timestamp: step.timestamp, baseFee: step.baseFee, sealer: configuration.sealer)
-    let result = try builder.rebuild(
+    return try builder.rebuild(
       on: state, with: transactions, forced: step.forced.mapValues { Revert(output: $0) })
-    commit(result, now: step.timestamp)
-    return result.block
   }
 
   private func builder(timestamp: UInt64, baseFee: Word? = nil) -> BlockBuilder {

@@ -122,6 +122,32 @@ struct RPCShapeTests {
     #expect(block.header.gasUsed == block.receipts.last?.cumulativeGasUsed)
   }
 
+  @Test("The receipts' root of a block with one transaction is that of its receipt")
+  func singleReceipt() async throws {
+    let price: Word = 3_000_000_000
+    let fees: [Transaction.Fee] = [
+      .legacy(gasPrice: price), .accessList(gasPrice: price, []),
+      .feeMarket(maxPriorityFeePerGas: 1_000_000_000, maxFeePerGas: price, []),
+    ]
+    var roots: Set<Hash32> = []
+    // A transfer, one with data, and a call that is reverted.
+    for (to, data) in [(.zero, []), (.zero, [1]), (.precompile(0x22), [])] as [(Address, [UInt8])] {
+      for fee in fees {
+        try await network.client.send(
+          network.transaction(from: sender, fee: fee, to: to, data: data))
+        let block = network.chain.latestBlock
+        let receipt = try #require(block.receipts.first)
+        let bytes = TransactionReceipt.consensusBytes(
+          type: receipt.type, succeeded: receipt.succeeded,
+          cumulativeGasUsed: receipt.cumulativeGasUsed, bloom: LogsBloom(receipt.logs),
+          logs: receipt.logs)
+        #expect(block.header.receiptsRoot == MerkleTrie.root(ofList: [bytes]))
+        roots.insert(block.header.receiptsRoot)
+      }
+    }
+    #expect(roots.count == 9)
+  }
+
   @Test("The state root is that of the accounts' trie, made anew")
   func stateRoot() async throws {
     let other = network.chain.makeAccount(balance: 5).address
