@@ -38,7 +38,9 @@ package final class Broadcast<Element: Sendable>: Sendable {
   /// Sends an element; all listeners get the elements in one order.
   package func send(_ element: Element) {
     state.withLock { state in
-      for listener in state.listeners.values { listener.yield(element) }
+      for (_, listener) in state.listeners.sorted(by: { $0.key < $1.key }) {
+        listener.yield(element)
+      }
     }
   }
 }

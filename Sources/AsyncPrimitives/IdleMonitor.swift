@@ -47,16 +47,26 @@ package final class IdleMonitor: TaskExecutor {
   @TaskLocal package static var answering: [UInt8]?
 
   private let state = Mutex(State())
+  private let queue: DispatchQueue
 
   /// Makes an executor without a task.
-  package init() {}
+  /// - Parameter isSerial: whether jobs run one at a time, in the order in which they came: tasks of this
+  ///   executor alone then always do the same in the same order.
+  package init(isSerial: Bool = false) {
+    queue = isSerial ? DispatchQueue(label: "serial-executor") : .global()
+  }
 
   /// Runs a part of a task, on a thread of the system's pool.
   package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
+    perform { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+  }
+
+  /// Runs work that belongs to no task as a job of this executor.
+  package func perform(_ work: @escaping @Sendable () -> Void) {
     state.withLock { $0.jobs += 1 }
-    DispatchQueue.global().async {
-      job.runSynchronously(on: self.asUnownedTaskExecutor())
+    queue.async {
+      work()
       self.change { $0.jobs -= 1 }
     }
   }

@@ -65,14 +65,17 @@ package final class TaskScope: Sendable {
 
   /// Waits until no task runs.
   package func wait() async {
-    while let task = state.withLock({ $0.tasks.values.first }) { await task.value }
+    while let task = state.withLock({ $0.tasks.min { $0.key < $1.key }?.value }) {
+      await task.value
+    }
   }
 
   /// Cancels every task, and those that are still to come.
   package func cancel() {
     let tasks = state.withLock { state in
       state.isClosed = true
-      return Array(state.tasks.values)
+      // In the order in which they began: whoever counts on an order gets the same one each time.
+      return state.tasks.sorted { $0.key < $1.key }.map(\.value)
     }
     for task in tasks { task.cancel() }
   }

@@ -46,7 +46,7 @@ public struct AgentService: Service {
   /// Runs until the service is shut down gracefully, or its task is cancelled.
   public func run() async throws {
     do {
-      try await cancelWhenGracefulShutdown { try await runTasks() }
+      try await cancellingAtShutdown { try await runTasks() }
     } catch is CancellationError {
       logger.debug("the agent's service ends")
     }

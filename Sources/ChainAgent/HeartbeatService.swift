@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumClient
 public import Logging
 public import ServiceLifecycle
@@ -59,7 +60,7 @@ public struct HeartbeatService: Service {
   /// Runs until the service is shut down gracefully, or its task is cancelled.
   public func run() async throws {
     do {
-      try await cancelWhenGracefulShutdown { try await sendHeartbeats() }
+      try await cancellingAtShutdown { try await sendHeartbeats() }
     } catch is CancellationError {
       logger.debug("heartbeats end")
     }
@@ -82,5 +83,21 @@ public struct HeartbeatService: Service {
       }
       try await clock.sleep(for: pause)
     }
+  }
+}
+
+/// Runs an operation, and cancels it at a graceful shutdown.
+///
+/// ServiceLifecycle's `cancelWhenGracefulShutdown(_:)` does the same, and notices a cancellation in a task of
+/// the global executor: who orders the tasks of a service does not see that one.
+func cancellingAtShutdown(
+  _ operation: @escaping @Sendable () async throws -> Void
+) async throws {
+  let (shutdown, continuation) = AsyncStream<Never>.makeStream()
+  try await withGracefulShutdownHandler {
+    // The stream ends at the shutdown, or when the task is cancelled: nothing is ever sent.
+    try await race(operation, against: { for await _ in shutdown {} })
+  } onGracefulShutdown: {
+    continuation.finish()
   }
 }

@@ -4,7 +4,7 @@
 /// caller that goes away takes nothing from the others.
 actor SharedOperation<Value: Sendable> {
   private let operation: @Sendable () async throws -> Value
-  private let executor: (any TaskExecutor)?
+  private nonisolated let executor: (any TaskExecutor)?
   private var run: Task<Void, Never>?
   /// Counts the runs, so that an abandoned one cannot complete the next.
   private var generation = 0
@@ -42,7 +42,7 @@ actor SharedOperation<Value: Sendable> {
         notifyWatchers()
       }
     } onCancel: {
-      Task { await self.leave(id) }
+      Task(executorPreference: executor) { await self.leave(id) }
     }
   }
 
@@ -78,7 +78,9 @@ actor SharedOperation<Value: Sendable> {
     reset()
     let all = waiting
     waiting = [:]
-    for continuation in all.values { continuation.resume(with: result) }
+    for (_, continuation) in all.sorted(by: { $0.key < $1.key }) {
+      continuation.resume(with: result)
+    }
   }
 
   private func leave(_ id: Int) {

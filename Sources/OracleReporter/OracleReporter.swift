@@ -193,7 +193,7 @@ public actor OracleReporter {
   private func giveUp() {
     isGivingUp = true
     // The last report waits for all that were started before it.
-    for report in inFlight.values { report.cancel() }
+    for (_, report) in inFlight.sorted(by: { $0.key < $1.key }) { report.cancel() }
     pausing?.cancel()
   }
 

@@ -42,10 +42,13 @@ public final class ManualClock: Clock, Sendable {
 
   private let state = Mutex(SleepQueue())
   /// Detects that every task which waits for this clock does so.
-  package let idleMonitor = IdleMonitor()
+  package let idleMonitor: IdleMonitor
 
   /// Makes a clock that shows zero.
-  public init() {}
+  public convenience init() { self.init(monitor: IdleMonitor()) }
+
+  /// Makes a clock that shows zero, and goes on when everything is idle that a monitor sees.
+  init(monitor: IdleMonitor) { idleMonitor = monitor }
 
   /// The clock's present moment.
   public var now: Instant { state.withLock { $0.now } }

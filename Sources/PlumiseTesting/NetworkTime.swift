@@ -40,7 +40,11 @@ public struct NetworkTime: Sendable {
   /// Makes a time that stands still.
   /// - Parameter start: the time of day, since 1970-01-01 00:00:00 UTC.
   public init(startingAt start: Duration) {
-    clock = ManualClock()
+    self.init(startingAt: start, clock: ManualClock())
+  }
+
+  init(startingAt start: Duration, clock: ManualClock) {
+    self.clock = clock
     self.start = start
   }
 

@@ -78,4 +78,24 @@ struct IdleMonitorTests {
     answer.update { $0 = true }
     #expect(try await asking.value)
   }
+
+  @Test("A serial executor runs tasks in the order in which they became ready")
+  func serial() async throws {
+    let (monitor, order) = (IdleMonitor(isSerial: true), AsyncState<[Int]>([]))
+    let root = Task(executorPreference: monitor) {
+      await withTaskGroup { group in
+        for number in 0..<100 {
+          group.addTask {
+            order.update { $0.append(number) }
+            await Task.yield()
+            order.update { $0.append(100 + number) }
+          }
+        }
+      }
+      monitor.perform { order.update { $0.append(200) } }
+    }
+    await root.value
+    try await monitor.waitUntilIdle()
+    #expect(order.value == Array(0...200))
+  }
 }

@@ -82,4 +82,23 @@ struct ConcurrencyTests {
     _ = try await shard.forward(states, cache: cache)
     #expect(cache.position == 3)
   }
+
+  @Test("A pool without threads has the steps of its jobs run where it says")
+  func poolWithoutThreads() async throws {
+    let steps = Mutex(0)
+    let pool = ComputePool { step in
+      steps.withLock { $0 += 1 }
+      step()
+    }
+    let generator = LocalGenerator(try TinyModel.checkpoint())
+    let request = GenerationRequest(prompt: TinyModel.prompt(3), maxNewTokens: 4)
+    let expected = try await generator.generate(request).ids
+    #expect(steps.withLock { $0 } == 0)
+    let ids = try await ComputePool.$current.withValue(pool) {
+      try await generator.generate(request).ids
+    }
+    #expect(ids == expected)
+    // A step for the prompt, and one for each token but the last.
+    #expect(steps.withLock { $0 } == 4)
+  }
 }

@@ -34,6 +34,12 @@ package final class ComputePool: @unchecked Sendable {
     }
   }()
 
+  /// The pool that runs the jobs of a task: the process's, unless the task was given another one.
+  ///
+  /// A product that is cut into parts has them computed by the process's threads in any case: its caller
+  /// waits for them where it stands.
+  @TaskLocal package static var current: ComputePool = .shared
+
   /// The most threads that can be asked for.
   private static let mostThreads = 1024
 
@@ -68,9 +74,22 @@ package final class ComputePool: @unchecked Sendable {
   /// nobody has a job, whoever brings the next one needs the core.
   private static let spinDuration = Duration.microseconds(30)
 
+  /// Where jobs run in place of threads of the pool's own.
+  private let executor: (@Sendable (@escaping @Sendable () -> Void) -> Void)?
+
+  /// Makes a pool without threads.
+  /// - Parameter executor: runs each step of a job that it is handed, later, one at a time.
+  package init(executor: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
+    threads = 1
+    refusal = nil
+    self.executor = executor
+    BLAS.useOneThread()
+  }
+
   package init(threads: Int, refusal: EnvironmentError? = nil) {
     self.threads = threads
     self.refusal = refusal
+    executor = nil
     BLAS.useOneThread()
     for index in 0..<threads {
       let thread = Thread { [unowned self] in serve() }
@@ -123,6 +142,12 @@ package final class ComputePool: @unchecked Sendable {
 
   /// Queues a job.
   package func submit(_ job: @escaping () -> Continuation) {
+    if let executor {
+      nonisolated(unsafe) let job = job
+      return executor {
+        Self.$current.withValue(self) { if job() == .again { self.submit(job) } }
+      }
+    }
     condition.lock()
     jobs.append(job)
     arrivals.wrappingAdd(1, ordering: .releasing)

@@ -43,7 +43,7 @@ public final class LocalGenerator: Sendable {
     }
     let session = LocalSession(
       request, embedding, stack, head, watch: watch, onToken: onToken)
-    return try await ComputePool.shared.runSteps { try session.step($0) }
+    return try await ComputePool.current.runSteps { try session.step($0) }
   }
 }
 

@@ -76,7 +76,7 @@ extension Shard {
         what: "output gradient", expected: "[\(input.tokens), \(input.hidden)] as the input",
         found: "[\(outputGradient.tokens), \(outputGradient.hidden)]")
     }
-    return try await ComputePool.shared.run { [stack] cancellation in
+    return try await ComputePool.current.run { [stack] cancellation in
       try BackwardPass(stack, tokens: input.tokens).run(input, outputGradient, cancellation)
     }
   }

@@ -15,7 +15,7 @@ public final class LanguageModelHead: Sendable {
 
   /// Scores [tokens, vocabulary] for the last block's output, or [1, vocabulary] for its last token.
   public func logits(_ states: HiddenStates, lastOnly: Bool = false) async throws -> Logits {
-    try await ComputePool.shared.run { [self] cancellation in
+    try await ComputePool.current.run { [self] cancellation in
       try cancellation.check()
       return try logitsSync(states, lastOnly: lastOnly)
     }

@@ -69,7 +69,7 @@ public final class Shard: Sendable {
   public func forward(batch: [SessionStep]) async throws -> [HiddenStates] {
     guard !batch.isEmpty else { return [] }
     let pass = try ForwardPass(stack, batch)
-    return try await ComputePool.shared.runSteps { try pass.step($0) }
+    return try await ComputePool.current.runSteps { try pass.step($0) }
   }
 }
 

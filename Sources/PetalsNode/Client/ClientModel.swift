@@ -49,7 +49,7 @@ public final class ClientModel: Sendable {
 
   /// Embeds tokens on a compute thread, for prompts.
   func embedOnPool(_ tokens: [Int32]) async throws -> HiddenStates {
-    try await ComputePool.shared.run { [self] cancellation in
+    try await ComputePool.current.run { [self] cancellation in
       try cancellation.check()
       return try embed(tokens)
     }

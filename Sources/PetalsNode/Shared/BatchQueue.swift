@@ -43,7 +43,7 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
   ///
   /// - Parameters:
   ///   - capacity: What fits into one batch, in a unit of `admit`'s.
-  ///   - submit: Nil takes the process's compute threads.
+  ///   - submit: Nil takes the compute threads of the task that brings work.
   ///   - admit: What a batch takes of a piece of work, given the remaining capacity, which it
   ///     reduces; nil leaves the piece to the next batch. The first piece must be taken.
   ///   - compute: A batch: an outcome for each piece, in their order.
@@ -53,7 +53,7 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
     compute: @escaping @Sendable ([Work]) -> [Outcome]
   ) {
     self.capacity = capacity
-    self.submit = submit ?? { ComputePool.shared.submit($0) }
+    self.submit = submit ?? { ComputePool.current.submit($0) }
     self.admit = admit
     self.compute = compute
   }

@@ -42,6 +42,9 @@ public struct NodeConfiguration: Sendable {
   public var blocks: BlockRange
   /// Where gRPC listens.
   public var grpc: Endpoint
+  /// Whether gRPC listens; a node that does not is reached from its process alone, through
+  /// ``PetalsNode/transport``.
+  package var listens = true
   /// Where the HTTP API (Wire.md, Nodes) listens; nil for none.
   public var http: Endpoint?
   /// Nodes that hold the other blocks, for when this one generates.

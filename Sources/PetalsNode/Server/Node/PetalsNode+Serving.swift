@@ -8,6 +8,7 @@ import PlumiseWire
 extension PetalsNode {
   /// Listens, loads, tries itself, and serves until the phase says stop.
   func serve() async throws {
+    guard configuration.listens else { return try await serveInProcess() }
     let grpc = GRPCListener(
       endpoint: configuration.grpc, largestRequest: configuration.largestRequest,
       keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod,
@@ -22,6 +23,16 @@ extension PetalsNode {
     }
     await connections.end()
     try outcome.get()
+  }
+
+  /// Loads, tries itself, and serves the process's own clients until the phase says stop.
+  private func serveInProcess() async throws {
+    server.install(try Shard(configuration.checkpoint, blocks: configuration.blocks))
+    try await enter(.testing)
+    let (hidden, blocks) = try SelfTest.input(of: server.model)
+    _ = try await transport.forward(hidden, through: blocks)
+    try await enter(.ready)
+    try await server.phase.wait { $0 >= .stopping }
   }
 
   private func serve(
@@ -140,11 +151,7 @@ struct SelfTest {
   /// - Throws: ``NodeStartError/selfTestFailed(_:)``; the answer was checked to be finite and of
   ///   the right shape by then.
   func run() async throws {
-    let model = node.server.model
-    let size = model.hiddenSize
-    let hidden = try HiddenStates(
-      tokens: 1, hidden: size, values: (0..<size).map { Float($0 % 7) / 7 - 0.5 })
-    let blocks = ServedBlocks(fingerprint: model.fingerprint, blocks: model.blocks)
+    let (hidden, blocks) = try Self.input(of: node.server.model)
     do {
       _ = try await withGRPCTransports(
         [reachable], limits: node.configuration.limits, clock: node.clock
@@ -156,6 +163,14 @@ struct SelfTest {
       if node.phase >= .stopping { throw CancellationError() }
       throw NodeStartError.selfTestFailed("\(error)")
     }
+  }
+
+  /// The hidden states that are sent, `[1, hidden]`, and the blocks that they go through.
+  static func input(of model: ServedModel) throws -> (HiddenStates, ServedBlocks) {
+    let size = model.hiddenSize
+    let hidden = try HiddenStates(
+      tokens: 1, hidden: size, values: (0..<size).map { Float($0 % 7) / 7 - 0.5 })
+    return (hidden, ServedBlocks(fingerprint: model.fingerprint, blocks: model.blocks))
   }
 
   /// An address that stands for all of the machine's is reached through loopback.

@@ -126,7 +126,7 @@ final class TextGenerator: Sendable {
         .outOfRange,
         "a prompt of \(text.utf8.count) bytes is more than \(most) tokens, which the model allows")
     }
-    return try await ComputePool.shared.run { cancellation in
+    return try await ComputePool.current.run { cancellation in
       try cancellation.check()
       return tokenizer.encode(text)
     }
