@@ -231,7 +231,7 @@ let package = Package(
         "MockGateway",
         "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", .httpTypes, .logging, .nioCore, .nioPosix,
+        "MockServing", "SystemErrors", .httpTypes, .logging, .nioCore, .nioPosix,
       ]),
     .executableTarget(
       name: "petals-e2e",
@@ -239,7 +239,8 @@ let package = Package(
         "AsyncPrimitives", "JSONValues",
         "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire", "MockGateway",
-        "MockServing", "OutgoingHTTP", "SystemErrors", "TextKeys", "EVM", "EVMConformance",
+        "MockServing", "OutgoingHTTP", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM",
+        "EVMConformance",
         .argumentParser,
         .asyncHTTPClient, .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix, .subprocess,
         .systemPackage,
@@ -356,7 +357,8 @@ let package = Package(
     .testTarget(
       name: "PlumiseTestingTests",
       dependencies: [
-        "AsyncPrimitives", "PlumiseTesting", "ChainAgent", "EthereumClient", "MockServing",
+        "AsyncPrimitives", "PlumiseTesting", "Bloom", "ChainAgent", "EthereumClient", "MockServing",
+        "EthereumPrimitives",
         "MockWeb3", "PetalsNode", "PlumiseWire", "TestSupport", .httpTypes, .nioCore, .nioPosix,
       ]),
     .testTarget(

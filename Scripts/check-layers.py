@@ -59,8 +59,9 @@ DEPENDENCIES = {
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "EVM", "EthereumClient", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
-    "PlumiseTesting": LAYER_4,
-    "petals-e2e": LAYER_4 | {"SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},
+    "PlumiseTesting": LAYER_4 | {"SystemErrors"},
+    "petals-e2e": LAYER_4
+    | {"PlumiseTesting", "SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},
     "TestVectors": {"AsyncPrimitives"},
     "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"}
     | {"PlumiseTesting", "SystemErrors", "TestVectors"},
