@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build e2e test lint ci bench docs coverage interop lint-scripts mutations own-suite protos sanitize clean
+.PHONY: help deps build e2e scenarios test lint ci bench docs coverage interop lint-scripts mutations own-suite protos sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -20,6 +20,9 @@ build: deps ## build the command
 e2e: build ## run the whole flow: chain, oracle, two nodes of a bloom-560m-shaped model (E2E_FLAGS adds options)
 	@$(COMMAND) run --model bloom-560m $(E2E_FLAGS)
 
+scenarios: build ## 1000 seeded scenarios, each with every promise kept (SCENARIO_FLAGS in place of these seeds)
+	@$(COMMAND) scenario $(or $(SCENARIO_FLAGS),--seeds 1-1000 --steps 40) --quiet
+
 test: deps ## build and run every test, and check that all of them ran
 	@Scripts/test.sh
 
@@ -31,6 +34,7 @@ ci: lint ## what GitHub Actions runs: lint, warnings as errors, tests, documenta
 	$(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory docs
 	$(COMMAND) run --model tiny --ports auto --report .build/ci-report
+	$(MAKE) --no-print-directory scenarios
 
 bench: build ## measure inference, chain, oracle and fixtures (BENCH_FLAGS adds options)
 	@$(COMMAND) bench $(BENCH_FLAGS)

@@ -8,7 +8,8 @@ import Testing
 @Suite("Help", .timeLimit(.minutes(5)))
 struct HelpTests {
   static let subcommands: [[String]] = [
-    [], ["run"], ["up"], ["chain"], ["oracle"], ["node"], ["gateway"], ["generate"], ["forward"],
+    [], ["run"], ["up"], ["scenario"], ["chain"], ["oracle"], ["node"], ["gateway"], ["generate"],
+    ["forward"],
     ["tokenize"],
     ["bench"], ["load"], ["model", "fetch"], ["model"], ["model", "synthesize"],
     ["model", "quantize"], ["model", "inspect"], ["wallet"],

@@ -233,7 +233,10 @@ struct OptionTable: Sendable {
     /// The arguments of a call that the command would run, but for this option's value.
     func call(_ value: String) -> [String] {
       subcommand.split(separator: " ").map(String.init)
-        + OptionTable.calls[subcommand, default: []].filter { !$0.hasPrefix("\(option)=") }
+        + OptionTable.calls[subcommand, default: []].filter { argument in
+          // The two name seeds in one way or the other.
+          !argument.hasPrefix("\(option)=") && !(option == "--seeds" && argument == "--seed=1")
+        }
         + ["\(option)=\(value)"]
     }
   }
@@ -241,6 +244,7 @@ struct OptionTable: Sendable {
   /// What each subcommand needs so that it would run, besides what has a default.
   static let calls: [String: [String]] = [
     "run": [], "up": ["--network=agents", "--nodes=256"], "chain": [], "bench": ["--model=tiny"],
+    "scenario": ["--seed=1"],
     "oracle": [
       "--chain-rpc=http://127.0.0.1:1", "--reporter-key-file=k", "--dialect=deployed",
     ],

@@ -18,7 +18,9 @@ struct PetalsE2E: AsyncParsableCommand {
       """,
     version: "0.1.0",
     groupedSubcommands: [
-      CommandGroup(name: "The whole network", subcommands: [RunCommand.self, UpCommand.self]),
+      CommandGroup(
+        name: "The whole network",
+        subcommands: [RunCommand.self, UpCommand.self, ScenarioCommand.self]),
       CommandGroup(
         name: "Its parts",
         subcommands: [
@@ -44,7 +46,9 @@ struct PetalsE2E: AsyncParsableCommand {
 @main
 enum Main {
   /// Subcommands whose arithmetic runs in this process.
-  private static let computing: Set<String> = ["run", "generate", "forward", "node", "bench"]
+  private static let computing: Set<String> = [
+    "run", "generate", "forward", "node", "bench", "scenario",
+  ]
 
   /// Subcommands that compute a little, or whose children do.
   private static let alsoComputing: Set<String> = ["up", "model"]
