@@ -55,6 +55,12 @@ public final class ClientModel: Sendable {
     }
   }
 
+  /// Batches of next tokens that were computed.
+  package var choiceBatches: Int { choices.batches }
+
+  /// A generation whose tokens are chosen together with those of the client's others.
+  func participant() -> SamplingBatcher.Queue.Participant { choices.participant() }
+
   /// The token that a sampler chooses after the last position, and what it is as an input.
   ///
   /// Scores, choice and embedding are one job of a compute thread, together with those of all
@@ -62,10 +68,11 @@ public final class ClientModel: Sendable {
   /// - Throws: ``NodeError/Code/internalFault`` in the words of Bloom's `ScoreError` when the scores
   ///   are no finite numbers: hidden states so large that the last layer norm overflows lead there.
   func choose(
-    _ sampler: TokenSampler, after hidden: HiddenStates, context: [Int32]
+    _ sampler: TokenSampler, after hidden: HiddenStates, context: [Int32],
+    for participant: SamplingBatcher.Queue.Participant? = nil
   ) async throws -> SamplingBatcher.Choice {
     let last = hidden.tokens == 1 ? hidden : hidden.slice(hidden.tokens - 1..<hidden.tokens)
-    return try await choices.choose(after: last) { [self] scores in
+    return try await choices.choose(after: last, for: participant) { [self] scores in
       let id: Int32
       do {
         id = try sampler.choose(scores, context)

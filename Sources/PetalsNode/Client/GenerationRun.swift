@@ -22,6 +22,8 @@ actor GenerationRun {
   var excluded: [String: NodeError] = [:]
   private(set) var generated: [Int32] = []
   private let sampler: TokenSampler
+  /// Among the generations that choose their tokens together; nil after the last token.
+  private var participant: SamplingBatcher.Queue.Participant?
   /// The token made last, as an input.
   private var lastEmbedding: HiddenStates?
   private var phase = Phase.idle
@@ -33,6 +35,7 @@ actor GenerationRun {
     self.client = client
     time = Stopwatch(client.clock)
     sampler = TokenSampler(request.sampling, seed: request.seed)
+    participant = client.model.participant()
   }
 
   deinit {
@@ -69,6 +72,7 @@ actor GenerationRun {
       return token
     } catch {
       phase = .failed(error)
+      participant = nil
       let open = links
       links = []
       client.closing.closeLater(
@@ -81,8 +85,9 @@ actor GenerationRun {
     try Task.checkCancellation()
     let hidden = try await pass(try await input())
     let choice = try await withRequest(nil, monitoredBy: client.clock.monitor) {
+      [participant] in
       try await client.model.choose(
-        sampler, after: hidden, context: request.promptIDs + generated)
+        sampler, after: hidden, context: request.promptIDs + generated, for: participant)
     }
     let id = choice.id
     lastEmbedding = choice.embedding
@@ -107,6 +112,7 @@ actor GenerationRun {
   }
 
   private func finish(_ reason: FinishReason, at endID: Int32? = nil) async {
+    participant = nil
     let text = client.model.text(of: generated)
     phase = .finished(
       GenerationResult(

@@ -39,12 +39,25 @@ package final class SamplingBatcher: Sendable {
   ///
   /// - Parameters:
   ///   - submit: Nil takes the process's compute threads.
+  ///   - clock: Measures how long generations are away.
   ///   - score: The head.
-  package init(submit: Queue.Submit? = nil, _ score: @escaping Score) {
-    queue = Queue(capacity: Self.maxRows, submit: submit, admit: Self.admit) { candidates in
+  package init(
+    submit: Queue.Submit? = nil, clock: any Clock<Duration> = ContinuousClock(),
+    _ score: @escaping Score
+  ) {
+    queue = Queue(
+      capacity: Self.maxRows, submit: submit, patience: Lockstep<UInt64>.client, clock: clock,
+      waits: { $0.count < Self.maxRows }, admit: Self.admit
+    ) { candidates in
       Self.choices(of: candidates, score).map { .done($0) }
     }
   }
+
+  /// Batches that were computed.
+  package var batches: Int { queue.batches }
+
+  /// A generation whose tokens are chosen together with those of the others.
+  package func participant() -> Queue.Participant { queue.participant() }
 
   /// Waits until so many generations wait for a batch.
   ///
@@ -57,9 +70,10 @@ package final class SamplingBatcher: Sendable {
   ///
   /// - Throws: What the scores or the choice throw; `CancellationError`.
   package func choose(
-    after state: HiddenStates, _ choose: @escaping @Sendable (ArraySlice<Float>) throws -> Choice
+    after state: HiddenStates, for participant: Queue.Participant? = nil,
+    _ choose: @escaping @Sendable (ArraySlice<Float>) throws -> Choice
   ) async throws -> Choice {
-    try await queue.answer(to: Candidate(state: state, choose: choose))
+    try await queue.answer(to: Candidate(state: state, choose: choose), from: participant)
   }
 
   private static func admit(_ candidate: Candidate, _ remaining: inout Int) -> Candidate? {

@@ -89,21 +89,27 @@ struct BatchBench: Sendable {
     let configuration = NodeConfiguration(
       checkpoint: checkpoint,
       blocks: BlockRange(all: checkpoint.configuration.blockCount))
-    let rates = try await withPetalsNode(configuration) { node in
+    let (rates, passes) = try await withPetalsNode(configuration) { node in
       let model = ClientModel(checkpoint)
       return try await withPipelineClient(model, transports: [node.transport]) { client in
         var rates = [[Double]](repeating: [], count: Self.sessions.count)
+        var passes: (blocks: [Double], head: [Double]) = ([], [])
         for _ in 0..<runs {
           for (index, count) in Self.sessions.enumerated() {
+            let before = (node.batches, model.choiceBatches)
             rates[index].append(
               try await Rate.measure(count * Self.maxNewTokens) {
                 _ = try await Array(0..<count).concurrentMap {
                   try await generate(with: client, $0)
                 }
               })
+            guard count == 8 else { continue }
+            let tokens = Double(Self.maxNewTokens)
+            passes.blocks.append(Double(node.batches - before.0) / tokens)
+            passes.head.append(Double(model.choiceBatches - before.1) / tokens)
           }
         }
-        return rates
+        return (rates, passes)
       }
     }
     let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
@@ -114,7 +120,10 @@ struct BatchBench: Sendable {
     return rows + [
       BenchRow(
         "inference", "\(name): 8 at once, times one", "",
-        zip(rates[index], rates[0]).map { $0 / $1 })
+        zip(rates[index], rates[0]).map { $0 / $1 }),
+      BenchRow(
+        "inference", "\(name): 8 at once, block passes per token", "", passes.blocks),
+      BenchRow("inference", "\(name): 8 at once, head passes per token", "", passes.head),
     ]
   }
 

@@ -35,6 +35,9 @@ final class BlockServer: Sendable {
     spans.withLock { $0 = ServedSpans(shard, chunk: prefillChunk) }
   }
 
+  /// Passes through the blocks that were computed for sessions.
+  var batches: Int { spans.withLock { $0 }?.batches ?? 0 }
+
   /// The node's description of itself.
   var info: PeerInfo {
     PeerInfo(
@@ -250,6 +253,9 @@ final class ServedSpans: Sendable {
     self.whole = whole
     self.chunk = chunk
   }
+
+  /// Passes that were computed for the sessions of all spans.
+  var batches: Int { spans.withLock { $0.values.reduce(0) { $0 + $1.steps.batches } } }
 
   /// What serves these blocks, which must be the node's.
   func span(_ blocks: BlockRange) throws(NodeError) -> ServedSpan {

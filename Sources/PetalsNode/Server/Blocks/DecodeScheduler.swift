@@ -49,10 +49,16 @@ package final class DecodeScheduler: Sendable {
   ///   - shard: The blocks.
   ///   - chunk: Most tokens of prompts in one batch; at least 1.
   ///   - submit: Nil takes the process's compute threads.
-  package init(_ shard: Shard, chunk: Int, submit: Queue.Submit? = nil) {
-    queue = Queue(capacity: max(1, chunk), submit: submit, admit: Self.admit) {
-      Self.compute($0, through: shard)
-    }
+  ///   - clock: Measures how long sessions are away.
+  package init(
+    _ shard: Shard, chunk: Int, submit: Queue.Submit? = nil,
+    clock: any Clock<Duration> = ContinuousClock()
+  ) {
+    queue = Queue(
+      capacity: max(1, chunk), submit: submit,
+      patience: Lockstep<UInt64>.node, clock: clock, waits: { $0.allSatisfy { $0.rest == 1 } },
+      admit: Self.admit
+    ) { Self.compute($0, through: shard) }
   }
 
   /// Batches that were computed.
@@ -68,11 +74,16 @@ package final class DecodeScheduler: Sendable {
     try await queue.waitUntilWaiting(count)
   }
 
+  /// A session whose steps are computed together with those of the others.
+  package func participant() -> Queue.Participant { queue.participant() }
+
   /// Hidden states `[tokens, hidden]` of one session's next tokens through the blocks.
   ///
   /// - Throws: What Bloom throws for them; `CancellationError`, once nothing computes on the cache.
-  package func step(_ input: HiddenStates, cache: KeyValueCache) async throws -> HiddenStates {
-    try await queue.answer(to: Step(input: input, cache: cache))
+  package func step(
+    _ input: HiddenStates, cache: KeyValueCache, from participant: Queue.Participant? = nil
+  ) async throws -> HiddenStates {
+    try await queue.answer(to: Step(input: input, cache: cache), from: participant)
   }
 
   /// Single tokens are always taken; the rows of prompts share what remains of the capacity.

@@ -13,6 +13,8 @@ final class ServedSession: Sendable {
     var progress: SessionProgress
     /// Nil once the session gave its memory back; a step under way holds on to it until it ends.
     var cache: KeyValueCache?
+    /// Among the sessions whose steps are computed together; nil once it brings no more.
+    var participant: DecodeScheduler.Queue.Participant?
     var isBusy = false
     var isFinished = false
   }
@@ -30,7 +32,8 @@ final class ServedSession: Sendable {
     state = Mutex(
       State(
         progress: SessionProgress(maximumLength: maximumLength),
-        cache: span.shard.makeCache(maximumLength: maximumLength)))
+        cache: span.shard.makeCache(maximumLength: maximumLength),
+        participant: span.steps.participant()))
   }
 
   /// Bytes that the session holds.
@@ -47,12 +50,12 @@ final class ServedSession: Sendable {
   ) async throws -> StepResult {
     try server.checkServing()
     try server.model.check(hidden)
-    let (cache, position) = try begin(tokens: hidden.tokens, from: start)
+    let (cache, participant, position) = try begin(tokens: hidden.tokens, from: start)
     defer { state.withLock { $0.isBusy = false } }
     do {
       let (output, time) = try await server.timed(hidden.tokens, in: span.shard.blocks) { [span] in
         if let start { try cache.truncate(to: start) }
-        return try await span.steps.step(hidden, cache: cache)
+        return try await span.steps.step(hidden, cache: cache, from: participant)
       }
       return StepResult(
         hidden: output, position: position + hidden.tokens, computeTime: time)
@@ -65,7 +68,9 @@ final class ServedSession: Sendable {
 
   private func begin(
     tokens: Int, from start: Int?
-  ) throws(NodeError) -> (cache: KeyValueCache, position: Int) {
+  ) throws(NodeError) -> (
+    cache: KeyValueCache, participant: DecodeScheduler.Queue.Participant?, position: Int
+  ) {
     try state.withLock { state throws(NodeError) in
       guard let cache = state.cache, !state.isFinished else {
         throw NodeError(.failedPrecondition, "session \(id) is finished")
@@ -75,7 +80,7 @@ final class ServedSession: Sendable {
       }
       let position = try state.progress.advance(by: tokens, from: start)
       state.isBusy = true
-      return (cache, position)
+      return (cache, state.participant, position)
     }
   }
 
@@ -102,6 +107,7 @@ final class ServedSession: Sendable {
     state.withLock { state in
       state.isFinished = true
       state.cache = nil
+      state.participant = nil
     }
     reservation.release()
   }

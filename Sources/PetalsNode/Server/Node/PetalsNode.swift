@@ -15,6 +15,8 @@ public final class PetalsNode: Service {
   public let configuration: NodeConfiguration
   /// Counts what finished sessions were for.
   public let metrics: MetricsCollector
+  /// Passes through the blocks that were computed for sessions, of which each may have served several.
+  package var batches: Int { server.batches }
   let server: BlockServer
   let generator: TextGenerator
   let connections: AgentConnections
