@@ -156,14 +156,14 @@ func wholeDay() async throws {
 // end of snippet
 
 // snippet: Sources/PlumiseTesting/PlumiseTesting.docc/Recipes.md
-@Test("An agent without heartbeats is not active after five minutes", .network(nodes: 1))
+@Test("An agent without heartbeats is not active after ten minutes", .network(nodes: 1))
 func silentAgent() async throws {
   let network = try PetalsNetwork.current
   let node = network.nodes[0]
   try await node.register()
   try await node.agent.heartbeat()
   #expect(try await node.agent.status().isActive)
-  try await network.time.advance(by: .seconds(301))
+  try await network.time.advance(by: .seconds(600))
   network.chain.mine()
   #expect(try await !node.agent.status().isActive)
 }
@@ -240,18 +240,21 @@ func report() async throws {
 struct Chat: Encodable {
   let model: String
   let messages: [[String: String]]
+  let max_tokens: Int
 }
 
 @Test(
   "A chat runs through the gateway",
-  .network(nodes: 2, oracle: .deployed, agents: .newest, gateway: true))
+  .network(nodes: 2, oracle: .deployed, agents: .newest, gateway: .fixed))
 func chat() async throws {
   let network = try PetalsNetwork.current
   let gateway = try #require(network.gatewayAddress)
   var request = URLRequest(url: try #require(URL(string: gateway.url + "/v1/chat/completions")))
   request.httpMethod = "POST"
   request.httpBody = try JSONEncoder().encode(
-    Chat(model: network.plan.pipelineModel, messages: [["role": "user", "content": "Hello"]]))
+    Chat(
+      model: network.plan.pipelineModel, messages: [["role": "user", "content": "Hello"]],
+      max_tokens: 4))
   let (_, response) = try await URLSession.shared.data(for: request)
   #expect((response as? HTTPURLResponse)?.statusCode == 200)
 }
