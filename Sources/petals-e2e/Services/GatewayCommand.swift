@@ -23,7 +23,8 @@ struct GatewayCommand: AsyncParsableCommand {
     abstract: "Serve chats through the nodes that an oracle lists.",
     discussion: """
       EXAMPLE
-        petals-e2e gateway --oracle http://127.0.0.1:15481 --allow-loopback
+        petals-e2e gateway --oracle http://127.0.0.1:15481 \\
+          --model bloom-560m --allow-loopback
       """)
 
   @Option(within: .serviceURL, help: "The oracle that lists the nodes.")
