@@ -23,8 +23,10 @@ extension ChainOperator {
     for node in registry.read({ $0.nodes.active(at: now) }) { monitor.update(node, at: now) }
     monitor.detectSilence(at: now)
     let rows = monitor.entries.map(\.row)
+    // The deployed oracle books no agent's heartbeat of a block.
+    let keepsHeartbeat = profile == .fixed
     records.tables.withLock { tables in
-      for row in rows { tables.save(row) }
+      for row in rows { tables.save(row, keepsHeartbeat: keepsHeartbeat) }
     }
     try await watchBlocks()
     let (block, epoch) = (try await client.blockNumber(), try await client.currentEpoch())

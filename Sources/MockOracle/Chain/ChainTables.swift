@@ -77,12 +77,15 @@ struct ChainTables: Sendable {
   private(set) var claims: [Address: Word] = [:]
   var statistics: Statistics?
 
-  /// Adds or renews a row; a later heartbeat that was seen on the chain stays.
-  mutating func save(_ agent: Agent) {
+  /// Adds or renews a row.
+  /// - Parameter keepsHeartbeat: whether a later heartbeat that the row has stays.
+  mutating func save(_ agent: Agent, keepsHeartbeat: Bool = false) {
     guard agents[agent.wallet] != nil || agents.count < Self.capacity else { return }
-    let heartbeat = agents[agent.wallet]?.lastHeartbeat ?? agent.lastHeartbeat
+    var agent = agent
+    if keepsHeartbeat, let known = agents[agent.wallet] {
+      agent.lastHeartbeat = max(agent.lastHeartbeat, known.lastHeartbeat)
+    }
     agents[agent.wallet] = agent
-    agents[agent.wallet]?.lastHeartbeat = max(agent.lastHeartbeat, heartbeat)
   }
 
   /// Books that an account was registered or sent a heartbeat on the chain.
