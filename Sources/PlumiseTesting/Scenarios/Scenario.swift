@@ -172,9 +172,12 @@ public final class Scenario: Sendable {
     for node in nodes { try await time.run { try await node.start() } }
     try await time.advance(by: plan.settling)
     await expectEnd(of: "generations and payments") { [work] in await work.wait() }
-    payRewards()
-    try await time.advance(by: plan.settling)
-    await expectEnd(of: "payments") { [work] in await work.wait() }
+    // What is reported in one epoch is shared out in the next.
+    for _ in 0..<2 {
+      payRewards()
+      try await time.advance(by: plan.settling)
+      await expectEnd(of: "payments") { [work] in await work.wait() }
+    }
     for node in nodes {
       await expectEnd(of: "the last report of node \(node.index)") { await node.stop() }
     }

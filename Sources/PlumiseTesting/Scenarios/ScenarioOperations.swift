@@ -79,7 +79,7 @@ public enum ScenarioOperations {
 
   /// Ends a node at once.
   struct CrashNode: ScenarioOperation {
-    static let weight = 2
+    static let weight = 1
     let node: Int
 
     static func draw(for plan: ScenarioPlan, using random: inout ScenarioRandom) -> Self {
@@ -95,7 +95,7 @@ public enum ScenarioOperations {
 
   /// Starts a node again: one that runs is stopped first.
   struct RestartNode: ScenarioOperation {
-    static let weight = 2
+    static let weight = 3
     let node: Int
 
     static func draw(for plan: ScenarioPlan, using random: inout ScenarioRandom) -> Self {
