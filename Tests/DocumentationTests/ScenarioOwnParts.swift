@@ -24,15 +24,18 @@ struct AnswersWithinAMinute: ScenarioPromise {
 struct Burst: ScenarioOperation {
   static let weight = 2
   let count: Int
+  /// The first token of the first prompt; each is another one.
+  let first: Int32
 
   static func draw(for plan: ScenarioPlan, using random: inout ScenarioRandom) -> Burst {
-    Burst(count: Int.random(in: 2...6, using: &random))
+    Burst(
+      count: Int.random(in: 2...6, using: &random), first: Int32.random(in: 0..<500, using: &random))
   }
 
   var description: String { "a burst of \(count)" }
 
   func run(in scenario: Scenario) async throws {
-    for first in 0..<count { scenario.generate([Int32(40 + first), 41], maxNewTokens: 4) }
+    for index in 0..<count { scenario.generate([first + Int32(index), 41], maxNewTokens: 4) }
   }
 }
 
