@@ -29,7 +29,8 @@ struct Burst: ScenarioOperation {
 
   static func draw(for plan: ScenarioPlan, using random: inout ScenarioRandom) -> Burst {
     Burst(
-      count: Int.random(in: 2...6, using: &random), first: Int32.random(in: 0..<500, using: &random))
+      count: Int.random(in: 2...6, using: &random), first: Int32.random(in: 0..<500, using: &random)
+    )
   }
 
   var description: String { "a burst of \(count)" }

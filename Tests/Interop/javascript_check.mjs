@@ -202,11 +202,13 @@ class Connection {
   // Waits for a message; the script ends with what came when it does not come.
   until(title, condition) {
     return new Promise((resolve) => {
-      const limit = setTimeout(() => step(title, false, this.#came), 30_000);
+      const limit = AbortSignal.timeout(30_000);
+      const late = () => step(title, false, this.#came);
+      limit.addEventListener("abort", late);
       const isDone = () => {
         const value = condition();
         if (value === undefined) return false;
-        clearTimeout(limit);
+        limit.removeEventListener("abort", late);
         resolve(value);
         return true;
       };

@@ -233,7 +233,8 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
       case .done(let result):
         answers.append((job, result))
       case .unfinished(let work):
-        unfinished.append(Job(id: job.id, participant: job.participant, work: work, answer: job.answer))
+        unfinished.append(
+          Job(id: job.id, participant: job.participant, work: work, answer: job.answer))
       }
     }
     let answered = answers.compactMap(\.job.participant)
