@@ -1,4 +1,4 @@
-// snippet: Sources/PlumiseTesting/PlumiseTesting.docc/Scenarios.md
+// snippet: Sources/PlumiseTesting/PlumiseTesting.docc/SeededScenarios.md
 import PlumiseTesting
 import Testing
 
