@@ -41,9 +41,10 @@ extension ChainAgent {
     for pending: PendingTransaction, _ tracker: inout ReceiptTracker
   ) async throws -> ReceiptTracker.Step {
     do {
+      // The height first: of a receipt that is given later, the block is still on the chain. The other
+      // way round the chain may replace the block in between, and grow beyond what is waited for.
+      let height = tracker.needsHeight ? try await client.blockNumber() : 0
       let receipt = try await client.receipt(ofAny: pending.hashes)
-      let height =
-        receipt != nil && tracker.needsHeight ? try await client.blockNumber() : 0
       return tracker.observe(receipt, height: height)
     } catch let error as ChainError where error.allowsAnotherPoll {
       logger.debug("no answer about a receipt", metadata: ["error": "\(error)"])

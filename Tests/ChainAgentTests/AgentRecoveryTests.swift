@@ -5,6 +5,7 @@ import MockServing
 import MockWeb3
 import PlumiseTesting
 import PlumiseWire
+import Synchronization
 import TestSupport
 import Testing
 
@@ -171,6 +172,33 @@ struct AgentRecoveryTests {
     let receipt = try await claim
     #expect(receipt.blockNumber == 2)
     #expect(chain.block(2)?.hash == receipt.blockHash)
+  }
+
+  @Test("A reorganisation between the two requests of a look makes no old receipt final")
+  func reorganisedLook() async throws {
+    let (chain, looks) = (chain, Mutex(0))
+    let time = NetworkTime(startingAt: .zero)
+    let transport = InMemoryRPCTransport { body in
+      let answer = await chain.respond(to: body)
+      guard String(decoding: body, as: UTF8.self).contains("eth_getTransactionReceipt"),
+        looks.withLock({ looks in
+          looks += 1
+          return looks == 2
+        })
+      else { return answer }
+      // The block of the receipt that was just given is replaced, and the chain grows beyond it.
+      #expect(chain.reorganise(depth: 1))
+      chain.mine(3)
+      return answer
+    }
+    var configuration = ChainAgentConfiguration()
+    configuration.confirmations = 2
+    let agent = ChainAgent(
+      configuration, key: network.account(0).key,
+      client: EthereumClient(transport: transport, clock: time.clock))
+    let receipt = try await time.run { try await agent.claimReward() }
+    #expect(receipt.blockNumber == 2)
+    #expect(chain.block(receipt.blockNumber)?.hash == receipt.blockHash)
   }
 
   @Test("An agent that starts anew goes on behind what its predecessor left waiting")
