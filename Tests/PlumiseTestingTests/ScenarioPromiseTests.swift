@@ -21,9 +21,10 @@ struct ScenarioPromiseTests {
       .init(timestamp: timestamp, tokens: tokens, proofs: 0, status: 200, isAccepted: true))
   }
 
-  private func sent(_ call: Hash32, refusal: String? = nil) -> HistoryEvent {
+  private func sent(_ call: Hash32, refusal: String? = nil, node: Int? = 0) -> HistoryEvent {
     .transaction(
-      .init(hash: call, sender: Self.account, nonce: 3, call: call, refusal: refusal))
+      .init(
+        hash: call, node: node, sender: Self.account, nonce: 3, call: call, refusal: refusal))
   }
 
   @Test(
@@ -100,7 +101,7 @@ struct ScenarioPromiseTests {
 
   @Test("A nonce that is used for two calls breaks a promise; the same call may come again")
   func nonces() {
-    let name = "every nonce is used for one call"
+    let name = "an agent uses every nonce for one call"
     #expect(broken(sent(Self.first), sent(Self.second, refusal: "nonce too low: 3")) == [name])
     #expect(broken(sent(Self.first), sent(Self.first, refusal: "nonce too low: 3")).isEmpty)
     #expect(
@@ -108,6 +109,10 @@ struct ScenarioPromiseTests {
         sent(Self.first), sent(Self.second, refusal: "replacement transaction underpriced"))
         == [name])
     #expect(broken(sent(Self.first), sent(Self.second, refusal: "insufficient funds")).isEmpty)
+    #expect(
+      broken(
+        sent(Self.first, node: nil), sent(Self.second, refusal: "nonce too low: 3", node: nil)
+      ).isEmpty)
     #expect(
       broken(sent(Self.second), sent(Self.first), sent(Self.second, refusal: "nonce too low: 3"))
         .isEmpty)

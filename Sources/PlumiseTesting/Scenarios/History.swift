@@ -142,6 +142,8 @@ public enum HistoryEvent: Hashable, Sendable {
   public struct Sent: Hashable, Sendable {
     /// Its hash.
     public let hash: Hash32
+    /// The node whose agent sent it; nil for the oracle and the treasurer.
+    public let node: Int?
     /// Its sender.
     public let sender: Address
     /// Its nonce.
@@ -152,8 +154,11 @@ public enum HistoryEvent: Hashable, Sendable {
     public let refusal: String?
 
     /// A transaction by its parts.
-    public init(hash: Hash32, sender: Address, nonce: UInt64, call: Hash32, refusal: String?) {
+    public init(
+      hash: Hash32, node: Int?, sender: Address, nonce: UInt64, call: Hash32, refusal: String?
+    ) {
       self.hash = hash
+      self.node = node
       self.sender = sender
       self.nonce = nonce
       self.call = call

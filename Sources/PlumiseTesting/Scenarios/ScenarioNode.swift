@@ -152,13 +152,14 @@ struct ScenarioNetwork: Sendable {
 
   /// A client of the chain.
   func client(
-    _ link: ScenarioLink, isAlive: @escaping @Sendable () -> Bool = { true }
+    _ link: ScenarioLink, ofNode node: Int? = nil,
+    isAlive: @escaping @Sendable () -> Bool = { true }
   ) -> EthereumClient {
     let random = Mutex(SeededGenerator(seed: seed.number("retries of \(link.name)")))
     return EthereumClient(
       transport: ScenarioRPC(
         chain: chain, link: link, history: history, monitor: time.clock.idleMonitor,
-        isAlive: isAlive),
+        node: node, isAlive: isAlive),
       clock: time.clock, random: { random.withLock { $0.unit() } })
   }
 }
@@ -215,7 +216,8 @@ final class NodeLife: Sendable {
     service = AgentService(
       ChainAgent(
         agent, key: owner.key,
-        client: network.client(owner.chainLink) { identity.isAlive }, logger: plan.logger),
+        client: network.client(owner.chainLink, ofNode: owner.index) { identity.isAlive },
+        logger: plan.logger),
       registration: .ofNode(serving: plan.model.name, as: owner.address),
       schedule: .init(claimInterval: plan.claimInterval), proofs: proofs.arrivals(),
       clock: clock

@@ -141,6 +141,8 @@ struct ScenarioRPC: RPCTransport {
   let link: ScenarioLink
   let history: HistoryRecorder
   let monitor: IdleMonitor
+  /// The node whose agent's account it is; nil for another account.
+  var node: Int?
   /// Whether the account's process is there.
   var isAlive: @Sendable () -> Bool = { true }
 
@@ -206,7 +208,7 @@ struct ScenarioRPC: RPCTransport {
     history.record(
       .transaction(
         HistoryEvent.Sent(
-          hash: signed.hash, sender: sender, nonce: transaction.nonce, call: call,
+          hash: signed.hash, node: node, sender: sender, nonce: transaction.nonce, call: call,
           refusal: refusal)))
   }
 
