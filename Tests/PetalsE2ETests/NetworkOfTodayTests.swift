@@ -48,7 +48,7 @@ import Testing
       nodes: .split(at: 8), oracle: .deployed, agents: .newest, gateway: .fixed,
       configure: {
         $0.chain.mining = .every(PlumiseNetwork.blockInterval)
-        $0.reportInterval = .seconds(10)
+        $0.reportInterval = .seconds(30)
       }))
   func wholeFlow() async throws {
     let network = try PetalsNetwork.current
@@ -95,15 +95,19 @@ import Testing
     }
 
     // The pool shares out the epoch's reward by those contributions, and nothing else was shared out.
+    // Shares are rounded down, but for the agent's that was the last to have a contribution in the epoch.
     try await network.time.advance(by: .seconds(3600))
     let epoch = await network.oracle.get("/api/epochs/2").body
     #expect(epoch?["distributed"] == true)
     let reward = try Word(decimal: #require(epoch?["reward"]?.stringValue))
-    let share = reward * scores[0] / (scores[0] + scores[1])
+    let shares = scores.map { reward * $0 / (scores[0] + scores[1]) }
     let owed = [first, last].map {
       network.chain.pendingReward(of: $0.address) + network.chain.balance(of: $0.address)
     }
-    #expect(!share.isZero && owed == [share, reward - share])
+    #expect(shares.allSatisfy { !$0.isZero })
+    #expect(
+      owed == [shares[0], reward - shares[0]] || owed == [reward - shares[1], shares[1]],
+      "of \(reward) by \(scores)")
 
     // The oracle claims it within the hour. It did all of it: the agents never sent a transaction.
     try await network.time.advance(by: .seconds(3600))
@@ -152,7 +156,7 @@ import Testing
       let outcomes = network.oracle.chainOperations?.entries ?? []
       let reports = outcomes.filter { $0.contribution != nil }
       #expect(!reports.isEmpty)
-      #expect(reports.allSatisfy { "\($0.result)".contains("Agent not registered") })
+      for report in reports { #expect("\(report)".contains("Agent not registered")) }
       #expect(network.chain.balance(of: node.address) == .zero)
     }
   }
