@@ -81,6 +81,7 @@ struct ScenarioPromiseTests {
       .oracleTotals(node: 0, tokens: 0, reports: 0, proofs: proofs)
     }
     #expect(broken(counted, totals("a")).isEmpty)
+    #expect(broken(counted, counted, totals("a")).isEmpty)
     #expect(broken(counted, totals()) == [name])
     #expect(broken(counted, totals("a", "a")) == [name])
     #expect(broken(counted, totals("a", "b")) == [name])

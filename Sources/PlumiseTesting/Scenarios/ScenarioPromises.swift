@@ -141,7 +141,8 @@ public enum ScenarioPromises {
   }
 
   /// Each proof of a session that a node took the end of reaches the oracle, and counts once: crashes and
-  /// lost answers neither lose nor double one.
+  /// lost answers neither lose nor double one. Sessions with the same input, output, and number of tokens
+  /// have one proof, which the oracle cannot tell from one that is sent again.
   struct ProofsArriveOnce: ScenarioPromise {
     var name: String { "every proof reaches the oracle once" }
 
@@ -150,7 +151,7 @@ public enum ScenarioPromises {
       var violations: [String] = []
       for event in history.events {
         switch event {
-        case .counted(let node, _, _, let proof?): made[node, default: [:]][proof, default: 0] += 1
+        case .counted(let node, _, _, let proof?): made[node, default: [:]][proof] = 1
         case .oracleTotals(let node, _, _, let proofs):
           var left = made[node] ?? [:]
           for proof in proofs { left[proof, default: 0] -= 1 }
