@@ -176,7 +176,8 @@ struct AgentRecoveryTests {
 
   @Test("A reorganisation between the two requests of a look makes no old receipt final")
   func reorganisedLook() async throws {
-    let (chain, looks) = (chain, Mutex(0))
+    let chain = chain
+    let looks = Mutex(0)
     let time = NetworkTime(startingAt: .zero)
     let transport = InMemoryRPCTransport { body in
       let answer = await chain.respond(to: body)
