@@ -29,6 +29,9 @@ package struct Lockstep<ID: Hashable & Sendable>: Sendable {
   /// Passes that a node may wait for its other sessions.
   package static var node: Double { 1.5 }
 
+  /// What nobody is late by: a clock that stands still shows nothing else of a session that is away.
+  private static var tolerance: Duration { .microseconds(1) }
+
   private let patience: Double
   private var sessions: [ID: Session] = [:]
   /// How long a batch took, smoothed; nil before the first one.
@@ -70,7 +73,7 @@ package struct Lockstep<ID: Hashable & Sendable>: Sendable {
     let longest = waiting.compactMap { sessions[$0]?.absence }.max() ?? .zero
     let expected = sessions.values.compactMap { session -> Duration? in
       guard let since = session.awaySince, let absence = session.absence else { return nil }
-      let due = since + absence + absence / 2 + pass / 2
+      let due = since + absence + absence / 2 + pass / 2 + Self.tolerance
       let isAlike = absence <= longest * 2 + pass
       let isSoon = since + absence <= ready + pass * patience
       return isAlike && isSoon && due > now ? due : nil
