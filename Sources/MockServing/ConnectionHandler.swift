@@ -25,7 +25,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
   let connection: Connection
   let connections: ConnectionTable
   let arrival: ArrivalHandler
-  let executor: LoopTaskExecutor?
+  let executor: (any TaskExecutor)?
   private var head: HTTPRequestHead?
   private var body: [UInt8] = []
   /// Whether the request was handed to the service, or answered without it.
@@ -51,7 +51,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   init(
     _ exchange: Exchange, _ connection: Connection, in connections: ConnectionTable,
-    after arrival: ArrivalHandler, executor: LoopTaskExecutor?
+    after arrival: ArrivalHandler, executor: (any TaskExecutor)?
   ) {
     self.exchange = exchange
     self.connection = connection

@@ -20,7 +20,7 @@ final class WebSocketHandler: ChannelDuplexHandler {
   private let connections: ConnectionTable
   private let arrival: ArrivalHandler
   private let exchange: Exchange
-  private let executor: LoopTaskExecutor?
+  private let executor: (any TaskExecutor)?
   private var context: ChannelHandlerContext?
   private var peer: WebSocketPeer?
   /// The message whose last fragment has not come.
@@ -43,7 +43,7 @@ final class WebSocketHandler: ChannelDuplexHandler {
   init(
     _ service: WebSocketService, _ request: WebRequest, _ connection: Connection,
     in connections: ConnectionTable, after arrival: ArrivalHandler, _ exchange: Exchange,
-    executor: LoopTaskExecutor?
+    executor: (any TaskExecutor)?
   ) {
     self.service = service
     self.request = request

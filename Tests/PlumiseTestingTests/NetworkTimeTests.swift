@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import Bloom
 import MockServing
 import MockWeb3
@@ -63,6 +64,36 @@ struct NetworkTimeTests {
       try await network.time.advance(by: .seconds(600))
       #expect(network.chain.latestBlock.header.number == 50)
       #expect(network.chain.latestBlock.header.timestamp == 1_770_000_600)
+    }
+  }
+
+  @Test(
+    "No time passes while a service works on an answer, within a time limit of its own or not",
+    arguments: [true, false])
+  func limitedAnswers(onEventLoops: Bool) async throws {
+    let time = NetworkTime(startingAt: Self.start)
+    let clock = time.clock
+    try await withWebServer(
+      ServerConfiguration(runsOnEventLoops: onEventLoops), faults: FaultScript(clock: clock),
+      respond: { _ in
+        let wasIdle = try? await withDeadline(.seconds(100), on: clock) {
+          try await clock.sleep(for: .seconds(1))
+          for _ in 0..<1000 {
+            await Task.yield()
+            if clock.idleMonitor.isIdle { return true }
+          }
+          return false
+        }
+        return .text("\(wasIdle, default: "the limit was over")")
+      }
+    ) { address async throws in
+      let answer = try await time.run {
+        try await withRequest([7], within: .seconds(200), on: clock) {
+          try await fetch(address.url, "POST", body: [7])
+        }
+      }
+      #expect(answer.text == "false")
+      #expect(clock.now == .init(offset: .seconds(1)))
     }
   }
 
