@@ -140,9 +140,10 @@ public enum ScenarioPromises {
     }
   }
 
-  /// Each proof of a session that a node took the end of reaches the oracle, and counts once: crashes and
-  /// lost answers neither lose nor double one. Sessions with the same input, output, and number of tokens
-  /// have one proof, which the oracle cannot tell from one that is sent again.
+  /// Each proof of a session that a node took the end of reaches the oracle, and counts once.
+  ///
+  /// Crashes and lost answers neither lose nor double one. Sessions with the same input, output, and number
+  /// of tokens have one proof, which the oracle cannot tell from one that is sent again.
   struct ProofsArriveOnce: ScenarioPromise {
     var name: String { "every proof reaches the oracle once" }
 
