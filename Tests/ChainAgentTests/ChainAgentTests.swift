@@ -300,7 +300,7 @@ struct AgentServiceTests {
     let pool = PlumiseNetwork.Contract.rewardPool
     let contribution = Contribution(taskCount: 1, uptimeSeconds: 1, responseScore: 1)
     let report = RewardPoolCall.reportContribution(agent: agent.address, contribution)
-    try await network.send(report.input, to: pool, from: network.oracle)
+    try await network.send(report.input, to: pool, from: network.oracle, gas: 1_000_000)
     try await network.send(RewardPoolCall.syncRewards.input, to: pool, from: network.oracle)
     let epoch = network.chain.endEpoch()
     let distribution = RewardPoolCall.distributeRewards(epoch: Word(epoch))

@@ -131,7 +131,7 @@ struct ChainDriftTests {
     for contribution in [short, long] {
       let call = RewardPoolCall.reportContribution(agent: agent.address, contribution)
       let receipt = try await network.send(
-        call.input, to: PlumiseNetwork.Contract.rewardPool, from: network.oracle)
+        call.input, to: PlumiseNetwork.Contract.rewardPool, from: network.oracle, gas: 1_000_000)
       #expect(receipt.succeeded)
     }
     let answer = try await network.client.call(

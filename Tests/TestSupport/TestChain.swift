@@ -44,10 +44,11 @@ package struct TestChain {
   /// Sends a call of a program and gives its receipt; automatic mining has put it in a block.
   @discardableResult
   package func send(
-    _ data: [UInt8] = [], to: Address, from account: DevelopmentAccount, value: Word = .zero
+    _ data: [UInt8] = [], to: Address, from account: DevelopmentAccount, value: Word = .zero,
+    gas: UInt64 = 300_000
   ) async throws -> Receipt {
     let hash = try await client.send(
-      transaction(from: account, to: to, value: value, data: data))
+      transaction(from: account, gas: gas, to: to, value: value, data: data))
     guard let receipt = try await client.receipt(of: hash) else { throw NotMined(hash: hash) }
     return receipt
   }

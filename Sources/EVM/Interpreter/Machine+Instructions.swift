@@ -148,26 +148,12 @@ extension Machine {
     let index = journal.slotIndex(frame.account, frame.pop())
     let value = frame.pop()
     if !journal.warmSlot(index) { try frame.charge(Gas.coldSlot) }
-    let (original, current) = (journal.slots[index].original, journal.slots[index].value)
-    if Word.equal(current, value) { return try frame.charge(Gas.warmAccess) }
-    if Word.equal(original, current) {
-      try frame.charge(original.isSet ? Gas.slotReset : Gas.slotSet)
-      if original.isSet, !value.isSet { journal.refund += Gas.slotClearRefund }
-    } else {
-      try frame.charge(Gas.warmAccess)
-      if original.isSet {
-        if !current.isSet {
-          journal.refund -= Gas.slotClearRefund
-        } else if !value.isSet {
-          journal.refund += Gas.slotClearRefund
-        }
-      }
-      if Word.equal(original, value) {
-        let paid = original.isSet ? Gas.slotReset : Gas.slotSet
-        journal.refund += Int64(paid - Gas.warmAccess)
-      }
-    }
-    journal.setSlot(index, value)
+    let current = journal.slots[index].value
+    let price = SlotWritePrice(
+      original: journal.slots[index].original, current: current, value: value)
+    try frame.charge(price.gas)
+    journal.refund += price.refund
+    if !Word.equal(current, value) { journal.setSlot(index, value) }
   }
 
   /// SELFDESTRUCT (EIP-6780 from Cancun on).

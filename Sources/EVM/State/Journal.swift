@@ -52,6 +52,7 @@ final class Journal {
     case warmAccount(Int)
     case slot(Int, Word)
     case warmSlot(Int)
+    case warmNativeSlot(SlotKey)
     case transient(SlotKey, Word)
   }
 
@@ -73,6 +74,8 @@ final class Journal {
   var slots: ContiguousArray<Slot> = []
   private var accountIndex: [Address: Int] = [:]
   private var slotIndex: [SlotKey: Int] = [:]
+  /// Slots of native contracts that are warm; their values are kept elsewhere.
+  private var warmNativeSlots: Set<SlotKey> = []
   private var transient: [SlotKey: Word] = [:]
   private var undos: ContiguousArray<Undo> = []
   private(set) var logs: [Log] = []
@@ -111,6 +114,7 @@ final class Journal {
       case .warmAccount(let index): records[index].isWarm = false
       case .slot(let index, let value): slots[index].value = value
       case .warmSlot(let index): slots[index].isWarm = false
+      case .warmNativeSlot(let key): warmNativeSlots.remove(key)
       case .transient(let key, let value): transient[key] = value
       }
     }
@@ -124,7 +128,7 @@ final class Journal {
     logs.count > snapshot.logs || (native?.snapshot() ?? 0) != snapshot.native
       || undos[snapshot.undos...].contains { undo in
         switch undo {
-        case .touch, .warmAccount, .warmSlot: false
+        case .touch, .warmAccount, .warmSlot, .warmNativeSlot: false
         case .nonce, .balance, .code, .creation, .destruction, .slot, .transient: true
         }
       }
@@ -241,6 +245,17 @@ final class Journal {
     if slots[index].isWarm { return true }
     slots[index].isWarm = true
     undos.append(.warmSlot(index))
+    return false
+  }
+
+  /// Warms a slot whose value is kept elsewhere, and reads nothing.
+  /// - Returns: whether it was warm before.
+  func warmSlot(of account: Int, _ slot: Word) -> Bool {
+    let key = SlotKey(account: account, slot: slot)
+    // A transaction's access list reads the slots that it names.
+    if let index = slotIndex[key] { return warmSlot(index) }
+    guard warmNativeSlots.insert(key).inserted else { return true }
+    undos.append(.warmNativeSlot(key))
     return false
   }
 

@@ -103,6 +103,8 @@ enum Gas {
   static let initCodeWord: UInt64 = 2
   static let codeByte: UInt64 = 200
   static let exponentByte: UInt64 = 50
+  static let log: UInt64 = 375
+  static let logTopic: UInt64 = 375
   static let logByte: UInt64 = 8
 
   /// The most code that a contract may have (EIP-170).

@@ -81,7 +81,8 @@ public struct ChainRules: Hashable, Sendable {
   public var profile: ChainProfile
   /// Gas that a call of a native contract costs beyond the intrinsic gas, by the contract's address.
   ///
-  /// Of those that are not named, AgentRegistry costs what the real one does, and the others nothing.
+  /// Of those that are not named, AgentRegistry costs what the real one does, RewardPool what its
+  /// accesses to storage and its events cost, and the precompiles nothing.
   public var gasCosts: [Address: UInt64]
   /// The most gas that the transactions of a block may use.
   public var blockGasLimit: UInt64
@@ -102,6 +103,9 @@ public struct ChainRules: Hashable, Sendable {
   /// Whether a claim counts the reward pool's new coins in first: version 2 of RewardPool does; chains
   /// in files of earlier versions of this package do not.
   package var claimsSyncFirst = true
+  /// Whether RewardPool's functions cost gas; they do not on chains in files of earlier versions of
+  /// this package.
+  package var metersRewardPool = true
   /// The rules that bytecode runs by.
   public var hardfork: Hardfork
   /// Plumise's contracts that are bytecode on the chain that this one is forked from.

@@ -19,6 +19,12 @@ struct Execution {
     meter.refund = refund
   }
 
+  /// Says what the call uses in addition.
+  func add(_ gas: UInt64, refund: Int64 = 0) {
+    meter.used = meter.used.addingSaturating(gas)
+    meter.refund += refund
+  }
+
   /// An account's balance in wei.
   func balance(of address: Address) -> Word { host.balance(of: address) }
 
@@ -165,10 +171,42 @@ struct NativeProgramContract: NativeContract {
     let execution = Execution(state: state, host: host, rules: rules)
     do throws(Revert) {
       let output = try program.run(message, in: execution)
-      if price == nil { host.addRefund(execution.meter.refund) }
-      return .returned(output, gas: price ?? execution.meter.used)
+      if price == nil, isMetered { host.addRefund(execution.meter.refund) }
+      return .returned(output, gas: price ?? used(execution))
     } catch {
-      return .reverted(error.output, gas: price ?? execution.meter.used)
+      return .reverted(error.output, gas: price ?? used(execution))
     }
+  }
+
+  /// Whether a call costs what it counted: a precompile's is free, even of what the reward pool does
+  /// for it.
+  private var isMetered: Bool {
+    program.isContract && (program != .rewardPool || rules.metersRewardPool)
+  }
+
+  private func used(_ execution: Execution) -> UInt64 { isMetered ? execution.meter.used : 0 }
+}
+
+extension WorldState {
+  /// The value of a slot as `eth_getStorageAt` shows it: of a native contract what its records hold,
+  /// where the contract's source has it.
+  ///
+  /// The records are outside of the tries, so that no root and no proof covers them.
+  func visibleStorage(at address: Address, slot: Word, rules: ChainRules) -> Word {
+    guard isNative(address, rules: rules) else { return storage(at: address, slot: slot) }
+    switch NativeProgram(at: address, rules: rules) {
+    case .rewardPool:
+      return RewardPoolSlot.value(ofSlot: slot, in: records.pool, rules: rules)
+    case .agentRegistry:
+      return AgentRegistrySlots.value(
+        ofSlot: slot, in: records.registry, owner: rules.registryOwner)
+    default: return .zero
+    }
+  }
+
+  /// Whether an account is a native contract, which has records in the place of storage.
+  func isNative(_ address: Address, rules: ChainRules) -> Bool {
+    self[address].contract == ContractData.native
+      && NativeProgram.programs(of: rules).contains { $0.address(rules: rules) == address }
   }
 }

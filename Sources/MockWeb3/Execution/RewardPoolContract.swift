@@ -4,8 +4,11 @@ import PlumiseWire
 
 /// The contract RewardPool and its ABI (Wire.md, Contracts).
 enum RewardPoolContract {
-  private static let firstVersion = ContractFunctions(common)
-  private static let secondVersion = ContractFunctions(common.merging(additions) { $1 })
+  private static let firstVersion = ContractFunctions(
+    common.merging(weights("taskWeight", "uptimeWeight", "responseWeight")) { $1 })
+  private static let secondVersion = ContractFunctions(
+    common.merging(additions) { $1 }.merging(addedConstants) { $1 }
+      .merging(weights("tokenWeight", "taskWeight", "uptimeWeight", "latencyWeight")) { $1 })
 
   /// The functions of both versions.
   private static let common = views.merging(changes) { $1 }.merging(settings) { $1 }
@@ -21,6 +24,7 @@ enum RewardPoolContract {
       try RewardDistribution.run(message.recipient, try arguments.word(0), in: execution)
     },
     "claimReward()": { message, _, execution throws(Revert) in
+      execution.update(.reentrancyGuard, RewardPoolSlot.guardIsTaken)
       syncBeforeClaim(message.recipient, in: execution)
       return try RewardClaim.run(agent: message.caller, pool: message.recipient, in: execution)
     },
@@ -33,6 +37,7 @@ enum RewardPoolContract {
       try RewardPoolReport(arguments, withTokens: true).run(message, in: execution)
     },
     "claimRewardFor(address)": { message, arguments, execution throws(Revert) in
+      execution.update(.reentrancyGuard, RewardPoolSlot.guardIsTaken)
       syncBeforeClaim(message.recipient, in: execution)
       let agent = try arguments.address(0)
       guard message.caller == .precompile(0x23) else { throw Revert("Only precompile 0x23") }
@@ -45,30 +50,45 @@ enum RewardPoolContract {
     "pendingRewards(address)": pendingReward,
     "getContribution(address)": contribution,
     "contributions(address)": contribution,
-    "getEpochContribution(uint256,address)": { _, arguments, execution throws(Revert) in
-      let epoch = try epoch(arguments, execution)
-      let contribution = epoch.contributions[try arguments.address(1)] ?? ContributionRecord()
-      return words(contribution, execution)
-    },
+    "getEpochContribution(uint256,address)": epochContribution,
+    "epochContributions(uint256,address)": epochContribution,
     "getEpochAgents(uint256)": { _, arguments, execution throws(Revert) in
-      ABIResult.addresses(try epoch(arguments, execution).agents)
+      let number = try epochNumber(arguments)
+      let agents = execution.state.pool[epoch: number].agents
+      execution.read(.epochAgentCount(number))
+      for index in agents.indices { execution.read(.epochAgent(number, index)) }
+      return ABIResult.addresses(agents)
     },
-    "epochRewards(uint256)": { _, arguments, execution throws(Revert) in
-      ABIResult.words([try epoch(arguments, execution).reward])
+    "epochAgents(uint256,uint256)": { _, arguments, execution throws(Revert) in
+      let number = try epochNumber(arguments)
+      let agents = execution.state.pool[epoch: number].agents
+      execution.read(.epochAgentCount(number))
+      guard let index = try arguments.word(1).exactUInt64(), index < UInt64(agents.count) else {
+        throw .withoutReason
+      }
+      execution.read(.epochAgent(number, Int(index)))
+      return ABI.word(agents[Int(index)])
     },
-    "epochDistributed(uint256)": { _, arguments, execution throws(Revert) in
-      ABIResult.bool(try epoch(arguments, execution).isDistributed)
+    "epochAgentExists(uint256,address)": slot { arguments, _ throws(Revert) in
+      .isEpochAgent(try epochNumber(arguments), try arguments.address(1))
+    },
+    "epochRewards(uint256)": slot { arguments, _ throws(Revert) in
+      .epochReward(try epochNumber(arguments))
+    },
+    "epochDistributed(uint256)": slot { arguments, _ throws(Revert) in
+      .isDistributed(try epochNumber(arguments))
     },
     "getCurrentEpoch()": { _, _, execution in ABIResult.words([Word(epoch(execution))]) },
-    "lastTrackedBalance()": { _, _, execution in
-      ABIResult.words([execution.state.pool.trackedBalance])
-    },
+    "currentEpoch()": slot { _, _ in .currentEpoch },
+    "deployBlock()": slot { _, _ in .deployBlock },
+    "lastTrackedBalance()": slot { _, _ in .trackedBalance },
     "BLOCKS_PER_EPOCH()": { _, _, execution in
       ABIResult.words([Word(execution.rules.blocksPerEpoch)])
     },
   ]
 
   static func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
+    execution.add(RewardPoolGas.instructions(of: message))
     // The contract's receive(): coins without a call are reward.
     if message.input.isEmpty { return receive(message, in: execution) }
     switch execution.rules.rewardPoolVersion {
@@ -87,7 +107,9 @@ enum RewardPoolContract {
 
   /// The epoch of a block; the pool is there from the first block on.
   static func epoch(_ execution: Execution) -> UInt64 {
-    execution.rules.epoch(at: execution.block.number)
+    // Once to compare with the block's number, and once to subtract from it.
+    execution.read(.deployBlock, times: execution.block.number > 0 ? 2 : 1)
+    return execution.rules.epoch(at: execution.block.number)
   }
 
   /// Version 2 counts new coins in first: what a claim takes must not hide them.
@@ -99,9 +121,9 @@ enum RewardPoolContract {
 
   private static func receive(_ message: Message, in execution: Execution) -> [UInt8] {
     let epoch = epoch(execution)
-    execution.state.pool[epoch: epoch].add(message.value)
-    execution.state.pool.trackedBalance = execution.balance(of: message.recipient)
-    execution.emit(
+    let balance = execution.balance(of: message.recipient)
+    credit(message.value, to: epoch, balance: balance, in: execution)
+    execution.emitPaid(
       .event(
         .rewardReceived, from: message.recipient,
         data: ABIResult.words([message.value, Word(epoch)])))
@@ -112,43 +134,59 @@ enum RewardPoolContract {
   private static func sync(_ pool: Address, in execution: Execution) -> [UInt8] {
     let balance = execution.balance(of: pool)
     let tracked = execution.state.pool.trackedBalance
+    execution.read(.trackedBalance)
     guard balance > tracked else { return [] }
+    execution.read(.trackedBalance)
     let epoch = epoch(execution)
-    execution.state.pool[epoch: epoch].add(balance - tracked)
-    execution.state.pool.trackedBalance = balance
-    execution.emit(
+    credit(balance - tracked, to: epoch, balance: balance, in: execution)
+    execution.emitPaid(
       .event(
         .rewardReceived, from: pool, data: ABIResult.words([balance - tracked, Word(epoch)])))
     return []
   }
 
-  @Sendable private static func pendingReward(
-    _: Message, _ arguments: ABIArguments, _ execution: Execution
-  ) throws(Revert) -> [UInt8] {
-    ABIResult.words([execution.state.pool.pending[try arguments.address(0)] ?? .zero])
+  /// Adds coins to an epoch's reward, and notes the balance.
+  private static func credit(
+    _ amount: Word, to epoch: UInt64, balance: Word, in execution: Execution
+  ) {
+    var record = execution.state.pool[epoch: epoch]
+    record.add(amount)
+    execution.update(.epochReward(epoch), record.reward)
+    execution.write(.trackedBalance, balance)
+    execution.state.pool[epoch: epoch] = record
+    execution.state.pool.trackedBalance = balance
   }
 
-  @Sendable private static func contribution(
-    _: Message, _ arguments: ABIArguments, _ execution: Execution
-  ) throws(Revert) -> [UInt8] {
-    let contribution = execution.state.pool.contributions[try arguments.address(0)]
-    return words(contribution ?? ContributionRecord(), execution)
+  private static let pendingReward = slot { arguments, _ throws(Revert) in
+    .pending(try arguments.address(0))
   }
 
+  private static let contribution = words { arguments throws(Revert) in
+    let agent = try arguments.address(0)
+    return { .contribution(agent, $0) }
+  }
+
+  private static let epochContribution = words { arguments throws(Revert) in
+    let (epoch, agent) = (try epochNumber(arguments), try arguments.address(1))
+    return { .epochContribution(epoch, agent, $0) }
+  }
+
+  /// A getter of the words of a contribution.
   private static func words(
-    _ contribution: ContributionRecord, _ execution: Execution
-  ) -> [UInt8] {
-    let words = contribution.words
-    return ABIResult.words(
-      execution.rules.rewardPoolVersion == .one ? Array(words.prefix(4)) : words)
+    _ slot: @escaping @Sendable (ABIArguments) throws(Revert) -> (Int) -> RewardPoolSlot
+  ) -> ContractFunction {
+    { _, arguments, execution throws(Revert) in
+      let slot = try slot(arguments)
+      let slots = (0..<execution.rules.rewardPoolVersion.wordCount).map(slot)
+      for slot in slots { execution.read(slot) }
+      return ABIResult.words(
+        slots.map { $0.value(in: execution.state.pool, rules: execution.rules) })
+    }
   }
 
-  /// The epoch that the first argument names; one beyond 64 bits is as empty as all to come.
-  private static func epoch(
-    _ arguments: ABIArguments, _ execution: Execution
-  ) throws(Revert) -> RewardPoolState.Epoch {
-    guard let number = try arguments.word(0).exactUInt64() else { return .init() }
-    return execution.state.pool[epoch: number]
+  /// The epoch that the first argument names; one beyond 64 bits is as empty as the last that fits.
+  private static func epochNumber(_ arguments: ABIArguments) throws(Revert) -> UInt64 {
+    try arguments.word(0).exactUInt64() ?? .max
   }
 }
 
@@ -178,133 +216,78 @@ struct RewardPoolReport {
     func require(_ condition: Bool, _ reason: String) throws(Revert) {
       guard condition else { throw Revert(reason) }
     }
+    execution.read(.oracle)
     try require(message.caller == execution.poolOracle, "Only oracle")
     try require(report.taskCount <= 10_000, "Task count too high")
     try require(report.uptimeSeconds <= 604_800, "Uptime too high")
     try require(report.responseScore <= 1_000_000, "Response score too high")
     try require(report.processedTokens <= 100_000_000, "Processed tokens too high")
     try require(report.averageLatencyInverse <= 10_000, "Latency inv too high")
+    execution.read(.bypass)
     if !execution.state.pool.settings.bypassesRegistry {
-      try execution.requireOwnRegistry()
-      try require(execution.isRegistered(agent), "Agent not registered")
-      try require(execution.isActive(agent), "Agent not active")
+      try require(try execution.askIsRegistered(agent), "Agent not registered")
+      try require(try execution.askIsActive(agent), "Agent not active")
     }
     let now = execution.block.timestamp
+    let number = RewardPoolContract.epoch(execution)
 
     var total = execution.state.pool.contributions[agent] ?? ContributionRecord()
     let limit = Word.max >> 128
+    if execution.rules.rewardPoolVersion == .two {
+      execution.read(.contribution(agent, 0))
+      execution.read(.contribution(agent, 4))
+    }
     try require(total.taskCount + report.taskCount <= limit, "Task count overflow")
     try require(
       total.processedTokens + report.processedTokens <= limit, "Processed tokens overflow")
     total.add(report, at: now)
+    pay(for: total, in: execution) { .contribution(agent, $0) }
     execution.state.pool.contributions[agent] = total
 
-    let number = RewardPoolContract.epoch(execution)
     var epoch = execution.state.pool[epoch: number]
+    execution.read(.isEpochAgent(number, agent))
     if epoch.contributions[agent] == nil {
-      try require(epoch.agents.count < Self.maximumAgents, "Max agents reached")
+      let count = epoch.agents.count
+      execution.read(.epochAgentCount(number))
+      try require(count < Self.maximumAgents, "Max agents reached")
+      execution.update(.epochAgentCount(number), Word(UInt64(count + 1)))
+      execution.update(.epochAgent(number, count), agent.word)
+      execution.update(.isEpochAgent(number, agent), 1)
       epoch.agents.append(agent)
     }
     var own = epoch.contributions[agent] ?? ContributionRecord()
     own.add(report, at: now)
+    pay(for: own, in: execution) { .epochContribution(number, agent, $0) }
     epoch.contributions[agent] = own
     execution.state.pool[epoch: number] = epoch
     emit(from: message.recipient, epoch: number, in: execution)
     return []
   }
 
+  /// Pays for the words of a record: all are added to, but for the time, which is replaced.
+  private func pay(
+    for record: ContributionRecord, in execution: Execution, _ slot: (Int) -> RewardPoolSlot
+  ) {
+    let words = record.words.prefix(execution.rules.rewardPoolVersion.wordCount)
+    for (index, word) in words.enumerated() {
+      if index != ContributionRecord.lastUpdatedIndex { execution.read(slot(index)) }
+      execution.write(slot(index), word)
+    }
+  }
+
   private func emit(from pool: Address, epoch: UInt64, in execution: Execution) {
     let first = [report.taskCount, report.uptimeSeconds, report.responseScore]
     switch execution.rules.rewardPoolVersion {
     case .one:
-      execution.emit(
+      execution.emitPaid(
         .event(
           "ContributionReported(address,uint256,uint256,uint256,uint256)", from: pool,
           indexed: [agent.word], data: ABIResult.words(first + [Word(epoch)])))
     case .two:
       let data = first + [report.processedTokens, report.averageLatencyInverse, Word(epoch)]
-      execution.emit(
+      execution.emitPaid(
         .event(
           .contributionReported, from: pool, indexed: [agent.word], data: ABIResult.words(data)))
     }
-  }
-}
-
-/// RewardPool.distributeRewards: shares an ended epoch's reward among its agents.
-enum RewardDistribution {
-  static func run(
-    _ pool: Address, _ epochNumber: Word, in execution: Execution
-  ) throws(Revert) -> [UInt8] {
-    guard let number = epochNumber.exactUInt64(), number < RewardPoolContract.epoch(execution)
-    else { throw Revert("Epoch not ended") }
-    var epoch = execution.state.pool[epoch: number]
-    guard !epoch.isDistributed else { throw Revert("Already distributed") }
-    guard !epoch.reward.isZero else { throw Revert("No rewards") }
-    epoch.isDistributed = true
-    execution.state.pool[epoch: number] = epoch
-
-    let shares = try shares(of: epoch, in: execution)
-    for (agent, share) in shares {
-      let pending = execution.state.pool.pending[agent] ?? .zero
-      execution.state.pool.pending[agent] = pending.adding(share, upTo: .max)
-    }
-    // With no score at all the reward stays in the pool, and the event says so.
-    let totals: [Word] =
-      shares.isEmpty ? [.zero, .zero] : [epoch.reward, Word(UInt64(epoch.agents.count))]
-    execution.emit(
-      .event(
-        .rewardsDistributed, from: pool, indexed: [Word(number)], data: ABIResult.words(totals)))
-    return []
-  }
-
-  /// Each scoring agent's share, rounded down; the last one gets what is left, so that none of
-  /// the reward is lost.
-  private static func shares(
-    of epoch: RewardPoolState.Epoch, in execution: Execution
-  ) throws(Revert) -> [(agent: Address, share: Word)] {
-    let (version, weights) = (execution.rules.rewardPoolVersion, execution.poolWeights)
-    let scores = epoch.agents
-      .map { agent in
-        let record = epoch.contributions[agent] ?? ContributionRecord()
-        return (agent: agent, score: version.score(of: record, weights: weights))
-      }
-      .filter { !$0.score.isZero }
-    let total = scores.reduce(Word.zero) { $0 + $1.score }
-    var left = epoch.reward
-    var shares: [(agent: Address, share: Word)] = []
-    for entry in scores.dropLast() {
-      let (product, overflow) = epoch.reward.multipliedReportingOverflow(by: entry.score)
-      // Only a balance that a test made up is so large; Solidity panics here.
-      guard !overflow else { throw .withoutReason }
-      shares.append((entry.agent, product / total))
-      left -= product / total
-    }
-    if let last = scores.last { shares.append((last.agent, left)) }
-    return shares
-  }
-}
-
-/// RewardPool.claimReward: pays an agent what is pending.
-enum RewardClaim {
-  static func run(
-    agent: Address, pool: Address, in execution: Execution
-  ) throws(Revert) -> [UInt8] {
-    try execution.requireOwnRegistry()
-    guard execution.isRegistered(agent) else { throw Revert("Not registered") }
-    guard let reward = execution.state.pool.pending[agent], !reward.isZero else {
-      throw Revert("No rewards")
-    }
-    execution.state.pool.pending[agent] = nil
-    guard execution.transfer(reward, from: pool, to: agent) else {
-      throw Revert("Transfer failed")
-    }
-    execution.state.pool.trackedBalance = execution.balance(of: pool)
-    execution.state.registry.update(agent) {
-      $0.totalRewards = $0.totalRewards.adding(reward, upTo: .max)
-    }
-    execution.emit(
-      .event(
-        .rewardClaimed, from: pool, indexed: [agent.word], data: reward.bigEndianBytes))
-    return []
   }
 }

@@ -46,34 +46,24 @@ extension Execution {
 
   /// The weights of RewardPool's score.
   var poolWeights: [Word] { state.pool.settings.weights ?? rules.rewardPoolVersion.weights }
-
-  /// Fails where RewardPool would call another registry than the chain's: a call of an address without
-  /// that function reverts.
-  func requireOwnRegistry() throws(Revert) {
-    guard (state.pool.settings.registry ?? rules.registryAddress) == rules.registryAddress else {
-      throw .withoutReason
-    }
-  }
 }
 
 /// The functions of RewardPool that its owner calls, and those that read what they set.
 extension RewardPoolContract {
   static let settings: [String: ContractFunction] = [
-    "owner()": { _, _, execution in ABI.word(execution.poolOwner) },
-    "oracle()": { _, _, execution in ABI.word(execution.poolOracle) },
-    "agentRegistry()": { _, _, execution in
-      ABI.word(execution.state.pool.settings.registry ?? execution.rules.registryAddress)
-    },
-    "emergencyBypassRegistry()": { _, _, execution in
-      ABIResult.bool(execution.state.pool.settings.bypassesRegistry)
-    },
+    "owner()": slot { _, _ in .owner },
+    "oracle()": slot { _, _ in .oracle },
+    "agentRegistry()": slot { _, _ in .registry },
+    "emergencyBypassRegistry()": slot { _, _ in .bypass },
     "setOracle(address)": { message, arguments, execution throws(Revert) in
       let oracle = try arguments.address(0)
       try requireOwner(message, execution)
       guard oracle != .zero else { throw Revert("Invalid oracle") }
+      execution.read(.oracle)
+      execution.update(.oracle, oracle.word)
       let indexed = [execution.poolOracle.word, oracle.word]
       execution.state.pool.settings.oracle = oracle
-      execution.emit(
+      execution.emitPaid(
         .event("OracleUpdated(address,address)", from: message.recipient, indexed: indexed))
       return []
     },
@@ -81,14 +71,16 @@ extension RewardPoolContract {
       let registry = try arguments.address(0)
       try requireOwner(message, execution)
       guard registry != .zero else { throw Revert("Invalid registry") }
+      execution.update(.registry, registry.word)
       execution.state.pool.settings.registry = registry
       return []
     },
     "setEmergencyBypassRegistry(bool)": { message, arguments, execution throws(Revert) in
       let isEnabled = try arguments.bool(0)
       try requireOwner(message, execution)
+      execution.update(.bypass, isEnabled ? 1 : 0)
       execution.state.pool.settings.bypassesRegistry = isEnabled
-      execution.emit(
+      execution.emitPaid(
         .event(
           "EmergencyBypassRegistryChanged(bool)", from: message.recipient,
           data: ABIResult.bool(isEnabled)))
@@ -115,18 +107,42 @@ extension RewardPoolContract {
     },
   ]
 
-  /// The numbers that do not change, or are never written.
+  /// The numbers that do not change.
   static let constants: [String: ContractFunction] = [
-    "deployBlock()": 0, "currentEpoch()": 0, "MAX_EPOCH_AGENTS()": 200,
-    "MAX_TASK_COUNT()": 10_000, "MAX_UPTIME_SECONDS()": 604_800,
+    "MAX_EPOCH_AGENTS()": 200, "MAX_TASK_COUNT()": 10_000, "MAX_UPTIME_SECONDS()": 604_800,
     "MAX_RESPONSE_SCORE()": 1_000_000,
   ].mapValues(constant)
+
+  /// The bounds that version 2 has in addition.
+  static let addedConstants: [String: ContractFunction] = [
+    "MAX_PROCESSED_TOKENS()": 100_000_000, "MAX_LATENCY_INV()": 10_000,
+  ].mapValues(constant)
+
+  /// A getter that the compiler makes for a public variable.
+  static func slot(
+    _ slot: @escaping @Sendable (ABIArguments, Execution) throws(Revert) -> RewardPoolSlot
+  ) -> ContractFunction {
+    { _, arguments, execution throws(Revert) in
+      let slot = try slot(arguments, execution)
+      execution.read(slot)
+      return ABI.word(slot.value(in: execution.state.pool, rules: execution.rules))
+    }
+  }
+
+  /// The getters of the weights, by the name of each.
+  static func weights(_ names: String...) -> [String: ContractFunction] {
+    Dictionary(
+      uniqueKeysWithValues: names.enumerated().map { position, name in
+        ("\(name)()", slot { _, _ in .weight(position) })
+      })
+  }
 
   private static func constant(_ value: Word) -> ContractFunction {
     { _, _, _ in ABI.word(value) }
   }
 
   private static func requireOwner(_ message: Message, _ execution: Execution) throws(Revert) {
+    execution.read(.owner)
     guard message.caller == execution.poolOwner else {
       throw Revert(
         output: ABI.selector("OwnableUnauthorizedAccount(address)") + ABI.word(message.caller))
@@ -137,8 +153,10 @@ extension RewardPoolContract {
     to owner: Address, _ message: Message, _ execution: Execution
   ) -> [UInt8] {
     let indexed = [execution.poolOwner.word, owner.word]
+    execution.read(.owner)
+    execution.update(.owner, owner.word)
     execution.state.pool.settings.owner = owner
-    execution.emit(
+    execution.emitPaid(
       .event("OwnershipTransferred(address,address)", from: message.recipient, indexed: indexed))
     return []
   }
@@ -159,9 +177,10 @@ extension RewardPoolContract {
       sum = next
     }
     guard sum == 100 else { throw Revert("Weights must sum to 100") }
+    for (position, weight) in weights.enumerated() { execution.write(.weight(position), weight) }
     execution.state.pool.settings.weights = weights
     let types = weights.map { _ in "uint256" }.joined(separator: ",")
-    execution.emit(
+    execution.emitPaid(
       .event(
         "FormulaUpdated(\(types))", from: message.recipient, data: ABIResult.words(weights)))
     return []

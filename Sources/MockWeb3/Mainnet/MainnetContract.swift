@@ -60,16 +60,14 @@ enum MainnetContract: CaseIterable {
   }()
 }
 
-/// AgentRegistry's storage where the contract runs as bytecode: slot 1 is the mapping of the agents,
-/// each of which takes seven slots (plumise-contracts, `src/AgentRegistry.sol`).
+/// AgentRegistry's storage where the contract runs as bytecode.
 struct AgentRegistryStorage {
   let host: NativeHost
   let registry: Address
 
   /// The value of a member of the struct `Agent`.
   private func member(_ position: Word, of agent: Address) -> Word {
-    let base = Keccak256.hash(ABI.word(agent) + ABI.word(1 as Word)).word
-    return host.storage(at: registry, slot: base &+ position)
+    host.storage(at: registry, slot: AgentRegistrySlots.first(of: agent) &+ position)
   }
 
   /// Whether an agent is registered: it has a wallet.

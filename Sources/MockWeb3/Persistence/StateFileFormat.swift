@@ -22,6 +22,7 @@ enum StateFileFormat {
       "timestamp": .quantity(chain.genesis.header.timestamp),
       "network": .object(JSONObject(uniqueMembers: network(of: chain.configuration))),
       "claimsSyncFirst": .bool(chain.rules.claimsSyncFirst),
+      "metersRewardPool": .bool(chain.rules.metersRewardPool),
     ]
   }
 
@@ -131,6 +132,7 @@ enum StateFileFormat {
     configuration.genesisTimestamp = timestamp
     // Blocks of earlier files have to come out as they were.
     configuration.rules.claimsSyncFirst = heading["claimsSyncFirst"] == true
+    configuration.rules.metersRewardPool = heading["metersRewardPool"] == true
     var chain = Chain(configuration, now: now)
     guard chain.genesis.hash.hex == genesis else {
       throw FileError.chainMismatch(expected: chain.genesis.hash.hex, actual: genesis)

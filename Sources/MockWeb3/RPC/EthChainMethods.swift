@@ -148,7 +148,8 @@ enum EthStateMethods {
       let block = try arguments.block(2)
       return { chain, now in
         let state = try chain.view(block, now: now).state
-        let value = state.storage(at: address, slot: try StorageKey(slot).word)
+        let value = state.visibleStorage(
+          at: address, slot: try StorageKey(slot).word, rules: chain.rules)
         return .hash(Hash32(word: value))
       }
     },

@@ -55,6 +55,11 @@ enum TestMethods {
       let slot = try StorageKey(arguments.required(1).string()).word
       let value = try arguments.required(2).hash().word
       return { chain, _ in
+        guard !chain.state.isNative(address, rules: chain.rules) else {
+          throw RPCFailure.refused(
+            "\(address.checksummed) is a native contract, whose records no slot can change: call its "
+              + "functions, or put bytecode in its place with anvil_setCode")
+        }
         chain.edit(.storage(address, slot: slot, value: value))
         return true
       }

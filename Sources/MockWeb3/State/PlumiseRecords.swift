@@ -30,6 +30,9 @@ final class RecordJournal: NativeState {
 
   init(_ records: PlumiseRecords) { self.records = records }
 
+  /// The records before the transaction.
+  var original: PlumiseRecords { earlier.first ?? records }
+
   func snapshot() -> Int { earlier.count }
 
   func revert(to snapshot: Int) {

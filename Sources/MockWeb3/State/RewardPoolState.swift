@@ -27,12 +27,17 @@ struct RewardPoolState {
   var contributions = PersistentMap<ContributionRecord>()
   var pending = PersistentMap<Word>()
   var settings = RewardPoolSettings()
+  /// Whether anything was claimed yet, which leaves a trace in the slot that guards against reentrancy.
+  var hasPaid = false
   private var epochs: [UInt64: Epoch] = [:]
 
   subscript(epoch epoch: UInt64) -> Epoch {
     get { epochs[epoch] ?? Epoch() }
     set { epochs[epoch] = newValue }
   }
+
+  /// The epochs that have anything.
+  var knownEpochs: Dictionary<UInt64, Epoch>.Keys { epochs.keys }
 }
 
 /// The sums of an agent's contributions in the reward pool.
@@ -56,6 +61,9 @@ public struct ContributionRecord: Hashable, Sendable {
       taskCount, uptimeSeconds, responseScore, lastUpdated, processedTokens, averageLatencyInverse,
     ]
   }
+
+  /// The position of ``lastUpdated`` in ``words``.
+  static let lastUpdatedIndex = 3
 
   /// The score of version 2 with its first weights: 40 a token, 25 a task, 20 a second, 15 a point of
   /// latency.

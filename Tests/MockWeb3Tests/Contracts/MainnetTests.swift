@@ -53,7 +53,7 @@ struct MainnetTests {
     try await register(agent, id: "a")
     try await register(other, id: "b")
     let receipt = try await network.send(
-      Self.report(agent.address), to: pool, from: network.oracle)
+      Self.report(agent.address), to: pool, from: network.oracle, gas: 1_000_000)
     // NETWORK.md, section 7.
     #expect(
       receipt.logs.first?.topics == [
@@ -62,7 +62,8 @@ struct MainnetTests {
       ])
     #expect(receipt.logs.first?.data == ([5, 3600, 80, 0] as [Word]).flatMap(\.bigEndianBytes))
     try await network.send(
-      Self.report(other.address, tasks: 1, uptime: 0), to: pool, from: network.oracle)
+      Self.report(other.address, tasks: 1, uptime: 0), to: pool, from: network.oracle,
+      gas: 1_000_000)
     let contribution = try await network.client.call(
       to: pool, data: ABI.call("getContribution(address)", [.address(agent.address)]))
     #expect(contribution.count == 4 * 32)

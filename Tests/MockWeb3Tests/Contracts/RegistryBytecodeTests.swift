@@ -53,7 +53,28 @@ struct RegistryBytecodeTests {
         network.client.call(to: real, data: question),
       ]
       #expect(answers[0] == answers[1], "seed \(seed), step \(step), view \(Hex.encode(question))")
+      let slot = slot(on: network, &random)
+      let values = try await [
+        network.client.request(
+          "eth_getStorageAt", [.string(native.lowercaseHex), .string(slot.hex), "latest"]),
+        network.client.request(
+          "eth_getStorageAt", [.string(real.lowercaseHex), .string(slot.hex), "latest"]),
+      ]
+      #expect(values[0] == values[1], "seed \(seed), step \(step), slot \(slot.hex)")
     }
+  }
+
+  /// A slot that the contract may have written (Solidity, "Layout of State Variables in Storage").
+  private func slot(on network: TestChain, _ random: inout SeededGenerator) -> Hash32 {
+    func hash(_ words: Word...) -> Word {
+      Keccak256.hash(words.flatMap(\.bigEndianBytes)).word
+    }
+    let first = hash(agent(on: network, &random).word, 1)
+    let offset = Word(UInt64.random(in: 0...7, using: &random))
+    let slots: [Word] = [
+      offset, first + offset, first + 2, hash(first + 2) + offset, hash(2) + offset,
+    ]
+    return Hash32(word: slots.randomElement(using: &random) ?? 0)
   }
 
   /// Creates the real contract; its owner is the native one's.

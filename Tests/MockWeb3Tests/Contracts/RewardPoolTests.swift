@@ -35,7 +35,7 @@ struct RewardPoolTests {
   ) async throws
     -> Receipt
   {
-    try await network.send(input, to: pool, from: account ?? network.oracle)
+    try await network.send(input, to: pool, from: account ?? network.oracle, gas: 1_000_000)
   }
 
   private static let sync = ABI.call("syncRewards()")
@@ -209,13 +209,12 @@ struct RewardPoolTests {
 
   @Test("At most 200 agents contribute to an epoch")
   func maximumAgents() async throws {
-    let network = TestChain()
     for index in 0...200 {
       let account = network.chain.makeAccount()
       try await network.registerActive(account)
       let input = report(for: account)
       if index < 200 {
-        #expect(try await network.send(input, to: pool, from: network.oracle).succeeded)
+        #expect(try await send(input).succeeded)
       } else {
         #expect(
           try await network.revertReason(input, to: pool, from: network.oracle)
