@@ -329,7 +329,7 @@ struct ChainRegistrationTests {
       let oracle = ChainAgent(key: chain.accounts[9].key, client: agent.client)
       func call(_ call: RewardPoolCall) async throws -> Receipt {
         try await oracle.send(
-          to: PlumiseNetwork.Contract.rewardPool, data: call.input, gasLimit: 500_000)
+          to: PlumiseNetwork.Contract.rewardPool, data: call.input, gasLimit: 1_000_000)
       }
       let contribution = Contribution(
         taskCount: 3, uptimeSeconds: 3600, responseScore: 80,

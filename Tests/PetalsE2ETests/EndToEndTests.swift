@@ -92,7 +92,7 @@ struct EndToEndTests {
     let anybody = ChainAgent(
       key: chain.accounts[0].key, client: EthereumClient(url: network.chainAddress.url))
     func send(_ call: RewardPoolCall) async throws -> Receipt {
-      try await anybody.send(to: pool, data: call.input, gasLimit: 300_000)
+      try await anybody.send(to: pool, data: call.input, gasLimit: 1_000_000)
     }
     let heldBefore = chain.balance(of: pool)
     let synced = try await send(.syncRewards)

@@ -105,7 +105,7 @@ import Testing
     try await network.send(RewardPoolCall.syncRewards.input, to: pool, from: agent)
     let reported = try await network.send(
       RewardPoolCall.reportContribution(agent: agent.address, four).input, to: pool,
-      from: network.oracle)
+      from: network.oracle, gas: 1_000_000)
     #expect(reported.succeeded)
     network.chain.endEpoch()
     await oracle.perform(.distribution)

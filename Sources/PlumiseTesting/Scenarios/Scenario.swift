@@ -16,6 +16,10 @@ import Synchronization
 /// the same seed, plan and calls give the same ``history``, byte for byte. It exists within
 /// ``withScenario(seed:plan:_:)``.
 public final class Scenario: Sendable {
+  /// The gas limit of the treasurer's calls: sharing out among the 200 agents that an epoch can have
+  /// takes some eight million.
+  private static let gasLimit: UInt64 = 10_000_000
+
   /// Where the scenario's choices come from.
   public let seed: UInt64
   /// The network and its faults.
@@ -131,12 +135,12 @@ public final class Scenario: Sendable {
       do {
         let current = chain.epoch
         _ = try await treasurer.send(
-          to: pool, data: RewardPoolCall.syncRewards.input, gasLimit: 300_000)
+          to: pool, data: RewardPoolCall.syncRewards.input, gasLimit: Self.gasLimit)
         // Earlier ones were shared out, or have nothing to share.
         for epoch in max(current, 3) - 3..<current {
           let call = RewardPoolCall.distributeRewards(epoch: Word(epoch))
           do {
-            _ = try await treasurer.send(to: pool, data: call.input, gasLimit: 500_000)
+            _ = try await treasurer.send(to: pool, data: call.input, gasLimit: Self.gasLimit)
           } catch let error as ChainError where error.code == .reverted {
             recorder.record(.custom("epoch \(epoch)", error.reason ?? "reverted"))
           }
