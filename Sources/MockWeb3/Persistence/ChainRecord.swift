@@ -69,19 +69,19 @@ struct ChainRecord {
   }
 
   /// Starts to gather steps for a file, which has these already.
-  mutating func startPersisting(_ log: StateFileFormat.Log) {
+  mutating func startPersisting(_ places: StateFileFormat.Places) {
     isPersisted = true
-    didRewrite(log)
+    didRewrite(places)
   }
 
   /// The file has everything.
   mutating func didSave() { unsaved = [] }
 
   /// The file was written anew, with these steps.
-  mutating func didRewrite(_ log: StateFileFormat.Log) {
+  mutating func didRewrite(_ places: StateFileFormat.Places) {
     unsaved = []
     needsRewrite = false
-    (step, stepCount, blockSteps) = (log.stepCount, log.stepCount, log.blockSteps)
+    (step, stepCount, blockSteps) = (places.stepCount, places.stepCount, places.blockSteps)
   }
 
   /// Goes on from this record, of an earlier state, with the file that the later record has.

@@ -8,8 +8,9 @@ public import SystemErrors
 /// request that took it is answered.
 ///
 /// Steps are appended, those that take others back included. When another chain takes the place of
-/// the one in the file (a reset, a state that is loaded), and at every start, the file is written
-/// anew beside the old one and takes its place, so that a crash leaves one or the other.
+/// the one in the file (a reset, a state that is loaded), and at a start from a file that has steps which
+/// were taken back, the file is written anew beside the old one and takes its place, so that a crash
+/// leaves one or the other.
 ///
 /// Steps are appended under the chain's lock, and brought to the disk without it, once for all requests
 /// that wait for it (group commit).
@@ -50,11 +51,14 @@ final class StateFile: Sendable {
   /// The file's content; nothing in a new file.
   func contents() throws -> [UInt8] { try state.withLock { try $0.file.contents() } }
 
+  /// Waits until what the file holds is on the disk.
+  func synchronizeContents() throws { try state.withLock { try $0.file.synchronize() } }
+
   /// Writes the whole chain, in place of what the file holds.
-  func write(_ chain: Chain) throws -> StateFileFormat.Log {
+  func write(_ chain: Chain) throws -> StateFileFormat.Places {
     let log = StateFileFormat.log(of: chain)
     try write(log.text)
-    return log
+    return log.places
   }
 
   /// Writes a whole text, in place of what the file holds.
@@ -171,11 +175,14 @@ struct PersistentChain {
     self.file = nil
   }
 
-  /// A chain that a file keeps from now on; it is written there.
-  init(chain: Chain, file: StateFile) throws {
+  /// A chain that a file keeps from now on.
+  /// - Parameter places: of the chain's blocks in the file; nil when it has to be written there.
+  init(chain: Chain, file: StateFile, places: StateFileFormat.Places?) throws {
     self.chain = chain
     self.file = file
-    self.chain.record.startPersisting(try file.write(chain))
+    // What an earlier process wrote, and nobody was told of, need not be on the disk yet.
+    if places != nil { try file.synchronizeContents() }
+    self.chain.record.startPersisting(try places ?? file.write(chain))
   }
 
   /// The chain that a file keeps, or a new one where the file holds none.
@@ -184,12 +191,12 @@ struct PersistentChain {
     let file = try StateFile(url)
     do {
       let text = try file.contents()
-      let chain =
+      let reading =
         StateFileFormat.isBeginning(text)
-        ? Chain(configuration, now: now)
-        : try StateFileFormat.chain(
-          from: text, ofFile: url, configuration: configuration, now: now)
-      try self.init(chain: chain, file: file)
+        ? StateFileFormat.Reading(chain: Chain(configuration, now: now), places: nil)
+        : try StateFileFormat.reading(
+          of: text, inFile: url, configuration: configuration, now: now)
+      try self.init(chain: reading.chain, file: file, places: reading.places)
     } catch {
       file.removeIfNew()
       throw error

@@ -48,28 +48,43 @@ enum StateFileFormat {
     }
   }
 
-  /// A chain's text, and where its blocks are in it.
+  /// The steps of a text, and which of them made the blocks.
+  struct Places {
+    /// How many steps there are.
+    private(set) var stepCount = 0
+    /// After which step a block is the latest, by the height; only blocks that can be undone.
+    private(set) var blockSteps: [UInt64: Int] = [0: 0]
+
+    /// Counts a step.
+    /// - Parameter height: of the block that it made; nil when it made none.
+    mutating func add(blockAt height: UInt64?) {
+      stepCount += 1
+      guard let height else { return }
+      blockSteps[height] = stepCount
+      if height >= BlockHistory.maximumRemovable {
+        blockSteps[height - BlockHistory.maximumRemovable] = nil
+      }
+    }
+  }
+
+  /// A chain's text, and the places of its blocks.
   struct Log {
     var text: [UInt8]
-    /// How many steps there are.
-    var stepCount = 0
-    /// After which step a block is the latest, by the height; only blocks that can be undone.
-    var blockSteps: [UInt64: Int] = [0: 0]
+    var places = Places()
   }
 
   /// The whole text: no step of it is taken back.
   static func log(of chain: Chain) -> Log {
     var log = Log(text: heading(of: chain).serialized() + [0x0a])
-    func add(_ event: ChainEvent) {
+    func add(_ event: ChainEvent, blockAt height: UInt64? = nil) {
       log.text += lines([event])
-      log.stepCount += 1
+      log.places.add(blockAt: height)
     }
     var edits = chain.record.edits[...]
     var parent: Block?
     for block in chain.history.blocks {
       if let parent {
-        add(ChainEvent(block, after: parent, rules: chain.rules))
-        log.blockSteps[block.number] = log.stepCount
+        add(ChainEvent(block, after: parent, rules: chain.rules), blockAt: block.number)
       }
       parent = block
       while let edit = edits.first, edit.height == block.number {
@@ -79,8 +94,6 @@ enum StateFileFormat {
     }
     add(.settings(chain.settings))
     for sent in chain.pool.transactions { add(.waiting(sent.signed.raw)) }
-    let oldest = chain.latest.number.subtractingSaturating(BlockHistory.maximumRemovable)
-    log.blockSteps = log.blockSteps.filter { $0.key >= oldest }
     return log
   }
 
@@ -104,16 +117,32 @@ enum StateFileFormat {
     !text.contains(0x0a) && (opening.starts(with: text) || text.starts(with: opening))
   }
 
+  /// What a text tells of.
+  struct Reading {
+    let chain: Chain
+    /// The places of the chain's blocks in the text; nil where the text is not as the chain would be
+    /// written: of an earlier form, without its end, or with steps that were taken back.
+    let places: Places?
+  }
+
   /// The chain that a text tells of.
-  ///
-  /// A last line without an end was being written when the program died: it was not acknowledged,
-  /// and is left out.
   /// - Throws: `FileError`.
   static func chain(
     from text: [UInt8], configuration: ChainConfiguration, now: UInt64
   ) throws -> Chain {
+    try reading(of: text, configuration: configuration, now: now).chain
+  }
+
+  /// Reads a text.
+  ///
+  /// A last line without an end was being written when the program died: it was not acknowledged,
+  /// and is left out.
+  /// - Throws: `FileError`.
+  static func reading(
+    of text: [UInt8], configuration: ChainConfiguration, now: UInt64
+  ) throws -> Reading {
     var lines = text.split(separator: 0x0a, omittingEmptySubsequences: false)
-    lines.removeLast()
+    let hasEnd = lines.popLast()?.isEmpty == true
     guard let first = lines.first, let heading = try? JSON.parse(first),
       let version = heading["plumiseChain"]?.integerValue
     else {
@@ -137,19 +166,30 @@ enum StateFileFormat {
     guard chain.genesis.hash.hex == genesis else {
       throw FileError.chainMismatch(expected: chain.genesis.hash.hex, actual: genesis)
     }
-    for step in try liveSteps(of: lines.dropFirst()) {
+    let (steps, isWhole) = try liveSteps(of: lines.dropFirst())
+    var places = Places()
+    var hasSettings = false
+    for step in steps {
       try attributingErrors(toLine: step.line) { try chain.replay(step.event) }
+      switch step.event {
+      case .block: places.add(blockAt: chain.latest.number)
+      case .settings:
+        hasSettings = true
+        places.add(blockAt: nil)
+      default: places.add(blockAt: nil)
+      }
     }
-    return chain
+    let isCurrent = hasEnd && isWhole && hasSettings && version == versions.upperBound
+    return Reading(chain: chain, places: isCurrent ? places : nil)
   }
 
-  /// The chain that a file's text tells of.
+  /// Reads a file's text.
   /// - Throws: `FileError` with the file's path.
-  static func chain(
-    from text: [UInt8], ofFile file: URL, configuration: ChainConfiguration, now: UInt64
-  ) throws -> Chain {
+  static func reading(
+    of text: [UInt8], inFile file: URL, configuration: ChainConfiguration, now: UInt64
+  ) throws -> Reading {
     do {
-      return try chain(from: text, configuration: configuration, now: now)
+      return try reading(of: text, configuration: configuration, now: now)
     } catch let error as FileError {
       throw error.ofFile(file.path)
     }
@@ -164,8 +204,12 @@ enum StateFileFormat {
   }
 
   /// The steps that lead to where the text ends, without those that were taken back.
-  private static func liveSteps(of lines: ArraySlice<ArraySlice<UInt8>>) throws -> [Step] {
+  /// - Returns: the steps, and whether they are all that the text has.
+  private static func liveSteps(
+    of lines: ArraySlice<ArraySlice<UInt8>>
+  ) throws -> (steps: [Step], isWhole: Bool) {
     var steps: [Step] = []
+    var isWhole = true
     var current = 0
     for (index, line) in zip(lines.indices, lines) {
       try attributingErrors(toLine: index + 1) {
@@ -174,6 +218,7 @@ enum StateFileFormat {
           if case .rolledBack(let step) = event {
             guard (0...steps.count).contains(step) else { throw FileError.missingStateField("to") }
             current = step
+            isWhole = false
           } else {
             steps.append(Step(event: event, line: index + 1, before: current))
             current = steps.count
@@ -181,12 +226,13 @@ enum StateFileFormat {
         }
       }
     }
+    if isWhole { return (steps, true) }
     var live: [Step] = []
     while current > 0 {
       live.append(steps[current - 1])
       current = steps[current - 1].before
     }
-    return live.reversed()
+    return (live.reversed(), false)
   }
 
   /// Says on which line something failed.

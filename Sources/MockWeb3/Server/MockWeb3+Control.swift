@@ -193,8 +193,8 @@ extension MockWeb3 {
       throw FileError.unusable(
         path: url.path, purpose: .chainState, reason: error.systemReason, cause: error)
     }
-    let loaded = try StateFileFormat.chain(
-      from: text, ofFile: url, configuration: configuration, now: now)
-    change { $0.replace(with: loaded) }
+    let loaded = try StateFileFormat.reading(
+      of: text, inFile: url, configuration: configuration, now: now)
+    change { $0.replace(with: loaded.chain) }
   }
 }

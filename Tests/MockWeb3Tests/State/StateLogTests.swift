@@ -181,6 +181,42 @@ struct StateLogTests {
     }
   }
 
+  @Test("A start leaves a file as it is of which nothing was taken back, and adds to it")
+  func startKeepsFile() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "chain")
+      func life() async throws -> (summary: [String], bytes: [UInt8]) {
+        let kept = try KeptChain(file)
+        kept.chain.mine(300)
+        kept.chain.fund(.precompile(0xaa), 3)
+        try await kept.send(0)
+        kept.chain.mine(2)
+        kept.chain.setMining(.manual)
+        try await kept.send(1)
+        return (kept.summary, try kept.bytes())
+      }
+      let (summary, before) = try await life()
+      func restart(_ change: (KeptChain) -> Void) throws {
+        let kept = try KeptChain(file)
+        #expect(kept.summary == summary)
+        #expect(try kept.bytes() == before)
+        change(kept)
+        let after = try kept.bytes()
+        #expect(after.starts(with: before) && after.count > before.count)
+        #expect(try kept.isTold())
+        try Data(before).write(to: file)
+      }
+      try restart { $0.chain.mine() }
+      // Its blocks have their places in the file, and so they can be taken back.
+      try restart { #expect($0.chain.reorganise(depth: 120)) }
+      try restart { kept in
+        let snapshot = kept.chain.snapshot()
+        kept.chain.mine(2)
+        #expect(kept.chain.revert(to: snapshot))
+      }
+    }
+  }
+
   @Test("Deep reorganisations are kept, before a start and after it")
   func deep() async throws {
     try await withTemporaryFolder { folder in
