@@ -14,13 +14,13 @@ package struct MerkleTrie<Value: TrieValue> {
 
   /// The value of a key; setting nil removes it.
   package subscript(key: [UInt8]) -> Value? {
-    get { root?.value(at: Nibbles.of(key)[...]) }
+    get { root?.value(at: Nibbles.of(key)) }
     set { self[path: Nibbles.of(key)] = newValue }
   }
 
   /// The value at the half-bytes of a key; setting nil removes it.
   subscript(path path: [UInt8]) -> Value? {
-    get { root?.value(at: path[...]) }
+    get { root?.value(at: path) }
     set {
       if let newValue {
         TrieNode.insert(newValue, at: path[...], into: &root)
@@ -151,20 +151,25 @@ final class TrieNode<Value: TrieValue> {
 
 extension TrieNode {
   /// The value at a path below this node.
-  func value(at path: ArraySlice<UInt8>) -> Value? {
+  func value(at path: [UInt8]) -> Value? {
     var node = self
-    var rest = path
+    /// How much of the path leads to the node.
+    var depth = 0
     while true {
       switch node.content {
-      case .leaf(let path, let value):
-        return rest.elementsEqual(path) ? value : nil
-      case .extension(let path, let child):
-        guard rest.starts(with: path) else { return nil }
-        rest = rest.dropFirst(path.count)
+      case .leaf(let rest, let value):
+        guard path.count == depth + rest.count, Nibbles.path(path, hasAt: depth, rest) else {
+          return nil
+        }
+        return value
+      case .extension(let stretch, let child):
+        guard Nibbles.path(path, hasAt: depth, stretch) else { return nil }
+        depth += stretch.count
         node = child
       case .branch(let children, let value):
-        guard let index = rest.popFirst() else { return value }
-        guard let child = children[Int(index)] else { return nil }
+        guard depth < path.count else { return value }
+        guard let child = children[Int(path[depth])] else { return nil }
+        depth += 1
         node = child
       }
     }
@@ -329,6 +334,13 @@ package enum Nibbles {
         index += 2
       }
     }
+  }
+
+  /// Whether a path has a stretch at a place.
+  static func path(_ path: [UInt8], hasAt depth: Int, _ stretch: [UInt8]) -> Bool {
+    guard path.count - depth >= stretch.count else { return false }
+    for index in stretch.indices where path[depth + index] != stretch[index] { return false }
+    return true
   }
 
   /// How many half-bytes two paths have in common at their beginning.

@@ -7,16 +7,10 @@ package import EthereumPrimitives
 /// Copies share their structure, so that executing a transaction on a copy, and keeping the state
 /// of every block, cost little.
 package struct WorldState {
-  /// An account with the path of its place in the trie, which costs a hash to find.
-  private struct Entry {
-    let account: Account
-    let path: [UInt8]
-  }
-
-  private var accounts = PersistentMap<Entry>()
   private var trie = MerkleTrie<Account>()
+  private let paths = AccountPaths()
   /// Accounts that changed since the root was last computed: a transaction writes the same few
-  /// again and again, the map and the trie take each once a block.
+  /// again and again, the trie takes each once a block.
   private var changed: [Address: Account] = [:]
 
   /// The storage of contracts; an account without any slot is not in it.
@@ -28,6 +22,8 @@ package struct WorldState {
 
   /// What is read of another chain where nothing was written; nil for a chain of its own.
   let fork: ForkedState?
+  /// Accounts that a forked chain wrote, those that are gone included: the remote chain may have them.
+  private var writtenAccounts = PersistentMap<Account>()
   /// What a forked chain wrote to storages, zeros included.
   private var writtenStorage = PersistentMap<WrittenStorage>()
 
@@ -39,7 +35,9 @@ package struct WorldState {
   /// An account; one that does not exist reads as empty.
   package subscript(address: Address) -> Account {
     get {
-      changed[address] ?? accounts[address]?.account ?? fork?.account(address) ?? Account()
+      if let account = changed[address] { return account }
+      if let fork { return writtenAccounts[address] ?? fork.account(address) }
+      return trie[path: paths[address]] ?? Account()
     }
     set { changed[address] = newValue }
   }
@@ -84,15 +82,8 @@ package struct WorldState {
           code: account.contract?.code ?? .empty,
           storageRoot: storages[address]?.rootHash ?? Account.emptyStorageRoot)
       }
-      let path = accounts[address]?.path ?? Nibbles.of(Keccak256.hash(address.bytes).bytes)
-      if account.isEmpty {
-        // A forked chain remembers what is gone, or the remote chain would have it again.
-        accounts[address] = fork == nil ? nil : Entry(account: account, path: path)
-        trie[path: path] = nil
-      } else {
-        accounts[address] = Entry(account: account, path: path)
-        trie[path: path] = account
-      }
+      if fork != nil { writtenAccounts[address] = account }
+      trie[path: paths[address]] = account.isEmpty ? nil : account
     }
     // Most blocks change a handful.
     changed = Dictionary(minimumCapacity: 8)
@@ -189,6 +180,25 @@ extension WorldState {
 
   private static func storageKey(_ slot: Word) -> [UInt8] {
     Keccak256.hash(slot.bigEndianBytes).bytes
+  }
+}
+
+/// Where accounts have their places in the trie, which costs a hash each to find; copies of a state
+/// have them together.
+///
+/// Not Sendable: states have one owner, as their tries' nodes have.
+private final class AccountPaths {
+  /// Clients may ask for any number of addresses.
+  private static let limit = 20_000
+
+  private var paths: [Address: [UInt8]] = [:]
+
+  subscript(address: Address) -> [UInt8] {
+    if let path = paths[address] { return path }
+    let path = Nibbles.of(Keccak256.hash(address.bytes).bytes)
+    if paths.count == Self.limit { paths = [:] }
+    paths[address] = path
+    return path
   }
 }
 
