@@ -68,7 +68,7 @@ struct BlockBuilder {
         queue.dropSender()
       }
     }
-    var result = seal(executor, included, forced: reverts)
+    var result = seal(&executor, included, forced: reverts)
     result.invalid = invalid
     return result
   }
@@ -83,18 +83,19 @@ struct BlockBuilder {
     for (index, sent) in transactions.enumerated() {
       try executor.apply(sent, forcedRevert: forced[index])
     }
-    return seal(executor, transactions, forced: forced)
+    return seal(&executor, transactions, forced: forced)
   }
 
+  /// Makes the block of the transactions that ran; the executor's state gets the block's reward.
   private func seal(
-    _ executor: TransactionExecutor, _ included: [RecoveredTransaction], forced: [Int: Revert]
+    _ executor: inout TransactionExecutor, _ included: [RecoveredTransaction],
+    forced: [Int: Revert]
   ) -> Result {
-    var state = executor.state
-    state.credit(rules.blockReward, to: rules.poolAddress)
+    executor.state.credit(rules.blockReward, to: rules.poolAddress)
     var bloom = LogsBloom()
     for receipt in executor.receipts where !receipt.logs.isEmpty { bloom.formUnion(receipt.bloom) }
     var header = BlockHeader(
-      parentHash: parent.hash, coinbase: rules.coinbase, stateRoot: state.rootHash(),
+      parentHash: parent.hash, coinbase: rules.coinbase, stateRoot: executor.state.rootHash(),
       transactionsRoot: MerkleTrie.root(ofList: included.map(\.signed.raw)),
       receiptsRoot: ReceiptsTrie.root(of: executor.receipts),
       logsBloom: bloom.bytes, difficulty: 0, number: environment.number,
@@ -104,7 +105,7 @@ struct BlockBuilder {
     let block = Block(
       header: header, transactions: included, receipts: executor.receipts,
       forcedReverts: forced, parentDifficulty: parent.totalDifficulty)
-    return Result(block: block, state: state)
+    return Result(block: block, state: executor.state)
   }
 }
 

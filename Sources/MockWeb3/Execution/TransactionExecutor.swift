@@ -11,7 +11,8 @@ enum InclusionError: Error {
 
 /// Runs the transactions of one block in turn (yellow paper, §6.2).
 struct TransactionExecutor {
-  private(set) var state: WorldState
+  /// The state after the transactions that ran.
+  var state: WorldState
   private(set) var receipts: [TransactionReceipt] = []
   private(set) var gasUsed: UInt64 = 0
   private var logCount = 0
