@@ -95,6 +95,15 @@ struct RewardPoolGasTests {
     let estimate = try await network.client.estimateGas(
       to: pool, data: Self.report(agent), from: network.oracle.address)
     #expect(estimate > 300_000)
+    // go-ethereum's words for a call and for an estimate with such a limit.
+    let call: JSON = [
+      "from": .string(network.oracle.address.lowercaseHex), "to": .string(pool.lowercaseHex),
+      "data": .string(Hex.encode(Self.report(agent))), "gas": "0x493e0",
+    ]
+    #expect(try await network.failure("eth_call", call, "latest") == .refused("out of gas"))
+    #expect(
+      try await network.failure("eth_estimateGas", call)
+        == .refused("gas required exceeds allowance (300000)"))
     let failed = try await send(Self.report(agent), gas: 300_000)
     #expect(!failed.succeeded && failed.gasUsed == 300_000 && failed.logs.isEmpty)
     #expect(network.chain.contribution(of: agent.address) == nil)
