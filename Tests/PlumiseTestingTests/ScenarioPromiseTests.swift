@@ -14,6 +14,7 @@ struct ScenarioPromiseTests {
 
   private static let account = SecretKey.random().address
   private static let (first, second) = (Keccak256.hash("first"), Keccak256.hash("second"))
+  private static let other = Keccak256.hash("other")
 
   private func report(_ tokens: Int64, at timestamp: Int64, life: Int = 1) -> HistoryEvent {
     .report(
@@ -21,10 +22,12 @@ struct ScenarioPromiseTests {
       .init(timestamp: timestamp, tokens: tokens, proofs: 0, status: 200, isAccepted: true))
   }
 
-  private func sent(_ call: Hash32, refusal: String? = nil, node: Int? = 0) -> HistoryEvent {
+  private func sent(
+    _ call: Hash32, nonce: UInt64 = 3, refusal: String? = nil, node: Int? = 0
+  ) -> HistoryEvent {
     .transaction(
       .init(
-        hash: call, node: node, sender: Self.account, nonce: 3, call: call, refusal: refusal))
+        hash: call, node: node, sender: Self.account, nonce: nonce, call: call, refusal: refusal))
   }
 
   @Test(
@@ -117,6 +120,12 @@ struct ScenarioPromiseTests {
     #expect(
       broken(sent(Self.second), sent(Self.first), sent(Self.second, refusal: "nonce too low: 3"))
         .isEmpty)
+    // A new life begins behind all that the chain counts, but not behind what waits for a lost one.
+    let conflict = sent(Self.second, refusal: "replacement transaction underpriced")
+    let restart = HistoryEvent.lifeBegan(node: 0, life: 2)
+    #expect(broken(sent(Self.first), restart, conflict) == [name])
+    #expect(broken(sent(Self.first), restart, sent(Self.other, nonce: 2), conflict).isEmpty)
+    #expect(broken(sent(Self.first), sent(Self.other, nonce: 2), conflict) == [name])
   }
 
   @Test("A receipt of a block that is not on the chain breaks a promise")

@@ -13,23 +13,42 @@ extension ScenarioPromises {
       let nonce: UInt64
     }
 
+    private struct Use {
+      let call: Hash32
+      /// The life of the agent's node.
+      let life: Int
+    }
+
     var name: String { "an agent uses every nonce for one call" }
 
     func violations(in history: History) -> [String] {
-      var calls: [Place: Hash32] = [:]
+      var uses: [Place: Use] = [:]
       var known: Set<Hash32> = []
+      var lives: [Int: Int] = [:]
+      // The nonce that a node's agent took from the chain when its life began.
+      var first: [Int: UInt64] = [:]
       var violations: [String] = []
-      for case .transaction(let sent) in history.events where sent.node != nil {
+      for event in history.events {
+        if case .lifeBegan(let node, let life) = event {
+          lives[node] = life
+          first[node] = nil
+        }
+        guard case .transaction(let sent) = event, let node = sent.node else { continue }
         let place = Place(sender: sent.sender, nonce: sent.nonce)
+        let life = lives[node] ?? 0
         // What was signed before is sent again: a chain that forgot it may count otherwise by now.
         let isNew = known.insert(sent.hash).inserted
+        if first[node] == nil { first[node] = sent.nonce }
         guard let refusal = sent.refusal else {
-          calls[place] = sent.call
+          uses[place] = Use(call: sent.call, life: life)
           continue
         }
         // A version with higher fees, or one that was sent again, is the same call.
         let isConflict = refusal.hasPrefix("nonce too low") || refusal.hasPrefix("replacement")
-        if isNew, isConflict, let other = calls[place], other != sent.call {
+        guard isNew, isConflict, let use = uses[place], use.call != sent.call else { continue }
+        // A chain counts nothing that an earlier life sent behind a transaction which was lost: a new life
+        // meets it when it comes to its nonce.
+        if use.life == life || sent.nonce == first[node] {
           violations.append(
             "\(sent.sender) used nonce \(sent.nonce) for another call: \(refusal)")
         }
