@@ -1,5 +1,6 @@
 import AsyncPrimitives
 import HTTPTypes
+package import JSONValues
 import Synchronization
 
 /// The faults that a server applies: each to the requests it is meant for, so many times.
@@ -19,6 +20,7 @@ public final class FaultScript: Sendable {
   private struct State {
     var entries: [Entry] = []
     var added = 0
+    var seed: UInt64
     var chance: SeededGenerator
 
     /// Takes one use of an entry; false when it has none left, or lets the request pass.
@@ -49,7 +51,7 @@ public final class FaultScript: Sendable {
   public init(clock: any Clock<Duration> = ContinuousClock(), seed: UInt64 = 0) {
     self.clock = clock
     monitor = clock.monitor
-    state = Mutex(State(chance: SeededGenerator(seed: seed)))
+    state = Mutex(State(seed: seed, chance: SeededGenerator(seed: seed)))
   }
 
   /// Adds a fault at the end of the script.
@@ -81,8 +83,14 @@ public final class FaultScript: Sendable {
 
   /// Begins chance anew: from here on the same requests in the same order meet the same faults.
   public func seed(_ seed: UInt64) {
-    state.withLock { $0.chance = SeededGenerator(seed: seed) }
+    state.withLock { state in
+      state.seed = seed
+      state.chance = SeededGenerator(seed: seed)
+    }
   }
+
+  /// What decides where a fault is likely and not certain.
+  public var seed: UInt64 { state.withLock { $0.seed } }
 
   /// Takes one fault back.
   /// - Returns: whether it was there still.
@@ -108,6 +116,11 @@ public final class FaultScript: Sendable {
     state.withLock { $0.entries.map { ($0.id, $0.schedule) } }
   }
 
+  /// The faults that are left, each with what is left of its schedule.
+  package var remainingRules: [(id: Int, rule: FaultRule, schedule: FaultSchedule)] {
+    state.withLock { $0.entries.map { ($0.id, $0.rule, $0.schedule) } }
+  }
+
   /// Takes the fault for a request, if one is meant for it.
   public func take(for request: WebRequest) -> Fault? {
     // Predicates are the caller's code and run outside the lock; another request may take an
@@ -129,6 +142,8 @@ public struct FaultRule: Sendable {
   /// How many of the requests that it is meant for it meets, from which one on, and how likely.
   public let schedule: FaultSchedule
   let accepts: @Sendable (WebRequest) -> Bool
+  /// What was ordered in JSON, for whoever lists the faults; nil for a rule that was made otherwise.
+  package var order: JSONObject?
 
   /// Makes a rule; by default the fault meets the next request, whichever it is.
   /// - Parameters:

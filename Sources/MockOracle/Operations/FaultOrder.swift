@@ -19,11 +19,13 @@ public struct FaultOrder: Sendable {
   public let route: String?
   /// The agent that it is meant for; nil for any.
   public let agent: Address?
+  private let json: JSONObject
 
   /// Reads an order.
   /// - Throws: ``FaultOrderError`` that names the member which is wrong.
   public init(json: JSON) throws(FaultOrderError) {
     guard let object = json.objectValue else { throw .init("the order", "must be an object") }
+    self.json = object
     let known = Self.common + Self.details
     if let unknown = object.keys.first(where: {
       !known.contains($0) && Self.earlierNames[$0] == nil
@@ -52,9 +54,22 @@ public struct FaultOrder: Sendable {
 
   /// Adds the fault to a script.
   /// - Returns: its number there.
-  public func add(to script: FaultScript) -> Int {
-    script.add(FaultRule(fault, schedule) { accepts($0) })
+  public func add(to script: FaultScript) -> Int { script.add(rule) }
+
+  /// The fault with the requests that it is meant for.
+  public var rule: FaultRule {
+    var rule = FaultRule(fault, schedule) { accepts($0) }
+    // The schedule is listed by what is left of it, under its present names.
+    var order: JSONObject = [:]
+    for member in json.members where !Self.scheduleNames.contains(member.key) {
+      order[member.key] = member.value
+    }
+    rule.order = order
+    return rule
   }
+
+  private static let scheduleNames =
+    FaultSchedule.memberNames + FaultSchedule.earlierMemberNames.values
 
   /// What goes wrong, by name.
   private enum Kind: String, CaseIterable {

@@ -9,8 +9,9 @@ import TextKeys
 extension MockOracle {
   /// Serves the administration while a body runs.
   ///
-  /// `GET`, `POST` and `DELETE /faults` (see ``FaultOrder``), `DELETE /faults/N`, `GET /journal`
-  /// (`?agent=0x…&limit=50`), `POST /contributions`, `GET /operations`, `POST /operations/NAME`.
+  /// `GET`, `POST` and `DELETE /admin/faults` (see ``FaultOrder``), `DELETE /admin/faults/N`,
+  /// `GET /journal` (`?agent=0x…&limit=50`), `POST /contributions`, `GET /operations`,
+  /// `POST /operations/NAME`, each with `/admin` in front or without.
   /// - Parameters:
   ///   - faults: the script of the server that nodes reach.
   ///   - host: where to listen.
@@ -31,20 +32,14 @@ extension MockOracle {
 
   /// Answers one request of the administration.
   public func administer(_ asked: WebRequest, _ faults: FaultScript) async -> WebResponse {
+    let administration = FaultAdministration(of: faults) { try FaultOrder(json: $0).rule }
+    if let answer = administration.respond(to: asked) { return answer }
     var request = asked
     if asked.method == .head { request.method = .get }
+    if let segments = asked.administrationSegments {
+      request.path = "/" + segments.joined(separator: "/")
+    }
     switch (request.method, request.path) {
-    case (.get, "/faults"): return answer(Self.list(faults))
-    case (.post, "/faults"):
-      do {
-        let order = try FaultOrder(json: JSON.parse(request.body))
-        return answer(["id": .integer(order.add(to: faults))], .created)
-      } catch {
-        return answer(["error": .string("\(error)")], .badRequest)
-      }
-    case (.delete, "/faults"):
-      faults.clear()
-      return answer(Self.list(faults))
     case (.get, "/journal"):
       do throws(FaultOrderError) {
         return answer(try journalJSON(request))
@@ -59,12 +54,6 @@ extension MockOracle {
     }
     if request.method == .post, let name = request.segments(after: "/operations")?.first {
       return await perform(named: name)
-    }
-    if request.method == .delete,
-      let id = request.segments(after: "/faults")?.first.flatMap({ Int($0) })
-    {
-      return faults.remove(id)
-        ? answer(Self.list(faults)) : answer(["error": "there is no such fault"], .notFound)
     }
     return answer(
       ["error": .string("no route \(asked.method.rawValue) \(asked.path)")], .notFound)
@@ -99,18 +88,6 @@ extension MockOracle {
             "contribution": outcome.contribution?.json ?? .null, "result": outcome.result.json,
           ]
         })
-    ]
-  }
-
-  private static func list(_ faults: FaultScript) -> JSON {
-    [
-      "met": .integer(faults.met.count),
-      "faults": .array(
-        faults.remaining.map { id, schedule in
-          var object: JSONObject = ["id": .integer(id)]
-          for member in schedule.json.members { object[member.key] = member.value }
-          return .object(object)
-        }),
     ]
   }
 

@@ -84,14 +84,31 @@ package struct ChainFaults {
 
   var isEmpty: Bool { entries.isEmpty }
 
-  mutating func add(_ rule: ChainFaultRule) {
+  /// The rules that may still apply, those of connections aside.
+  var remaining: [(id: UInt64, rule: ChainFaultRule)] { entries.map { ($0.id, $0.rule) } }
+
+  /// Takes one rule back.
+  /// - Returns: whether it was there still.
+  mutating func remove(_ id: UInt64) -> Bool {
+    let count = entries.count
+    entries.removeAll { $0.id == id }
+    return entries.count < count
+  }
+
+  mutating func add(_ rule: ChainFaultRule) { _ = addNumbered(rule) }
+
+  /// Adds a rule behind the others.
+  /// - Returns: its number; nil for one of connections, which the script of the server has.
+  mutating func addNumbered(_ rule: ChainFaultRule) -> UInt64? {
+    defer { nextID += 1 }
     if case .reset = rule.fault {
       connections = connections ?? ConnectionChange()
       connections?.added.append(rule)
     } else {
       entries.append(Entry(id: nextID, rule: rule))
+      return nextID
     }
-    nextID += 1
+    return nil
   }
 
   mutating func clear() {
@@ -228,10 +245,11 @@ extension FaultScript {
     if change.clears { clear() }
     for rule in change.added {
       guard case .reset(let afterHandling) = rule.fault else { continue }
-      add(
-        FaultRule(.drop(afterHandling ? .beforeAnswer : .beforeHandling, .reset), rule.schedule) {
-          rule.matches($0.body)
-        })
+      var script = FaultRule(
+        .drop(afterHandling ? .beforeAnswer : .beforeHandling, .reset), rule.schedule
+      ) { rule.matches($0.body) }
+      script.order = rule.order
+      add(script)
     }
     // The chain's seed decides about its connections as well.
     if !change.added.isEmpty { self.seed(seed) }

@@ -110,6 +110,7 @@ struct ChainCommand: AsyncParsableCommand {
     completion: .file())
   var state: String?
 
+  @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
   func validate() throws {
@@ -134,6 +135,7 @@ struct ChainCommand: AsyncParsableCommand {
     let chain = try chain(configuration)
     // What is said here wins over what the file remembers.
     if let mining, state != nil { chain.setMining(mining) }
+    if faults.adminPort != nil { chain.seedFaults(faults.faultSeed) }
     let signals = service.shutdownSignals()
     var details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
     if !contracts.isEmpty {
@@ -151,7 +153,9 @@ struct ChainCommand: AsyncParsableCommand {
           }
         }
         service.announce(.listening(.chain, url: address.url), details: details)
-        _ = try await signals.next()
+        try await faults.withAdministration(
+          chain.faultAdministration, of: .chain, as: .chainAdministration, service
+        ) { _ = try await signals.next() }
       }
     }
   }

@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Foundation
 public import MockGateway
+import MockOracle
 import MockServing
 
 /// `gateway`: a gateway between clients and the nodes that an oracle lists.
@@ -52,6 +53,7 @@ struct GatewayCommand: AsyncParsableCommand {
   @Option(help: "Log to stderr from this level on: debug, info, notice, warning or error.")
   var log: LogLevelArgument?
 
+  @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
   private var modelNames: [String] {
@@ -72,7 +74,8 @@ struct GatewayCommand: AsyncParsableCommand {
         logger: log.map { JSONLogHandler.logger("gateway", from: $0.level) }))
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingServingErrors {
-      try await gateway.withServer(host: service.host, port: port) { address in
+      let script = FaultScript(seed: faults.faultSeed)
+      try await gateway.withServer(host: service.host, port: port, faults: script) { address in
         service.announce(.listening(.gateway, url: address.url))
         let refused = gateway.refusedURLs
         if !refused.isEmpty {
@@ -81,7 +84,10 @@ struct GatewayCommand: AsyncParsableCommand {
               "refused nodes on loopback addresses: \(refused.joined(separator: ", ")); "
                 + "--allow-loopback uses them"))
         }
-        _ = try await signals.next()
+        try await faults.withAdministration(
+          FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .gateway,
+          as: .gatewayAdministration, service
+        ) { _ = try await signals.next() }
       }
     }
   }

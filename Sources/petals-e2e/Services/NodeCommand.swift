@@ -5,6 +5,8 @@ import EthereumClient
 import EthereumPrimitives
 import Foundation
 import InferenceMetrics
+import MockOracle
+import MockServing
 import OracleReporter
 import PetalsNode
 import PlumiseWire
@@ -38,9 +40,14 @@ struct NodeCommand: AsyncParsableCommand {
 
   @OptionGroup var agent: AgentOptions
   @OptionGroup var pipeline: PipelineOptions
+  @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
   func validate() throws {
+    if faults.adminPort != nil, httpPort == nil {
+      throw ValidationError(
+        "--admin-port needs --http-port: a node's faults are those of its HTTP API")
+    }
     guard pipeline.pipelineOracle != nil else {
       if blocks == nil { throw ValidationError("Missing expected argument '--blocks <blocks>'") }
       return
@@ -95,7 +102,8 @@ struct NodeCommand: AsyncParsableCommand {
     let reporter = try key.flatMap { try agent.reporter(key: $0, metrics) }
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingServingErrors {
-      try await withPetalsNode(configuration, metrics: metrics) { node in
+      let script = FaultScript(seed: faults.faultSeed)
+      try await withPetalsNode(configuration, metrics: metrics, faults: script) { node in
         announce(node)
         try await withThrowingTaskGroup { group in
           if let key,
@@ -112,7 +120,10 @@ struct NodeCommand: AsyncParsableCommand {
             try await reporter.start()
             group.addTask { await follow(reporter) }
           }
-          _ = try await signals.next()
+          try await faults.withAdministration(
+            FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .node,
+            as: .nodeAdministration, service
+          ) { _ = try await signals.next() }
           group.cancelAll()
         }
         if let reporter, let last = await reporter.stop() { announce(last) }

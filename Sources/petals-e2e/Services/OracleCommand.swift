@@ -70,14 +70,6 @@ struct OracleCommand: AsyncParsableCommand {
   var maxAge: Seconds?
 
   @Option(
-    within: .port,
-    help: "A second port, for orders of faults and a look at the journal; 0 takes any free one.")
-  var adminPort: Int?
-
-  @Option(within: .seed, help: "What decides chance where a fault is ordered that is only likely.")
-  var faultSeed: UInt64 = 0
-
-  @Option(
     within: WholeNumbers("a number of reports", 1...1_000_000),
     help: "The most reports of an agent in a minute; without one there is no limit.")
   var reportsPerMinute: Int?
@@ -85,6 +77,7 @@ struct OracleCommand: AsyncParsableCommand {
   @Option(help: "Log to stderr from this level on: debug, info, notice, warning or error.")
   var log: LogLevelArgument?
 
+  @OptionGroup var faults: FaultOptions
   @OptionGroup(title: "On the chain by itself") var operations: ChainOperationOptions
   @OptionGroup var service: ServiceOptions
 
@@ -118,14 +111,14 @@ struct OracleCommand: AsyncParsableCommand {
     let oracle = MockOracle(configuration)
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingServingErrors {
-      let faults = FaultScript(seed: faultSeed)
-      try await oracle.withServer(host: service.host, port: port, faults: faults) { address in
+      let script = FaultScript(seed: faults.faultSeed)
+      try await oracle.withServer(host: service.host, port: port, faults: script) { address in
         service.announce(.listening(.oracle, url: address.url))
-        guard let adminPort else {
+        guard let adminPort = faults.adminPort else {
           _ = try await signals.next()
           return
         }
-        try await oracle.withAdministration(of: faults, port: adminPort) { admin in
+        try await oracle.withAdministration(of: script, port: adminPort) { admin in
           service.announce(.listening(.oracleAdministration, url: admin.url))
           _ = try await signals.next()
         }

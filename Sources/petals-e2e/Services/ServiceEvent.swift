@@ -6,14 +6,18 @@ import PlumiseWire
 
 /// An event that a running service prints: a line of text, or with `--json` one object a line.
 enum ServiceEvent: Hashable, Sendable {
-  /// A listening interface; a node has two, gRPC for its peers and HTTP for its users.
+  /// A listening interface; a node has gRPC for its peers and HTTP for its users, and any service may have
+  /// a second port for orders of faults.
   enum Service: String, Sendable {
     case chain
+    case chainAdministration = "chain-admin"
     case oracle
     case oracleAdministration = "oracle-admin"
     case node
     case nodeHTTP = "node-http"
+    case nodeAdministration = "node-admin"
     case gateway
+    case gatewayAdministration = "gateway-admin"
   }
 
   /// The service answers at this URL.

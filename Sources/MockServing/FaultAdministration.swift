@@ -1,0 +1,136 @@
+import HTTPTypes
+public import JSONValues
+import TextKeys
+
+/// The faults of a service, as programs list, order and take them back over HTTP.
+///
+/// `GET`, `POST` and `DELETE /admin/faults`, and `DELETE /admin/faults/ID`; the same without `/admin`. It is
+/// served on a port of its own, never on the one that is under test.
+public struct FaultAdministration: Sendable {
+  private let list: @Sendable () -> JSONObject
+  private let add: @Sendable (JSON) throws -> JSON
+  private let remove: @Sendable (String) -> Bool
+  private let clear: @Sendable () -> Void
+
+  /// An administration of anything that has faults.
+  /// - Parameters:
+  ///   - list: The members of the answer to `GET`: `faults`, each with its `id`, and others.
+  ///   - add: Adds the fault of an order and returns its id; its error says in a line what is wrong with
+  ///     the order.
+  ///   - remove: Takes one fault back; false when there is none with this id.
+  ///   - clear: Takes all faults back.
+  public init(
+    list: @escaping @Sendable () -> JSONObject, add: @escaping @Sendable (JSON) throws -> JSON,
+    remove: @escaping @Sendable (String) -> Bool, clear: @escaping @Sendable () -> Void
+  ) {
+    self.list = list
+    self.add = add
+    self.remove = remove
+    self.clear = clear
+  }
+
+  /// An administration of a server's faults.
+  /// - Parameters:
+  ///   - script: The faults.
+  ///   - read: Reads an order.
+  public init(of script: FaultScript, read: @escaping @Sendable (JSON) throws -> FaultRule) {
+    self.init(
+      list: { script.listing },
+      add: { .integer(script.add(try read($0))) },
+      remove: { id in Int(id).map { script.remove($0) } ?? false },
+      clear: { script.clear() })
+  }
+
+  /// Answers a request for the faults; nil for another path.
+  public func respond(to request: WebRequest) -> WebResponse? {
+    guard let segments = request.administrationSegments, segments.first == "faults",
+      segments.count <= 2
+    else { return nil }
+    switch (request.method, segments.count) {
+    case (.get, 1), (.head, 1): return answer(list())
+    case (.post, 1):
+      do {
+        return answer(["id": try add(JSON.parse(request.body))], .created)
+      } catch {
+        return answer(["error": .string("\(error)")], .badRequest)
+      }
+    case (.delete, 1):
+      clear()
+      return answer(list())
+    case (.delete, 2):
+      guard remove(segments[1]) else {
+        return answer(
+          ["error": .string("there is no fault \(segments[1]): GET /admin/faults lists them")],
+          .notFound)
+      }
+      return answer(list())
+    default:
+      let allowed = segments.count == 1 ? "GET, POST, DELETE" : "DELETE"
+      var refusal = answer(
+        ["error": .string("\(request.path) takes \(allowed), not \(request.method.rawValue)")],
+        .methodNotAllowed)
+      refusal.headers[.allow] = allowed
+      return refusal
+    }
+  }
+
+  /// Serves the administration on a port of this machine's loopback interface while a body runs.
+  /// - Parameters:
+  ///   - service: The name of the service, for errors.
+  ///   - port: Where to listen; 0 takes any free port.
+  ///   - isolation: The actor that `body` runs on; the caller's.
+  ///   - body: What is done meanwhile.
+  /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
+  public func withServer<R: Sendable>(
+    of service: String, port: Int = 0, isolation: isolated (any Actor)? = #isolation,
+    _ body: (ServerAddress) async throws -> R
+  ) async throws -> R {
+    let server = ServerConfiguration(
+      port: port, maximumBodyBytes: 64 << 10, serviceName: "\(service)'s administration")
+    return try await withWebServer(
+      server,
+      respond: { request in
+        respond(to: request)
+          ?? answer(
+            [
+              "error": .string(
+                "no route \(request.method.rawValue) \(request.path): the faults are at /admin/faults"
+              )
+            ], .notFound)
+      }, body)
+  }
+
+  private func answer(
+    _ members: JSONObject, _ status: HTTPResponse.Status = .ok
+  ) -> WebResponse {
+    .json(JSON.object(members).serialized(), status: status)
+  }
+}
+
+extension FaultScript {
+  /// The faults that are left, and how many requests met one.
+  fileprivate var listing: JSONObject {
+    [
+      "met": .integer(met.count),
+      "faults": .array(
+        remainingRules.map { id, rule, schedule in
+          var object: JSONObject = ["id": .integer(id)]
+          for member in rule.order?.members ?? [] { object[member.key] = member.value }
+          for member in schedule.json.members { object[member.key] = member.value }
+          return .object(object)
+        }),
+    ]
+  }
+}
+
+extension WebRequest {
+  /// The segments of the path, without `admin` in front.
+  package var administrationSegments: [String]? {
+    guard path.starts(withExactly: "/") else { return nil }
+    var segments = path.utf8.dropFirst()
+      .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+      .map { String(decoding: $0, as: UTF8.self) }
+    if segments.first == "admin" { segments.removeFirst() }
+    return segments
+  }
+}

@@ -1,0 +1,79 @@
+import HTTPTypes
+import JSONValues
+import MockServing
+import TestSupport
+import Testing
+
+@Suite("Orders of faults", .timeLimit(.minutes(5)))
+struct FaultAdministrationTests {
+  /// Orders are the status of an answer: enough to see what becomes of one.
+  private func administration(of script: FaultScript) -> FaultAdministration {
+    FaultAdministration(of: script) { order in
+      guard let status = order["status"]?.integerValue else {
+        throw FaultScheduleError("status", "must be a whole number")
+      }
+      return FaultRule(.status(Int(status)), try FaultSchedule(json: order.objectValue ?? [:]))
+    }
+  }
+
+  @Test("Faults are listed, ordered and taken back, each by its id", arguments: ["", "/admin"])
+  func routes(prefix: String) throws {
+    let script = FaultScript(seed: 3)
+    let administration = administration(of: script)
+    func ask(
+      _ method: HTTPRequest.Method, _ path: String, _ body: String = ""
+    ) throws -> (status: Int, json: JSON) {
+      let request = WebRequest(method, prefix + path, headers: [:], body: Array(body.utf8))
+      let answer = try #require(administration.respond(to: request))
+      return (answer.status.code, try JSON.parse(answer.body))
+    }
+    #expect(try ask(.get, "/faults").json == ["met": 0, "faults": []])
+    #expect(try ask(.post, "/faults", #"{"status":503}"#).json == ["id": 0])
+    let second = try ask(.post, "/faults", #"{"status":500,"count":2,"skip":1,"probability":0.5}"#)
+    #expect(second.status == 201 && second.json == ["id": 1])
+    _ = script.take(for: WebRequest(.get, "/"))
+    let listed = try ask(.get, "/faults").json
+    #expect(listed["met"] == 1 && listed["faults"]?.arrayValue?.count == 1)
+    #expect(listed["faults"]?[0]?["count"] == 2 && listed["faults"]?[0]?["id"] == 1)
+    #expect(try ask(.delete, "/faults/7").status == 404)
+    #expect(try ask(.delete, "/faults/x").json["error"]?.stringValue?.contains("GET") == true)
+    #expect(try ask(.delete, "/faults/1").json["faults"] == [])
+    _ = try ask(.post, "/faults", #"{"status":503}"#)
+    #expect(try ask(.delete, "/faults").json["faults"] == [] && script.isExhausted)
+  }
+
+  @Test("An order that is none is refused by the member that is wrong, and adds nothing")
+  func refused() throws {
+    let script = FaultScript()
+    let administration = administration(of: script)
+    for (body, message) in [
+      ("{}", "status must be"), (#"{"status":500,"skip":-1}"#, "skip must be"), ("{", ""),
+    ] {
+      let request = WebRequest(.post, "/admin/faults", headers: [:], body: Array(body.utf8))
+      let answer = try #require(administration.respond(to: request))
+      #expect(answer.status == .badRequest)
+      let error = try #require(JSON.parse(answer.body)["error"]?.stringValue)
+      #expect(error.hasPrefix(message) && !error.isEmpty)
+    }
+    #expect(script.isExhausted)
+    let put = try #require(administration.respond(to: WebRequest(.put, "/admin/faults")))
+    #expect(put.status == .methodNotAllowed && put.headers[.allow] == "GET, POST, DELETE")
+    for path in ["/", "/admin", "/fault", "/admin/faults/1/2", "/adminfaults"] {
+      #expect(administration.respond(to: WebRequest(.get, path)) == nil, "\(path)")
+    }
+  }
+
+  @Test("It is served on this machine's loopback interface, and says where the faults are")
+  func served() async throws {
+    let script = FaultScript()
+    try await administration(of: script).withServer(of: "test") { address async throws in
+      #expect(address.host == "127.0.0.1")
+      let order: JSON = ["status": 503]
+      #expect(try await fetch(address.url + "/admin/faults", json: order).status == 201)
+      #expect(!script.isExhausted)
+      let lost = try await fetch(address.url + "/")
+      #expect(lost.status == 404)
+      #expect(try lost.json["error"]?.stringValue?.contains("/admin/faults") == true)
+    }
+  }
+}
