@@ -126,15 +126,17 @@ public final class MockGateway: Sendable {
   ///   - port: where to listen; 0 takes any free port, and the real gateway's is 3200.
   ///   - isolation: the actor that `body` runs on; the caller's.
   ///   - faults: what goes wrong, and with which requests.
+  ///   - graceClock: what the grace period of the end is measured on.
   ///   - body: what is done while the gateway runs.
   /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
   public func withServer<R: Sendable>(
     host: String = "127.0.0.1", port: Int = 0, isolation: isolated (any Actor)? = #isolation,
-    faults: FaultScript? = nil, _ body: (ServerAddress) async throws -> R
+    faults: FaultScript? = nil, graceClock: any Clock<Duration> = ContinuousClock(),
+    _ body: (ServerAddress) async throws -> R
   ) async throws -> R {
     let server = ServerConfiguration(
       host: host, port: port, maximumBodyBytes: Self.longestBody, oversizedBody: .handOver,
-      serviceName: "gateway", limits: configuration.limits,
+      serviceName: "gateway", graceClock: graceClock, limits: configuration.limits,
       errorResponse: { error in
         var answer = ChatAnswer.error(error.status, error.description)
         answer.headers[.connection] = "close"

@@ -1,6 +1,6 @@
 import AsyncPrimitives
 import HTTPTypes
-import NIOCore
+package import NIOCore
 import NIOHTTP1
 
 #if canImport(Glibc)
@@ -406,7 +406,7 @@ extension NIOLoopBound where Value: AnyObject {
 extension Channel {
   /// Makes the next close a reset: with a linger time of zero the system drops what is unsent and
   /// sends RST in place of FIN (socket(7), SO_LINGER).
-  func resetOnClose() -> EventLoopFuture<Void> {
+  package func resetOnClose() -> EventLoopFuture<Void> {
     guard let options = self as? any SocketOptionProvider else {
       return eventLoop.makeSucceededVoidFuture()
     }

@@ -1,5 +1,4 @@
 import AsyncPrimitives
-import MockServing
 import OracleReporter
 import PetalsNode
 import PlumiseWire
@@ -10,48 +9,39 @@ struct AgentPipeline {
   /// plan does.
   private static let megabytesPerBlock: Int64 = 1024
 
-  let plan: NetworkPlan
-  let time: NetworkTime
-  let oracleAddress: ServerAddress
+  private let setting: NodeSetting
+
+  init(_ setting: NodeSetting) { self.setting = setting }
 
   private struct Member: Sendable {
     let node: NetworkNode
+    let life: NetworkNodeLife
     let membership: PipelineMembership
 
-    func receive(_ topology: [PipelineNode]) { node.node.follow(topology) }
+    func receive(_ topology: [PipelineNode]) { life.node.follow(topology) }
   }
 
-  /// Has the nodes join, become ready and report, and follow the topology while a body runs.
+  /// Has the nodes join and become ready; they follow the topology and report until their lives end.
   ///
   /// Documented nodes do nothing of it.
-  func withMembers<Result: Sendable>(
-    _ nodes: [NetworkNode], isolation: isolated (any Actor)? = #isolation,
-    _ body: () async throws -> Result
-  ) async throws -> Result {
-    guard plan.agents != .documented else { return try await body() }
+  func join(_ nodes: [NetworkNode]) async throws {
+    let (plan, time) = (setting.plan, setting.time)
+    guard plan.agents != .documented else { return }
     let members = try nodes.map { node in
       let oracle = PipelineOracle(
-        url: try OracleURL(oracleAddress.url), model: plan.pipelineModel, key: node.key,
+        url: try OracleURL(setting.oracleAddress.url), model: plan.pipelineModel, key: node.key,
         clock: time.clock, unixClock: time.unixClock)
       let membership = PipelineMembership(oracle) { [logger = plan.logger] in
         logger.warning("\($0)")
       }
-      return Member(node: node, membership: membership)
+      return Member(node: node, life: node.life, membership: membership)
     }
     // A chain that makes blocks at intervals makes the one with the registration on the way.
     try await time.run { try await begin(members) }
-    let following = TaskScope(on: time.clock.monitor)
-    for member in members { following.spawn { await member.membership.follow(member.receive) } }
-    let outcome: Swift.Result<Result, any Error>
-    do {
-      for node in nodes { try await node.reporter.start() }
-      outcome = .success(try await body())
-    } catch {
-      outcome = .failure(error)
+    for member in members {
+      member.life.services.spawn { await member.membership.follow(member.receive) }
     }
-    following.cancel()
-    await following.wait()
-    return try outcome.get()
+    for member in members { try await member.life.reporter.start() }
   }
 
   private func begin(_ members: [Member]) async throws {
@@ -61,7 +51,7 @@ struct AgentPipeline {
       }
       _ = try await member.membership.oracle.join(
         grpcEndpoint: "http://\(member.node.peer)", httpEndpoint: httpURL,
-        ramMegabytes: Int64(member.node.node.configuration.blocks.count) * Self.megabytesPerBlock)
+        ramMegabytes: Int64(member.life.node.configuration.blocks.count) * Self.megabytesPerBlock)
     }
     for member in members {
       let topology = try await member.membership.oracle.topology()

@@ -5,82 +5,137 @@ import NIOPosix
 public import PetalsNode
 import Synchronization
 
-/// A TCP proxy in front of a node, which a test can stall or disconnect: all of it at once, or some of
-/// its connections by a ``LinkFaultRule``.
+/// A TCP proxy in front of a node or another server, which a test can stall, disconnect and slow down: all
+/// of it at once, or some of its connections by a ``LinkFaultRule``.
 ///
-/// The node itself keeps running, as behind an unplugged cable. The link exists within
-/// ``withFaultyLink(to:isolation:_:)``.
+/// The server itself keeps running, as behind an unplugged cable. The link exists within
+/// ``withFaultyLink(to:clock:isolation:_:)``, or as ``NetworkNode/link`` in a network.
 public final class FaultyLink: Sendable {
-  private enum Mode: Sendable {
-    case open
-    case held
-    case cut
-  }
-
   private struct State: Sendable {
-    var mode = Mode.open
-    var channels: [any Channel] = []
-    var rules: [LinkFaultRule] = []
+    var listener: (any Channel)?
+    var isCut = false
+    /// The directions that ``hold(_:)`` has stalled.
+    var held: Set<LinkDirection> = []
+    var channels: [ObjectIdentifier: any Channel] = [:]
+    /// What has each relay forward what it holds, also one whose own channel is closed.
+    var relays: [Int: @Sendable () -> Void] = [:]
+    var lastRelay = 0
+    var rules: [(id: Int, rule: LinkFaultRule)] = []
+    var lastRule = 0
+    var seed: UInt64 = 0
     var chance = SeededGenerator(seed: 0)
+    /// How many connections were made since the seed was set.
+    var connections: UInt64 = 0
     /// How often the link was released: a connection that a rule held before is held no more.
     var releases = 0
+    /// How many pieces wait for their time, and whether bytes are held: calls wait with them.
+    var waits = 0
+    var holdsBytes = false
+    /// Keeps the port while the link is cut.
+    var reservation: PortReservation?
 
-    /// The fault that the next connection meets, if any: that of the first rule which says so.
-    mutating func takeFault() -> LinkFault? {
+    /// The faults that the next connection meets: in each direction that of the first rule which says so.
+    mutating func takeFaults() -> LinkConnection {
+      var faults: [LinkDirection: LinkFault] = [:]
       for index in rules.indices {
-        var rule = rules[index]
+        var rule = rules[index].rule
+        let open = rule.direction.ways.filter { faults[$0] == nil }
+        guard !open.isEmpty else { continue }
         let isMet = rule.schedule.takeOccasion { chance.unit() < $0 }
-        rules[index] = rule
-        if isMet { return rule.fault }
+        rules[index].rule = rule
+        if isMet { for way in open { faults[way] = rule.fault } }
       }
-      return nil
+      rules.removeAll { $0.rule.schedule.isExhausted }
+      connections += 1
+      return LinkConnection(faults: faults, seed: seed &+ connections, releases: releases)
     }
   }
 
-  /// The node's address through this link.
+  /// The server's address through this link.
   public let peer: PeerAddress
-  private let state = Mutex(State())
-  private let listener: any Channel
+  /// Measures delays.
+  let clock: any Clock<Duration>
   /// What is told which calls the link holds.
-  private let monitor: IdleMonitor?
+  let monitor: IdleMonitor?
+  /// The pacing of all connections.
+  let pacing: TaskScope
+  let watch: Stopwatch
+  private let server: PeerAddress
+  private let state = Mutex(State())
   private let receivedWhileHeld = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-  fileprivate init(peer: PeerAddress, listener: any Channel, monitor: IdleMonitor?) {
+  private init(
+    peer: PeerAddress, to server: PeerAddress, clock: any Clock<Duration>, _ monitor: IdleMonitor?
+  ) {
     self.peer = peer
-    self.listener = listener
+    self.server = server
+    self.clock = clock
     self.monitor = monitor
+    watch = Stopwatch(clock)
+    pacing = TaskScope(on: clock.monitor)
   }
 
   /// Adds a fault of connections that are made from here on, behind those that were added before.
-  public func add(_ rule: LinkFaultRule) { state.withLock { $0.rules.append(rule) } }
+  /// - Returns: a number by which it can be taken back.
+  @discardableResult
+  public func add(_ rule: LinkFaultRule) -> Int {
+    state.withLock { state in
+      state.lastRule += 1
+      state.rules.append((state.lastRule, rule))
+      return state.lastRule
+    }
+  }
 
-  /// Begins chance anew, which decides about faults with a probability: the same connections in the
-  /// same order meet the same faults.
-  public func seed(_ seed: UInt64) { state.withLock { $0.chance = SeededGenerator(seed: seed) } }
+  /// Takes a fault of connections back; what they met stays as it is.
+  /// - Returns: whether it was there still.
+  @discardableResult
+  public func remove(_ id: Int) -> Bool {
+    state.withLock { state in
+      let count = state.rules.count
+      state.rules.removeAll { $0.id == id }
+      return state.rules.count < count
+    }
+  }
+
+  /// The faults that connections may still meet, with what is left of each one's schedule.
+  public var remaining: [(id: Int, rule: LinkFaultRule)] { state.withLock { $0.rules } }
+
+  /// What decides chance.
+  public var seed: UInt64 { state.withLock { $0.seed } }
+
+  /// Begins chance anew, which decides about faults with a probability, and about jitter: the same
+  /// connections in the same order meet the same faults.
+  public func seed(_ seed: UInt64) {
+    state.withLock { state in
+      state.seed = seed
+      state.chance = SeededGenerator(seed: seed)
+      state.connections = 0
+    }
+  }
 
   /// Takes the faults of connections back; what they met stays as it is.
   public func clearFaults() { state.withLock { $0.rules = [] } }
 
-  /// Reads everything from here on and forwards nothing: the node accepts, and never answers.
-  public func hold() {
-    state.withLock { if $0.mode == .open { $0.mode = .held } }
+  /// Reads everything from here on and forwards nothing: the server accepts, and never answers.
+  /// - Parameter direction: Which bytes are not forwarded.
+  public func hold(_ direction: LinkDirection = .both) {
+    state.withLock { $0.held.formUnion(direction.ways) }
   }
 
-  /// Ends every hold, that of ``hold()`` and those of rules, and takes the rules back.
+  /// Ends every hold, that of ``hold(_:)`` and those of rules, and takes the rules back.
   ///
   /// What was read meanwhile is forwarded, in its order, and so is all that follows. A link that was
   /// cut stays cut.
   public func release() {
-    let channels = state.withLock { state in
+    let relays = state.withLock { state in
       state.rules = []
       state.releases += 1
-      if state.mode == .held { state.mode = .open }
-      return state.channels
+      state.held = []
+      state.holdsBytes = false
+      return state.relays.sorted { $0.key < $1.key }.map(\.value)
     }
-    monitor?.releaseAll(calls)
-    for channel in channels {
-      channel.pipeline.fireUserInboundEventTriggered(RelayHandler.Release())
-    }
+    noteWaits()
+    for release in relays { release() }
   }
 
   /// Waits until a held link has read bytes that it does not forward.
@@ -91,85 +146,228 @@ public final class FaultyLink: Sendable {
     throw CancellationError()
   }
 
-  /// Closes every connection, and refuses new ones, as if the node were gone.
-  public func cut() async {
-    let channels = state.withLock { state in
-      state.mode = .cut
-      defer { state.channels = [] }
-      return state.channels
+  /// Closes every connection, and refuses new ones, as if the server were gone; see ``heal()``.
+  public func cut() async { await disconnect(keepsPort: true) }
+
+  /// Takes connections again after ``cut()``, at the same address.
+  ///
+  /// - Throws: what listening throws.
+  public func heal() async throws {
+    guard state.withLock({ $0.isCut }) else { return }
+    let listener = try await Self.listen(on: peer.port) { self }
+    state.withLock { state in
+      state.listener = listener
+      state.isCut = false
+      state.reservation = nil
     }
-    monitor?.releaseAll(calls)
-    for channel in [listener] + channels {
-      do {
-        try await channel.close()
-      } catch {
-        // It was closed by the other side already.
-      }
+  }
+
+  /// Resets every connection (RST), and takes new ones.
+  public func reset() async {
+    for channel in takeChannels() {
+      await channel.ignoringFailure { channel.resetOnClose().flatMap { channel.close() } }
     }
   }
 
   /// Takes a connection in; one that was accepted before the link was cut and comes after is closed.
   package func opened(_ channel: any Channel) {
     let isCut = state.withLock { state in
-      if state.mode != .cut { state.channels.append(channel) }
-      return state.mode == .cut
+      if !state.isCut { state.channels[ObjectIdentifier(channel)] = channel }
+      return state.isCut
     }
-    if isCut { channel.close(promise: nil) }
+    guard !isCut else { return channel.close(promise: nil) }
+    channel.closeFuture.whenComplete { _ in
+      self.state.withLock { $0.channels[ObjectIdentifier(channel)] = nil }
+    }
   }
 
-  /// How clients' calls through this link are counted.
-  private var calls: [UInt8] { Array(peer.description.utf8) }
+  /// Ends the link for good.
+  func close() async {
+    await disconnect(keepsPort: false)
+    pacing.cancel()
+    await pacing.wait()
+  }
 
-  fileprivate var isOpen: Bool { state.withLock { $0.mode == .open } }
-
-  fileprivate func takeFault() -> LinkFault? { state.withLock { $0.takeFault() } }
-
-  /// How often the link was released up to now.
-  fileprivate var releases: Int { state.withLock { $0.releases } }
-
-  /// Whether bytes are to be forwarded.
-  /// - Parameter heldAt: For a connection that a rule holds, how often the link was released before.
-  fileprivate func passes(heldAt: Int?) -> Bool {
-    let (mode, isHeld) = state.withLock { ($0.mode, $0.releases == heldAt) }
-    if mode == .held || isHeld {
-      monitor?.holdAll(calls)
-      receivedWhileHeld.continuation.yield()
+  private func disconnect(keepsPort: Bool) async {
+    let listener = state.withLock { state in
+      state.isCut = true
+      state.holdsBytes = false
+      defer { state.listener = nil }
+      return state.listener
     }
-    return mode == .open && !isHeld
+    noteWaits()
+    for channel in (listener.map { [$0] } ?? []) + takeChannels() {
+      await channel.ignoringFailure { channel.close() }
+    }
+    let reservation = keepsPort ? PortReservation(of: peer.port) : nil
+    state.withLock { $0.reservation = reservation }
+  }
+
+  private func takeChannels() -> [any Channel] {
+    state.withLock { state in
+      defer { state.channels = [:] }
+      return Array(state.channels.values)
+    }
   }
 }
 
-/// Runs a body with a faulty link to a node; nothing of it is left when this returns.
+/// What the relays of a link's connections ask of it.
+extension FaultyLink {
+  /// How clients' calls through this link are counted.
+  private var calls: [UInt8] { Array(peer.description.utf8) }
+
+  /// Notes that a piece waits for the clock to move, and calls with it.
+  func waits() {
+    // Real time goes on by itself: whoever waits for it is not idle.
+    guard clock.monitor != nil else { return }
+    state.withLock { $0.waits += 1 }
+    noteWaits()
+  }
+
+  /// Notes that a piece goes on.
+  func goesOn() {
+    guard clock.monitor != nil else { return }
+    state.withLock { $0.waits -= 1 }
+    noteWaits()
+  }
+
+  /// Says whether calls through the link, present and future, wait for something.
+  ///
+  /// Which call's bytes a piece has is not known: while one waits all of them count as waiting.
+  private func noteWaits() {
+    guard let monitor else { return }
+    // Under the lock, so that the last word is about the last change.
+    state.withLock { state in
+      if state.waits > 0 || state.holdsBytes {
+        monitor.holdAll(calls)
+      } else {
+        monitor.releaseAll(calls)
+      }
+    }
+  }
+
+  /// Notes a relay until it has nowhere to forward to.
+  func relays(to other: any Channel, _ release: @escaping @Sendable () -> Void) {
+    let id = state.withLock { state in
+      state.lastRelay += 1
+      state.relays[state.lastRelay] = release
+      return state.lastRelay
+    }
+    other.closeFuture.whenComplete { _ in self.state.withLock { $0.relays[id] = nil } }
+  }
+
+  var isOpen: Bool { state.withLock { !$0.isCut && $0.held.isEmpty } }
+
+  /// Whether bytes of a direction are to be forwarded.
+  /// - Parameter heldAt: For a connection that a rule holds, how often the link was released before.
+  func passes(_ way: LinkDirection, heldAt: Int?) -> Bool {
+    let (isCut, isHeld) = state.withLock { state in
+      let isHeld = state.held.contains(way) || state.releases == heldAt
+      if isHeld, !state.isCut { state.holdsBytes = true }
+      return (state.isCut, isHeld)
+    }
+    if isHeld, !isCut {
+      noteWaits()
+      receivedWhileHeld.continuation.yield()
+    }
+    return !isCut && !isHeld
+  }
+
+  /// Starts a link to a server.
+  ///
+  /// - Parameters:
+  ///   - server: What is behind it.
+  ///   - clock: What delays are measured on.
+  ///   - monitor: What is told which calls the link holds.
+  /// - Throws: what listening throws.
+  static func start(
+    to server: PeerAddress, clock: any Clock<Duration>, monitor: IdleMonitor?
+  ) async throws -> FaultyLink {
+    let made = MadeLink()
+    let listener = try await listen(on: 0) { made.link }
+    guard let port = listener.localAddress?.port else {
+      throw ChannelError.inappropriateOperationForState
+    }
+    let link = FaultyLink(
+      peer: try PeerAddress(host: "127.0.0.1", port: port), to: server, clock: clock, monitor)
+    link.state.withLock { $0.listener = listener }
+    made.link = link
+    return link
+  }
+
+  /// A link that its listener may ask for before it is made.
+  private final class MadeLink: Sendable {
+    private let made = Mutex<FaultyLink?>(nil)
+
+    var link: FaultyLink? {
+      get { made.withLock { $0 } }
+      set { made.withLock { $0 = newValue } }
+    }
+  }
+
+  private static func listen(
+    on port: Int, _ link: @escaping @Sendable () -> FaultyLink?
+  ) async throws -> any Channel {
+    try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelInitializer { inbound in
+        guard let link = link() else { return inbound.close() }
+        return link.connect(inbound)
+      }
+      .bind(host: "127.0.0.1", port: port).get()
+  }
+
+  /// Connects to the server for an accepted connection; both run on one event loop.
+  private func connect(_ inbound: any Channel) -> EventLoopFuture<Void> {
+    let connection = state.withLock { $0.takeFaults() }
+    switch connection.faults.values.first(where: { $0 == .close || $0 == .reset }) {
+    case .close?: return inbound.close()
+    case .reset?: return inbound.resetOnClose().flatMap { inbound.close() }
+    default: break
+    }
+    opened(inbound)
+    return ClientBootstrap(group: inbound.eventLoop)
+      .channelOption(.autoRead, value: false)
+      .channelInitializer { outbound in
+        self.opened(outbound)
+        return outbound.eventLoop.makeCompletedFuture {
+          try outbound.pipeline.syncOperations.addHandler(
+            LinkRelay(.toClient, link: self, other: inbound, connection))
+        }
+      }
+      .connect(host: server.host, port: server.port)
+      .flatMapThrowing { outbound in
+        try inbound.pipeline.syncOperations.addHandler(
+          LinkRelay(.toServer, link: self, other: outbound, connection))
+      }
+  }
+}
+
+extension Channel {
+  /// Waits for an operation that fails where the other side has closed the channel already.
+  fileprivate func ignoringFailure(_ operation: () -> EventLoopFuture<Void>) async {
+    do { try await operation().get() } catch {
+      // It is closed, which is what was wanted.
+    }
+  }
+}
+
+/// Runs a body with a faulty link to a server; nothing of it is left when this returns.
 ///
 /// A link whose task is cancelled is released (``FaultyLink/release()``), so that nothing waits for
 /// what it holds.
 ///
+/// - Parameters:
+///   - server: What is behind the link: a node, or another server.
+///   - clock: What delays are measured on.
+///   - isolation: The actor that `body` runs on; the caller's.
+///   - body: Uses the link.
 /// - Throws: what listening throws, and what `body` throws.
 public func withFaultyLink<Result: Sendable>(
-  to node: PeerAddress, isolation: isolated (any Actor)? = #isolation,
-  _ body: (FaultyLink) async throws -> Result
-) async throws -> Result {
-  try await withFaultyLink(to: node, monitoredBy: nil, body)
-}
-
-/// Runs a body with a faulty link, which tells a monitor the calls that it holds.
-func withFaultyLink<Result: Sendable>(
-  to node: PeerAddress, monitoredBy monitor: IdleMonitor?,
+  to server: PeerAddress, clock: any Clock<Duration> = ContinuousClock(),
   isolation: isolated (any Actor)? = #isolation, _ body: (FaultyLink) async throws -> Result
 ) async throws -> Result {
-  let made = Mutex<FaultyLink?>(nil)
-  let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-    .childChannelInitializer { inbound in
-      guard let link = made.withLock({ $0 }) else { return inbound.close() }
-      return link.connect(inbound, to: node)
-    }
-    .bind(host: "127.0.0.1", port: 0).get()
-  guard let port = listener.localAddress?.port else {
-    throw ChannelError.inappropriateOperationForState
-  }
-  let link = FaultyLink(
-    peer: try PeerAddress(host: "127.0.0.1", port: port), listener: listener, monitor: monitor)
-  made.withLock { $0 = link }
+  let link = try await FaultyLink.start(to: server, clock: clock, monitor: clock.monitor)
   let outcome: Swift.Result<Result, any Error>
   do {
     outcome = .success(
@@ -181,84 +379,6 @@ func withFaultyLink<Result: Sendable>(
   } catch {
     outcome = .failure(error)
   }
-  await link.cut()
+  await link.close()
   return try outcome.get()
-}
-
-extension FaultyLink {
-  /// Connects to the node for an accepted connection; both run on one event loop.
-  fileprivate func connect(
-    _ inbound: any Channel, to node: PeerAddress
-  ) -> EventLoopFuture<Void> {
-    let fault = takeFault()
-    if fault == .close { return inbound.close() }
-    let heldAt = fault == .hold ? releases : nil
-    opened(inbound)
-    return ClientBootstrap(group: inbound.eventLoop)
-      .channelOption(.autoRead, value: false)
-      .channelInitializer { outbound in
-        self.opened(outbound)
-        return outbound.eventLoop.makeCompletedFuture {
-          try outbound.pipeline.syncOperations.addHandler(
-            RelayHandler(link: self, other: inbound, heldAt: heldAt))
-        }
-      }
-      .connect(host: node.host, port: node.port)
-      .flatMapThrowing { outbound in
-        try inbound.pipeline.syncOperations.addHandler(
-          RelayHandler(link: self, other: outbound, heldAt: heldAt))
-      }
-  }
-}
-
-/// Forwards the bytes of one connection to the other.
-private final class RelayHandler: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-
-  /// What a released link sends through its connections.
-  struct Release: Sendable {}
-
-  private let link: FaultyLink
-  private let other: any Channel
-  private let heldAt: Int?
-  /// What was read while the link was held, in order.
-  private var held: [ByteBuffer] = []
-  private var hasEnded = false
-
-  init(link: FaultyLink, other: any Channel, heldAt: Int?) {
-    self.link = link
-    self.other = other
-    self.heldAt = heldAt
-  }
-
-  func channelActive(context: ChannelHandlerContext) {
-    // The node may speak from the moment that someone listens to it.
-    other.setOption(.autoRead, value: true).whenComplete { _ in }
-    context.fireChannelActive()
-  }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    held.append(unwrapInboundIn(data))
-    forward()
-  }
-
-  func channelInactive(context: ChannelHandlerContext) {
-    hasEnded = true
-    if link.isOpen { other.close(promise: nil) }
-    context.fireChannelInactive()
-  }
-
-  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if event is Release {
-      forward()
-      if hasEnded { other.close(promise: nil) }
-    }
-    context.fireUserInboundEventTriggered(event)
-  }
-
-  private func forward() {
-    guard link.passes(heldAt: heldAt) else { return }
-    for bytes in held { other.writeAndFlush(bytes, promise: nil) }
-    held = []
-  }
 }

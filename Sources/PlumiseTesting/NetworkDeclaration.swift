@@ -165,6 +165,8 @@ public enum NetworkPlanError: Error, Hashable, Sendable, CustomStringConvertible
   case gatewayNeedsAgents
   /// The oracle's operations on the chain have no account.
   case operationsNeedAccount
+  /// The network has no gateway that could be ended or started.
+  case noGateway
   /// The cuts are not in order, or outside of the model.
   case cuts([Int], blocks: Int)
 
@@ -177,6 +179,8 @@ public enum NetworkPlanError: Error, Hashable, Sendable, CustomStringConvertible
       "a gateway needs nodes that it can find at the oracle: declare agents: .newest as well"
     case .operationsNeedAccount:
       "chainOperations need an account: set rewardOracle, as to chain.accounts.last"
+    case .noGateway:
+      "the network has no gateway: declare gateway: .fixed or .faithful"
     case .cuts(let cuts, let blocks):
       "nodes: .split(at: \(cuts)) does not cut \(blocks) blocks: name rising numbers from 1 to "
         + "\(blocks - 1)"

@@ -17,14 +17,16 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
   /// The whole report.
   public var description: String { text }
 
-  /// The time and the deadlines, the nodes and what they counted, what the oracle was sent and
-  /// answered, the chain's transactions, decoded, and the faults that were met.
+  /// The time and the deadlines, the nodes and what they counted, the events of all parts, what the
+  /// oracle was sent and answered, the chain's transactions, decoded, the faults that were met, and the
+  /// seeds that decided chance.
   public var text: String {
     [
       section("Likely causes", causes(of: nil)), section("Time", time),
-      section("Nodes", network.nodes.indices.map(node)), section("Oracle", oracle),
+      section("Nodes", network.nodes.indices.map(node)),
+      section("Events", network.events.entries.map(\.description)), section("Oracle", oracle),
       section("Chain", transactions), section("Refused by the chain", refusals),
-      section("Faults", faults),
+      section("Faults", faults), section("Seeds", seeds),
     ].joined(separator: "\n")
   }
 
@@ -36,6 +38,7 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
     var causes = network.nodes.indices.flatMap(refusedReports)
     let asksOracle = issue.map { $0.contains("oracle") || $0.contains("reporter") } ?? true
     if asksOracle { causes += network.nodes.indices.compactMap(missingReport) }
+    causes += downParts
     let deadlines = network.clock.deadlines
     if network.clock.now.offset == .zero, let first = deadlines.first {
       causes.append(
@@ -45,6 +48,18 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
         """)
     }
     return causes
+  }
+
+  /// Parts that the test ended and did not start again.
+  private var downParts: [String] {
+    let nodes = network.nodes.filter { !$0.isRunning }.map {
+      "node \($0.index) does not run: try await network.nodes[\($0.index)].restart()"
+    }
+    let parts = NetworkPart.allCases.filter { part in
+      !network.isRunning(part) && (part != .gateway || network.plan.gateway != .none)
+    }
+    return nodes
+      + parts.map { "the \($0) does not run: try await network.restart(.\($0))" }
   }
 
   /// Why reports of a node were not accepted, each reason once.
@@ -94,7 +109,7 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
     let registration = network.chain.isRegistered(node.address) ? "registered" : "not registered"
     return """
       \(index): blocks \(node.node.configuration.blocks) on \(node.peer), agent \
-      \(node.address.checksummed), \(registration); \(snapshot.totalTokens) tokens, \
+      \(node.address.checksummed), \(registration)\(node.isRunning ? "" : ", not running"); \(snapshot.totalTokens) tokens, \
       \(snapshot.totalRequests) requests
       """
   }
@@ -149,6 +164,19 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
       script.met.entries.map { "\(name): \($0.method.rawValue) \($0.path) met a fault" }
         + script.remaining.map { "\(name): fault \($0.id) is still active" }
     }
+      + network.nodes.flatMap { node in
+        (node.link?.remaining ?? []).map {
+          "link of node \(node.index): fault \($0.id) is still active: \($0.rule.json.text)"
+        }
+      }
+  }
+
+  /// What decided about faults with a probability, and about a link's jitter.
+  private var seeds: [String] {
+    ["oracle's faults: \(network.oracleFaults.seed)", "chain's faults: \(network.chain.faultSeed)"]
+      + network.nodes.compactMap { node in
+        node.link.map { "link of node \(node.index): \($0.seed)" }
+      }
   }
 
   private func section(_ title: String, _ lines: [String]) -> String {

@@ -1,52 +1,60 @@
+import AsyncPrimitives
 public import Bloom
+import EthereumPrimitives
 public import MockGateway
 public import MockOracle
 public import MockServing
 public import MockWeb3
 public import PetalsNode
+import Synchronization
 
 /// A complete network, every part real: a chain, an oracle, and nodes that serve a model.
 ///
 /// All of it listens on free ports of 127.0.0.1. It exists within ``withPetalsNetwork(_:isolation:_:)`` or a
-/// test with a ``PetalsNetworkTrait``.
+/// test with a ``PetalsNetworkTrait``. A test can end parts, start them again and add nodes:
+/// ``kill(_:)``, ``restart(_:keepingState:)``, ``addNode(blocks:)``, ``NetworkNode/kill()``.
 public final class PetalsNetwork: Sendable {
   /// The network's configuration.
   public let plan: NetworkPlan
   /// The time of chain, oracle, agents, reporters and uptimes, which stands still until a test moves
   /// its clock.
   public let time: NetworkTime
-  /// The chain.
-  public let chain: MockWeb3
-  /// The address of the chain's JSON-RPC.
-  public let chainAddress: ServerAddress
-  /// The oracle.
-  public let oracle: MockOracle
-  /// The address of the oracle.
-  public let oracleAddress: ServerAddress
   /// The faults of the connections to the oracle.
   public let oracleFaults: FaultScript
-  /// The nodes, in the order of the plan.
-  public let nodes: [NetworkNode]
-  /// The gateway before the nodes; nil in a network without one.
-  public let gateway: MockGateway?
-  /// The address of the gateway.
-  public let gatewayAddress: ServerAddress?
+  /// What parts did by themselves and had done to them, in order.
+  public let events = Journal<NetworkEvent>()
+  let services: NetworkServices
+  private let members = Mutex<[NetworkNode]>([])
+  let changingNodes = AsyncLock()
 
-  init(
-    plan: NetworkPlan, time: NetworkTime, chain: MockWeb3, chainAddress: ServerAddress,
-    oracle: MockOracle, oracleAddress: ServerAddress, oracleFaults: FaultScript,
-    nodes: [NetworkNode], gateway: MockGateway?, gatewayAddress: ServerAddress?
-  ) {
+  init(_ plan: NetworkPlan) {
+    let time = NetworkTime(startingAt: plan.startTime)
     self.plan = plan
     self.time = time
-    self.chain = chain
-    self.chainAddress = chainAddress
-    self.oracle = oracle
-    self.oracleAddress = oracleAddress
-    self.oracleFaults = oracleFaults
-    self.nodes = nodes
-    self.gateway = gateway
-    self.gatewayAddress = gatewayAddress
+    oracleFaults = FaultScript(clock: time.clock)
+    services = NetworkServices(plan, time, oracleFaults: oracleFaults)
+  }
+
+  /// The chain.
+  public var chain: MockWeb3 { services.chain.service }
+  /// The address of the chain's JSON-RPC.
+  public var chainAddress: ServerAddress { services.chain.address }
+  /// The oracle.
+  public var oracle: MockOracle { services.oracle.service }
+  /// The address of the oracle.
+  public var oracleAddress: ServerAddress { services.oracle.address }
+  /// The gateway before the nodes; nil in a network without one.
+  public var gateway: MockGateway? { services.gateway?.service }
+  /// The address of the gateway.
+  public var gatewayAddress: ServerAddress? { services.gateway?.address }
+  /// The nodes, in the order of the plan, and behind them those that were added.
+  public var nodes: [NetworkNode] { members.withLock { $0 } }
+
+  /// What nodes need of the network.
+  var setting: NodeSetting {
+    NodeSetting(
+      plan: plan, time: time, chainAddress: chainAddress, oracleAddress: oracleAddress,
+      events: events)
   }
 
   /// The clock of the network's time: intervals, time-outs, retries and polls wait until a test
@@ -75,6 +83,96 @@ public final class PetalsNetwork: Sendable {
     try await withPipelineClient(
       plan.model, peers: peers, limits: limits, recovery: recovery, clock: clock,
       logger: plan.logger, body)
+  }
+}
+
+/// Its beginning and its end.
+extension PetalsNetwork {
+  /// Starts chain and oracle, then the nodes, then the gateway.
+  /// - Throws: what starting a part throws; nothing of the network is left then.
+  func start() async throws {
+    do {
+      try await services.chain.start()
+      try await services.oracle.start()
+      try await begin(try await startNodes(plan.blocks, from: 0))
+      try await services.gateway?.start()
+    } catch {
+      _ = await end()
+      throw error
+    }
+  }
+
+  /// Ends everything that runs, in reverse.
+  /// - Returns: why an agent's service ended before, if one did.
+  func end() async -> (any Error)? {
+    await services.gateway?.close()
+    // Last reports go out on a network without faults.
+    oracleFaults.clear()
+    let failure = await withTaskGroup(of: (any Error)?.self) { group in
+      for node in nodes { group.addTask { await node.close() } }
+      var failure: (any Error)?
+      for await end in group { failure = failure ?? end }
+      return failure
+    }
+    await services.oracle.close()
+    await services.chain.close()
+    return failure
+  }
+
+  /// Has everything go on that waits: no fault and no link holds anything, and the clock has ended.
+  func giveUp() {
+    oracleFaults.clear()
+    if let chain = services.chain.latest {
+      chain.clearFaults()
+      chain.connectionFaults.clear()
+    }
+    for node in nodes { node.link?.release() }
+    time.clock.end()
+    services.contributions.end()
+  }
+
+  /// Starts nodes, all at once, and puts them into their places from one on.
+  func startNodes(_ blocks: [BlockRange], from first: Int) async throws -> [NetworkNode] {
+    let setting = setting
+    // In their order: what makes accounts and configurations may count.
+    let planned = blocks.enumerated().map { offset, range in
+      let index = first + offset
+      let key = plan.agents == .documented ? chain.makeAccount().key : SecretKey.random()
+      return (index, key, setting.configuration(range, agent: key.address, index: index))
+    }
+    let started = try await withThrowingTaskGroup(of: NetworkNode.self) { group in
+      for (index, key, configuration) in planned {
+        group.addTask { try await setting.start(configuration, key: key, index: index) }
+      }
+      var started: [NetworkNode] = []
+      do {
+        while let node = try await group.next() { started.append(node) }
+      } catch {
+        group.cancelAll()
+        while let node = await group.nextResult() {
+          if case .success(let node) = node { started.append(node) }
+        }
+        for node in started { _ = await node.close() }
+        throw error
+      }
+      return started.sorted { $0.index < $1.index }
+    }
+    members.withLock { members in
+      for node in started {
+        if node.index < members.count {
+          members[node.index] = node
+        } else {
+          members.append(node)
+        }
+      }
+    }
+    return started
+  }
+
+  /// Begins what nodes do by themselves.
+  func begin(_ nodes: [NetworkNode]) async throws {
+    for node in nodes { try await node.beginServices() }
+    try await AgentPipeline(setting).join(nodes)
   }
 }
 

@@ -142,12 +142,31 @@ struct LinkFaultTests {
 
   @Test("A rule is read from what it is written as")
   func json() throws {
-    let rule = LinkFaultRule(.hold, count: nil, skip: 3, probability: 0.25)
-    #expect(rule.json.text == #"{"fault":"hold","count":null,"skip":3,"probability":0.25}"#)
-    #expect(try LinkFaultRule(json: rule.json) == rule)
+    let faults: [(LinkFault, String)] = [
+      (.hold, #""hold""#), (.close, #""close""#), (.reset, #""reset""#),
+      (.closeAfter(bytes: 9), #""close","bytes":9"#),
+      (.resetAfter(bytes: 9), #""reset","bytes":9"#),
+      (
+        .delay(.milliseconds(80), jitter: .milliseconds(20)),
+        #""delay","milliseconds":80,"jitter_milliseconds":20"#
+      ),
+      (.throttle(bytesPerSecond: 7), #""throttle","bytes_per_second":7"#),
+      (.slice(bytes: 3, pause: .seconds(1)), #""slice","bytes":3,"milliseconds":1000"#),
+    ]
+    for (fault, text) in faults {
+      let rule = LinkFaultRule(fault, .toClient, count: nil, skip: 3, probability: 0.25)
+      let rest = #""direction":"to-client","count":null,"skip":3,"probability":0.25}"#
+      #expect(rule.json.text == "{\"fault\":\(text),\(rest)")
+      #expect(try LinkFaultRule(json: rule.json) == rule)
+    }
     #expect(try LinkFaultRule(json: JSON.parse(#"{"fault":"close"}"#)) == LinkFaultRule(.close))
     for (text, message) in [
-      ("{}", "fault must be one of close, hold"), (#"{"fault":"close","x":1}"#, "x is unknown"),
+      ("{}", "fault must be one of close, reset, hold, delay, throttle, slice"),
+      (#"{"fault":"close","x":1}"#, "x is unknown"),
+      (#"{"fault":"hold","bytes":1}"#, "bytes has no meaning for the fault hold"),
+      (#"{"fault":"delay"}"#, "milliseconds is missing: the fault delay needs it"),
+      (#"{"fault":"slice","bytes":0,"milliseconds":1}"#, "bytes must be a whole number from 1"),
+      (#"{"fault":"hold","direction":"up"}"#, "direction must be one of both, to-server"),
       (#"{"fault":"close","skip":-1}"#, "skip must be a whole number from 0"),
     ] {
       let error = #expect(throws: FaultScheduleError.self) {

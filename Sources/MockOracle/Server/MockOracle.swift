@@ -10,7 +10,7 @@ import Synchronization
 /// An oracle that answers as the real one does, in either dialect, and says why.
 ///
 /// It may be used in process, by ``respond(to:)``, or over HTTP, by
-/// ``withServer(host:port:isolation:faults:_:)``; both are the same code. Its ``journal`` holds every
+/// ``withServer(host:port:isolation:faults:graceClock:_:)``; both are the same code. Its ``journal`` holds every
 /// request and answer, and tests wait on it.
 public final class MockOracle: Sendable {
   /// What it speaks, checks and keeps.
@@ -219,17 +219,19 @@ extension MockOracle {
   ///   - port: where to listen; 0 takes any free port.
   ///   - faults: what goes wrong, and with which requests.
   ///   - isolation: the actor that `body` runs on; the caller's.
+  ///   - graceClock: what the grace period of the end is measured on.
   ///   - body: what is done while the oracle runs.
   /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
   public func withServer<R: Sendable>(
     host: String = "127.0.0.1", port: Int = 0, isolation: isolated (any Actor)? = #isolation,
-    faults: FaultScript? = nil, _ body: (ServerAddress) async throws -> R
+    faults: FaultScript? = nil, graceClock: any Clock<Duration> = ContinuousClock(),
+    _ body: (ServerAddress) async throws -> R
   ) async throws -> R {
     let server = ServerConfiguration(
       host: host, port: port,
       maximumBodyBytes: configuration.dialects.map(\.longestBody).max() ?? 1 << 20,
-      oversizedBody: .handOver, serviceName: "oracle", limits: configuration.limits,
-      runsOnEventLoops: true, logger: configuration.logger)
+      oversizedBody: .handOver, serviceName: "oracle", graceClock: graceClock,
+      limits: configuration.limits, runsOnEventLoops: true, logger: configuration.logger)
     return try await withWebServer(
       server, faults: faults, respond: { await self.respond(to: $0) }
     ) { address in

@@ -221,17 +221,7 @@ final class HistoryRecorder: Sendable {
 
   /// Notes an event of an agent's service.
   func record(_ event: AgentEvent, of node: Int) {
-    switch event {
-    case .registered(.registered(let receipt)): note(node, "registered", receipt)
-    case .registered(.alreadyRegistered): note(node, "registered already")
-    case .forgotten: note(node, "forgotten by the chain")
-    case .heartbeat(let receipt): note(node, "heartbeat", receipt)
-    case .verified(_, let receipt): note(node, "proof verified", receipt)
-    case .claimed(let receipt): note(node, "reward claimed", receipt)
-    case .failed(let failure):
-      let code = (failure.error as? ChainError)?.code.rawValue ?? "\(type(of: failure.error))"
-      note(node, "\(failure.work) failed: \(code)")
-    }
+    note(node, event.summary, event.receipt)
   }
 
   private func note(_ node: Int, _ text: String, _ receipt: Receipt? = nil) {
