@@ -153,6 +153,9 @@ extension NetworkStarter {
     return RunningNetwork(
       modelPath: path, checkpoint: checkpoint, chain: chain, chainURL: chainURL, oracle: oracle,
       oracleURL: oracleURL, nodes: nodes,
+      administrations: try await administrations(of: [
+        (chain, .chain, .chainAdministration), (gateway, .gateway, .gatewayAdministration),
+      ]),
       agents: AgentNetwork(
         model: model, gateway: gateway, gatewayURL: gatewayURL,
         administrationURL: administrationURL, freePlace: free.map { places[$0] },

@@ -26,6 +26,8 @@ struct NetworkSession: Sendable {
   let log: StepLog
   let signals: ShutdownSignals
   let quiet: Bool
+  /// Whether chain, oracle and gateway have a second port for orders of faults.
+  var servicesTakeFaults = false
 
   /// Starts the network, runs the body, and stops everything, whatever happened in between.
   ///
@@ -45,7 +47,8 @@ struct NetworkSession: Sendable {
       let keys = try KeyFolder()
       defer { keys.remove() }
       let starter = NetworkStarter(
-        options: options, form: form, processes: processes, log: log, keys: keys, quiet: quiet)
+        options: options, form: form, processes: processes, log: log, keys: keys, quiet: quiet,
+        servicesTakeFaults: servicesTakeFaults)
       let network = try await interruptible(processes) {
         let (path, checkpoint) = try await starter.openModel()
         let preparation = try prepare(checkpoint)
@@ -147,6 +150,8 @@ struct RunningNetwork: Sendable {
   let oracle: ServiceProcess
   let oracleURL: String
   let nodes: [Node]
+  /// Where the faults of services are ordered, by the services' names.
+  var administrations: [(name: String, url: String)] = []
   /// What a network of agents has in addition.
   var agents: AgentNetwork?
 

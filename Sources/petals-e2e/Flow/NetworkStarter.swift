@@ -12,6 +12,8 @@ struct NetworkStarter: Sendable {
   let log: StepLog
   let keys: KeyFolder
   let quiet: Bool
+  /// Whether services have a second port for orders of faults.
+  let servicesTakeFaults: Bool
 
   /// Starts everything.
   /// - Throws: what a step throws; the children that were started until then go on.
@@ -32,7 +34,10 @@ struct NetworkStarter: Sendable {
     let nodes = try await startNodes(path, ranges, agents, chainURL, oracleURL)
     let network = RunningNetwork(
       modelPath: path, checkpoint: checkpoint, chain: chain, chainURL: chainURL, oracle: oracle,
-      oracleURL: oracleURL, nodes: nodes)
+      oracleURL: oracleURL, nodes: nodes,
+      administrations: try await administrations(of: [
+        (chain, .chain, .chainAdministration), (oracle, .oracle, .oracleAdministration),
+      ]))
     try await waitForRegistrations(network)
     try await waitForHeartbeats(network)
     return network
@@ -61,11 +66,25 @@ struct NetworkStarter: Sendable {
   ) async throws -> (ServiceProcess, String) {
     let name = service.rawValue
     return try await log.run("the \(name) is up") {
-      let child = processes.start(name, arguments)
+      let orders = servicesTakeFaults && !arguments.contains("--admin-port")
+      let child = processes.start(name, arguments + (orders ? ["--admin-port", "0"] : []))
       let url = try await withDeadline(.seconds(30), "the \(name) does not answer") {
         try await child.url(of: service)
       }
       return ((child, url), "\(url) (process \(child.processID ?? 0))")
+    }
+  }
+
+  /// Where the faults of services are ordered, if they can be.
+  func administrations(
+    of services: [(ServiceProcess, ServiceEvent.Service, ServiceEvent.Service)]
+  ) async throws -> [(name: String, url: String)] {
+    guard servicesTakeFaults else { return [] }
+    return try await services.concurrentMap { child, service, administration in
+      let name = service.rawValue
+      return try await withDeadline(.seconds(30), "the \(name) has no second port") {
+        (name, try await child.url(of: administration))
+      }
     }
   }
 

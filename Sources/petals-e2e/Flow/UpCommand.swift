@@ -21,6 +21,8 @@ struct UpCommand: AsyncParsableCommand {
 
   @OptionGroup var flow: FlowOptions
 
+  @OptionGroup var faults: FaultOptions
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws { try agents.validate(nodes: network.nodes) }
@@ -30,31 +32,33 @@ struct UpCommand: AsyncParsableCommand {
     let log = StepLog { line in output.note(line) }
     let session = NetworkSession(
       options: network, form: agents.form, log: log, signals: ShutdownSignals(),
-      quiet: output.quiet)
+      quiet: output.quiet, servicesTakeFaults: faults.adminPort != nil)
     let wasUp = Once()
     let outcome = await session.run(prepare: { _ in }) { network, _ in
-      output.result(Self.json(network), text: Self.text(network))
-      _ = wasUp.isFirst()
-      try await network.agents?.freeReservation?.keep { output.note($0) }
-      // Nothing more to do: the user's wish to stop, or a child's end, cancels this.
-      for await _ in AsyncStream<Never>.makeStream().stream {}
-      throw CancellationError()
+      try await NodeLinks.with(network.nodes, faults) { links in
+        output.result(Self.json(network, links), text: Self.text(network, links))
+        _ = wasUp.isFirst()
+        try await network.agents?.freeReservation?.keep { output.note($0) }
+        // Nothing more to do: the user's wish to stop, or a child's end, cancels this.
+        for await _ in AsyncStream<Never>.makeStream().stream {}
+        throw CancellationError()
+      }
     }
     // Being stopped is what `up` waits for; only before it was up is that a failure.
     if case .interrupted = outcome, !wasUp.isFirst() { return }
     if let failure = outcome.failure { throw failure }
   }
 
-  private static func json(_ network: RunningNetwork) -> JSON {
+  private static func json(_ network: RunningNetwork, _ links: NodeLinks?) -> JSON {
     var up: JSONObject = [
       "event": "up",
       "model": .string(network.modelPath),
       "chain": .string(network.chainURL),
       "oracle": .string(network.oracleURL),
       "nodes": .array(
-        network.nodes.map { node in
+        network.nodes.enumerated().map { index, node in
           var members: JSONObject = [
-            "peer": .string(node.peer), "blocks": .string("\(node.blocks)"),
+            "peer": .string(links?.peers[index] ?? node.peer), "blocks": .string("\(node.blocks)"),
             "agent": .string(node.agent.checksummed), "key": .string(node.key.exposedHex()),
             "pid": .integer(node.process.processID ?? 0),
           ]
@@ -62,21 +66,26 @@ struct UpCommand: AsyncParsableCommand {
           return .object(members)
         }),
     ]
+    if let links { up["admin"] = .string(links.administrationURL) }
+    for (name, url) in network.administrations { up["\(name)_admin"] = .string(url) }
     for member in network.agents?.json.members ?? [] { up[member.key] = member.value }
     return .object(up)
   }
 
-  private static func text(_ network: RunningNetwork) -> String {
-    let nodes = network.nodes.map { node in
-      "\(node.process.name)  grpc://\(node.peer)  agent \(node.agent.checksummed)  "
+  private static func text(_ network: RunningNetwork, _ links: NodeLinks?) -> String {
+    let nodes = network.nodes.enumerated().map { index, node in
+      "\(node.process.name)  grpc://\(links?.peers[index] ?? node.peer)  agent \(node.agent.checksummed)  "
         + "key \(node.key.exposedHex())"
     }
+    let orders =
+      (links.map { ["admin   \($0.administrationURL)"] } ?? [])
+      + network.administrations.map { "admin   \($0.url) of the \($0.name)" }
     return """
 
       model   \(network.modelPath)
       chain   \(network.chainURL)
       oracle  \(network.oracleURL)
-      \(network.agents?.text ?? "")\(nodes.joined(separator: "\n"))
+      \(orders.map { $0 + "\n" }.joined())\(network.agents?.text ?? "")\(nodes.joined(separator: "\n"))
 
       up; Ctrl-C stops everything
       """
