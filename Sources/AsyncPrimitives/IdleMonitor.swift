@@ -26,8 +26,6 @@ package final class IdleMonitor: TaskExecutor {
     var jobs = 0
     var lastID: UInt64 = 0
     var requests: [UInt64: Request] = [:]
-    /// The messages whose requests are held, also those that begin only now.
-    var heldMessages: Set<[UInt8]> = []
     var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
 
     var isIdle: Bool { jobs == 0 && requests.values.allSatisfy(\.isHeld) }
@@ -101,8 +99,7 @@ package final class IdleMonitor: TaskExecutor {
   package func begin(_ message: [UInt8]?) -> UInt64 {
     state.withLock { state in
       let id = state.nextID()
-      let isHeld = message.map { state.heldMessages.contains($0) } ?? false
-      state.requests[id] = Request(message: message, isHeld: isHeld)
+      state.requests[id] = Request(message: message)
       return id
     }
   }
@@ -130,11 +127,9 @@ package final class IdleMonitor: TaskExecutor {
     }
   }
 
-  /// Notes that every request with this message, also one that begins later, is not answered before
-  /// ``releaseAll(_:)``.
+  /// Notes that every request with this message is not answered before something else happens.
   package func holdAll(_ message: [UInt8]) {
     change { state in
-      state.heldMessages.insert(message)
       for (id, request) in state.requests where request.message == message && !request.isGivenUp {
         state.requests[id]?.isHeld = true
       }
@@ -147,7 +142,6 @@ package final class IdleMonitor: TaskExecutor {
   /// Notes that every request with this message goes on.
   package func releaseAll(_ message: [UInt8]) {
     state.withLock { state in
-      state.heldMessages.remove(message)
       for (id, request) in state.requests where request.message == message {
         state.requests[id]?.isHeld = false
       }

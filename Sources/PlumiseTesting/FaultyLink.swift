@@ -28,9 +28,8 @@ public final class FaultyLink: Sendable {
     var connections: UInt64 = 0
     /// How often the link was released: a connection that a rule held before is held no more.
     var releases = 0
-    /// How many pieces wait for their time, and whether bytes are held: calls wait with them.
+    /// How many pieces wait for their time.
     var waits = 0
-    var holdsBytes = false
     /// Keeps the port while the link is cut.
     var reservation: PortReservation?
 
@@ -131,10 +130,9 @@ public final class FaultyLink: Sendable {
       state.rules = []
       state.releases += 1
       state.held = []
-      state.holdsBytes = false
       return state.relays.sorted { $0.key < $1.key }.map(\.value)
     }
-    noteWaits()
+    monitor?.releaseAll(calls)
     for release in relays { release() }
   }
 
@@ -191,11 +189,10 @@ public final class FaultyLink: Sendable {
   private func disconnect(keepsPort: Bool) async {
     let listener = state.withLock { state in
       state.isCut = true
-      state.holdsBytes = false
       defer { state.listener = nil }
       return state.listener
     }
-    noteWaits()
+    monitor?.releaseAll(calls)
     for channel in (listener.map { [$0] } ?? []) + takeChannels() {
       await channel.ignoringFailure { channel.close() }
     }
@@ -221,29 +218,17 @@ extension FaultyLink {
     // Real time goes on by itself: whoever waits for it is not idle.
     guard clock.monitor != nil else { return }
     state.withLock { $0.waits += 1 }
-    noteWaits()
+    monitor?.holdAll(calls)
   }
 
-  /// Notes that a piece goes on.
+  /// Notes that a piece goes on; calls do once none waits.
   func goesOn() {
     guard clock.monitor != nil else { return }
-    state.withLock { $0.waits -= 1 }
-    noteWaits()
-  }
-
-  /// Says whether calls through the link, present and future, wait for something.
-  ///
-  /// Which call's bytes a piece has is not known: while one waits all of them count as waiting.
-  private func noteWaits() {
-    guard let monitor else { return }
-    // Under the lock, so that the last word is about the last change.
-    state.withLock { state in
-      if state.waits > 0 || state.holdsBytes {
-        monitor.holdAll(calls)
-      } else {
-        monitor.releaseAll(calls)
-      }
+    let isLast = state.withLock { state in
+      state.waits -= 1
+      return state.waits == 0
     }
+    if isLast { monitor?.releaseAll(calls) }
   }
 
   /// Notes a relay until it has nowhere to forward to.
@@ -262,12 +247,10 @@ extension FaultyLink {
   /// - Parameter heldAt: For a connection that a rule holds, how often the link was released before.
   func passes(_ way: LinkDirection, heldAt: Int?) -> Bool {
     let (isCut, isHeld) = state.withLock { state in
-      let isHeld = state.held.contains(way) || state.releases == heldAt
-      if isHeld, !state.isCut { state.holdsBytes = true }
-      return (state.isCut, isHeld)
+      (state.isCut, state.held.contains(way) || state.releases == heldAt)
     }
     if isHeld, !isCut {
-      noteWaits()
+      monitor?.holdAll(calls)
       receivedWhileHeld.continuation.yield()
     }
     return !isCut && !isHeld
