@@ -161,8 +161,10 @@ extension NetworkNode {
     try await turn.withLock {
       _ = await end(kills: false)
       let proofs = keepingState ? life.node.metrics.proofs : ProofBuffer()
+      // The life belongs to the node, and must not keep it.
       let next = try NetworkNodeLife(
-        configuration, key: key, proofs: proofs, setting: setting, note: { self.note($0) })
+        configuration, key: key, proofs: proofs, setting: setting,
+        note: { [setting, index] in setting.note($0, of: Self.name(index)) })
       try await next.waitUntilReady()
       let wasReporting = state.withLock { state in
         state.life = next
