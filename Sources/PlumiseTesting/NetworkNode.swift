@@ -188,8 +188,9 @@ extension NetworkNode {
   /// - Returns: why its agent's service ended before, if it did.
   func close() async -> (any Error)? {
     await turn.lock()
-    let failure = await end(kills: false)
+    // First: a node waits for its connections, and one that a link holds does not end by itself.
     await link?.close()
+    let failure = await end(kills: false)
     state.withLock { $0.reservations = [] }
     turn.unlock()
     return failure
@@ -200,6 +201,8 @@ extension NetworkNode {
     let life = life
     let isReporting = await reporter.isRunning
     var failure: (any Error)?
+    // What a link holds is never finished: the node would wait for it.
+    if let link, kills || !link.isOpen { await link.reset() }
     if kills { await life.kill() } else { failure = await life.stop(on: setting.time) }
     let ports = [configuration.grpc.port, configuration.http?.port].compactMap(\.self)
     state.withLock { state in
