@@ -15,7 +15,7 @@ struct BenchTests {
     #expect(result.status == .exited(0), "\(result.errors)")
     let report = try result.json()
     let rows = try #require(report["rows"]?.arrayValue)
-    #expect(rows.count == 3)
+    #expect(rows.count == 4)
     for row in rows {
       let median = try #require(row["median"]?.doubleValue)
       #expect(median > 0 && row["unit"]?.stringValue == "ms", "\(row.text)")

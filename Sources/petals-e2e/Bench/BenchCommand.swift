@@ -12,6 +12,7 @@ struct BenchCommand: AsyncParsableCommand {
     case chain
     case oracle
     case fixtures
+    case networks
     case services
     case evm
   }
@@ -125,6 +126,7 @@ struct BenchCommand: AsyncParsableCommand {
     case .oracle:
       return try await OracleBench(runs: runs, peer: oraclePeer.flatMap { URL(string: $0) }).rows()
     case .fixtures: return try await FixtureBench(runs: runs).rows()
+    case .networks: return try await NetworkBench(runs: runs).rows()
     case .services: return try await ServiceBench(runs: runs).rows()
     case .evm: return try await EVMBench(runs: runs).rows()
     }

@@ -121,7 +121,10 @@ import Testing
         _ = try await ask("POST", "/faults", #"{"fault":"wrong-content-type"}"#)
         let listed = try await ask("GET", "/faults")["faults"]
         #expect(listed?.arrayValue?.count == 3)
-        #expect(listed?[0] == ["id": id ?? .null, "count": 1, "skip": 0, "probability": 1])
+        #expect(
+          listed?[0] == [
+            "id": id ?? .null, "fault": "error-inside", "count": 1, "skip": 0, "probability": 1,
+          ])
         #expect(try await ask("POST", "/faults", "{}")["error"] != nil)
         let inside = try await fetch(address.url + "/health")
         #expect(inside.status == 200)

@@ -46,7 +46,8 @@ struct ChainAdministrationTests {
   func happens() async throws {
     let chain = MockWeb3()
     for order in [
-      #"{"fault":"error","code":-5,"message":"busy","count":0}"#, #"{"fault":"reset"}"#,
+      #"{"fault":"error","code":-5,"message":"busy","count":0}"#,
+      #"{"fault":"reset","method":"eth_blockNumber"}"#,
     ] { _ = try ask(chain, .post, "/admin/faults", order) }
     let body = Array(#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#.utf8)
     let busy = try JSON.parse(try #require(await chain.respond(to: body)))
