@@ -13,6 +13,8 @@ extension NativeHost {
 
   /// The gas of writing a slot, whose value is kept elsewhere.
   /// - Parameters:
+  ///   - address: the account.
+  ///   - slot: the slot's number.
   ///   - original: the value before the transaction.
   ///   - current: the value before the write.
   ///   - value: the value after the write.
