@@ -60,6 +60,7 @@
       let log = folder.url.appending(path: "log")
       try Data().write(to: log)
       let output = try FileHandle(forWritingTo: log)
+      // The child has a descriptor of its own: nothing is lost when this one does not close.
       defer { try? output.close() }
 
       let process = Process()

@@ -27,6 +27,7 @@
           tasks.flatMap { text("/proc/self/task/\($0)/children")?.split(separator: " ") ?? [] }
             .compactMap { Int($0) }
         ) { text("/proc/\($0)/comm") },
+        // A folder that is not there, or goes meanwhile, has no files.
         files: Set(
           (try? FileManager.default.subpathsOfDirectory(
             atPath: FileManager.default.temporaryDirectory.path)) ?? []))
@@ -68,6 +69,7 @@
       return lines
     }
 
+    /// The numbers that name a folder's entries; none where the process that it was of has ended.
     private static func numbers(in folder: String) -> [Int] {
       ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap { Int($0) }
     }
