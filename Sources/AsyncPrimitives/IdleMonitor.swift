@@ -8,15 +8,17 @@ import Synchronization
 /// a timer, a lock, an answer, puts a job into its queue before it goes on itself, so that the count
 /// is zero only when every task waits. What is outside of its tasks, a request on its way through the
 /// system and the service that answers it, counts until its client has the answer
-/// (``withRequest(_:within:on:orThrow:_:)``), unless it is held: by a service that sleeps on the clock
+/// (``withRequest(_:to:within:on:orThrow:_:)``), unless it is held: by a service that sleeps on the clock
 /// before it answers, or by a fault that never answers.
 ///
 /// Tasks on other executors are not seen. A test's own task is counted when it is a child of one that is,
 /// or prefers this executor.
 package final class IdleMonitor: TaskExecutor {
   private struct Request {
-    /// Nil for work that no service answers, and nothing holds.
+    /// Nil where no service holds it by what it says.
     let message: [UInt8]?
+    /// The address that it goes to, as `127.0.0.1:3100`; nil where nothing on the way holds it.
+    let destination: String?
     var isHeld = false
     /// Whether its client has given it up: it ends soon, whatever held it.
     var isGivenUp = false
@@ -95,11 +97,11 @@ package final class IdleMonitor: TaskExecutor {
     }
   }
 
-  /// A request begins, whose answer is waited for until ``end(_:)``; with nil any work outside of tasks.
-  package func begin(_ message: [UInt8]?) -> UInt64 {
+  /// A request begins, whose answer is waited for until ``end(_:)``; without both any work outside of tasks.
+  package func begin(_ message: [UInt8]?, to destination: String? = nil) -> UInt64 {
     state.withLock { state in
       let id = state.nextID()
-      state.requests[id] = Request(message: message)
+      state.requests[id] = Request(message: message, destination: destination)
       return id
     }
   }
@@ -127,10 +129,11 @@ package final class IdleMonitor: TaskExecutor {
     }
   }
 
-  /// Notes that every request with this message is not answered before something else happens.
-  package func holdAll(_ message: [UInt8]) {
+  /// Notes that every request to this address is not answered before something else happens.
+  package func holdAll(to destination: String) {
     change { state in
-      for (id, request) in state.requests where request.message == message && !request.isGivenUp {
+      for (id, request) in state.requests
+      where request.destination == destination && !request.isGivenUp {
         state.requests[id]?.isHeld = true
       }
     }
@@ -139,10 +142,10 @@ package final class IdleMonitor: TaskExecutor {
   /// Notes that a request that was held goes on.
   package func release(_ id: UInt64) { state.withLock { $0.requests[id]?.isHeld = false } }
 
-  /// Notes that every request with this message goes on.
-  package func releaseAll(_ message: [UInt8]) {
+  /// Notes that every request to this address goes on.
+  package func releaseAll(to destination: String) {
     state.withLock { state in
-      for (id, request) in state.requests where request.message == message {
+      for (id, request) in state.requests where request.destination == destination {
         state.requests[id]?.isHeld = false
       }
     }
@@ -180,18 +183,20 @@ extension Clock where Duration == Swift.Duration {
 /// Runs an operation that sends a message and waits for its answer, or has other threads work for it.
 ///
 /// - Parameters:
-///   - message: What is sent, by which the service that holds it back recognises it; nil for work that
-///     ends by itself, as arithmetic does.
+///   - message: What is sent, by which the service that holds it back recognises it; nil where none does.
+///   - destination: The address that it goes to, by which a link that holds it back recognises it; nil, as
+///     `message` is, for work that ends by itself, as arithmetic does.
 ///   - monitor: What counts it; nil for nothing.
 ///   - isolation: The caller's.
 ///   - operation: Sends it, and returns with the answer. Its tasks run on the monitor.
 /// - Throws: What the operation throws.
 package func withRequest<Result: Sendable>(
-  _ message: @autoclosure () -> [UInt8]?, monitoredBy monitor: IdleMonitor?,
+  _ message: @autoclosure () -> [UInt8]?, to destination: String? = nil,
+  monitoredBy monitor: IdleMonitor?,
   isolation: isolated (any Actor)? = #isolation, _ operation: () async throws -> Result
 ) async throws -> Result {
   guard let monitor else { return try await operation() }
-  let id = monitor.begin(message())
+  let id = monitor.begin(message(), to: destination)
   defer { monitor.end(id) }
   return try await withTaskCancellationHandler {
     try await withTaskExecutorPreference(monitor) {
@@ -207,21 +212,23 @@ package func withRequest<Result: Sendable>(
 /// its time is over.
 ///
 /// - Parameters:
-///   - message: What is sent, by which the service that holds it back recognises it.
+///   - message: What is sent, by which the service that holds it back recognises it; nil where none does.
+///   - destination: The address that it goes to, by which a link that holds it back recognises it.
 ///   - limit: How long it may take.
 ///   - clock: What measures that, and counts the request if tests move it.
 ///   - late: The error when it took longer; made only then.
 ///   - operation: Sends it, and returns with the answer.
 /// - Throws: The operation's error, `late`, or `CancellationError`.
 package func withRequest<Result: Sendable>(
-  _ message: @autoclosure () -> [UInt8], within limit: Duration, on clock: any Clock<Duration>,
+  _ message: @autoclosure () -> [UInt8]?, to destination: @autoclosure () -> String? = nil,
+  within limit: Duration, on clock: any Clock<Duration>,
   orThrow late: @autoclosure () -> any Error = DeadlineExceeded(),
   _ operation: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
   guard let monitor = clock.monitor else {
     return try await withDeadline(limit, on: clock, orThrow: late(), operation)
   }
-  let id = monitor.begin(message())
+  let id = monitor.begin(message(), to: destination())
   defer { monitor.end(id) }
   return try await withTaskExecutorPreference(monitor) {
     try await IdleMonitor.$answering.withValue(nil) {

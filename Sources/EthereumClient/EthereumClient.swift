@@ -7,6 +7,8 @@ public import PlumiseWire
 /// ``ChainError``, or `CancellationError` when the task was cancelled.
 public struct EthereumClient: Sendable {
   private let transport: any RPCTransport
+  /// Where requests go to; nil for a chain in this process.
+  private let destination: String?
   /// What time-outs and the pauses between polls are measured on.
   public let clock: any Clock<Duration>
   /// How long a single request may take.
@@ -30,6 +32,7 @@ public struct EthereumClient: Sendable {
     random: @escaping @Sendable () -> Double = { .random(in: 0...1) }
   ) {
     self.transport = transport
+    destination = (transport as? HTTPTransport).flatMap { URLAuthority.address(in: $0.url) }
     self.clock = clock
     self.requestTimeout = requestTimeout
     self.retries = retries
@@ -108,7 +111,7 @@ public struct EthereumClient: Sendable {
     let transport = transport
     do {
       let bytes = try await withRequest(
-        body, within: requestTimeout, on: clock,
+        body, to: destination, within: requestTimeout, on: clock,
         orThrow: ChainError.timedOut(
           waitingFor: "answer to \(method)", after: requestTimeout)
       ) { try await transport.send(body) }

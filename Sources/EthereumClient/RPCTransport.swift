@@ -56,7 +56,7 @@ public struct HTTPTransport: RPCTransport {
 
   /// Posts a request and collects the answer.
   public func send(_ body: [UInt8]) async throws -> [UInt8] {
-    guard URLPort.isPossible(in: url) else {
+    guard URLAuthority.hasPossiblePort(in: url) else {
       throw ChainError.unreachable(url: url, reason: "a port is a whole number from 1 to 65535")
     }
     var request = HTTPClientRequest(url: url)

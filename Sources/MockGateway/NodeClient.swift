@@ -4,6 +4,7 @@ import JSONValues
 import NIOCore
 import NIOHTTP1
 import OutgoingHTTP
+import PlumiseWire
 
 /// Why a node, or an oracle, gave no answer.
 struct CallFailure: Error, CustomStringConvertible {
@@ -30,7 +31,7 @@ struct NodeClient: Sendable {
   ) async throws -> JSON {
     let message = body?.serialized() ?? []
     let bytes = try await withRequest(
-      message, within: limit, on: clock,
+      message, to: URLAuthority.address(in: url), within: limit, on: clock,
       orThrow: CallFailure(description: "\(url) did not answer within \(limit)")
     ) {
       let response = try await execute(url, message, headers)
@@ -58,7 +59,7 @@ struct NodeClient: Sendable {
   ) async throws {
     let message = body.serialized()
     try await withRequest(
-      message, within: limit, on: clock,
+      message, to: URLAuthority.address(in: url), within: limit, on: clock,
       orThrow: CallFailure(description: "\(url) was not done within \(limit)")
     ) {
       let response = try await execute(url, message, [])

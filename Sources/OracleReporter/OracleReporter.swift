@@ -309,7 +309,9 @@ public actor OracleReporter {
     let limit = configuration.requestTimeout
     guard !isGivingUp else { return .timedOut(url: request.url, after: configuration.stopDeadline) }
     do {
-      let answer = try await withRequest(body, within: limit, on: clock) { [transport] in
+      let answer = try await withRequest(
+        body, to: URLAuthority.address(in: request.url), within: limit, on: clock
+      ) { [transport] in
         try await transport.post(request)
       }
       return ReporterError.reading(answer)

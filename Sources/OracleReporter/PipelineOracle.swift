@@ -137,7 +137,10 @@ public struct PipelineOracle: Sendable {
     let late = ReporterError(.timedOut, "\(url) did not answer within \(limit)")
     let (status, body): (Int, [UInt8])
     do {
-      (status, body) = try await withRequest(message, within: limit, on: clock, orThrow: late) {
+      (status, body) = try await withRequest(
+        message, to: URLAuthority.address(in: request.url), within: limit, on: clock,
+        orThrow: late
+      ) {
         // The client's own deadline is a backstop.
         let response = try await HTTPClient.singleAttempt.execute(
           request, timeout: .hours(1))

@@ -29,7 +29,8 @@ struct AgentPipeline {
     guard plan.agents != .documented else { return }
     let members = try nodes.map { node in
       let oracle = PipelineOracle(
-        url: try OracleURL(setting.oracleAddress.url), model: plan.pipelineModel, key: node.key,
+        url: try OracleURL(node.setting.oracleAddress.url), model: plan.pipelineModel,
+        key: node.key,
         clock: time.clock, unixClock: time.unixClock)
       let membership = PipelineMembership(oracle) { [logger = plan.logger] in
         logger.warning("\($0)")

@@ -28,8 +28,10 @@ public final class FaultyLink: Sendable {
     var connections: UInt64 = 0
     /// How often the link was released: a connection that a rule held before is held no more.
     var releases = 0
-    /// How many pieces wait for their time.
-    var waits = 0
+    /// The connections of relays whose pieces wait for their time, by the relay.
+    var waiting: [ObjectIdentifier: [any Channel]] = [:]
+    /// Both sides of each connection that a rule holds until the link is released.
+    var heldByRules: [[any Channel]] = []
     /// Keeps the port while the link is cut.
     var reservation: PortReservation?
 
@@ -130,9 +132,10 @@ public final class FaultyLink: Sendable {
       state.rules = []
       state.releases += 1
       state.held = []
+      state.heldByRules = []
       return state.relays.sorted { $0.key < $1.key }.map(\.value)
     }
-    monitor?.releaseAll(calls)
+    monitor?.releaseAll(to: address)
     for release in relays { release() }
   }
 
@@ -162,9 +165,24 @@ public final class FaultyLink: Sendable {
 
   /// Resets every connection (RST), and takes new ones.
   public func reset() async {
-    for channel in takeChannels() {
+    await Self.reset(takeChannels())
+  }
+
+  private static func reset(_ channels: [any Channel]) async {
+    for channel in channels {
       await channel.ignoringFailure { channel.resetOnClose().flatMap { channel.close() } }
     }
+  }
+
+  /// Resets the connections that do not go on by themselves: those that the link or a rule holds, and those
+  /// whose bytes wait for a test to move the clock.
+  func resetHeld() async {
+    let channels = state.withLock { state in
+      guard state.held.isEmpty, !state.isCut else { return Array(state.channels.values) }
+      let waiting = clock.monitor == nil ? [] : state.waiting.values.flatMap(\.self)
+      return state.heldByRules.flatMap(\.self) + waiting
+    }
+    await Self.reset(channels)
   }
 
   /// Takes a connection in; one that was accepted before the link was cut and comes after is closed.
@@ -192,7 +210,7 @@ public final class FaultyLink: Sendable {
       defer { state.listener = nil }
       return state.listener
     }
-    monitor?.releaseAll(calls)
+    monitor?.releaseAll(to: address)
     for channel in (listener.map { [$0] } ?? []) + takeChannels() {
       await channel.ignoringFailure { channel.close() }
     }
@@ -210,25 +228,25 @@ public final class FaultyLink: Sendable {
 
 /// What the relays of a link's connections ask of it.
 extension FaultyLink {
-  /// How clients' calls through this link are counted.
-  private var calls: [UInt8] { Array(peer.description.utf8) }
+  /// How requests through this link are counted: by where they go.
+  private var address: String { peer.description }
 
-  /// Notes that a piece waits for the clock to move, and calls with it.
-  func waits() {
+  /// Notes that a relay's bytes wait for the clock to move, and with them the requests that are under way.
+  func waits(_ relay: ObjectIdentifier, _ channels: [any Channel]) {
     // Real time goes on by itself: whoever waits for it is not idle.
     guard clock.monitor != nil else { return }
-    state.withLock { $0.waits += 1 }
-    monitor?.holdAll(calls)
+    state.withLock { $0.waiting[relay] = channels }
+    monitor?.holdAll(to: address)
   }
 
-  /// Notes that a piece goes on; calls do once none waits.
-  func goesOn() {
+  /// Notes that a relay's bytes go on; requests do once none wait.
+  func goesOn(_ relay: ObjectIdentifier) {
     guard clock.monitor != nil else { return }
     let isLast = state.withLock { state in
-      state.waits -= 1
-      return state.waits == 0
+      let waited = state.waiting.removeValue(forKey: relay) != nil
+      return waited && state.waiting.isEmpty
     }
-    if isLast { monitor?.releaseAll(calls) }
+    if isLast { monitor?.releaseAll(to: address) }
   }
 
   /// Notes a relay until it has nowhere to forward to.
@@ -243,6 +261,9 @@ extension FaultyLink {
 
   var isOpen: Bool { state.withLock { !$0.isCut && $0.held.isEmpty } }
 
+  /// Whether it was cut, and not healed.
+  var isCut: Bool { state.withLock { $0.isCut } }
+
   /// Whether bytes of a direction are to be forwarded.
   /// - Parameter heldAt: For a connection that a rule holds, how often the link was released before.
   func passes(_ way: LinkDirection, heldAt: Int?) -> Bool {
@@ -250,7 +271,7 @@ extension FaultyLink {
       (state.isCut, state.held.contains(way) || state.releases == heldAt)
     }
     if isHeld, !isCut {
-      monitor?.holdAll(calls)
+      monitor?.holdAll(to: address)
       receivedWhileHeld.continuation.yield()
     }
     return !isCut && !isHeld
@@ -300,6 +321,14 @@ extension FaultyLink {
       .bind(host: "127.0.0.1", port: port).get()
   }
 
+  private func heldByRule(_ channels: [any Channel], since releases: Int) {
+    state.withLock { state in
+      guard state.releases == releases else { return }
+      state.heldByRules.removeAll { !$0.contains(where: \.isActive) }
+      state.heldByRules.append(channels)
+    }
+  }
+
   /// Connects to the server for an accepted connection; both run on one event loop.
   private func connect(_ inbound: any Channel) -> EventLoopFuture<Void> {
     let connection = state.withLock { $0.takeFaults() }
@@ -322,6 +351,9 @@ extension FaultyLink {
       .flatMapThrowing { outbound in
         try inbound.pipeline.syncOperations.addHandler(
           LinkRelay(.toServer, link: self, other: outbound, connection))
+        if connection.faults.values.contains(.hold) {
+          self.heldByRule([inbound, outbound], since: connection.releases)
+        }
       }
   }
 }

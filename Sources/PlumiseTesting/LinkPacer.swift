@@ -10,6 +10,7 @@ struct LinkPacer {
   }
 
   private let fault: LinkFault?
+  private let joins: Bool
   private var random: SeededGenerator
   /// When the latest piece is due; nil before the first.
   private var last: Duration?
@@ -17,8 +18,11 @@ struct LinkPacer {
   /// - Parameters:
   ///   - fault: What is wrong with the direction; nil for nothing.
   ///   - seed: Where jitter comes from.
-  init(_ fault: LinkFault?, seed: UInt64) {
+  ///   - joins: Whether bytes that come while others are late go on with those. On a clock that tests move
+  ///     the pieces of one message come at the same time, though the clock may have gone on between them.
+  init(_ fault: LinkFault?, seed: UInt64, joins: Bool = false) {
     self.fault = fault
+    self.joins = joins
     random = SeededGenerator(seed: seed)
   }
 
@@ -35,6 +39,7 @@ struct LinkPacer {
     guard count > 0 else { return [] }
     switch fault {
     case .delay(let delay, let jitter):
+      if joins, let last, last > now { return [Piece(bytes: count, due: last)] }
       let due = max(last ?? .zero, now + delay + jitter * random.unit())
       last = due
       return [Piece(bytes: count, due: due)]

@@ -41,7 +41,9 @@ final class LinkRelay: ChannelInboundHandler {
     self.other = other
     heldAt = fault == .hold ? connection.releases : nil
     // The two ways of a connection are late independently of one another.
-    pacer = LinkPacer(fault, seed: connection.seed &* 2 &+ (way == .toServer ? 1 : 0))
+    pacer = LinkPacer(
+      fault, seed: connection.seed &* 2 &+ (way == .toServer ? 1 : 0),
+      joins: link.clock.monitor != nil)
     switch fault {
     case .closeAfter(let bytes): end = (bytes, false)
     case .resetAfter(let bytes): end = (bytes, true)
@@ -68,7 +70,12 @@ final class LinkRelay: ChannelInboundHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     held.append(unwrapInboundIn(data))
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    // All that is there at once: whoever waits for these bytes waits from here on.
     forward()
+    context.fireChannelReadComplete()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -129,17 +136,21 @@ final class LinkRelay: ChannelInboundHandler {
       other.writeAndFlush(first.bytes, promise: nil)
     }
     endIfDone()
-    guard !isPacing, let due = paced.first?.due else { return }
+    let id = ObjectIdentifier(self)
+    guard let due = paced.first?.due else { return link.goesOn(id) }
+    // Also where a sleeper is there already: requests that came since wait behind what it waits for.
+    link.waits(id, [own, other].compactMap(\.self))
+    guard !isPacing else { return }
     isPacing = true
-    link.waits()
     let bound = NIOLoopBound(self, eventLoop: other.eventLoop)
     let (loop, link) = (other.eventLoop, link)
     let sleeping = link.pacing.spawn {
-      defer { link.goesOn() }
       do { try await link.watch.sleep(until: due) } catch {
         // The link or the connection has ended.
-        return
+        return link.goesOn(id)
       }
+      // Before the relay may find that the next piece has to wait.
+      link.goesOn(id)
       loop.execute {
         bound.value.isPacing = false
         bound.value.pace()

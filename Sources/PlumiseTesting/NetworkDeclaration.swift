@@ -16,7 +16,7 @@ extension NetworkPlan {
   ///   - agents: Newest agents need a deployed oracle.
   ///   - chain: The chain's profile.
   ///   - gateway: The gateway before the nodes, which needs newest agents; none by default.
-  ///   - links: Whether a test can break the way to each node.
+  ///   - links: Whether a test can break the ways between parts.
   ///   - model: Nil takes ``TinyModel``.
   /// - Throws: `BlockRangeError` when the model's blocks cannot be shared so.
   public init(
@@ -36,7 +36,8 @@ extension NetworkPlan {
     }
     self.agents = agents
     self.gateway = gateway
-    hasFaultyLinks = links == .faulty
+    hasFaultyLinks = links != .direct
+    delaysClientsOnNetworkTime = links == .faultyOnNetworkTime
   }
 
   /// Checks that the parts go together.
@@ -149,12 +150,16 @@ public struct GatewayKind: Hashable, Sendable {
   }
 }
 
-/// How a network's nodes are reached.
+/// How the parts of a network reach each other.
 public enum LinkKind: Hashable, Sendable {
   /// At their own ports.
   case direct
-  /// Each through a ``FaultyLink``, which a test can break.
+  /// Through ``FaultyLink``s, which a test can break (``PetalsNetwork/link(from:to:)``). Those between
+  /// clients and nodes measure delays in real time, as clients do by default.
   case faulty
+  /// Through ``FaultyLink``s that all measure delays on the network's time, for clients that do so too
+  /// (``NetworkPlan/delaysClientsOnNetworkTime``).
+  case faultyOnNetworkTime
 }
 
 /// Why a network cannot be as it was planned.
@@ -167,6 +172,8 @@ public enum NetworkPlanError: Error, Hashable, Sendable, CustomStringConvertible
   case operationsNeedAccount
   /// The network has no gateway that could be ended or started.
   case noGateway
+  /// There is no link between the two parts.
+  case noLink(from: NetworkPlace, to: NetworkPlace, known: [String])
   /// The cuts are not in order, or outside of the model.
   case cuts([Int], blocks: Int)
 
@@ -181,6 +188,11 @@ public enum NetworkPlanError: Error, Hashable, Sendable, CustomStringConvertible
       "chainOperations need an account: set rewardOracle, as to chain.accounts.last"
     case .noGateway:
       "the network has no gateway: declare gateway: .fixed or .faithful"
+    case .noLink(let from, let to, let known):
+      "there is no link from \(from) to \(to): "
+        + (known.isEmpty
+          ? "declare links: .faulty, or set hasFaultyLinks"
+          : "there are links from \(known.joined(separator: ", from "))")
     case .cuts(let cuts, let blocks):
       "nodes: .split(at: \(cuts)) does not cut \(blocks) blocks: name rising numbers from 1 to "
         + "\(blocks - 1)"

@@ -27,25 +27,28 @@ public final class NetworkNode: Sendable {
   public let index: Int
   /// The address for clients: its own, or that of its link.
   public let peer: PeerAddress
-  /// The proxy in front of it, if the plan has faulty links.
-  public let link: FaultyLink?
+  /// The proxy between clients and its gRPC port, if the plan has faulty links; for its other links see
+  /// ``PetalsNetwork/link(from:to:)``.
+  public var link: FaultyLink? { links.fromClients }
+  /// The proxies around it, if the plan has faulty links.
+  let links: NodeLinks
   /// The agent's key; its account has 10 000 PLM, that of a newest agent nothing.
   public let key: SecretKey
   /// What it serves, and where: on the ports of its first start.
   private let configuration: NodeConfiguration
-  private let setting: NodeSetting
+  let setting: NodeSetting
   private let state: Mutex<State>
   private let turn = AsyncLock()
 
   init(
     _ life: NetworkNodeLife, _ configuration: NodeConfiguration, key: SecretKey, index: Int,
-    address: PeerAddress, link: FaultyLink?, setting: NodeSetting
+    address: PeerAddress, links: NodeLinks, setting: NodeSetting
   ) {
     self.index = index
     self.key = key
-    self.link = link
+    self.links = links
     self.setting = setting
-    peer = link?.peer ?? address
+    peer = links.fromClients?.peer ?? address
     var fixed = configuration
     fixed.grpc.port = address.port
     if let http = life.node.httpAddress { fixed.http?.port = http.port }
@@ -66,8 +69,10 @@ public final class NetworkNode: Sendable {
   public var metrics: MetricsCollector { node.metrics }
   /// The agent's address.
   public var address: Address { key.address }
-  /// The base URL of its HTTP API; nil for a node without one.
-  public var httpURL: String? { node.httpAddress.map { "http://\($0)" } }
+  /// The base URL of its HTTP API, or that of the link before it; nil for a node without one.
+  public var httpURL: String? {
+    (links.toHTTP?.peer ?? node.httpAddress).map { "http://\($0)" }
+  }
 
   var life: NetworkNodeLife { state.withLock { $0.life } }
 
@@ -189,8 +194,11 @@ extension NetworkNode {
   func close() async -> (any Error)? {
     await turn.lock()
     // First: a node waits for its connections, and one that a link holds does not end by itself.
-    await link?.close()
+    for link in links.incoming { await link.close() }
+    // Last reports go out on a network without faults.
+    for link in links.outgoing { await link.mend() }
     let failure = await end(kills: false)
+    for link in links.outgoing { await link.close() }
     state.withLock { $0.reservations = [] }
     turn.unlock()
     return failure
@@ -202,7 +210,7 @@ extension NetworkNode {
     let isReporting = await reporter.isRunning
     var failure: (any Error)?
     // What a link holds is never finished: the node would wait for it.
-    if let link, kills || !link.isOpen { await link.reset() }
+    for link in links.incoming { if kills { await link.reset() } else { await link.resetHeld() } }
     if kills { await life.kill() } else { failure = await life.stop(on: setting.time) }
     let ports = [configuration.grpc.port, configuration.http?.port].compactMap(\.self)
     state.withLock { state in

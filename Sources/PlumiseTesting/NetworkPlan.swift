@@ -46,8 +46,14 @@ public struct NetworkPlan: Sendable {
   public var pipelineModel: String
   /// The gateway before the nodes, which have to be newest agents; none by default.
   public var gateway: GatewayKind
-  /// Whether each node is reached through a ``FaultyLink``, which a test can break.
+  /// Whether parts reach each other through ``FaultyLink``s, which a test can break; see
+  /// ``PetalsNetwork/link(from:to:)``.
   public var hasFaultyLinks: Bool
+  /// Whether the links between clients and nodes measure delays on the network's time.
+  ///
+  /// By default they do so in real time, as clients do unless they are given the network's clock. The other
+  /// links always measure the network's time, as the parts do.
+  public var delaysClientsOnNetworkTime: Bool
   /// Changes the oracle's configuration before it starts.
   public var configureOracle: @Sendable (inout OracleConfiguration) -> Void
   /// Changes a node's configuration before it starts; the number is its place in ``blocks``.
@@ -93,6 +99,7 @@ public struct NetworkPlan: Sendable {
     pipelineModel = PlumiseNetwork.model
     gateway = .none
     hasFaultyLinks = false
+    delaysClientsOnNetworkTime = false
     configureOracle = { _ in }
     configureNode = { _, _ in }
     configureGateway = { _ in }

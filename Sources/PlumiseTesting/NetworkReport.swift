@@ -164,18 +164,19 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
       script.met.entries.map { "\(name): \($0.method.rawValue) \($0.path) met a fault" }
         + script.remaining.map { "\(name): fault \($0.id) is still active" }
     }
-      + network.nodes.flatMap { node in
-        (node.link?.remaining ?? []).map {
-          "link of node \(node.index): fault \($0.id) is still active: \($0.rule.json.text)"
-        }
+      + network.links.flatMap { from, to, link in
+        (link.isCut ? ["link from \(from) to \(to): cut"] : [])
+          + link.remaining.map {
+            "link from \(from) to \(to): fault \($0.id) is still active: \($0.rule.json.text)"
+          }
       }
   }
 
   /// What decided about faults with a probability, and about a link's jitter.
   private var seeds: [String] {
     ["oracle's faults: \(network.oracleFaults.seed)", "chain's faults: \(network.chain.faultSeed)"]
-      + network.nodes.compactMap { node in
-        node.link.map { "link of node \(node.index): \($0.seed)" }
+      + network.links.filter { $0.link.seed != 0 }.map { from, to, link in
+        "link from \(from) to \(to): \(link.seed)"
       }
   }
 

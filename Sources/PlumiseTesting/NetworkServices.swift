@@ -15,6 +15,8 @@ struct NetworkServices: Sendable {
   let gateway: NetworkService<MockGateway>?
   /// A clock of its own, which nobody moves: contributions are reported when a test says so.
   let contributions = ManualClock()
+  /// Between the services, if the plan has faulty links.
+  let links = ServiceLinks()
 
   /// Services that are not started yet: chain, oracle and gateway are, in this order.
   init(_ plan: NetworkPlan, _ time: NetworkTime, oracleFaults: FaultScript) {
@@ -27,8 +29,10 @@ struct NetworkServices: Sendable {
       try await chain.withServer(server, body)
     }
     let contributions = contributions
+    let links = links
     let oracle = NetworkService<MockOracle> {
-      let client = EthereumClient(url: chain.address.url, clock: time.clock)
+      let address = links.oracleToChain?.serverAddress ?? chain.address
+      let client = EthereumClient(url: address.url, clock: time.clock)
       return MockOracle(plan.oracleConfiguration(client, time, contributions: contributions))
     } serve: { oracle, port, grace, body in
       try await oracle.withServer(port: port, faults: oracleFaults, graceClock: grace, body)
@@ -37,7 +41,8 @@ struct NetworkServices: Sendable {
     self.oracle = oracle
     gateway = plan.gateway.settings.map { settings in
       NetworkService<MockGateway> {
-        MockGateway(plan.gatewayConfiguration(settings, time, oracle: oracle.address))
+        let address = links.gatewayToOracle?.serverAddress ?? oracle.address
+        return MockGateway(plan.gatewayConfiguration(settings, time, oracle: address))
       } serve: { gateway, port, grace, body in
         try await gateway.withServer(port: port, graceClock: grace, body)
       }

@@ -6,12 +6,12 @@ import InferenceMetrics
 import MockServing
 import PetalsNode
 
-/// What the nodes of a network need of it.
+/// What the nodes of a network need of it; a node with links has one of its own, which names them.
 struct NodeSetting: Sendable {
   let plan: NetworkPlan
   let time: NetworkTime
-  let chainAddress: ServerAddress
-  let oracleAddress: ServerAddress
+  var chainAddress: ServerAddress
+  var oracleAddress: ServerAddress
   let events: Journal<NetworkEvent>
 
   /// Notes an event of a part.
@@ -41,24 +41,39 @@ struct NodeSetting: Sendable {
   func start(
     _ configuration: NodeConfiguration, key: SecretKey, index: Int
   ) async throws -> NetworkNode {
-    let life = try NetworkNodeLife(
-      configuration, key: key, proofs: ProofBuffer(), setting: self,
-      note: { note($0, of: NetworkNode.name(index)) })
-    try await life.waitUntilReady()
-    guard let address = life.node.address else {
-      preconditionFailure("a ready node has an address")
-    }
+    var (links, setting) = (NodeLinks(), self)
     do {
-      var link: FaultyLink?
       if plan.hasFaultyLinks {
-        // Clients measure real time, unless they are told otherwise.
-        link = try await FaultyLink.start(
-          to: address, clock: ContinuousClock(), monitor: time.clock.monitor)
+        links.toChain = try await time.startLink(to: chainAddress)
+        links.toOracle = try await time.startLink(to: oracleAddress)
+        if let link = links.toChain { setting.chainAddress = link.serverAddress }
+        if let link = links.toOracle { setting.oracleAddress = link.serverAddress }
+      }
+      let life = try NetworkNodeLife(
+        configuration, key: key, proofs: ProofBuffer(), setting: setting,
+        note: { note($0, of: NetworkNode.name(index)) })
+      try await life.waitUntilReady()
+      guard let address = life.node.address else {
+        preconditionFailure("a ready node has an address")
+      }
+      do {
+        if plan.hasFaultyLinks {
+          links.fromClients = try await FaultyLink.start(
+            to: address, clock: plan.delaysClientsOnNetworkTime ? time.clock : ContinuousClock(),
+            monitor: time.clock.monitor)
+          if let http = life.node.httpAddress {
+            links.toHTTP = try await time.startLink(to: http)
+          }
+        }
+      } catch {
+        await life.kill()
+        throw error
       }
       return NetworkNode(
-        life, configuration, key: key, index: index, address: address, link: link, setting: self)
+        life, configuration, key: key, index: index, address: address, links: links,
+        setting: setting)
     } catch {
-      await life.kill()
+      for link in links.all { await link.close() }
       throw error
     }
   }

@@ -93,9 +93,17 @@ extension PetalsNetwork {
   func start() async throws {
     do {
       try await services.chain.start()
+      if plan.hasFaultyLinks {
+        services.links.oracleToChain = try await time.startLink(to: chainAddress)
+      }
       try await services.oracle.start()
       try await begin(try await startNodes(plan.blocks, from: 0))
-      try await services.gateway?.start()
+      if let gateway = services.gateway {
+        if plan.hasFaultyLinks {
+          services.links.gatewayToOracle = try await time.startLink(to: oracleAddress)
+        }
+        try await gateway.start()
+      }
     } catch {
       _ = await end()
       throw error
@@ -105,8 +113,9 @@ extension PetalsNetwork {
   /// Ends everything that runs, in reverse.
   /// - Returns: why an agent's service ended before, if one did.
   func end() async -> (any Error)? {
-    await services.gateway?.close()
     // Last reports go out on a network without faults.
+    for link in services.links.all { await link.mend() }
+    await services.gateway?.close()
     oracleFaults.clear()
     let failure = await withTaskGroup(of: (any Error)?.self) { group in
       for node in nodes { group.addTask { await node.close() } }
@@ -116,6 +125,7 @@ extension PetalsNetwork {
     }
     await services.oracle.close()
     await services.chain.close()
+    for link in services.links.all { await link.close() }
     return failure
   }
 
@@ -126,7 +136,7 @@ extension PetalsNetwork {
       chain.clearFaults()
       chain.connectionFaults.clear()
     }
-    for node in nodes { node.link?.release() }
+    for link in links { link.link.release() }
     time.clock.end()
     services.contributions.end()
   }

@@ -85,7 +85,7 @@ extension Trait where Self == PetalsNetworkTrait {
   ///   - agents: Documented nodes or newest agents.
   ///   - chain: The chain's profile.
   ///   - gateway: The gateway before the nodes, if there is one.
-  ///   - links: Whether the test can break the way to each node.
+  ///   - links: Whether the test can break the ways between parts.
   ///   - configure: Changes anything else of the plan.
   public static func network(
     nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,

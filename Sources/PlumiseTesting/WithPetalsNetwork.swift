@@ -48,7 +48,7 @@ public func withPetalsNetwork<Result: Sendable>(
 ///   - agents: Documented nodes or newest agents.
 ///   - chain: The chain's profile.
 ///   - gateway: The gateway before the nodes, if there is one.
-///   - links: Whether the body can break the way to each node.
+///   - links: Whether the body can break the ways between parts.
 ///   - isolation: The actor that `body` runs on; the caller's.
 ///   - body: Uses the network.
 /// - Throws: what starting a part throws, and what `body` throws.

@@ -27,3 +27,17 @@ func slowWay() async throws {
   #expect(after.generatedIDs == before.generatedIDs)
 }
 // end of snippet
+
+// snippet: Sources/PlumiseTesting/PlumiseTesting.docc/InjectingFaults.md
+@Test("Who cannot reach the oracle reports later", .network(nodes: 2, links: .faulty))
+func cutOff() async throws {
+  let network = try PetalsNetwork.current
+  for node in network.nodes { try await node.register() }
+  let link = try network.link(from: .node(0), to: .oracle)
+  await link.cut()
+  #expect(await !network.nodes[0].reporter.reportNow().isAccepted)
+  #expect(await network.nodes[1].reporter.reportNow().isAccepted)
+  try await link.heal()
+  #expect(await network.nodes[0].reporter.reportNow().isAccepted)
+}
+// end of snippet

@@ -2,12 +2,15 @@ import AsyncHTTPClient
 import Bloom
 import InferenceMetrics
 import Logging
+import MockServing
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import PetalsNode
+import PlumiseTesting
 import ServiceLifecycle
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("A node's life", .timeLimit(.minutes(5)))
@@ -33,6 +36,35 @@ struct LifecycleTests {
       events.withLock { $0 } == [
         .listening(addresses.0), .listeningHTTP(addresses.1), .ready, .stopped,
       ])
+  }
+
+  @Test(
+    "It stops after its grace period though a client says nothing, before or after its first words",
+    arguments: ["", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0"])
+  func silentClient(words: String) async throws {
+    let clock = ManualClock()
+    var configuration = NodeConfiguration(checkpoint: model.checkpoint)
+    configuration.graceClock = clock
+    let node = PetalsNode(configuration)
+    let running = Task { try await node.run() }
+    try await node.waitUntilReady()
+    let address = try node.boundAddress
+    try await RawClient.connected(
+      to: ServerAddress(host: address.host, port: address.port)
+    ) { client async throws in
+      if !words.isEmpty {
+        try await client.send(words)
+        // The server's first words.
+        _ = try await client.received.next { !$0.isEmpty }
+      }
+      node.stop()
+      try await clock.waitForSleepers()
+      clock.advance(by: configuration.gracePeriod)
+      try await endsInTime(butCame: "the node waits for its client") {
+        try await running.value
+        _ = try await client.waitForEnd()
+      }
+    }
   }
 
   @Test("While it loads, HTTP answers 503 and gRPC that it is not ready")

@@ -273,7 +273,8 @@ struct ServiceLifeTests {
       let text = network.report.text
       for part in [
         "0.0 seconds node 0: registered already", "node 0: report answered 200", "node 0: killed",
-        "oracle: stopped", "oracle's faults: 71", "chain's faults: 72", "link of node 0: 73",
+        "oracle: stopped", "oracle's faults: 71", "chain's faults: 72",
+        "link from the client to node 0: 73",
         #""fault":"delay""#, "not running", "nodes[0].restart()", "network.restart(.oracle)",
       ] {
         #expect(text.contains(part), "no \(part) in:\n\(text)")

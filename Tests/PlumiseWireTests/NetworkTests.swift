@@ -88,8 +88,8 @@ struct UnixClockTests {
   }
 }
 
-@Suite("The port of a URL")
-struct URLPortTests {
+@Suite("The host and the port of a URL")
+struct URLAuthorityTests {
   @Test(
     "It is from 1 to 65535, or not there",
     arguments: [
@@ -102,6 +102,18 @@ struct URLPortTests {
       ("http://a:340282366920938463463374607431768211536", false),
     ])
   func range(url: String, isPossible: Bool) {
-    #expect(URLPort.isPossible(in: url) == isPossible)
+    #expect(URLAuthority.hasPossiblePort(in: url) == isPossible)
+  }
+
+  @Test(
+    "The address is that which a link listens on",
+    arguments: [
+      ("http://127.0.0.1:3100", "127.0.0.1:3100"),
+      ("http://127.0.0.1:3100/a?b=c:9", "127.0.0.1:3100"),
+      ("https://u:1@[::1]:80/", "[::1]:80"), ("http://a/:5", nil), ("http://[::1]", nil),
+      ("a", nil),
+    ] as [(String, String?)])
+  func address(url: String, address: String?) {
+    #expect(URLAuthority.address(in: url) == address)
   }
 }

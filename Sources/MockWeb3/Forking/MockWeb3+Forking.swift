@@ -55,7 +55,9 @@ extension TestMethods {
   static let setRPCUrl = RPCMethod(arguments: 1) { arguments in
     let value = try arguments.required(0)
     let url = try value.string()
-    guard url.hasPrefix("http://") || url.hasPrefix("https://"), URLPort.isPossible(in: url) else {
+    guard url.hasPrefix("http://") || url.hasPrefix("https://"),
+      URLAuthority.hasPossiblePort(in: url)
+    else {
       throw value.failure("a URL begins with http:// or https://, as http://127.0.0.1:8545 does")
     }
     return { chain, _ in

@@ -75,7 +75,7 @@ final class GRPCSession: BlockSession {
           try await connection.liveness.waitUntilLost(
             waiting: { watch.running },
             probe: { [peer = self.peer, monitor = self.monitor] in
-              try await withRequest(Array(peer.utf8), monitoredBy: monitor) {
+              try await withRequest(nil, to: peer, monitoredBy: monitor) {
                 try await calls.run { try await connection.probe() }
               }
             })
@@ -148,7 +148,7 @@ final class GRPCSession: BlockSession {
     if let start { request.step.startFromPosition = Int32(clamping: start) }
     watch.begin()
     defer { watch.end() }
-    return try await withRequest(Array(peer.utf8), monitoredBy: monitor) { [request] in
+    return try await withRequest(nil, to: peer, monitoredBy: monitor) { [request] in
       try send(request)
       return try await result(of: id, for: hidden)
     }
@@ -173,7 +173,7 @@ final class GRPCSession: BlockSession {
     request.finish = Plumise_Petals_SessionFinish(summary)
     watch.begin()
     defer { watch.end() }
-    return try await withRequest(Array(peer.utf8), monitoredBy: monitor) { [request] in
+    return try await withRequest(nil, to: peer, monitoredBy: monitor) { [request] in
       try send(request)
       return try await processedTokens()
     }

@@ -119,7 +119,7 @@ public final class GRPCTransport: BlockTransport {
     session.start(in: calls) { self.replace(connection) }
     do {
       try await withRequest(
-        Array(peer.utf8), within: limits.connect, on: clock,
+        nil, to: peer, within: limits.connect, on: clock,
         orThrow: late("open a session", limits.connect)
       ) { try await session.open(opening) }
     } catch {
@@ -144,7 +144,7 @@ public final class GRPCTransport: BlockTransport {
       // Within the scope: the transport does not notice that a call was cancelled before it began to
       // wait for a connection, and would hold it, deadline or not, until there is one.
       let answer = try await withRequest(
-        Array(peer.utf8), within: limit, on: clock, orThrow: late(action, limit)
+        nil, to: peer, within: limit, on: clock, orThrow: late(action, limit)
       ) {
         try await self.whileAlive(connection) { service in
           try await calls.run { try await work(service) }
@@ -176,7 +176,7 @@ public final class GRPCTransport: BlockTransport {
         try await connection.liveness.waitUntilLost(
           waiting: { time.elapsed },
           probe: {
-            try await withRequest(Array(peer.utf8), monitoredBy: monitor) {
+            try await withRequest(nil, to: peer, monitoredBy: monitor) {
               try await calls.run { try await connection.probe() }
             }
           })

@@ -12,7 +12,7 @@ package struct ServiceURLs: OptionLimits {
 
   package func value(_ text: String) -> String? {
     guard let url = URL(string: text), ["http", "https"].contains(url.scheme),
-      url.host?.isEmpty == false, URLPort.isPossible(in: text)
+      url.host?.isEmpty == false, URLAuthority.hasPossiblePort(in: text)
     else { return nil }
     return String(text.reversed().drop { $0 == "/" }.reversed())
   }
