@@ -231,7 +231,8 @@ let package = Package(
         "MockGateway",
         "MockOracle", "MockWeb3", "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
-        "MockServing", "SystemErrors", .httpTypes, .logging, .nioCore, .nioPosix,
+        "MockServing", "OutgoingHTTP", "SystemErrors", .asyncHTTPClient, .httpTypes, .logging,
+        .nioCore, .nioPosix,
       ]),
     .executableTarget(
       name: "petals-e2e",

@@ -59,7 +59,7 @@ DEPENDENCIES = {
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "EVM", "EthereumClient", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
-    "PlumiseTesting": LAYER_4 | {"SystemErrors"},
+    "PlumiseTesting": LAYER_4 | {"OutgoingHTTP", "SystemErrors"},
     "petals-e2e": LAYER_4
     | {"PlumiseTesting", "SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},
     "TestVectors": {"AsyncPrimitives"},
@@ -84,7 +84,8 @@ ONLY = {
     "GRPCProtobuf": {"PipelineRPC"},
     "SwiftProtobuf": {"PipelineRPC"},
     "AsyncHTTPClient": {
-        "OutgoingHTTP", "EthereumClient", "OracleReporter", "MockGateway", "TestSupport",
+        "OutgoingHTTP", "EthereumClient", "OracleReporter", "MockGateway", "PlumiseTesting",
+        "TestSupport",
         "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},

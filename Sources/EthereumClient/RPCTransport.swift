@@ -1,4 +1,4 @@
-import AsyncHTTPClient
+public import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -51,8 +51,16 @@ public struct HTTPTransport: RPCTransport {
   /// A last bound on the time until the answer begins; the client's time-out is shorter.
   private static let longestRequest = TimeAmount.minutes(10)
 
-  /// - Parameter url: where the chain answers, as `http://127.0.0.1:26902`.
-  public init(url: String) { self.url = url }
+  private let client: HTTPClient
+
+  /// - Parameters:
+  ///   - url: where the chain answers, as `http://127.0.0.1:26902`.
+  ///   - client: a client of your own, which is shut down by you; by default one that all of the process
+  ///     share.
+  public init(url: String, client: HTTPClient? = nil) {
+    self.url = url
+    self.client = client ?? .singleAttempt
+  }
 
   /// Posts a request and collects the answer.
   public func send(_ body: [UInt8]) async throws -> [UInt8] {
@@ -64,8 +72,7 @@ public struct HTTPTransport: RPCTransport {
     request.headers.add(name: "Content-Type", value: "application/json")
     request.body = .bytes(ByteBuffer(bytes: body))
     do {
-      let response = try await HTTPClient.singleAttempt.execute(
-        request, timeout: Self.longestRequest)
+      let response = try await client.execute(request, timeout: Self.longestRequest)
       let answer = try await response.body.collect(upTo: Self.maximumAnswer)
       guard (200..<300).contains(Int(response.status.code)) else {
         throw ChainError.httpStatus(Int(response.status.code), url: url)

@@ -1,3 +1,4 @@
+package import AsyncHTTPClient
 import AsyncPrimitives
 public import Logging
 public import MockServing
@@ -52,6 +53,8 @@ public struct GatewayConfiguration: Sendable {
   public var journalCapacity: Int
   /// Where the gateway logs; silent by default.
   public var logger: Logger
+  /// Asks the oracle and the nodes; nil for a client that all of the process share.
+  package var client: HTTPClient?
 
   /// The models of the real gateway.
   public static let plumiseModels = ["qwen/qwen3-32b", "qwen/qwen3.5-397b-a17b"]

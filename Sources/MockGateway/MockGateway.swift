@@ -34,7 +34,7 @@ public final class MockGateway: Sendable {
     self.configuration = configuration
     journal = Journal(capacity: configuration.journalCapacity)
     posts = Journal(capacity: configuration.journalCapacity)
-    client = NodeClient(clock: configuration.clock)
+    client = NodeClient(clock: configuration.clock, client: configuration.client)
     watch = Stopwatch(configuration.clock)
     nodeTable = Mutex(GatewayNodes(seed: configuration.seed))
   }

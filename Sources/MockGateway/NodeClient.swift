@@ -22,6 +22,15 @@ struct NodeClient: Sendable {
   private static let longestAnswer = 8 << 20
 
   let clock: any Clock<Duration>
+  private let client: HTTPClient
+
+  /// - Parameters:
+  ///   - clock: What time limits are measured on.
+  ///   - client: Nil takes the one that all of the process share.
+  init(clock: any Clock<Duration>, client: HTTPClient?) {
+    self.clock = clock
+    self.client = client ?? .singleAttempt
+  }
 
   /// Asks, and reads the whole answer.
   /// - Throws: ``CallFailure`` when there is no answer in time, or one that is not 2xx, or that is not
@@ -88,7 +97,7 @@ struct NodeClient: Sendable {
     let response: HTTPClientResponse
     do {
       // The gateway's clock decides when it is over; the client's deadline is only a backstop.
-      response = try await HTTPClient.singleAttempt.execute(request, timeout: .hours(1))
+      response = try await client.execute(request, timeout: .hours(1))
     } catch is CancellationError {
       throw CancellationError()
     } catch {

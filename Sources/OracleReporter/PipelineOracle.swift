@@ -1,4 +1,4 @@
-import AsyncHTTPClient
+public import AsyncHTTPClient
 import AsyncPrimitives
 public import EthereumPrimitives
 import NIOCore
@@ -25,6 +25,7 @@ public struct PipelineOracle: Sendable {
   /// What measures time limits and pauses.
   let clock: any Clock<Duration>
   private let unixClock: UnixClock
+  private let client: HTTPClient
 
   /// A client for one agent and one model.
   ///
@@ -34,15 +35,18 @@ public struct PipelineOracle: Sendable {
   ///   - key: Signs the messages; its address is the agent's.
   ///   - clock: What measures how long an answer takes, and the pause before a message is repeated.
   ///   - unixClock: The time of day that the messages carry.
+  ///   - client: A client of your own, which is shut down by you; by default one that all of the process
+  ///     share.
   public init(
     url: OracleURL, model: String, key: SecretKey, clock: any Clock<Duration> = ContinuousClock(),
-    unixClock: UnixClock = .system
+    unixClock: UnixClock = .system, client: HTTPClient? = nil
   ) {
     self.url = url
     self.model = model
     self.key = key
     self.clock = clock
     self.unixClock = unixClock
+    self.client = client ?? .singleAttempt
   }
 
   /// Joins the pipeline, and returns the layers that the oracle gives the node.
@@ -142,8 +146,7 @@ public struct PipelineOracle: Sendable {
         orThrow: late
       ) {
         // The client's own deadline is a backstop.
-        let response = try await HTTPClient.singleAttempt.execute(
-          request, timeout: .hours(1))
+        let response = try await client.execute(request, timeout: .hours(1))
         let body = try await response.body.collect(upTo: Self.maximumAnswerBytes)
         return (Int(response.status.code), Array(body.readableBytesView))
       }

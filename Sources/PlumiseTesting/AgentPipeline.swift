@@ -31,7 +31,7 @@ struct AgentPipeline {
       let oracle = PipelineOracle(
         url: try OracleURL(node.setting.oracleAddress.url), model: plan.pipelineModel,
         key: node.key,
-        clock: time.clock, unixClock: time.unixClock)
+        clock: time.clock, unixClock: time.unixClock, client: setting.client)
       let membership = PipelineMembership(oracle) { [logger = plan.logger] in
         logger.warning("\($0)")
       }

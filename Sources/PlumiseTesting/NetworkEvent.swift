@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 public import ChainAgent
 import EthereumClient
 import OracleReporter
@@ -77,12 +78,14 @@ extension AgentEvent {
 struct NetworkReports: ReportTransport {
   let life: NetworkNodeLife.Identity
   let note: @Sendable (NetworkEvent.Kind) -> Void
-  private let http = HTTPReportTransport()
+  private let http: HTTPReportTransport
 
   init(
-    of life: NetworkNodeLife.Identity, note: @escaping @Sendable (NetworkEvent.Kind) -> Void
+    of life: NetworkNodeLife.Identity, over client: HTTPClient,
+    note: @escaping @Sendable (NetworkEvent.Kind) -> Void
   ) {
     self.life = life
+    http = HTTPReportTransport(client: client)
     self.note = note
   }
 

@@ -49,11 +49,14 @@ final class NetworkNodeLife: Sendable {
       configuration: try ReporterConfiguration(
         oracleURL: setting.oracleAddress.url, interval: plan.reportInterval,
         dialect: plan.dialect),
-      key: key, collector: metrics, transport: NetworkReports(of: identity, note: note),
+      key: key, collector: metrics,
+      transport: NetworkReports(of: identity, over: setting.client, note: note),
       clock: time.clock, unixClock: time.unixClock, logger: plan.logger)
     agent = ChainAgent(
       ChainAgentConfiguration(chainID: plan.chain.rules.chainID), key: key,
-      client: EthereumClient(url: setting.chainAddress.url, clock: time.clock),
+      client: EthereumClient(
+        transport: HTTPTransport(url: setting.chainAddress.url, client: setting.client),
+        clock: time.clock),
       logger: plan.logger)
     services = TaskScope(on: time.clock.monitor)
     // Not a child task: it ends by `end`, also when whoever started it was cancelled.

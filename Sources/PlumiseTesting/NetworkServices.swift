@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 import AsyncPrimitives
 import Bloom
 import EthereumClient
@@ -5,6 +6,7 @@ import MockGateway
 import MockOracle
 import MockServing
 import MockWeb3
+import OutgoingHTTP
 import PetalsNode
 import PlumiseWire
 
@@ -15,6 +17,10 @@ struct NetworkServices: Sendable {
   let gateway: NetworkService<MockGateway>?
   /// A clock of its own, which nobody moves: contributions are reported when a test says so.
   let contributions = ManualClock()
+  /// Asks chain, oracle and agents for the parts of the network: its connections and what it knows of their
+  /// servers end with the network.
+  let client = HTTPClient(
+    eventLoopGroupProvider: .singleton, configuration: .singleAttempt())
   /// Between the services, if the plan has faulty links.
   let links = ServiceLinks()
 
@@ -29,10 +35,11 @@ struct NetworkServices: Sendable {
       try await chain.withServer(server, body)
     }
     let contributions = contributions
-    let links = links
+    let (links, httpClient) = (links, client)
     let oracle = NetworkService<MockOracle> {
       let address = links.oracleToChain?.serverAddress ?? chain.address
-      let client = EthereumClient(url: address.url, clock: time.clock)
+      let client = EthereumClient(
+        transport: HTTPTransport(url: address.url, client: httpClient), clock: time.clock)
       return MockOracle(plan.oracleConfiguration(client, time, contributions: contributions))
     } serve: { oracle, port, grace, body in
       try await oracle.withServer(port: port, faults: oracleFaults, graceClock: grace, body)
@@ -42,10 +49,21 @@ struct NetworkServices: Sendable {
     gateway = plan.gateway.settings.map { settings in
       NetworkService<MockGateway> {
         let address = links.gatewayToOracle?.serverAddress ?? oracle.address
-        return MockGateway(plan.gatewayConfiguration(settings, time, oracle: address))
+        var configuration = plan.gatewayConfiguration(settings, time, oracle: address)
+        configuration.client = httpClient
+        return MockGateway(configuration)
       } serve: { gateway, port, grace, body in
         try await gateway.withServer(port: port, graceClock: grace, body)
       }
+    }
+  }
+}
+
+extension NetworkServices {
+  /// Ends the connections of the network's parts to each other.
+  func shutDownClient() async {
+    do { try await client.shutdown() } catch {
+      // It was shut down before, when the network's start failed.
     }
   }
 }

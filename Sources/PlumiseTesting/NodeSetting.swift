@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 import AsyncPrimitives
 import Bloom
 import ChainAgent
@@ -13,6 +14,8 @@ struct NodeSetting: Sendable {
   var chainAddress: ServerAddress
   var oracleAddress: ServerAddress
   let events: Journal<NetworkEvent>
+  /// Asks the chain and the oracle.
+  let client: HTTPClient
 
   /// Notes an event of a part.
   func note(_ kind: NetworkEvent.Kind, of part: String) {

@@ -54,7 +54,7 @@ public final class PetalsNetwork: Sendable {
   var setting: NodeSetting {
     NodeSetting(
       plan: plan, time: time, chainAddress: chainAddress, oracleAddress: oracleAddress,
-      events: events)
+      events: events, client: services.client)
   }
 
   /// The clock of the network's time: intervals, time-outs, retries and polls wait until a test
@@ -126,6 +126,7 @@ extension PetalsNetwork {
     await services.oracle.close()
     await services.chain.close()
     for link in services.links.all { await link.close() }
+    await services.shutDownClient()
     return failure
   }
 
