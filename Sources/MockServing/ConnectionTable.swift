@@ -65,15 +65,16 @@ final class Connection: Sendable {
 
   func answered() { phase.withLock { $0 = .idle(since: now()) } }
 
-  fileprivate func isOverdue(_ limits: ServerLimits, at time: Duration) -> Bool {
+  /// How much of its time the peer has left; nil while nothing is up to it.
+  fileprivate func timeLeft(_ limits: ServerLimits, at time: Duration) -> Duration? {
     phase.withLock { phase in
       switch phase {
-      case .idle(let since): time - since > limits.idleTime
+      case .idle(let since): limits.idleTime - (time - since)
       case .receiving(let since), .ending(let since), .lingering(let since):
-        time - since > limits.requestTime
+        limits.requestTime - (time - since)
       case .writing(let since):
-        time - since > limits.requestTime
-      case .handling: false
+        limits.requestTime - (time - since)
+      case .handling: nil
       }
     }
   }
@@ -136,8 +137,10 @@ final class ConnectionTable: Sendable {
 
   /// Closes what is overdue, until the task is cancelled.
   func sweep() async {
-    // No clock knows a time that lies farther ahead than its type.
-    let pause = min(limits.requestTime, limits.idleTime, .seconds(86_400)) / 4
+    // No clock knows a time that lies farther ahead than its type. What begins while this sleeps is due
+    // after the shorter time at the earliest.
+    let longest = min(limits.requestTime, limits.idleTime, .seconds(86_400))
+    var pause = longest
     while true {
       do {
         try await limits.clock.sleep(for: pause)
@@ -146,9 +149,17 @@ final class ConnectionTable: Sendable {
         return
       }
       let time = elapsed()
-      for connection in connections where connection.isOverdue(limits, at: time) {
-        connection.channel.close(promise: nil)
+      pause = longest
+      for connection in connections {
+        guard let left = connection.timeLeft(limits, at: time) else { continue }
+        if left <= .zero {
+          connection.channel.close(promise: nil)
+        } else {
+          pause = min(pause, left)
+        }
       }
+      // Not for each of thousands by itself.
+      pause = max(pause, longest / 16)
     }
   }
 

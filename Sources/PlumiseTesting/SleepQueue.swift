@@ -122,6 +122,7 @@ struct SleepQueue {
   }
 
   private mutating func satisfiedWatchers() -> [Effect] {
+    guard !watchers.isEmpty else { return [] }
     let seen = deadlines
     let ready = watchers.filter { $0.value.condition(seen) }.sorted { $0.key < $1.key }
     for watcher in ready { watchers[watcher.key] = nil }

@@ -3,6 +3,10 @@ import EthereumPrimitives
 import Foundation
 import PlumiseWire
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// The machine on which figures were measured.
 struct Machine: Sendable {
   let processor: String
@@ -49,6 +53,16 @@ struct Machine: Sendable {
   /// Mebibytes that this process holds in memory, mapped files included (Linux); nil elsewhere.
   static var residentMebibytes: Double? {
     status("VmRSS").map { $0 / 1024 }
+  }
+
+  /// Gives memory that is allocated to nobody back to the system, where the C library keeps it (glibc).
+  static func releaseFreeMemory() {
+    #if canImport(Glibc)
+      // Swift's module of the C library leaves it out: malloc_trim(3).
+      typealias Trim = @convention(c) (Int) -> CInt
+      guard let symbol = dlsym(nil, "malloc_trim") else { return }
+      _ = unsafeBitCast(symbol, to: Trim.self)(0)
+    #endif
   }
 
   /// Mebibytes of that which are the process's own, not a file's.
