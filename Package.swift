@@ -136,12 +136,15 @@ let package = Package(
       providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
     .systemLibrary(
       name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .systemLibrary(
+      name: "CBrotli", pkgConfig: "libbrotlidec",
+      providers: [.apt(["libbrotli-dev"]), .brew(["brotli"])]),
     .target(name: "AsyncPrimitives", dependencies: [.deque]),
     .target(name: "BloomKernels"),
     .target(name: "EthereumPrimitives", dependencies: ["CSecp256k1", "COpenSSL"]),
     .target(name: "SystemErrors"),
     .target(name: "TextKeys"),
-    .target(name: "Inflate", dependencies: ["CZlib"]),
+    .target(name: "Inflate", dependencies: ["CBrotli", "CZlib"]),
     .target(name: "JSONValues", dependencies: ["TextKeys"]),
 
     // Layer 1: the model, and the words that programs exchange.

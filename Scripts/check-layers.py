@@ -28,12 +28,13 @@ DEPENDENCIES = {
     "CSecp256k1": set(),
     "COpenSSL": set(),
     "CZlib": set(),
+    "CBrotli": set(),
     "AsyncPrimitives": set(),
     "BloomKernels": set(),
     "EthereumPrimitives": {"CSecp256k1", "COpenSSL"},
     "SystemErrors": set(),
     "TextKeys": set(),
-    "Inflate": {"CZlib"},
+    "Inflate": {"CBrotli", "CZlib"},
     "JSONValues": {"TextKeys"},
     "Bloom": {
         "AsyncPrimitives", "CBLAS", "BloomKernels", "JSONValues", "SystemErrors", "TextKeys"
@@ -73,6 +74,7 @@ ONLY = {
     "COpenSSL": {"EthereumPrimitives"},
     "CBLAS": {"Bloom"},
     "CZlib": {"Inflate"},
+    "CBrotli": {"Inflate"},
     "BloomKernels": {"Bloom", "BloomTests"},
     "GRDB": {"MockOracle", "MockOracleTests"},
     "Testing": {"PlumiseTesting", "TestSupport", "tests"},

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(libsecp256k1-dev libssl-dev libblas-dev libopenblas0-pthread libsqlite3-dev
-  zlib1g-dev)
+  zlib1g-dev libbrotli-dev)
 minimum_swift="6.2"
 
 fail() {
@@ -51,7 +51,7 @@ install_with_apt() {
 
 explain_macos() {
   local missing=() formula
-  for formula in openblas secp256k1 openssl@3; do
+  for formula in openblas secp256k1 openssl@3 brotli; do
     brew list --versions "$formula" >/dev/null 2>&1 || missing+=("$formula")
   done
   [ "${#missing[@]}" -eq 0 ] || fail "missing; run: brew install ${missing[*]}"

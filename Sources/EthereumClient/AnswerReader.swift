@@ -59,6 +59,13 @@ struct AnswerReader {
     return value
   }
 
+  /// The height of a block; none is so high that 64 bits with a sign do not hold it.
+  func blockNumber() throws -> UInt64 {
+    let height = try uint64()
+    guard height <= UInt64(Int64.max) else { throw failure("the height of a block") }
+    return height
+  }
+
   func bytes() throws -> [UInt8] {
     do { return try Hex.decode(string()) } catch { throw failure("hexadecimal bytes") }
   }

@@ -15,7 +15,7 @@ extension EthereumClient {
 
   /// The height of the latest block.
   public func blockNumber() async throws -> UInt64 {
-    try await ask("eth_blockNumber") { try $0.uint64() }
+    try await ask("eth_blockNumber") { try $0.blockNumber() }
   }
 
   /// Wei of an account.

@@ -117,7 +117,7 @@ public struct Receipt: Hashable, Sendable {
     transactionHash = try answer["transactionHash"].hash()
     transactionIndex = try answer["transactionIndex"].uint64()
     blockHash = try answer["blockHash"].hash()
-    blockNumber = try answer["blockNumber"].uint64()
+    blockNumber = try answer["blockNumber"].blockNumber()
     from = try answer["from"].address()
     to = try answer["to"].optional { try $0.address() }
     succeeded = try answer["status"].uint64() == 1

@@ -1,7 +1,7 @@
 import CZlib
 
-/// Unpacks what zlib packed: gzip (RFC 1952), also several members one behind the other, and zlib
-/// (RFC 1950).
+/// Unpacks what was packed as gzip (RFC 1952), also several members one behind the other, as zlib
+/// (RFC 1950), or as Brotli (RFC 7932).
 ///
 /// Why calling zlib here is safe: the stream lives in this function, its pointers are those of the
 /// two buffers that are open around the calls, and every return code is checked.
@@ -12,6 +12,8 @@ package enum Inflater {
     case gzip
     /// RFC 1950, which HTTP calls `deflate`.
     case zlib
+    /// RFC 7932, which HTTP calls `br`.
+    case brotli
 
     /// 15 bits of window, and 16 for gzip's header.
     fileprivate var windowBits: Int32 { self == .gzip ? 15 + 16 : 15 }
@@ -29,6 +31,7 @@ package enum Inflater {
   package static func unpack(
     _ packed: [UInt8], _ format: Format, limit: Int
   ) throws(InflateError) -> [UInt8] {
+    if format == .brotli { return try BrotliDecoder.unpack(packed, limit: limit) }
     var stream = z_stream()
     let started = inflateInit2_(
       &stream, format.windowBits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
@@ -51,9 +54,12 @@ package enum Inflater {
         switch status {
         case Z_OK: continue
         case Z_STREAM_END where format == .zlib || stream.avail_in == 0: return .success(())
+        // Zeros that fill up a block, as of a tape, may stand behind the last member.
+        case Z_STREAM_END where stream.next_in.pointee == 0: return .success(())
         // gzip's members may stand one behind the other.
         case Z_STREAM_END where inflateReset(&stream) == Z_OK: continue
         case Z_BUF_ERROR: return .failure(.endsEarly)
+        case Z_NEED_DICT: return .failure(.damaged("Missing dictionary"))
         default:
           let reason = stream.msg.map { String(cString: $0) } ?? "zlib says \(status)"
           return .failure(.damaged(reason))

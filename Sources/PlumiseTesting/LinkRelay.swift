@@ -131,6 +131,9 @@ final class LinkRelay: ChannelInboundHandler {
 
   /// Waits for the first piece that is not due yet, away from the event loop, and goes on there.
   private func pace() {
+    // Time must not go on between the note that requests wait and the sleep that they wait for.
+    let work = link.monitor?.begin(nil)
+    defer { if let work { link.monitor?.end(work) } }
     while let first = paced.first, first.due <= link.watch.elapsed {
       paced.removeFirst()
       other.writeAndFlush(first.bytes, promise: nil)
@@ -149,11 +152,13 @@ final class LinkRelay: ChannelInboundHandler {
         // The link or the connection has ended.
         return link.goesOn(id)
       }
+      let waking = link.monitor?.begin(nil)
       // Before the relay may find that the next piece has to wait.
       link.goesOn(id)
       loop.execute {
         bound.value.isPacing = false
         bound.value.pace()
+        if let waking { link.monitor?.end(waking) }
       }
     }
     other.closeFuture.whenComplete { _ in sleeping.cancel() }

@@ -34,6 +34,13 @@ struct HelpTests {
     #expect(result.errors.isEmpty)
   }
 
+  @Test(
+    "48: the oracle's help names the port of the deployed one, and listens where agents expect it")
+  func oraclePorts() async throws {
+    let help = try await Command.run(["oracle", "--help"]).output
+    #expect(help.contains("15481") && help.contains("3100 when not said"), "\(help)")
+  }
+
   @Test("The manual names every subcommand and every option")
   func manual() throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -84,6 +84,18 @@ import Testing
         submission(1, right), to: manager, from: agent) == "Only oracle")
   }
 
+  @Test("50: a function of the agent's own ABI file is in no contract")
+  func agentsOwnABI() async throws {
+    let input = ABI.call("register(string,string)", [.string("agent-1"), .string("{}")])
+    for profile in [ChainProfile.default, .testnet2026, .mainnet2026] {
+      let network = TestChain(ChainConfiguration(profile: profile))
+      #expect(
+        try await network.revertReason(
+          input, to: PlumiseNetwork.Contract.agentRegistry, from: network.account(0)) == "",
+        "\(profile)")
+    }
+  }
+
   @Test(
     "29: the genesis pool takes no six arguments, and its contributions of four words cannot be read",
     arguments: OracleProfile.allCases)

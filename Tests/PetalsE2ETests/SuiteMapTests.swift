@@ -70,6 +70,30 @@ struct SuiteMapTests {
     #expect(missing.isEmpty)
   }
 
+  @Test(
+    "It accounts for every drift of the network of February 2026, and each suite that it names is there"
+  )
+  func drifts() throws {
+    let text = try String(
+      contentsOf: here.appending(path: "../../Documentation/Suites.md"), encoding: .utf8)
+    let section = try #require(
+      text.components(separatedBy: "## Drift of February 2026").dropFirst().first)
+    let numbers = Set(section.matches(of: /\b[2-5][0-9]\b/).compactMap { Int($0.output) })
+    #expect(Set(24...51).subtracting(numbers).isEmpty)
+    let suites = Set(section.matches(of: /`(\w+Tests)`/).map { String($0.output.1) })
+    #expect(suites.count >= 8)
+    let tests = here.deletingLastPathComponent()
+    let files = try #require(
+      FileManager.default.enumerator(at: tests, includingPropertiesForKeys: nil))
+    let sources = files.compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
+    let declared = try Set(
+      sources.flatMap { file in
+        try String(contentsOf: file, encoding: .utf8).matches(of: /struct (\w+Tests)\b/)
+          .map { String($0.output.1) }
+      })
+    #expect(suites.subtracting(declared).isEmpty)
+  }
+
   @Test("Each test that it names has a mutation that it must notice", arguments: reference)
   func everyNamedTestHasItsMutation(suite: String, tests: String) throws {
     let folder = here.appending(path: "../Mutations")

@@ -5,8 +5,6 @@ import PlumiseWire
 
 /// Reads bodies as the deployed oracle's HTTP stack does before any route sees them (Express 5 with
 /// body-parser 2): by content type, charset and content encoding.
-///
-/// Brotli is not unpacked, and answered as an encoding that is not known.
 enum BodyParser {
   /// What a body is.
   enum Content {
@@ -69,10 +67,7 @@ enum BodyParser {
       return request.body
     case "gzip": format = .gzip
     case "deflate": format = .zlib
-    // JSON that was not packed. A stream that begins with this sign is over within its first byte, whose
-    // last bits are not the zeros that they must be then (RFC 7932 §9.1, §9.2).
-    case "br" where request.body.first == UInt8(ascii: "{"):
-      throw .undecodable("Decompression failed")
+    case "br": format = .brotli
     default: throw .unsupportedMedia("unsupported content encoding \"\(encoding)\"")
     }
     do throws(InflateError) {

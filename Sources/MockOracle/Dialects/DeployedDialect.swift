@@ -195,24 +195,36 @@ struct DeployedBody {
 }
 
 extension DeployedBody {
-  /// The report as it is accounted.
-  ///
-  /// The database rounds counts and times, and takes no more of them than its columns hold: 32 bits
-  /// of requests and uptime, 64 of the rest. A proof whose count it does not take is not kept.
-  /// - Throws: ``RejectionReason/tooManyTokens(_:)``, or ``RejectionReason/notWhole(field:)`` for a
-  ///   number that passes validation and cannot be accounted.
-  func report(
-    epoch: UInt64, receivedAt: Int64, isSigned: Bool
-  ) throws(RejectionReason) -> StoredReport {
+  /// Checks the token count.
+  /// - Throws: ``RejectionReason/tooManyTokens(_:)``.
+  func checkTokens() throws(RejectionReason) {
     guard tokensProcessed <= DeployedDialect.maximumTokens else {
       throw .tooManyTokens(tokensProcessed)
     }
-    func rounded(
-      _ number: Double, _ field: String, most: Int64 = .max
-    ) throws(RejectionReason) -> Int64 {
-      guard let integer = Int64(exactly: number.rounded(.toNearestOrAwayFromZero)), integer <= most
-      else { throw .notWhole(field: field) }
-      return integer
+  }
+
+  /// The field whose number the database does not take; nil when it takes all of them.
+  ///
+  /// Its columns hold 32 bits of requests and uptime, and 64 of a timestamp.
+  var fieldBeyondItsColumn: String? {
+    let columns: [(String, Double, Int64)] = [
+      ("requestCount", requestCount, Int64(Int32.max)),
+      ("uptimeSeconds", uptimeSeconds, Int64(Int32.max)), ("timestamp", timestamp, .max),
+    ]
+    return columns.first { _, number, most in
+      Int64(exactly: number.rounded(.toNearestOrAwayFromZero)).map { $0 > most } ?? true
+    }?.0
+  }
+
+  /// The report as it is accounted.
+  ///
+  /// The database rounds counts and times. A proof whose count it does not take is not kept.
+  /// - Throws: ``RejectionReason/notWhole(field:)`` for a fraction of tokens.
+  func report(
+    epoch: UInt64, receivedAt: Int64, isSigned: Bool
+  ) throws(RejectionReason) -> StoredReport {
+    func rounded(_ number: Double) -> Int64 {
+      Int64(saturating: number.rounded(.toNearestOrAwayFromZero))
     }
     // Tokens are made a BigInt, which a fraction cannot be.
     guard let tokens = Int64(exactly: tokensProcessed) else {
@@ -229,9 +241,8 @@ extension DeployedBody {
       dialect: .deployed, agent: agent, epoch: epoch,
       processedTokens: tokens,
       averageLatencyMilliseconds: averageLatencyMilliseconds,
-      uptimeSeconds: try rounded(uptimeSeconds, "uptimeSeconds", most: Int64(Int32.max)),
-      tasksCompleted: try rounded(requestCount, "requestCount", most: Int64(Int32.max)),
-      timestamp: try rounded(timestamp, "timestamp"), receivedAt: receivedAt,
+      uptimeSeconds: rounded(uptimeSeconds), tasksCompleted: rounded(requestCount),
+      timestamp: rounded(timestamp), receivedAt: receivedAt,
       signature: isSigned ? signature : nil, proofs: stored)
   }
 }

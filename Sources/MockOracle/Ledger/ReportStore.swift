@@ -38,6 +38,15 @@ final class ReportStore: Sendable {
     ledger.withLock { $0.forgetCounters(exceptIn: epoch) }
   }
 
+  /// Has a report fail as one does that the deployed oracle's database refuses: with its faults the counters
+  /// and the last timestamp have advanced, and the difference is lost.
+  func failToSave(_ report: StoredReport) async {
+    guard isFaithful else { return }
+    await turns.lock(report.agent)
+    ledger.withLock { $0.advanceCounters(to: report) }
+    turns.unlock(report.agent)
+  }
+
   /// Accepts a report, and returns once it is stored durably.
   ///
   /// It counts only from then on: one that the log cannot store leaves no trace, and may come

@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumPrimitives
 import HTTPTypes
 import Logging
@@ -62,8 +63,13 @@ extension MockOracle {
       guard body.timestamp > Double(last) else {
         throw .replay(timestamp: Int64(saturating: body.timestamp), last: last)
       }
+      try body.checkTokens()
       let report = try body.report(
         epoch: try await currentEpoch(), receivedAt: now, isSigned: key == nil)
+      if let field = body.fieldBeyondItsColumn {
+        await reportStore.failToSave(report)
+        throw .notWhole(field: field)
+      }
       let accepted = try await reportStore.accept(report)
       registry.recordReport(by: body.agent, at: now)
       return Reply(
@@ -83,16 +89,14 @@ extension MockOracle {
   /// all agents without a row in the epoch that it starts in.
   ///
   /// It asks for that epoch until the chain answers once.
-  private func forgetOlderCounters() async {
+  func forgetOlderCounters() async {
+    guard mustForget.withLock({ $0 }) else { return }
+    await forgetting.lock()
+    defer { forgetting.unlock() }
     guard mustForget.withLock({ $0 }) else { return }
     do throws(RejectionReason) {
-      let epoch = try await currentEpoch()
-      let isFirst = mustForget.withLock { mustForget in
-        defer { mustForget = false }
-        return mustForget
-      }
-      guard isFirst else { return }
-      reportStore.forgetCounters(exceptIn: epoch)
+      reportStore.forgetCounters(exceptIn: try await currentEpoch())
+      mustForget.withLock { $0 = false }
     } catch {
       configuration.logger.warning("the epoch is not known", metadata: ["reason": "\(error)"])
     }

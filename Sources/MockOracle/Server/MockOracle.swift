@@ -34,6 +34,8 @@ public final class MockOracle: Sendable {
   let knownEpoch: Mutex<UInt64>
   /// Whether a log brought back counters of which the profile `faithful` forgets some.
   let mustForget: Mutex<Bool>
+  /// Who asks for the epoch of the start does so alone.
+  let forgetting = AsyncLock()
   private let serving = Mutex(false)
 
   /// Makes an oracle; a log in the configuration brings back what was accepted earlier.
@@ -245,9 +247,12 @@ extension MockOracle {
   private func withTasks<R: Sendable>(
     isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
   ) async throws -> R {
-    guard contributor != nil || chainOperator != nil else { return try await body() }
+    guard contributor != nil || chainOperator != nil || mustForget.withLock({ $0 }) else {
+      return try await body()
+    }
     let (contributor, chainOperator) = (contributor, chainOperator)
     let running = Task(executorPreference: chainOperator?.plan.clock.monitor) {
+      await self.forgetOlderCounters()
       await contributor?.run()
       await chainOperator?.run()
     }

@@ -108,9 +108,10 @@ public struct RegistrationCheck: Sendable {
   /// Every agent counts as registered: for an oracle without a chain.
   public static let everyone = RegistrationCheck { _ in true }
 
-  /// Asks a chain: every agent in its registry counts, active or not.
+  /// Asks a chain, with `agent_isAgentAccount` at the latest block: every agent in its registry counts,
+  /// active or not.
   public static func chain(_ client: EthereumClient) -> RegistrationCheck {
-    RegistrationCheck { try await client.agentStatus(of: $0).isRegistered }
+    RegistrationCheck { try await client.isAgentAccount($0) }
   }
 
   /// Whether an agent is registered.

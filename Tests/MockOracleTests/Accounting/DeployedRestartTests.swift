@@ -1,3 +1,4 @@
+import AsyncPrimitives
 import EthereumPrimitives
 import FoundationEssentials
 import MockOracle
@@ -55,6 +56,57 @@ struct DeployedRestartTests {
       try await post(early, 160, 3, to: restarted)
       #expect(
         restarted.epoch(2, of: early.address)?.processedTokens == (isFaithful ? 160 : 60))
+    }
+  }
+
+  @Test(
+    "What a start forgets is decided when the oracle starts, not at its first report",
+    arguments: OracleProfile.allCases)
+  func epochOfStart(profile: OracleProfile) async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "oracle.sqlite").path
+      let (epoch, asked, key) = (TestTime(1), AsyncState(0), try testKey())
+      do {
+        let report = try deployedReport(by: key, tokens: 100, timestamp: start)
+        let oracle = oracle(
+          profile, epoch: epoch, log: try SQLiteReportLog(path: file, profile: profile))
+        #expect(await oracle.post(report, to: path).status == 201)
+      }
+      let restarted = MockOracle(
+        OracleConfiguration(
+          dialects: [.deployed], profile: profile,
+          epoch: EpochSource {
+            defer { asked.update { $0 += 1 } }
+            return UInt64(epoch.seconds)
+          }, log: try SQLiteReportLog(path: file, profile: profile),
+          unixClock: TestTime(start).clock))
+      try await restarted.withServer { _ in
+        if profile == .faithful { try await asked.wait { $0 > 0 } }
+        epoch.seconds = 2
+        let report = try deployedReport(by: key, tokens: 150, timestamp: start + 1)
+        #expect(await restarted.post(report, to: path).status == 201)
+      }
+      #expect(restarted.epoch(2, of: key.address)?.processedTokens == 50)
+    }
+  }
+
+  @Test(
+    "A count that no column holds loses the report with its difference, or changes nothing",
+    arguments: OracleProfile.allCases)
+  func beyondItsColumn(profile: OracleProfile) async throws {
+    for field in ["requestCount", "uptimeSeconds"] {
+      let (oracle, key) = (oracle(profile), try testKey())
+      func post(_ tokens: Int64, _ offset: Int64, _ count: JSON? = nil) async throws -> Int? {
+        let report = try deployedReport(by: key, tokens: tokens, timestamp: start + offset) {
+          if let count { $0[field] = count }
+        }
+        return await oracle.post(report, to: path).status
+      }
+      #expect(try await post(100, 0, .integer(3_000_000_000)) == 400)
+      #expect(try await post(100, 0) == (profile == .faithful ? 400 : 201), "\(field)")
+      #expect(try await post(130, 1) == 201)
+      #expect(
+        oracle.agent(key.address)?.processedTokens == (profile == .faithful ? 30 : 130), "\(field)")
     }
   }
 

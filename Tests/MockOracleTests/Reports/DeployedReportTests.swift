@@ -125,6 +125,15 @@ import Testing
     let many = try deployedReport(by: key, tokens: 1_000_000_001, timestamp: 1_770_200_001)
     #expect(
       await post(many) == refused(400, "Bad Request", "Token count exceeds maximum allowed"))
+    // The limit is looked at before the chain is asked for the epoch.
+    struct Down: Error {}
+    let cutOff = MockOracle(
+      OracleConfiguration(
+        dialects: [.deployed], epoch: EpochSource { throw Down() },
+        unixClock: TestTime(1_770_200_000).clock))
+    #expect(
+      await cutOff.post(many, to: path)
+        == refused(400, "Bad Request", "Token count exceeds maximum allowed"))
     let most = try deployedReport(by: key, tokens: 1_000_000_000, timestamp: 1_770_200_001)
     #expect(await post(most) == recorded(false))
     let strict = MockOracle(

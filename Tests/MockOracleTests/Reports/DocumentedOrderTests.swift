@@ -73,18 +73,14 @@ import Testing
         return
           ([
             "jsonrpc": "2.0", "id": 1,
-            "result": [
-              "address": .string(key.address.lowercaseHex), "registered": .bool(isRegistered),
-              "active": false, "nodeId": "", "lastHeartbeat": "0x0", "registeredAt": "0x0",
-              "totalRewards": "0x0", "metadata": "",
-            ],
+            "result": .bool(isRegistered),
           ] as JSON).serialized()
       })
     let oracle = MockOracle(OracleConfiguration(registration: .chain(client)))
     #expect(await oracle.post(try signedReport(by: key)).status == (isRegistered ? 200 : 403))
     let question = try await asked.next()
-    #expect(question["method"] == "agent_getStatus")
-    #expect(question["params"] == [.string(key.address.lowercaseHex)])
+    #expect(question["method"] == "agent_isAgentAccount")
+    #expect(question["params"] == [.string(key.address.lowercaseHex), "latest"])
   }
 
   @Test("A chain that cannot be asked is an outage of the oracle, not the agent's fault")
