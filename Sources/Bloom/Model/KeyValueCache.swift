@@ -31,6 +31,16 @@ public final class KeyValueCache: Sendable {
     hiddenSize = configuration.hiddenSize
   }
 
+  /// An empty cache for the same blocks.
+  private init(_ other: KeyValueCache, maximumLength: Int) {
+    precondition(maximumLength > 0, "a cache holds at least one token")
+    blocks = other.blocks
+    self.maximumLength = maximumLength
+    headCount = other.headCount
+    headSize = other.headSize
+    hiddenSize = other.hiddenSize
+  }
+
   /// Tokens it holds.
   public var position: Int { state.withLock { $0.position } }
 
@@ -64,6 +74,29 @@ public final class KeyValueCache: Sendable {
       }
       state.position = position
     }
+  }
+
+  /// Copies the first tokens into another cache of the same blocks.
+  ///
+  /// A pass that appends to this cache meanwhile does no harm: it writes behind its position only.
+  /// - Parameters:
+  ///   - tokens: How many are copied.
+  ///   - maximumLength: Tokens that the copy can hold; at least `tokens`, and one.
+  /// - Throws: ``CacheError`` when this cache holds fewer, or the copy fewer or no memory.
+  package func copy(of tokens: Int, maximumLength: Int) throws(CacheError) -> KeyValueCache {
+    let position = position
+    guard (0...position).contains(tokens) else {
+      throw .beyondPosition(requested: tokens, position: position)
+    }
+    let copy = KeyValueCache(self, maximumLength: maximumLength)
+    _ = try copy.reserve(tokens)
+    for plane in 0..<2 * blocks.count where tokens > 0 {
+      for head in 0..<headCount {
+        copy.run(plane, head).update(from: run(plane, head), count: tokens * headSize)
+      }
+    }
+    copy.release(adding: tokens)
+    return copy
   }
 
   /// Reserves the cache for a pass of `tokens` more; returns their first position.

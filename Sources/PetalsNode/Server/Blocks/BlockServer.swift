@@ -15,16 +15,18 @@ final class BlockServer: Sendable {
   private let uptime: Stopwatch
   private let times = StepTimeAverage()
   private let prefillChunk: Int
+  private let prefixBudget: Int
   private let spans = Mutex<ServedSpans?>(nil)
 
   init(
-    model: ServedModel, cacheBudget: Int, prefillChunk: Int, agent: Address?,
+    model: ServedModel, cacheBudget: Int, prefixBudget: Int, prefillChunk: Int, agent: Address?,
     metrics: MetricsCollector, clock: any Clock<Duration>
   ) {
     self.model = model
     self.agent = agent
     self.metrics = metrics
     self.prefillChunk = prefillChunk
+    self.prefixBudget = prefixBudget
     budget = CacheBudget(
       budget: cacheBudget, bytesPerToken: model.bytesPerBlock * model.blocks.count)
     uptime = Stopwatch(clock)
@@ -32,8 +34,13 @@ final class BlockServer: Sendable {
 
   /// Hands over the weights; passes are possible from here on.
   func install(_ shard: Shard) {
-    spans.withLock { $0 = ServedSpans(shard, chunk: prefillChunk) }
+    let prefixes = PrefixReuse(
+      shard, maximumLength: model.maximumLength, budget: prefixBudget)
+    spans.withLock { $0 = ServedSpans(shard, chunk: prefillChunk, prefixes: prefixes) }
   }
+
+  /// Sequences that passes can go on with; nil before the weights are there.
+  var prefixes: PrefixReuse? { spans.withLock { $0 }?.prefixes }
 
   /// Passes through the blocks that were computed for sessions.
   var batches: Int { spans.withLock { $0 }?.batches ?? 0 }
@@ -74,6 +81,20 @@ final class BlockServer: Sendable {
     return try await timed(hidden.tokens, in: shard.blocks) {
       try await shard.forward(hidden)
     }.output
+  }
+
+  /// A whole sequence's hidden states through all of the node's blocks: `[tokens, hidden]` both.
+  ///
+  /// What an earlier pass has computed is not computed again.
+  func forwardSequence(_ hidden: HiddenStates) async throws -> HiddenStates {
+    let prefixes = try checkServing().prefixes
+    try model.check(hidden)
+    let reservation = try reserve(hidden.tokens, in: model.blocks, for: "a forward pass")
+    defer { reservation.release() }
+    let began = uptime.elapsed
+    let pass = try await compute { try await prefixes.forward(hidden) }
+    times.record(uptime.elapsed - began, tokens: pass.computedTokens, blocks: model.blocks.count)
+    return pass.output
   }
 
   /// The gradient of the blocks' input: `[tokens, hidden]` all three.
@@ -243,15 +264,20 @@ struct ServedSpan: Sendable {
 
 /// A node's blocks, and the spans of them that sessions asked for; all share the weights.
 final class ServedSpans: Sendable {
+  /// For passes of whole sequences through all of the blocks.
+  let prefixes: PrefixReuse
   private let whole: Shard
   private let chunk: Int
   /// At most one for each run of blocks, and each is small.
   private let spans = Mutex<[BlockRange: ServedSpan]>([:])
 
-  /// - Parameter chunk: Most tokens of prompts in one batch.
-  init(_ whole: Shard, chunk: Int) {
+  /// - Parameters:
+  ///   - chunk: Most tokens of prompts in one batch.
+  ///   - prefixes: Of the same blocks.
+  init(_ whole: Shard, chunk: Int, prefixes: PrefixReuse) {
     self.whole = whole
     self.chunk = chunk
+    self.prefixes = prefixes
   }
 
   /// Passes that were computed for the sessions of all spans.

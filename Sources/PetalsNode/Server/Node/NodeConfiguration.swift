@@ -59,6 +59,9 @@ public struct NodeConfiguration: Sendable {
   public var pipelineFormat = PipelineTensorFormat.float32
   /// Bytes that the caches of all sessions may take together.
   public var cacheBudget: Int
+  /// Bytes that sequences of `plumise.inference` may take between their passes; with 0 each pass
+  /// computes all of its tokens.
+  public var prefixBudget: Int
   /// Most tokens that one session or pass may hold.
   public var maximumLength: Int
   /// Most tokens of prompts that are computed before sessions that decode have their next turn.
@@ -95,6 +98,8 @@ public struct NodeConfiguration: Sendable {
   ///   - agent: The agent's address.
   ///   - cacheBudget: In bytes. Nil takes 2 GiB, and enough for one session of the greatest
   ///     length; pages are only taken as tokens come.
+  ///   - prefixBudget: In bytes. Nil takes 256 MiB, and enough for one sequence of the greatest
+  ///     length, but no more than the cache budget.
   ///   - maximumLength: In tokens. Nil takes the model's sequence length.
   ///   - prefillChunk: In tokens; smaller ones let others wait less and prompts longer.
   ///   - limits: How long calls to peers may take.
@@ -106,7 +111,7 @@ public struct NodeConfiguration: Sendable {
   public init(
     checkpoint: Checkpoint, blocks: BlockRange? = nil, grpc: Endpoint = Endpoint(),
     http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
-    cacheBudget: Int? = nil, maximumLength: Int? = nil, prefillChunk: Int = 128,
+    cacheBudget: Int? = nil, prefixBudget: Int? = nil, maximumLength: Int? = nil, prefillChunk: Int = 128,
     limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
     keepalive: Keepalive = Keepalive(), clientTimeout: Duration = .seconds(30),
     clientIdleLimit: Duration = .seconds(300), gracePeriod: Duration = .seconds(2)
@@ -125,7 +130,13 @@ public struct NodeConfiguration: Sendable {
     self.http = http
     self.peers = peers
     self.agent = agent
-    self.cacheBudget = cacheBudget ?? max(2 << 30, session.overflow ? .max : session.partialValue)
+    let caches = cacheBudget ?? max(2 << 30, session.overflow ? .max : session.partialValue)
+    self.cacheBudget = caches
+    // What goes into the blocks and comes out of them is kept beside keys and values.
+    let sequence = session.partialValue.addingReportingOverflow(tensors.partialValue)
+    let isEndless = session.overflow || tensors.overflow || sequence.overflow
+    self.prefixBudget =
+      prefixBudget ?? min(caches, max(256 << 20, isEndless ? .max : sequence.partialValue))
     self.maximumLength = length
     // HTTP/2 and gRPC count a message's bytes in 32 bits.
     let largest = tensors.overflow ? Int.max : tensors.partialValue

@@ -17,6 +17,8 @@ public final class PetalsNode: Service {
   public let metrics: MetricsCollector
   /// Passes through the blocks that were computed for sessions, of which each may have served several.
   package var batches: Int { server.batches }
+  /// What is kept of passes of whole sequences, and how much of them was computed.
+  package var prefixUsage: PrefixReuse.Usage { server.prefixes?.usage ?? PrefixReuse.Usage() }
   let server: BlockServer
   let generator: TextGenerator
   let connections: AgentConnections
@@ -62,8 +64,8 @@ public final class PetalsNode: Service {
         bytesPerBlock: Shard.bytesPerCachedToken(
           checkpoint.configuration, blocks: configuration.blocks) / configuration.blocks.count,
         maximumLength: configuration.maximumLength),
-      cacheBudget: configuration.cacheBudget, prefillChunk: configuration.prefillChunk,
-      agent: configuration.agent, metrics: metrics,
+      cacheBudget: configuration.cacheBudget, prefixBudget: configuration.prefixBudget,
+      prefillChunk: configuration.prefillChunk, agent: configuration.agent, metrics: metrics,
       clock: clock)
     connections = AgentConnections(clock: clock)
     generator = TextGenerator(
@@ -132,6 +134,7 @@ public final class PetalsNode: Service {
     } catch {
       end = .failure(error)
     }
+    server.prefixes?.removeAll()
     server.phase.update { $0 = .stopped }
     await onEvent(.stopped)
     try end.get()

@@ -7,7 +7,8 @@ import PlumiseWire
 /// A generation of the node that begins a pipeline of agents.
 ///
 /// For each token the prompt and all tokens so far go through its blocks, and on to the next node of
-/// the topology; what comes back is the token. No node keeps anything between two tokens.
+/// the topology; what comes back is the token. No node has to keep anything between two tokens; what
+/// this one has computed before it does not compute again.
 struct PipelineGeneration {
   /// How long the nodes behind may take for a token.
   static let stepLimit = Duration.seconds(30)
@@ -35,6 +36,7 @@ struct PipelineGeneration {
   ) async throws -> GenerationResult {
     try checkLength(of: request)
     let time = Stopwatch(clock)
+    var input = try await model.embedOnPool(request.promptIDs)
     let id = UUID().uuidString.replacing("-", with: "").lowercased()
     var generated: [Int32] = []
     var first: Duration?
@@ -45,7 +47,7 @@ struct PipelineGeneration {
       let (place, next) = try place()
       hops = [hop("this node"), hop(next.grpcEndpoint)]
       let message = try await message(
-        of: request, generated, at: place, id: "\(id)_s\(generated.count)", requester)
+        of: request, generated, input, at: place, id: "\(id)_s\(generated.count)", requester)
       let answer = try await connections.forwardPass(
         message, at: next.grpcEndpoint, within: Self.stepLimit)
       let token = try token(of: answer, from: next.grpcEndpoint)
@@ -55,6 +57,9 @@ struct PipelineGeneration {
         break
       }
       generated.append(token)
+      input = try HiddenStates(
+        tokens: input.tokens + 1, hidden: input.hidden,
+        values: input.values + model.embed([token]).values)
       try await receive(token, generated.count == request.maxNewTokens)
     }
     return GenerationResult(
@@ -91,11 +96,10 @@ struct PipelineGeneration {
   }
 
   private func message(
-    of request: PipelineRequest, _ generated: [Int32],
+    of request: PipelineRequest, _ generated: [Int32], _ input: HiddenStates,
     at place: PipelinePlace, id: String, _ requester: String
   ) async throws -> Plumise_Inference_ForwardRequest {
-    let embedded = try await model.embedOnPool(request.promptIDs + generated)
-    let hidden = try await server.forward(embedded)
+    let hidden = try await server.forwardSequence(input)
     let tensor = InferenceTensor(
       shape: TensorShape(tokens: hidden.tokens, hidden: hidden.hidden, isBatched: true),
       format: format, values: hidden.values)

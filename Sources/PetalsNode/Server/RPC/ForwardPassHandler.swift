@@ -6,7 +6,7 @@ import PlumiseWire
 
 /// Handles one `ForwardPass` call of `plumise.inference.InferencePipeline`.
 ///
-/// With hidden states it runs the node's blocks. Then the node whose blocks end the model chooses the
+/// With hidden states, which are those of a whole sequence, it runs the node's blocks. Then the node whose blocks end the model chooses the
 /// next token, a node before it hands on to the next one it learnt from the topology, and one that was
 /// asked for no more returns its hidden states. Without hidden states, and with a prompt, the node
 /// generates the whole text.
@@ -33,7 +33,7 @@ struct ForwardPassHandler {
       let tensor = try request.tensor(hidden: server.model.hiddenSize)
       let hidden = try HiddenStates(
         tokens: tensor.shape.tokens, hidden: tensor.shape.hidden, values: tensor.values)
-      let output = try await server.forward(hidden)
+      let output = try await server.forwardSequence(hidden)
       let endsModel = server.model.blocks.upperBound == server.model.blocks.blockCount
       if endsModel || request.metadata.isLast {
         response = try await chooseToken(after: output)
