@@ -70,7 +70,9 @@ public struct PipelineOracle: Sendable {
     }
     guard let assignment = LayerAssignment(json: answer) else {
       throw ReporterError(
-        .refused, "\(url): the answer to the registration names no layers: \(answer.text)")
+        .refused,
+        "\(url): the answer to the registration names no layers, or impossible ones: "
+          + answer.text)
     }
     return assignment
   }
@@ -104,7 +106,9 @@ public struct PipelineOracle: Sendable {
     }
     return try nodes.map { node in
       guard let node = PipelineNode(json: node) else {
-        throw ReporterError(.refused, "\(url): the topology lists what is no node: \(node.text)")
+        throw ReporterError(
+          .refused,
+          "\(url): the topology lists what is no node, or one with impossible numbers: \(node.text)")
       }
       return node
     }

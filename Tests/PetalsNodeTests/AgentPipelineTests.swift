@@ -104,6 +104,24 @@ struct AgentPipelineTests {
     }
   }
 
+  @Test("A node whose order no topology can have is left out", arguments: [Int.max, .max - 1, -1])
+  func impossibleOrder(order: Int) async throws {
+    try await withAgents(of: model, cuts: [12], follows: false) { nodes, topology in
+      let node = topology[0]
+      nodes[0].follow([
+        PipelineNode(
+          nodeAddress: node.nodeAddress, grpcEndpoint: node.grpcEndpoint,
+          httpEndpoint: node.httpEndpoint, layerStart: 0, layerEnd: 12, pipelineOrder: order,
+          ready: true), topology[1],
+      ])
+      #expect(try await nodes[0].generate(body(2)).status == 503)
+      nodes[0].follow([topology[0], topology[1].moved(to: "nowhere", order: order)])
+      #expect(try await nodes[0].generate(body(2)).status == 503)
+      nodes[0].follow(topology + [topology[1].moved(to: "nowhere", order: order)])
+      #expect(try await nodes[0].generate(body(2)).status == 200)
+    }
+  }
+
   @Test("A first node names itself, the places and the node after next, and the ids so far")
   func firstMessages() async throws {
     var answer = Plumise_Inference_ForwardResponse()

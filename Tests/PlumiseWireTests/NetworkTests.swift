@@ -106,6 +106,34 @@ struct URLAuthorityTests {
   }
 
   @Test(
+    "A topology or an assignment with a number that the oracle cannot store is not read",
+    arguments: [.min, -1, 1 << 31, Int64.max - 1, .max])
+  func impossibleNumbers(number: Int64) throws {
+    let node = PipelineNode(
+      nodeAddress: "0xab", grpcEndpoint: "", httpEndpoint: "", layerStart: 0, layerEnd: 12,
+      pipelineOrder: 2_147_483_647, ready: true)
+    #expect(node.hasPossibleNumbers && PipelineNode(json: node.json) == node)
+    for name in ["layerStart", "layerEnd", "pipelineOrder"] {
+      var row = try #require(node.json.objectValue)
+      row[name] = .integer(number)
+      #expect(PipelineNode(json: .object(row)) == nil, "\(name)")
+    }
+    #expect(
+      !PipelineNode(
+        nodeAddress: "0xab", grpcEndpoint: "", httpEndpoint: "", layerStart: 0, layerEnd: 12,
+        pipelineOrder: Int(number), ready: true
+      ).hasPossibleNumbers)
+    let assignment = LayerAssignment(layerStart: 0, layerEnd: 12, totalLayers: 24)
+    let answer = assignment.json(success: true, message: "")
+    #expect(LayerAssignment(json: answer) == assignment)
+    for name in ["layerStart", "layerEnd", "totalLayers"] {
+      var row = try #require(answer.objectValue)
+      row[name] = .integer(number)
+      #expect(LayerAssignment(json: .object(row)) == nil, "\(name)")
+    }
+  }
+
+  @Test(
     "The address is that which a link listens on",
     arguments: [
       ("http://127.0.0.1:3100", "127.0.0.1:3100"),

@@ -22,17 +22,23 @@ public struct LayerAssignment: Hashable, Sendable {
     ]
   }
 
-  /// Reads the answer to a registration, or nil when it assigns no blocks.
+  /// Reads the answer to a registration, or nil when it assigns no blocks, or such as the oracle cannot
+  /// store (``PipelineNode/possibleNumbers``).
   public init?(json: JSON) {
-    guard json["success"]?.boolValue == true, let start = json["layerStart"]?.integerValue,
-      let end = json["layerEnd"]?.integerValue, let total = json["totalLayers"]?.integerValue
+    guard json["success"]?.boolValue == true,
+      let start = PipelineNode.number(json["layerStart"]),
+      let end = PipelineNode.number(json["layerEnd"]),
+      let total = PipelineNode.number(json["totalLayers"])
     else { return nil }
-    self.init(layerStart: Int(start), layerEnd: Int(end), totalLayers: Int(total))
+    self.init(layerStart: start, layerEnd: end, totalLayers: total)
   }
 }
 
 /// One node in the topology of a model's pipeline.
 public struct PipelineNode: Hashable, Sendable {
+  /// The orders and layers that a topology can have: the oracle stores them in columns of 32 bits.
+  public static let possibleNumbers = 0...Int(Int32.max)
+
   /// The node's account, as the registry prints it.
   public let nodeAddress: String
   /// Where the node serves its blocks.
@@ -70,16 +76,30 @@ public struct PipelineNode: Hashable, Sendable {
     ]
   }
 
-  /// Reads a node of a topology, or nil when a member is missing or of the wrong type.
+  /// Whether order and layers are ``possibleNumbers``.
+  public var hasPossibleNumbers: Bool {
+    [layerStart, layerEnd, pipelineOrder].allSatisfy(Self.possibleNumbers.contains)
+  }
+
+  /// Reads an order or a layer.
+  fileprivate static func number(_ json: JSON?) -> Int? {
+    guard let number = json?.integerValue.flatMap({ Int(exactly: $0) }),
+      possibleNumbers.contains(number)
+    else { return nil }
+    return number
+  }
+
+  /// Reads a node of a topology, or nil when a member is missing, of the wrong type, or a number that no
+  /// topology can have.
   public init?(json: JSON) {
     guard let nodeAddress = json["nodeAddress"]?.stringValue,
       let grpcEndpoint = json["grpcEndpoint"]?.stringValue,
       let httpEndpoint = json["httpEndpoint"]?.stringValue,
-      let start = json["layerStart"]?.integerValue, let end = json["layerEnd"]?.integerValue,
-      let order = json["pipelineOrder"]?.integerValue, let ready = json["ready"]?.boolValue
+      let start = Self.number(json["layerStart"]), let end = Self.number(json["layerEnd"]),
+      let order = Self.number(json["pipelineOrder"]), let ready = json["ready"]?.boolValue
     else { return nil }
     self.init(
       nodeAddress: nodeAddress, grpcEndpoint: grpcEndpoint, httpEndpoint: httpEndpoint,
-      layerStart: Int(start), layerEnd: Int(end), pipelineOrder: Int(order), ready: ready)
+      layerStart: start, layerEnd: end, pipelineOrder: order, ready: ready)
   }
 }

@@ -93,7 +93,8 @@ public final class PetalsNode: Service {
   ///
   /// From then on a node of a part of the model generates through the nodes behind it, and hands
   /// passes of `plumise.inference` on to the next one. The node finds itself in the list by its
-  /// agent's address.
+  /// agent's address. A node with an order or layers that no topology can have is left out
+  /// (`PipelineNode.hasPossibleNumbers`).
   public func follow(_ topology: [PipelineNode]) { generator.pipeline.follow(topology) }
 
   /// Waits until the node is ready.

@@ -43,7 +43,10 @@ final class PipelineMembership: Sendable {
   }
 
   /// Takes a topology; the first one is that of the node's start.
+  ///
+  /// Nodes with numbers that no topology can have are left out.
   func follow(_ nodes: [PipelineNode]) {
+    let nodes = nodes.filter(\.hasPossibleNumbers)
     let place = agent.flatMap { PipelinePlace(of: $0, in: nodes) }
     state.withLock { state in
       if !state.hasTopology { state.atStart = place }
