@@ -82,6 +82,24 @@ struct AgentAPITests {
     }
   }
 
+  @Test(
+    "The proof of a stream names the text, and of an agent of today how many tokens were streamed",
+    arguments: [[], [12]])
+  func proofOfStream(cuts: [Int]) async throws {
+    for profile in AgentProfile.allCases {
+      try await withAgents(of: model, cuts: cuts, profile: profile, api: .init()) { nodes, _ in
+        let whole = try await ask(nodes[0], "/api/v1/generate", text(6)).json
+        let written = try #require(whole["generated_text"]?.stringValue)
+        #expect(whole["num_tokens"] == 6)
+        _ = try await ask(nodes[0], "/api/v1/generate", text(6, stream: true))
+        let streamed = profile == .faithful ? "[streamed 6 tokens]" : written
+        #expect(
+          nodes[0].metrics.proofs.map(\.outputHash)
+            == [Keccak256.hash(written), Keccak256.hash(streamed)])
+      }
+    }
+  }
+
   @Test("An agent of today streams a whole model's text in one event")
   func oneEvent() async throws {
     try await withAgents(of: model, cuts: [], profile: .faithful, api: .init()) { nodes, _ in

@@ -86,13 +86,14 @@ public final class ClientModel: Sendable {
   /// The text of tokens; nil without a tokenizer.
   func text(of tokens: [Int32]) -> String? { tokenizer?.decode(tokens) }
 
-  /// What a proof names: the texts, or the ids with commas between them where there is no text.
+  /// What a proof names: the texts, or the ids with commas between them where there is no text; and
+  /// what the request wants instead.
   func transcript(
     of request: PipelineRequest, _ generated: [Int32], _ text: String?
   ) -> SessionSummary.Transcript {
     SessionSummary.Transcript(
       input: request.prompt ?? Self.list(request.promptIDs),
-      output: text ?? Self.list(generated))
+      output: request.provenOutput?(generated.count) ?? text ?? Self.list(generated))
   }
 
   private static func list(_ tokens: [Int32]) -> String {

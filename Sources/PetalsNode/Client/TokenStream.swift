@@ -12,6 +12,8 @@ public struct PipelineRequest: Sendable {
   public let sampling: SamplingParameters
   /// Where chance begins: the same seed gives the same tokens.
   public let seed: UInt64
+  /// The output that the proof names, by the number of tokens; nil for the text.
+  var provenOutput: (@Sendable (_ tokens: Int) -> String)?
 
   /// A request.
   ///

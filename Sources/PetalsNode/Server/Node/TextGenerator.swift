@@ -145,9 +145,13 @@ final class TextGenerator: Sendable {
         .unimplemented, "\(checkpoint.name) has no tokenizer.json: it cannot read text")
     }
     let promptIDs = try await encode(request.prompt, tokenizer, prepared.longestToken)
-    let work = try PipelineRequest(
+    var work = try PipelineRequest(
       promptIDs: promptIDs, prompt: request.prompt, maxNewTokens: request.maxNewTokens,
       sampling: request.sampling, seed: request.seed)
+    // Agents of today do not keep what they stream.
+    if request.isStreamed, pipeline.profile == .faithful {
+      work.provenOutput = { "[streamed \($0) tokens]" }
+    }
     if pipeline.hasTopology, !server.model.blocks.isWholeModel {
       let text = TextStream(tokenizer)
       return try await generateThroughAgents(request, work, prepared.model, text, receive)
@@ -186,15 +190,10 @@ final class TextGenerator: Sendable {
     if let id = result.endID {
       try await receive(TextChunk(id: id, text: text.finish(), finishReason: .endOfSequence))
     }
-    let count = result.generatedIDs.count
-    // Agents of today do not keep what they stream.
-    let output =
-      request.isStreamed && pipeline.profile == .faithful
-      ? "[streamed \(count) tokens]" : result.text
     server.record(
       try SessionSummary(
-        generatedTokens: count, latency: result.duration,
-        transcript: model.transcript(of: work, result.generatedIDs, output)))
+        generatedTokens: result.generatedIDs.count, latency: result.duration,
+        transcript: model.transcript(of: work, result.generatedIDs, result.text)))
     return result
   }
 }
