@@ -105,12 +105,17 @@ struct ChatRequest: Sendable, Hashable {
   /// About how many tokens a text has: one for each four bytes that are begun.
   static func tokens(inTextOfLength count: Int) -> Int64 { Int64((count + 3) / 4) }
 
+  /// The counts that a node may give for one text: no report of more tokens is taken by the oracle.
+  static let possibleCounts: ClosedRange<Int64> = 0...1_000_000_000
+
   /// A text with its tokens, estimated where the node did not count them, and why it ended, by the count
   /// where the node does not say it.
+  /// - Parameter count: what the node says; a number that no text can have is as good as none.
   func counted(
-    _ text: String, tokens: Int64?, finishReason: String? = nil
+    _ text: String, count: JSON?, finishReason: String? = nil
   ) -> (text: String, tokens: Int64, finishReason: String) {
-    (
+    let tokens = count?.integerValue.flatMap { Self.possibleCounts.contains($0) ? $0 : nil }
+    return (
       text, tokens ?? Self.tokens(inTextOfLength: text.utf8.count),
       finishReason ?? FinishReason.ofText(tokens: tokens ?? 0, askedFor: maxTokens)
     )

@@ -91,7 +91,7 @@ extension MockGateway {
           throw CallFailure(description: "\(node.url) answered no choice with a text")
         }
         return chat.counted(
-          text, tokens: answer["usage"]?["completion_tokens"]?.integerValue,
+          text, count: answer["usage"]?["completion_tokens"],
           finishReason: answer["choices"]?[0]?["finish_reason"]?.stringValue)
       } catch let failure as CallFailure where failure.status == 404 {
         nodeTable.withLock { $0.setMode(.pipeline, of: node.url) }
@@ -102,7 +102,7 @@ extension MockGateway {
     guard let text = answer["generated_text"]?.stringValue else {
       throw CallFailure(description: "\(node.url) answered no generated_text")
     }
-    return chat.counted(text, tokens: answer["num_tokens"]?.integerValue)
+    return chat.counted(text, count: answer["num_tokens"])
   }
 
   // MARK: - Streams
@@ -265,8 +265,12 @@ private final class StreamRelay: Sendable {
     _ url: String, _ body: JSON, _ client: NodeClient, _ limit: Duration, _ profile: GatewayProfile
   ) async throws {
     let reader = Mutex(StreamReader(profile))
-    try await client.stream(url, body: body, within: limit) { chunk throws(ClientLeft) in
-      try await self.pass(reader.withLock { $0.read(chunk) })
+    try await client.stream(url, body: body, within: limit) { chunk in
+      let events: [StreamReader.Event]
+      do { events = try reader.withLock { try $0.read(chunk) } } catch {
+        throw CallFailure(description: "\(url) failed: \(error)")
+      }
+      try await self.pass(events)
     }
     try await pass(reader.withLock { $0.finish() })
     let (isDone, failure) = state.withLock { ($0.isDone, $0.failure) }

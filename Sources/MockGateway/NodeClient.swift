@@ -33,8 +33,8 @@ struct NodeClient: Sendable {
   }
 
   /// Asks, and reads the whole answer.
-  /// - Throws: ``CallFailure`` when there is no answer in time, or one that is not 2xx, or that is not
-  ///   JSON; `CancellationError`.
+  /// - Throws: ``CallFailure`` when the URL cannot be asked, or there is no answer in time, or one that
+  ///   is not 2xx, or that is not JSON; `CancellationError`.
   func call(
     _ url: String, body: JSON? = nil, headers: [(String, String)] = [], within limit: Duration
   ) async throws -> JSON {
@@ -60,11 +60,11 @@ struct NodeClient: Sendable {
   /// Asks, and hands over the chunks of the answer as they come.
   /// - Parameters:
   ///   - limit: how long the whole answer may take.
-  ///   - receive: takes a chunk; it throws ``ClientLeft`` to end the stream.
+  ///   - receive: takes a chunk; it throws ``ClientLeft`` or ``CallFailure`` to end the stream.
   /// - Throws: ``CallFailure``, ``ClientLeft`` or `CancellationError`.
   func stream(
     _ url: String, body: JSON, within limit: Duration,
-    _ receive: @escaping @Sendable ([UInt8]) async throws(ClientLeft) -> Void
+    _ receive: @escaping @Sendable ([UInt8]) async throws -> Void
   ) async throws {
     let message = body.serialized()
     try await withRequest(
@@ -76,6 +76,8 @@ struct NodeClient: Sendable {
         for try await chunk in response.body { try await receive(Array(chunk.readableBytesView)) }
       } catch let error as ClientLeft {
         throw error
+      } catch let error as CallFailure {
+        throw error
       } catch {
         try Task.checkCancellation()
         throw CallFailure(description: "\(url) broke off: \(error)")
@@ -86,6 +88,10 @@ struct NodeClient: Sendable {
   private func execute(
     _ url: String, _ body: [UInt8], _ headers: [(String, String)]
   ) async throws -> HTTPClientResponse {
+    // Oracles list what nodes say of themselves.
+    guard URLAuthority.hasPossiblePort(in: url) else {
+      throw CallFailure(description: "\(url) cannot be asked: a port is 1 to 65535")
+    }
     var request = HTTPClientRequest(url: url)
     request.headers.add(name: "Accept", value: "application/json, text/event-stream")
     for (name, value) in headers { request.headers.add(name: name, value: value) }
@@ -105,11 +111,11 @@ struct NodeClient: Sendable {
       throw CallFailure(description: "\(url) cannot be asked: \(error)")
     }
     guard (200..<300).contains(response.status.code) else {
-      let text = try? await response.body.collect(upTo: 1 << 16)
+      let body = try? await response.body.collect(upTo: 1 << 16)
       throw CallFailure(
         status: Int(response.status.code),
         description: "\(url) answered \(response.status.code)"
-          + (text.map { ": \(String(buffer: $0).prefix(200))" } ?? ""))
+          + (body.map { ": \(String(buffer: $0).prefix(200))" } ?? ""))
     }
     return response
   }

@@ -17,23 +17,47 @@ package struct StreamReader: Sendable {
     case failure(String)
   }
 
+  /// A line is longer than a gateway keeps.
+  package struct LineTooLong: Error, Hashable, CustomStringConvertible {
+    /// One line that says what is wrong.
+    package var description: String {
+      "a line of its stream has more than \(StreamReader.longestLine) bytes"
+    }
+  }
+
+  /// The most bytes of a line, its line feed not counted, that ``GatewayProfile/fixed`` puts together
+  /// from chunks: far more than an event with one token has.
+  package static let longestLine = 1 << 20
+
   private let profile: GatewayProfile
+  /// What stands behind the last line feed; none of it is a line feed.
   private var rest: [UInt8] = []
 
   package init(_ profile: GatewayProfile) { self.profile = profile }
 
   /// Reads a chunk.
-  package mutating func read(_ chunk: some Collection<UInt8>) -> [Event] {
+  ///
+  /// - Throws: ``LineTooLong`` in the profile `fixed`; the real gateway keeps no line.
+  package mutating func read(_ chunk: some Collection<UInt8>) throws(LineTooLong) -> [Event] {
+    var events: [Event] = []
+    // Each byte is looked at once, however many chunks a line comes in.
+    var pieces = chunk.split(
+      separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[...]
     guard profile == .fixed else {
-      return chunk.split(separator: UInt8(ascii: "\n")).flatMap {
-        Self.events(Array($0), profile)
-      }
+      return pieces.flatMap { Self.events(Array($0), profile) }
     }
-    rest += chunk
-    guard let end = rest.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
-    let lines = rest[...end].split(separator: UInt8(ascii: "\n"))
-    rest.removeSubrange(...end)
-    return lines.flatMap { Self.events(Array($0), profile) }
+    let last = pieces.popLast()
+    for piece in pieces {
+      try append(piece)
+      events += finish()
+    }
+    if let last { try append(last) }
+    return events
+  }
+
+  private mutating func append(_ piece: some Collection<UInt8>) throws(LineTooLong) {
+    guard piece.count <= Self.longestLine - rest.count else { throw LineTooLong() }
+    rest += piece
   }
 
   /// Reads what stands behind the last line feed, at the stream's end.

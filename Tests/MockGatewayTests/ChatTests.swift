@@ -12,112 +12,11 @@ import TestSupport
 import TestVectors
 import Testing
 
-/// An oracle, nodes that answer as a test says, and a gateway between them.
-private struct Scene {
-  let oracle: MockOracle
-  let gateway: MockGateway
-  let url: String
-  let clock: ManualClock
-  let time: TestTime
-
-  /// Runs a body with nodes at the given answers, each registered at the oracle by a key of its own.
-  static func run(
-    _ nodes: [NodeAnswer], profile: GatewayProfile = .faithful,
-    allowsLoopback: Bool = true, _ body: (Scene) async throws -> Void
-  ) async throws {
-    try await withNodes(nodes[...], []) { urls in
-      let time = TestTime(1_770_200_000)
-      let clock = ManualClock()
-      let oracle = MockOracle(
-        OracleConfiguration(
-          dialects: [.deployed], registration: .everyone, apiKey: "key", unixClock: time.clock))
-      for (index, url) in urls.enumerated() {
-        let answer = await oracle.post(
-          nodeRegistration(by: try testKey(UInt8(index + 1)), endpoint: url),
-          to: NodeRegistration.path)
-        try #require((200...201).contains(answer.status), "\(answer)")
-      }
-      try await oracle.withServer { address in
-        let gateway = MockGateway(
-          GatewayConfiguration(
-            oracleURL: address.url, apiKey: "key", models: ["bloom-560m"], profile: profile,
-            allowsLoopback: allowsLoopback, clock: clock, unixClock: time.clock))
-        try await gateway.withServer { address in
-          try await body(
-            Scene(oracle: oracle, gateway: gateway, url: address.url, clock: clock, time: time))
-        }
-      }
-    }
-  }
-
-  private static func withNodes(
-    _ nodes: ArraySlice<NodeAnswer>, _ urls: [String],
-    _ body: ([String]) async throws -> Void
-  ) async throws {
-    guard let node = nodes.first else { return try await body(urls) }
-    try await withWebServer(respond: node) { address in
-      try await withNodes(nodes.dropFirst(), urls + [address.url], body)
-    }
-  }
-
-  func chat(_ extras: JSONObject = [:]) async throws -> FetchedAnswer {
-    var body: JSONObject = [
-      "model": "bloom-560m", "messages": [["role": "user", "content": "Hello"]],
-    ]
-    for member in extras.members { body[member.key] = member.value }
-    return try await fetch(url + "/v1/chat/completions", json: .object(body))
-  }
-}
-
-/// The signed registration of a node at a URL.
-private func nodeRegistration(by key: SecretKey, endpoint: String) -> JSON {
-  NodeRegistration(
-    address: key.address, endpoint: endpoint, capabilities: ["inference"],
-    timestamp: 1_770_200_000
-  ).message.body(signedWith: key)
-}
-
-/// The bodies that nodes were sent.
-private final class Bodies: Sendable {
-  private let bodies = Mutex<[JSON]>([])
-  var all: [JSON] { bodies.withLock { $0 } }
-  func add(_ body: JSON) { bodies.withLock { $0.append(body) } }
-}
-
-private typealias NodeAnswer = @Sendable (WebRequest) async -> WebResponse
-
-/// An agent of a pipeline: a text for a prompt, or for a stream the given pieces of its body.
-private func pipelineNode(
-  _ text: String = "hi", _ bodies: Bodies = Bodies(), pieces: [String] = []
-) -> NodeAnswer {
-  { request in
-    if request.path == "/health" { return .json(Array("{\"mode\":\"pipeline\"}".utf8)) }
-    guard request.path == "/api/v1/generate", let body = try? JSON.parse(request.body) else {
-      return WebResponse(status: .notFound)
-    }
-    bodies.add(body)
-    guard body["stream"]?.boolValue == true else {
-      return .json(Array("{\"generated_text\":\"\(text)\",\"num_tokens\":2}".utf8))
-    }
-    return WebResponse(
-      headers: [.contentType: "text/event-stream"],
-      stream: WebStream { writer in
-        for piece in pieces { try await writer.write(Array(piece.utf8)) }
-        return nil
-      })
-  }
-}
-
-/// A node that fails whatever it is asked, but says that it is well.
-private let failingNode: NodeAnswer = { request in
-  request.path == "/health" ? .json(Array("{}".utf8)) : WebResponse(status: .internalServerError)
-}
-
 @Suite("Chats through a gateway", .timeLimit(.minutes(1))) struct ChatTests {
   @Test("A prompt goes to a node of a pipeline with the roles written out, and its text comes back")
   func whole() async throws {
     let bodies = Bodies()
-    try await Scene.run([pipelineNode("hi", bodies)]) { scene async throws in
+    try await GatewayScene.run([pipelineNode("hi", bodies)]) { scene async throws in
       let answer = try await scene.chat(["max_tokens": 7, "temperature": 0])
       #expect(answer.status == 200)
       let json = try answer.json
@@ -143,7 +42,7 @@ private let failingNode: NodeAnswer = { request in
     let pieces = [
       "data: {\"token\":\"a\"}\n\n", "data: {\"token\":\"\"}\n\n", "data: [DONE]\n\n",
     ]
-    try await Scene.run([pipelineNode(pieces: pieces)]) { scene async throws in
+    try await GatewayScene.run([pipelineNode(pieces: pieces)]) { scene async throws in
       for (tokens, reason) in [(2, "length"), (3, "stop")] {
         let whole = try await scene.chat(["max_tokens": .integer(tokens)])
         #expect(try whole.json["choices"]?[0]?["finish_reason"] == .string(reason))
@@ -179,7 +78,7 @@ private let failingNode: NodeAnswer = { request in
           return nil
         })
     }
-    try await Scene.run([node]) { scene async throws in
+    try await GatewayScene.run([node]) { scene async throws in
       let whole = try await scene.chat()
       #expect(try whole.json["choices"]?[0]?["finish_reason"] == "length")
       let streamed = try await scene.chat(["stream": true])
@@ -190,7 +89,7 @@ private let failingNode: NodeAnswer = { request in
 
   @Test("A body that is too long, and a head that is, are refused in OpenAI's form")
   func tooLong() async throws {
-    try await Scene.run([pipelineNode()]) { scene async throws in
+    try await GatewayScene.run([pipelineNode()]) { scene async throws in
       let text = JSON.string(String(repeating: "a", count: 1 << 20))
       let body = try await scene.chat(["messages": [["role": "user", "content": text]]])
       #expect(body.status == 413)
@@ -209,7 +108,7 @@ private let failingNode: NodeAnswer = { request in
   func streamed() async throws {
     let bodies = Bodies()
     let pieces = ["data: {\"token\":\"a\"}\n\n", "data: {\"token\":\"b\"}\n\n", "data: [DONE]\n\n"]
-    try await Scene.run([pipelineNode("", bodies, pieces: pieces)]) { scene async throws in
+    try await GatewayScene.run([pipelineNode("", bodies, pieces: pieces)]) { scene async throws in
       let answer = try await scene.chat(["stream": true])
       #expect(answer.contentType == "text/event-stream")
       #expect(texts(answer) == ["a", "b"])
@@ -224,7 +123,7 @@ private let failingNode: NodeAnswer = { request in
   func turnsOutPipeline() async throws {
     let bodies = Bodies()
     let node = pipelineNode("hi", bodies)
-    try await Scene.run([
+    try await GatewayScene.run([
       { request in
         request.path == "/health" ? .json(Array("{}".utf8)) : await node(request)
       }
@@ -238,11 +137,11 @@ private let failingNode: NodeAnswer = { request in
 
   @Test("A node that fails is passed over; when all fail, the answer says which was the last")
   func failover() async throws {
-    try await Scene.run([failingNode, pipelineNode(), failingNode]) { scene async throws in
+    try await GatewayScene.run([failingNode, pipelineNode(), failingNode]) { scene async throws in
       #expect(try await scene.chat().status == 200)
       #expect(scene.gateway.journal.entries.last?.attempts.last?.failure == nil)
     }
-    try await Scene.run([failingNode, failingNode]) { scene async throws in
+    try await GatewayScene.run([failingNode, failingNode]) { scene async throws in
       let answer = try await scene.chat()
       #expect(answer.status == 503)
       #expect(try answer.json["error"]?["message"]?.stringValue?.contains("2 nodes failed") == true)
@@ -267,7 +166,7 @@ private let failingNode: NodeAnswer = { request in
         }
         return await pipelineNode("", bodies, pieces: isFirst ? [whole[0]] : whole)(request)
       }
-      try await Scene.run([node, node], profile: profile) { scene async throws in
+      try await GatewayScene.run([node, node], profile: profile) { scene async throws in
         let answer = try await scene.chat(["stream": true])
         #expect(texts(answer) == ["a", "a", "b"])
         let prompt = "### USER:\nHello\n\n### ASSISTANT:\n"
@@ -286,7 +185,7 @@ private let failingNode: NodeAnswer = { request in
 
   @Test("A model that is not served, and a body that asks nothing, are refused by what is wrong")
   func refusals() async throws {
-    try await Scene.run([pipelineNode()]) { scene async throws in
+    try await GatewayScene.run([pipelineNode()]) { scene async throws in
       let unknown = try await scene.chat(["model": "gpt-5"])
       #expect(unknown.status == 400)
       #expect(try unknown.json["error"]?["message"] == "Model gpt-5 not found")
@@ -306,7 +205,7 @@ private let failingNode: NodeAnswer = { request in
 
   @Test("Nodes on loopback addresses are refused where the real gateway's rule is asked for")
   func loopback() async throws {
-    try await Scene.run([pipelineNode()], allowsLoopback: false) { scene async throws in
+    try await GatewayScene.run([pipelineNode()], allowsLoopback: false) { scene async throws in
       #expect(scene.gateway.nodes.isEmpty && scene.gateway.refusedURLs.count == 1)
       let answer = try await scene.chat()
       #expect(
@@ -317,7 +216,7 @@ private let failingNode: NodeAnswer = { request in
 
   @Test("What wallets did reaches the oracle every ten seconds, as counters that grow")
   func metrics() async throws {
-    try await Scene.run([pipelineNode()]) { scene async throws in
+    try await GatewayScene.run([pipelineNode()]) { scene async throws in
       let wallet = try testKey(1).address
       for number in 1...2 {
         #expect(try await scene.chat().status == 200)

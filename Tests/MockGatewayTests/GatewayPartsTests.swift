@@ -131,45 +131,70 @@ import Testing
 }
 
 @Suite("Streams that a gateway reads", .timeLimit(.minutes(1))) struct StreamReaderTests {
-  private func read(_ chunks: [String], _ profile: GatewayProfile) -> [StreamReader.Event] {
+  private func read(
+    _ chunks: [String], _ profile: GatewayProfile
+  ) throws -> [StreamReader.Event] {
     var reader = StreamReader(profile)
-    return chunks.flatMap { reader.read(Array($0.utf8)) } + reader.finish()
+    return try chunks.flatMap { try reader.read(Array($0.utf8)) } + reader.finish()
   }
 
   @Test("Tokens come one by one, and the end is the end", arguments: GatewayProfile.allCases)
-  func tokens(profile: GatewayProfile) {
-    let events = read(
+  func tokens(profile: GatewayProfile) throws {
+    let events = try read(
       ["data: {\"token\":\"a\"}\n\ndata: {\"token\":\" b\"}\n\n", "data: [DONE]\n\n"], profile)
     #expect(events == [.text("a"), .text(" b"), .done])
-    let openAI = read(
+    let openAI = try read(
       ["data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\r\n\r\n", "data: [DONE]"], profile)
     #expect(openAI == [.text("x"), .done])
     let ending = #"{"choices":[{"delta":{"content":"x"},"finish_reason":"length"}]}"#
-    #expect(read(["data: \(ending)\n"], profile) == [.text("x"), .finished("length")])
+    #expect(try read(["data: \(ending)\n"], profile) == [.text("x"), .finished("length")])
   }
 
   @Test(
     "A line that two chunks share is two lines to the real gateway, and one to the repaired one")
-  func split() {
+  func split() throws {
     let chunks = ["data: {\"tok", "en\":\"a\"}\n\ndata: [DONE]\n\n"]
-    #expect(read(chunks, .faithful) == [.text("{\"tok"), .text("en\":\"a\"}"), .done])
-    #expect(read(chunks, .fixed) == [.text("a"), .done])
+    #expect(try read(chunks, .faithful) == [.text("{\"tok"), .text("en\":\"a\"}"), .done])
+    #expect(try read(chunks, .fixed) == [.text("a"), .done])
+    // Whatever the chunks are, down to single bytes.
+    let bytes = chunks.joined().map { String($0) }
+    #expect(try read(bytes, .fixed) == [.text("a"), .done])
   }
 
   @Test(
     "An event that says what failed is text to the real gateway, and a failure to the repaired one")
-  func failure() {
+  func failure() throws {
     let chunks = ["data: {\"error\":\"out of memory\"}\n\n"]
-    #expect(read(chunks, .faithful) == [.text("{\"error\":\"out of memory\"}")])
-    #expect(read(chunks, .fixed) == [.failure("out of memory")])
+    #expect(try read(chunks, .faithful) == [.text("{\"error\":\"out of memory\"}")])
+    #expect(try read(chunks, .fixed) == [.failure("out of memory")])
   }
 
   @Test("A character that two chunks share is kept by the repaired one")
-  func character() {
+  func character() throws {
     var reader = StreamReader(.fixed)
     let bytes = Array("data: {\"token\":\"é\"}\n".utf8)
     let middle = bytes.firstIndex(of: 0xa9) ?? 0
-    let events = reader.read(bytes[..<middle]) + reader.read(bytes[middle...]) + reader.finish()
-    #expect(events == [.text("é")])
+    let events = try reader.read(bytes[..<middle]) + reader.read(bytes[middle...])
+    #expect(events + reader.finish() == [.text("é")])
+  }
+
+  @Test("A line has a million bytes at most; the real gateway keeps none, and takes any")
+  func longLine() throws {
+    let space = (StreamReader.longestLine - 1024) / 4
+    let line = "data: {\"token\":\"a\"}"
+    var chunks = Array(repeating: String(repeating: " ", count: space), count: 4)
+    chunks.append(String(repeating: " ", count: 1024 - line.utf8.count))
+    // The longest line that there may be, twice: what one takes is not counted for the next.
+    let longest = [line] + chunks + ["\n"]
+    #expect(try read(longest + longest, .fixed) == [.text("a"), .text("a")])
+    #expect(throws: StreamReader.LineTooLong.self) {
+      try read([line] + chunks + [" ", "\n"], .fixed)
+    }
+    var reader = StreamReader(.fixed)
+    #expect(throws: StreamReader.LineTooLong.self) {
+      // It ends while the line is still coming.
+      while true { _ = try reader.read(Array(repeating: 0x61, count: 65536)) }
+    }
+    #expect(try read([line] + chunks + [" ", "\n"], .faithful) == [.text("a")])
   }
 }
