@@ -25,7 +25,7 @@ public struct GatewayNode: Sendable, Hashable {
   public let benchmark: Double
   /// How it is spoken to.
   public internal(set) var mode: GatewayNodeMode = .unknown
-  /// How often in a row it failed to say how it is, or to answer.
+  /// How often in a row it failed to say how it is.
   public internal(set) var failures = 0
   /// Requests that it works on for this gateway.
   public internal(set) var inFlight = 0
@@ -105,10 +105,12 @@ package struct GatewayNodes: Sendable {
   }
 
   /// Counts the end of a request.
-  package mutating func end(_ url: String, hasFailed: Bool, at time: Duration) {
+  ///
+  /// Whether it succeeded does not matter: only its own word takes a node offline, or a request that no
+  /// node could answer would take all of them.
+  package mutating func end(_ url: String) {
     guard let count = nodes[url]?.inFlight else { return }
     nodes[url]?.inFlight = max(0, count - 1)
-    if hasFailed { fail(url, at: time) } else { nodes[url]?.failures = 0 }
   }
 
   /// Notes how a node says it is.
@@ -121,7 +123,7 @@ package struct GatewayNodes: Sendable {
   /// Notes that a node is spoken to otherwise.
   package mutating func setMode(_ mode: GatewayNodeMode, of url: String) { nodes[url]?.mode = mode }
 
-  /// Notes a failure; the third in a row takes the node offline for a while.
+  /// Notes that a node did not say how it is; the third in a row takes the node offline for a while.
   package mutating func fail(_ url: String, at time: Duration) {
     guard let failures = nodes[url]?.failures else { return }
     nodes[url]?.failures = failures + 1

@@ -68,10 +68,11 @@ extension MockGateway {
         return .json(
           answer.completion(text, of: chat, tokens: tokens, finishReason: reason).serialized())
       } catch let failure as CallFailure {
-        fail(node)
+        release(node)
         attempts.append(attempt(node, failure.description))
+        if let refusal = refusal(of: request, failure, attempts) { return refusal }
       } catch {
-        leave(node)
+        release(node)
         throw error
       }
     }
@@ -126,10 +127,13 @@ extension MockGateway {
         try await writer.write(answer.lastChunk(finishReason: relay.finishReason))
         return nil
       } catch let failure as CallFailure {
-        fail(node)
+        release(node)
         attempts.append(attempt(node, failure.description))
+        // One that goes on with another node's text is not the client's alone.
+        guard !writer.hasBegun else { continue }
+        if let refusal = refusal(of: request, failure, attempts) { return refusal }
       } catch {
-        leave(node)
+        release(node)
         note(request, status: 200, attempts, tokens: relay.tokens, failure: "the client has left")
         throw error
       }
@@ -139,6 +143,22 @@ extension MockGateway {
     // The status is sent: the stream says what is wrong, and has no [DONE].
     try await writer.write(ChatAnswer.event(ChatAnswer.errorBody(.serviceUnavailable, Self.none)))
     return nil
+  }
+
+  /// The most characters of a node's reason that a client gets.
+  private static let longestReason = 1000
+
+  /// The answer to a client whose request a node refused for what it asks; nil where another node is to
+  /// be asked, as the real gateway asks it whatever the reason.
+  private func refusal(
+    of request: WebRequest, _ failure: CallFailure, _ attempts: [GatewayEntry.Attempt]
+  ) -> WebResponse? {
+    guard configuration.profile == .fixed, failure.isRefusalOfRequest, let code = failure.status
+    else { return nil }
+    let reason = failure.reason.map { String($0.prefix(Self.longestReason)) }
+    let message = reason ?? "the node refused the request with status \(code)"
+    note(request, status: code, attempts, tokens: 0, failure: failure.description)
+    return ChatAnswer.error(HTTPResponse.Status(code: code), message)
   }
 
   // MARK: - Nodes
@@ -169,20 +189,14 @@ extension MockGateway {
 
   private func end(_ node: GatewayNode, _ chat: ChatRequest, tokens: Int64, took: Duration) {
     let time = watch.elapsed
-    nodeTable.withLock { $0.end(node.url, hasFailed: false, at: time) }
+    nodeTable.withLock { $0.end(node.url) }
     totals.withLock {
       $0.add(node.address, tokens: chat.promptTokens + tokens, latency: took, at: time)
     }
   }
 
-  private func fail(_ node: GatewayNode) {
-    nodeTable.withLock { $0.end(node.url, hasFailed: true, at: watch.elapsed) }
-  }
-
-  /// Counts a request that the client gave up: no fault of the node.
-  private func leave(_ node: GatewayNode) {
-    nodeTable.withLock { $0.end(node.url, hasFailed: false, at: watch.elapsed) }
-  }
+  /// Ends a request that has no answer, whether the node failed or the client left.
+  private func release(_ node: GatewayNode) { nodeTable.withLock { $0.end(node.url) } }
 
   private func attempt(_ node: GatewayNode, _ failure: String?) -> GatewayEntry.Attempt {
     let mode = nodeTable.withLock { $0.nodes[node.url]?.mode } ?? node.mode

@@ -10,7 +10,36 @@ import PlumiseWire
 struct CallFailure: Error, CustomStringConvertible {
   /// The status, when there was an answer.
   var status: Int?
+  /// What the answer says is wrong.
+  var reason: String?
   let description: String
+
+  /// Whether the node refused the request for what it asks, as any other node would: a prompt that is
+  /// too long, a number out of range.
+  ///
+  /// Who may ask, where, and how often is between gateway and node.
+  var isRefusalOfRequest: Bool {
+    guard let status, (400..<500).contains(status) else { return false }
+    return ![401, 403, 404, 405, 407, 408, 429].contains(status)
+  }
+
+  /// What an answer says is wrong: of an agent's `detail`, or an error of another form; nil where it
+  /// says nothing.
+  static func reason(in body: [UInt8]) -> String? {
+    guard let json = try? JSON.parse(body) else {
+      let text = String(decoding: body, as: UTF8.self)
+      return text.allSatisfy(\.isWhitespace) ? nil : text
+    }
+    for value in [json["message"], json["error"]?["message"], json["error"], json["detail"]] {
+      if let text = value?.stringValue, !text.isEmpty { return text }
+    }
+    let details = (json["detail"]?.arrayValue ?? []).compactMap { detail -> String? in
+      guard let message = detail["msg"]?.stringValue else { return nil }
+      let field = detail["loc"]?.arrayValue?.last?.stringValue
+      return (field.map { "\($0): " } ?? "") + message
+    }
+    return details.isEmpty ? nil : details.joined(separator: "; ")
+  }
 }
 
 /// Nobody reads the stream any more.
@@ -114,6 +143,7 @@ struct NodeClient: Sendable {
       let body = try? await response.body.collect(upTo: 1 << 16)
       throw CallFailure(
         status: Int(response.status.code),
+        reason: body.flatMap { CallFailure.reason(in: Array($0.readableBytesView)) },
         description: "\(url) answered \(response.status.code)"
           + (body.map { ": \(String(buffer: $0).prefix(200))" } ?? ""))
     }

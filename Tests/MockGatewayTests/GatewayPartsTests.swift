@@ -34,7 +34,7 @@ import Testing
       var count = 0
       for _ in 0..<4000 {
         guard let node = nodes.begin(besides: [], at: .zero) else { continue }
-        nodes.end(node.url, hasFailed: false, at: .zero)
+        nodes.end(node.url)
         count += node.url == fast.url ? 1 : 0
       }
       return Double(count) / 4000
@@ -52,20 +52,24 @@ import Testing
     #expect(abs(share() - 0.5) < 0.03)
   }
 
-  @Test("Three failures in a row leave a node alone for thirty seconds; a success forgets them")
+  @Test(
+    "Three failures in a row leave a node alone for thirty seconds; its word that it is well ends that"
+  )
   func offline() throws {
     var nodes = GatewayNodes(seed: 1)
     let only = try node(1)
     nodes.replace(with: [only])
     func isAsked(at time: Duration) -> Bool {
       guard let node = nodes.begin(besides: [], at: time) else { return false }
-      nodes.end(node.url, hasFailed: false, at: time)
+      nodes.end(node.url)
       return true
     }
     for _ in 0..<2 { nodes.fail(only.url, at: .zero) }
     #expect(isAsked(at: .zero))
+    nodes.isHealthy(only.url, mode: .openAI)
     for _ in 0..<2 { nodes.fail(only.url, at: .zero) }
     #expect(isAsked(at: .zero), "two failures after a success are not three in a row")
+    nodes.isHealthy(only.url, mode: .openAI)
     for _ in 0..<3 { nodes.fail(only.url, at: .seconds(5)) }
     #expect(!isAsked(at: .seconds(34)))
     // What the oracle says anew does not bring it back.

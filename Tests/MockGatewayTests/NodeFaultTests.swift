@@ -16,7 +16,16 @@ private func node(
   }
 }
 
+/// A node that refuses each request as an agent does.
+private func refusingNode(_ status: Int, _ body: String) -> NodeAnswer {
+  node { _ in .json(Array(body.utf8), status: .init(code: status)) }
+}
+
 @Suite("Faults of nodes that a gateway bears", .timeLimit(.minutes(1))) struct NodeFaultTests {
+  private static let tooLong = """
+    {"detail":[{"type":"value_error","loc":["body","inputs"],"msg":"too many tokens","input":"x"}]}
+    """
+
   @Test(
     "A count that no text can have is as good as none: the text is counted",
     arguments: ["9223372036854775807", "9223372036854775800", "-1", "1000000001", "1e300", "null"])
@@ -97,6 +106,65 @@ private func node(
           let failures = gateway.journal.entries.flatMap(\.attempts).compactMap(\.failure)
           #expect(failures.allSatisfy { $0.hasSuffix("a port is 1 to 65535") }, "\(failures)")
         }
+      }
+    }
+  }
+
+  @Test("A request that a node refuses for what it asks is the client's, and the node stays online")
+  func refusedRequest() async throws {
+    for (status, body, reason) in [
+      (422, Self.tooLong, "inputs: too many tokens"), (400, #"{"message":"a reason"}"#, "a reason"),
+      (413, #"{"error":{"message":"too large"}}"#, "too large"),
+      (422, "", "the node refused the request with status 422"),
+    ] {
+      let nodes = [refusingNode(status, body), refusingNode(status, body)]
+      try await GatewayScene.run(nodes, profile: .fixed) { scene async throws in
+        for round in 0..<5 {
+          let answer = try await scene.chat(["stream": .bool(round.isMultiple(of: 2))])
+          #expect(answer.status == status)
+          let error = try answer.json["error"]
+          #expect(error?["message"] == .string(reason) && error?["code"] == .integer(status))
+          #expect(error?["type"] == "invalid_request_error")
+          let entry = scene.gateway.journal.entries.last
+          #expect(entry?.attempts.count == 1 && entry?.status == status)
+        }
+        #expect(try await fetch(scene.url + "/health").json["online"] == 2)
+        #expect(scene.gateway.nodes.allSatisfy { $0.failures == 0 && $0.inFlight == 0 })
+      }
+    }
+  }
+
+  @Test("A node that does not take requests now, or from a gateway, is passed over")
+  func otherStatuses() async throws {
+    for status in [401, 403, 404, 408, 429, 500, 503] {
+      let nodes = [refusingNode(status, Self.tooLong), refusingNode(status, Self.tooLong)]
+      try await GatewayScene.run(nodes, profile: .fixed) { scene async throws in
+        #expect(try await scene.chat().status == 503)
+        #expect(scene.gateway.journal.entries.last?.attempts.count == 2, "\(status)")
+      }
+    }
+  }
+
+  @Test("The real gateway asks the next node whatever the reason is")
+  func refusedRequestToday() async throws {
+    let nodes = [refusingNode(422, Self.tooLong), refusingNode(422, Self.tooLong)]
+    try await GatewayScene.run(nodes, profile: .faithful) { scene async throws in
+      for _ in 0..<4 {
+        #expect(try await scene.chat().status == 503)
+        #expect(scene.gateway.journal.entries.last?.attempts.count == 2)
+      }
+    }
+  }
+
+  @Test("A node that fails requests stays online while it says that it is well")
+  func healthAlone() async throws {
+    for profile in GatewayProfile.allCases {
+      try await GatewayScene.run([failingNode], profile: profile) { scene async throws in
+        for _ in 0..<5 {
+          #expect(try await scene.chat().status == 503)
+          #expect(scene.gateway.journal.entries.last?.attempts.count == 1)
+        }
+        #expect(try await fetch(scene.url + "/health").json["online"] == 1)
       }
     }
   }

@@ -1,5 +1,6 @@
 import Bloom
 import EthereumPrimitives
+import InferenceMetrics
 import PetalsNode
 import PlumiseWire
 import TestSupport
@@ -94,7 +95,7 @@ struct AgentAPITests {
         _ = try await ask(nodes[0], "/api/v1/generate", text(6, stream: true))
         let streamed = profile == .faithful ? "[streamed 6 tokens]" : written
         #expect(
-          nodes[0].metrics.proofs.map(\.outputHash)
+          nodes[0].metrics.proofs.pending.map(\.outputHash)
             == [Keccak256.hash(written), Keccak256.hash(streamed)])
       }
     }

@@ -106,7 +106,7 @@ struct AgentPipelineTests {
 
   @Test("A node whose order no topology can have is left out", arguments: [Int.max, .max - 1, -1])
   func impossibleOrder(order: Int) async throws {
-    try await withAgents(of: model, cuts: [12], follows: false) { nodes, topology in
+    try await withAgents(of: model, cuts: [12], follows: false) { nodes, topology async throws in
       let node = topology[0]
       nodes[0].follow([
         PipelineNode(

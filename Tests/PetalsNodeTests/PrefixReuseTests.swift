@@ -2,6 +2,7 @@ import AsyncPrimitives
 import Bloom
 import PetalsNode
 import PipelineRPC
+import PlumiseWire
 import TestSupport
 import Testing
 
