@@ -66,6 +66,32 @@ public final class KeyValueCache: Sendable {
     }
   }
 
+  /// A cache of its own with the tokens that this one holds.
+  ///
+  /// Throws ``CacheError`` when a pass is under way, or there is no memory.
+  package func copy() throws(CacheError) -> KeyValueCache {
+    let copy = KeyValueCache(like: self)
+    let position = try reserve(0)
+    defer { release(adding: 0) }
+    try copy.allocate()
+    let count = position * headSize
+    for plane in 0..<2 * blocks.count {
+      for head in 0..<headCount {
+        copy.run(plane, head).update(from: run(plane, head), count: count)
+      }
+    }
+    copy.state.withLock { $0.position = position }
+    return copy
+  }
+
+  private init(like other: KeyValueCache) {
+    blocks = other.blocks
+    maximumLength = other.maximumLength
+    headCount = other.headCount
+    headSize = other.headSize
+    hiddenSize = other.hiddenSize
+  }
+
   /// Reserves the cache for a pass of `tokens` more; returns their first position.
   func reserve(_ tokens: Int) throws(CacheError) -> Int {
     try allocate()
