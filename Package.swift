@@ -64,6 +64,12 @@ let package = Package(
         "MockServing", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
+      name: "PetalsSwarm",
+      targets: [
+        "PetalsSwarm", "Bloom", "EthereumPrimitives", "InferenceMetrics", "JSONValues",
+        "MockServing", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
+      ]),
+    .library(
       name: "OracleReporter",
       targets: [
         "OracleReporter", "AsyncPrimitives", "EthereumPrimitives", "InferenceMetrics", "JSONValues",
@@ -226,7 +232,17 @@ let package = Package(
         "PlumiseWire", .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1,
       ]),
 
-    // Layer 4: what people use.
+    // Layer 4: a network beyond one machine.
+    .target(
+      name: "PetalsSwarm",
+      dependencies: [
+        "AsyncPrimitives", "Bloom", "EthereumPrimitives", "PetalsNode", "SystemErrors", .crypto,
+        .deque, .logging,
+        .nioCore, .nioPosix, .subprocess, .swiftProtobuf, .systemPackage,
+      ],
+      exclude: ["Protos", "generate.sh"]),
+
+    // Layer 5: what people use.
     .target(
       name: "PlumiseTesting",
       dependencies: [
@@ -241,7 +257,8 @@ let package = Package(
       name: "petals-e2e",
       dependencies: [
         "AsyncPrimitives", "JSONValues",
-        "PetalsNode", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3", "Bloom",
+        "PetalsNode", "PetalsSwarm", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3",
+        "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire", "MockGateway",
         "MockServing", "OutgoingHTTP", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM",
         "EVMConformance",
@@ -257,7 +274,7 @@ let package = Package(
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
         .copy("bloom"), .copy("evm"), .copy("oracle-deployed.jsonl.gz"), .copy("tokenizers"),
-        .copy("torch-archives.json"), .copy("words.json"),
+        .copy("swarm.json"), .copy("torch-archives.json"), .copy("words.json"),
       ]),
 
     // Helpers that two or more test targets need.
@@ -321,6 +338,13 @@ let package = Package(
         "TorchArchive",
         .asyncHTTPClient, .grpcCore, .grpcNIO, .logging, .nioCore, .nioHTTP1, .nioPosix,
         .serviceLifecycle,
+      ]),
+    .testTarget(
+      name: "PetalsSwarmTests",
+      dependencies: [
+        "AsyncPrimitives", "Bloom", "InferenceMetrics", "PetalsNode", "PetalsSwarm", "TestSupport",
+        "TestVectors",
+        .nioCore, .nioPosix, .swiftProtobuf,
       ]),
     .testTarget(
       name: "OracleReporterTests",

@@ -60,9 +60,12 @@ DEPENDENCIES = {
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "EVM", "EthereumClient", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
+    "PetalsSwarm": {"AsyncPrimitives", "Bloom", "EthereumPrimitives", "PetalsNode", "SystemErrors"},
     "PlumiseTesting": LAYER_4 | {"OutgoingHTTP", "SystemErrors"},
     "petals-e2e": LAYER_4
-    | {"PlumiseTesting", "SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},
+    | {
+        "PetalsSwarm", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP",
+    },
     "TestVectors": {"AsyncPrimitives"},
     "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"}
     | {"PlumiseTesting", "SystemErrors", "TestVectors"},
@@ -84,15 +87,15 @@ ONLY = {
     "GRPCCore": {"PipelineRPC", "PetalsNode", "PetalsNodeTests"},
     "GRPCNIOTransportHTTP2": {"PetalsNode", "PetalsNodeTests"},
     "GRPCProtobuf": {"PipelineRPC"},
-    "SwiftProtobuf": {"PipelineRPC"},
+    "SwiftProtobuf": {"PipelineRPC", "PetalsSwarm", "PetalsSwarmTests"},
     "AsyncHTTPClient": {
         "OutgoingHTTP", "EthereumClient", "OracleReporter", "MockGateway", "PlumiseTesting",
         "TestSupport",
         "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},
-    "Subprocess": {"petals-e2e", "CommandTests"},
-    "SystemPackage": {"petals-e2e", "CommandTests"},
+    "Subprocess": {"PetalsSwarm", "petals-e2e", "CommandTests"},
+    "SystemPackage": {"PetalsSwarm", "petals-e2e", "CommandTests"},
 }
 
 # Values and arithmetic: no networking below layer 2.

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Checks that Sources/PipelineRPC/Generated is what generate.sh makes of Protos.
+# Checks that the generated code of each target with protos is what its generate.sh makes of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-generated=Sources/PipelineRPC/Generated
 committed=$(mktemp -d)
 trap 'rm -rf "$committed"' EXIT
-cp -R "$generated/." "$committed"
-Sources/PipelineRPC/generate.sh
-diff -ru "$committed" "$generated" ||
-  { echo "protos: $generated is not what generate.sh makes; commit what it made" >&2; exit 1; }
+for target in PipelineRPC PetalsSwarm; do
+  generated=Sources/$target/Generated
+  mkdir "$committed/$target"
+  cp -R "$generated/." "$committed/$target"
+  "Sources/$target/generate.sh"
+  diff -ru "$committed/$target" "$generated" ||
+    { echo "protos: $generated is not what generate.sh makes; commit what it made" >&2; exit 1; }
+done
 echo "protos: the generated code is what generate.sh makes"

@@ -108,7 +108,8 @@ public struct PipelineOracle: Sendable {
       guard let node = PipelineNode(json: node) else {
         throw ReporterError(
           .refused,
-          "\(url): the topology lists what is no node, or one with impossible numbers: \(node.text)")
+          "\(url): the topology lists what is no node, or one with impossible numbers: \(node.text)"
+        )
       }
       return node
     }

@@ -14,6 +14,7 @@ struct HelpTests {
     ["bench"], ["load"], ["model", "fetch"], ["model"], ["model", "synthesize"],
     ["model", "quantize"], ["model", "inspect"], ["wallet"],
     ["wallet", "new"],
+    ["swarm"], ["swarm", "bootstrap"], ["swarm", "status"],
     ["evm"], ["evm", "state-test"], ["evm", "run"],
     ["wallet", "address"], ["wallet", "sign-message"], ["wallet", "import"],
   ]
@@ -123,7 +124,7 @@ struct EnvironmentTests {
   private static let variables = [
     "BLOOM_THREADS": "number", "OPENBLAS_NUM_THREADS": "left to OpenBLAS",
     "OPENBLAS_CORETYPE": "left to OpenBLAS", "HF_ENDPOINT": "URL", "HF_TOKEN": "text",
-    "HOME": "path", "XDG_CACHE_HOME": "path",
+    "HOME": "path", "XDG_CACHE_HOME": "path", "PATH": "path",
   ]
 
   @Test("Every variable that the sources read is known here")

@@ -262,6 +262,11 @@ struct OptionTable: Sendable {
     "model quantize": ["d", "--out=o"], "model inspect": ["d"],
     "wallet new": ["--out=o"], "wallet address": ["--key-file=k"],
     "wallet sign-message": ["--key-file=k", "--text=t"],
+    "swarm bootstrap": [],
+    "swarm status": [
+      "--model=m",
+      "--swarm=/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGtqgWSLV7YCsgUxcpdJnMVPZXTSUZrv2qVAcLJozFpbf",
+    ],
     "evm run": ["--code=0x00"], "evm state-test": ["f"],
     "wallet import": ["--key-file=k", "--out=o", "--out-password-file=p"],
   ]

@@ -3,7 +3,7 @@ public import Foundation
 /// The golden data that the tests compare with, all of it made by other implementations.
 ///
 /// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers,
-/// `tokenizers/*` from tokenizers, `torch-archives.json` from torch, `evm` from Ethereum's public test suites, `oracle-deployed` from
+/// `tokenizers/*` from tokenizers, `torch-archives.json` from torch, `swarm.json` from hivemind and Petals, `evm` from Ethereum's public test suites, `oracle-deployed` from
 /// the oracle that runs today.
 public enum TestVectors {
   /// A BLOOM checkpoint with its expected hidden states, logits, ids and tokenizer cases.
@@ -41,6 +41,10 @@ public enum TestVectors {
   /// What `torch.save` of several versions writes, for tensors that are read and for others
   /// (`Scripts/torch_vectors.py`).
   public static var torchArchives: URL { root.appending(path: "torch-archives.json") }
+
+  /// Bytes that hivemind and Petals make: msgpack, keys, records, tensors and messages
+  /// (`Scripts/swarm_vectors.py`).
+  public static var swarm: URL { root.appending(path: "swarm.json") }
 
   /// The folder of one checkpoint.
   public static func bloom(_ model: Model) -> URL {

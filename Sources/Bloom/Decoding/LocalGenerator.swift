@@ -92,7 +92,7 @@ private final class LocalSession: @unchecked Sendable {
     defer { stack.workspaces.release(workspace) }
     embedding.embed(context[position..<position + count], into: workspace.states.pointer)
     let segment = Attention.Segment(cache: cache, rows: 0..<count, position: position)
-    try stack.forward(workspace, [segment], cancellation)
+    try stack.forward(workspace, [segment], [], cancellation)
     position += count
     guard position == context.count else { return nil }
     let last = workspace.states.pointer + (count - 1) * hidden

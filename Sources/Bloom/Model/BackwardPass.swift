@@ -20,13 +20,16 @@ final class BackwardPass: @unchecked Sendable {
     scratch = BlockGradient(stack.configuration, tokens: tokens)
   }
 
-  /// The input's gradient for the output's.
+  /// The input's gradient for the output's, and those of the prompts, for each block, if there are any.
   func run(
-    _ input: HiddenStates, _ outputGradient: HiddenStates, _ cancellation: Cancellation
-  ) throws -> HiddenStates {
+    _ input: HiddenStates, _ outputGradient: HiddenStates, _ prompts: DeepPrompts?,
+    _ cancellation: Cancellation
+  ) throws -> (input: HiddenStates, prompts: [HiddenStates]) {
     copy(input, into: workspace.states)
-    for block in stack.blocks {
+    let segment = prompts?.segment(from: 0, rows: 0..<tokens)
+    for (index, block) in stack.blocks.enumerated() {
       try cancellation.check()
+      segment?.add(to: workspace.states.pointer, block: index)
       let kept = FloatBuffer(count: workspace.states.count)
       kept.pointer.update(from: workspace.states.pointer, count: kept.count)
       inputs.append(kept)
@@ -35,13 +38,20 @@ final class BackwardPass: @unchecked Sendable {
       }
     }
     copy(outputGradient, into: scratch.gradient)
+    var promptGradients: [HiddenStates] = []
     for block in stack.blocks.reversed() {
       try cancellation.check()
       guard let kept = inputs.popLast() else { break }
       scratch.propagate(through: block, input: kept)
+      if let segment { promptGradients.append(gradient(of: segment.rows.count, input.hidden)) }
     }
-    let values = UnsafeBufferPointer(start: scratch.gradient.pointer, count: scratch.gradient.count)
-    return HiddenStates(unchecked: tokens, hidden: input.hidden, values: Array(values))
+    return (gradient(of: tokens, input.hidden), promptGradients.reversed())
+  }
+
+  /// The first rows of the gradient at the input of the block that was passed last.
+  private func gradient(of tokens: Int, _ hidden: Int) -> HiddenStates {
+    let values = UnsafeBufferPointer(start: scratch.gradient.pointer, count: tokens * hidden)
+    return HiddenStates(unchecked: tokens, hidden: hidden, values: Array(values))
   }
 
   private func copy(_ states: HiddenStates, into buffer: FloatBuffer) {
@@ -70,14 +80,25 @@ extension Shard {
   public func backward(
     input: HiddenStates, outputGradient: HiddenStates
   ) async throws -> HiddenStates {
+    try await backward(input: input, outputGradient: outputGradient, prompts: nil).input
+  }
+
+  /// The gradient at the input of these blocks, and those of the prompts that were added before each.
+  ///
+  /// As ``backward(input:outputGradient:)``; no prompts have no gradients.
+  public func backward(
+    input: HiddenStates, outputGradient: HiddenStates, prompts: DeepPrompts?
+  ) async throws -> (input: HiddenStates, prompts: [HiddenStates]) {
     try stack.require(input)
+    if let prompts { try stack.require(prompts) }
     guard outputGradient.tokens == input.tokens, outputGradient.hidden == input.hidden else {
       throw ShapeError(
         what: "output gradient", expected: "[\(input.tokens), \(input.hidden)] as the input",
         found: "[\(outputGradient.tokens), \(outputGradient.hidden)]")
     }
     return try await ComputePool.current.run { [stack] cancellation in
-      try BackwardPass(stack, tokens: input.tokens).run(input, outputGradient, cancellation)
+      try BackwardPass(stack, tokens: input.tokens).run(
+        input, outputGradient, prompts, cancellation)
     }
   }
 }

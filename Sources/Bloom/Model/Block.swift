@@ -79,11 +79,13 @@ final class BlockStack: Sendable {
 
   /// Sends `workspace.states` through the blocks; stops between two of them when cancelled.
   func forward(
-    _ workspace: Workspace, _ segments: [Attention.Segment], _ cancellation: Cancellation
+    _ workspace: Workspace, _ segments: [Attention.Segment], _ prompts: [DeepPrompts.Segment],
+    _ cancellation: Cancellation
   ) throws {
     let tokens = segments.last?.rows.upperBound ?? 0
     for (index, block) in blocks.enumerated() {
       try cancellation.check()
+      for prompt in prompts { prompt.add(to: workspace.states.pointer, block: index) }
       block.forward(workspace, tokens: tokens) {
         attention.apply(workspace, segments, block: index)
       }
@@ -95,6 +97,16 @@ final class BlockStack: Sendable {
     guard cache.blocks == range else {
       throw .otherBlocks(expected: "\(range)", found: "\(cache.blocks)")
     }
+  }
+
+  /// Requires prompts for each of these blocks.
+  func require(_ prompts: DeepPrompts) throws(ShapeError) {
+    guard prompts.blocks.count == blocks.count else {
+      throw ShapeError(
+        what: "deep prompts", expected: "those of \(blocks.count) blocks",
+        found: "\(prompts.blocks.count)")
+    }
+    for block in prompts.blocks { try require(block) }
   }
 
   func require(_ states: HiddenStates) throws(ShapeError) {

@@ -9,6 +9,8 @@ final class ForwardPass: @unchecked Sendable {
     let position: Int
     /// First row among all sessions' rows.
     let start: Int
+    let prompts: DeepPrompts?
+    let promptStart: Int
   }
 
   private let stack: BlockStack
@@ -27,9 +29,12 @@ final class ForwardPass: @unchecked Sendable {
       for step in batch {
         try stack.require(step.input)
         try stack.require(step.cache)
+        if let prompts = step.prompts { try stack.require(prompts) }
         let position = try step.cache.reserve(step.input.tokens)
         sessions.append(
-          Session(input: step.input, cache: step.cache, position: position, start: start))
+          Session(
+            input: step.input, cache: step.cache, position: position, start: start,
+            prompts: step.prompts, promptStart: step.promptStart))
         start += step.input.tokens
       }
     } catch {
@@ -45,8 +50,8 @@ final class ForwardPass: @unchecked Sendable {
       let workspace = stack.workspaces.take(rows.count)
       defer { stack.workspaces.release(workspace) }
       let hidden = stack.configuration.hiddenSize
-      let segments = load(rows, into: workspace)
-      try stack.forward(workspace, segments, cancellation)
+      let (segments, prompts) = load(rows, into: workspace)
+      try stack.forward(workspace, segments, prompts, cancellation)
       (output.pointer + rows.lowerBound * hidden)
         .update(from: workspace.states.pointer, count: rows.count * hidden)
       done = rows.upperBound
@@ -59,9 +64,12 @@ final class ForwardPass: @unchecked Sendable {
     return sessions.map(result)
   }
 
-  private func load(_ rows: Range<Int>, into workspace: Workspace) -> [Attention.Segment] {
+  private func load(
+    _ rows: Range<Int>, into workspace: Workspace
+  ) -> ([Attention.Segment], [DeepPrompts.Segment]) {
     let hidden = stack.configuration.hiddenSize
     var segments: [Attention.Segment] = []
+    var prompts: [DeepPrompts.Segment] = []
     for session in sessions {
       let own = (session.start..<session.start + session.input.tokens).clamped(to: rows)
       guard !own.isEmpty else { continue }
@@ -76,8 +84,13 @@ final class ForwardPass: @unchecked Sendable {
         Attention.Segment(
           cache: session.cache, rows: target..<target + own.count,
           position: session.position + first))
+      if let segment = session.prompts?.segment(
+        from: session.promptStart + first, rows: target..<target + own.count)
+      {
+        prompts.append(segment)
+      }
     }
-    return segments
+    return (segments, prompts)
   }
 
   private func result(_ session: Session) -> HiddenStates {
@@ -101,11 +114,19 @@ public struct SessionStep: Sendable {
   public let input: HiddenStates
   /// The session's cache.
   public let cache: KeyValueCache
+  /// Added to the first rows before each block; nil for nothing.
+  public let prompts: DeepPrompts?
+  /// How many rows of the prompts came before `input`, where it is a part of a longer one.
+  public let promptStart: Int
 
   /// `cache` must come from the shard that takes the step.
-  public init(input: HiddenStates, cache: KeyValueCache) {
+  public init(
+    input: HiddenStates, cache: KeyValueCache, prompts: DeepPrompts? = nil, promptStart: Int = 0
+  ) {
     self.input = input
     self.cache = cache
+    self.prompts = prompts
+    self.promptStart = promptStart
   }
 }
 

@@ -99,6 +99,15 @@ public final class KeyValueCache: Sendable {
     return copy
   }
 
+  /// A cache of its own with the tokens that this one holds.
+  ///
+  /// Throws ``CacheError`` when a pass is under way, or there is no memory.
+  package func copy() throws(CacheError) -> KeyValueCache {
+    let position = try reserve(0)
+    defer { release(adding: 0) }
+    return try copy(of: position, maximumLength: maximumLength)
+  }
+
   /// Reserves the cache for a pass of `tokens` more; returns their first position.
   func reserve(_ tokens: Int) throws(CacheError) -> Int {
     try allocate()

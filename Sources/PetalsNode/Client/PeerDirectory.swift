@@ -8,13 +8,16 @@ final class PeerDirectory: Sendable {
   private let policy: RecoveryPolicy
   private let time: Stopwatch
   private let records: Mutex<[PeerRecord]>
+  /// Finds peers that were not named; nil where all are.
+  private let discovery: PeerDiscovery?
 
   /// Peers in the order in which they were named; of two with one name, the first stays.
   init(
-    _ transports: [any BlockTransport], model: Route.ModelIdentity, policy: RecoveryPolicy,
-    time: Stopwatch
+    _ transports: [any BlockTransport], discovery: PeerDiscovery? = nil,
+    model: Route.ModelIdentity, policy: RecoveryPolicy, time: Stopwatch
   ) {
     self.model = model
+    self.discovery = discovery
     self.policy = policy
     self.time = time
     var names: Set<String> = []
@@ -28,6 +31,7 @@ final class PeerDirectory: Sendable {
   /// - Throws: ``RouteError/noPeers``; ``RouteError`` for a peer of another model, which was named
   ///   by mistake; `CancellationError`.
   func refresh() async throws {
+    if let discovery { add(try await discovery()) }
     let now = time.elapsed
     let unknown = try records.withLock { records throws(RouteError) in
       if records.isEmpty { throw .noPeers }
@@ -37,6 +41,15 @@ final class PeerDirectory: Sendable {
     // The first answer's time includes the connection's making. Where there is a choice, the way
     // itself has to be known.
     try await refresh(overlapping(unknown), again: true)
+  }
+
+  /// Adds peers that are not known by their names.
+  private func add(_ transports: [any BlockTransport]) {
+    records.withLock { records in
+      for transport in transports where !records.contains(where: { $0.peer == transport.peer }) {
+        records.append(PeerRecord(transport))
+      }
+    }
   }
 
   private func refresh(_ transports: [any BlockTransport], again: Bool) async throws {
@@ -169,6 +182,9 @@ final class PeerDirectory: Sendable {
     }
   }
 }
+
+/// Finds the ways to peers that may serve a model, each time that a client looks for some.
+package typealias PeerDiscovery = @Sendable () async throws -> [any BlockTransport]
 
 /// What a client knows of one peer.
 struct PeerRecord: Sendable {

@@ -25,11 +25,12 @@ public final class PipelineClient: Sendable {
   ///
   /// - Throws: ``RouteError``; `CancellationError`.
   init(
-    _ model: ClientModel, transports: [any BlockTransport], recovery: RecoveryPolicy,
-    clock: any Clock<Duration>, closing: SessionCloser, logger: Logger
+    _ model: ClientModel, transports: [any BlockTransport], discovery: PeerDiscovery? = nil,
+    recovery: RecoveryPolicy, clock: any Clock<Duration>, closing: SessionCloser, logger: Logger
   ) async throws {
     let directory = PeerDirectory(
-      transports, model: model.identity, policy: recovery, time: Stopwatch(clock))
+      transports, discovery: discovery, model: model.identity, policy: recovery,
+      time: Stopwatch(clock))
     try await directory.refresh()
     self.model = model
     self.directory = directory
@@ -176,12 +177,28 @@ public func withPipelineClient<Result: Sendable>(
   logger: Logger = Logger(label: "petals.client"),
   _ body: (PipelineClient) async throws -> Result
 ) async throws -> Result {
+  try await withPipelineClient(
+    model, transports: transports, discovery: nil, recovery: recovery, clock: clock,
+    logger: logger, body)
+}
+
+/// Runs a body with a pipeline through nodes that are found while it runs, beside those named.
+///
+/// - Parameter discovery: Finds more ways to nodes when the client begins, when it is refreshed, and
+///   when there is no way through those it knows; nil finds none.
+/// - Throws: As above; what `discovery` throws.
+package func withPipelineClient<Result: Sendable>(
+  _ model: ClientModel, transports: [any BlockTransport], discovery: PeerDiscovery?,
+  recovery: RecoveryPolicy, clock: any Clock<Duration>,
+  isolation: isolated (any Actor)? = #isolation, logger: Logger,
+  _ body: (PipelineClient) async throws -> Result
+) async throws -> Result {
   let closing = SessionCloser(clock: clock, logger: logger)
   let outcome: Swift.Result<Result, any Error>
   do {
     let client = try await PipelineClient(
-      model, transports: transports, recovery: recovery, clock: clock, closing: closing,
-      logger: logger)
+      model, transports: transports, discovery: discovery, recovery: recovery, clock: clock,
+      closing: closing, logger: logger)
     outcome = .success(try await body(client))
   } catch {
     outcome = .failure(error)

@@ -25,6 +25,7 @@ struct PetalsE2E: AsyncParsableCommand {
         name: "Its parts",
         subcommands: [
           ChainCommand.self, OracleCommand.self, NodeCommand.self, GatewayCommand.self,
+          SwarmCommand.self,
         ]),
       CommandGroup(
         name: "Models and keys",

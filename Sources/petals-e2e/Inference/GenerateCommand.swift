@@ -24,7 +24,14 @@ struct GenerateCommand: AsyncParsableCommand {
   @OptionGroup var prompt: PromptOptions
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var peers: PeerOptions
+  @OptionGroup var swarm: SwarmClientOptions
   @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard peers.peers == nil || swarm.swarm == nil else {
+      throw ValidationError("give either --peers or --swarm")
+    }
+  }
 
   func run() async throws {
     let checkpoint = try ModelFolder.checkpoint(model)
@@ -40,6 +47,10 @@ struct GenerateCommand: AsyncParsableCommand {
         try await RemoteGeneration.run(
           request, text: prompt.prompt, checkpoint, tokenizer, peers: addresses,
           limits: peers.limits, onToken: printer.print)
+      } else if let members = swarm.swarm {
+        try await SwarmGeneration.run(
+          request, text: prompt.prompt, checkpoint, tokenizer, swarm, swarm: members.addresses,
+          onToken: printer.print)
       } else {
         try await LocalGeneration.run(request, checkpoint, tokenizer, onToken: printer.print)
       }

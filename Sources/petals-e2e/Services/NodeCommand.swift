@@ -40,6 +40,7 @@ struct NodeCommand: AsyncParsableCommand {
 
   @OptionGroup var agent: AgentOptions
   @OptionGroup var pipeline: PipelineOptions
+  @OptionGroup var swarm: SwarmNodeOptions
   @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
@@ -120,10 +121,12 @@ struct NodeCommand: AsyncParsableCommand {
             try await reporter.start()
             group.addTask { await follow(reporter) }
           }
-          try await faults.withAdministration(
-            FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .node,
-            as: .nodeAdministration, service
-          ) { _ = try await signals.next() }
+          try await swarm.serving(node, service) {
+            try await faults.withAdministration(
+              FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .node,
+              as: .nodeAdministration, service
+            ) { _ = try await signals.next() }
+          }
           group.cancelAll()
         }
         if let reporter, let last = await reporter.stop() { announce(last) }

@@ -17,6 +17,7 @@ enum ServiceEvent: Hashable, Sendable {
     case nodeHTTP = "node-http"
     case nodeAdministration = "node-admin"
     case gateway
+    case swarm
     case gatewayAdministration = "gateway-admin"
   }
 

@@ -72,14 +72,17 @@ final class BlockServer: Sendable {
 
   /// Hidden states through the node's blocks, without a cache: `[tokens, hidden]` both.
   func forward(
-    _ hidden: HiddenStates, fingerprint: String? = nil, blocks: Range<Int>? = nil
+    _ hidden: HiddenStates, fingerprint: String? = nil, blocks: Range<Int>? = nil,
+    prompts: DeepPrompts? = nil
   ) async throws -> HiddenStates {
     let shard = try span(of: fingerprint, blocks).shard
     try model.check(hidden)
     let reservation = try reserve(hidden.tokens, in: shard.blocks, for: "a forward pass")
     defer { reservation.release() }
     return try await timed(hidden.tokens, in: shard.blocks) {
-      try await shard.forward(hidden)
+      let cache = shard.makeCache(maximumLength: hidden.tokens)
+      let step = SessionStep(input: hidden, cache: cache, prompts: prompts)
+      return try await shard.forward(batch: [step])[0]
     }.output
   }
 
@@ -102,6 +105,17 @@ final class BlockServer: Sendable {
     input: HiddenStates, outputGradient: HiddenStates, fingerprint: String? = nil,
     blocks: Range<Int>? = nil
   ) async throws -> HiddenStates {
+    try await backward(
+      input: input, outputGradient: outputGradient, fingerprint: fingerprint, blocks: blocks,
+      prompts: nil
+    ).input
+  }
+
+  /// The gradient of the blocks' input, and those of the prompts, one for each block, if any.
+  func backward(
+    input: HiddenStates, outputGradient: HiddenStates, fingerprint: String?, blocks: Range<Int>?,
+    prompts: DeepPrompts?
+  ) async throws -> (input: HiddenStates, prompts: [HiddenStates]) {
     let shard = try span(of: fingerprint, blocks).shard
     try model.check(input)
     try model.check(outputGradient)
@@ -115,7 +129,7 @@ final class BlockServer: Sendable {
       bytesPerToken: shard.backwardBytesPerToken(tokens: input.tokens), for: "a backward pass")
     defer { reservation.release() }
     return try await compute {
-      try await shard.backward(input: input, outputGradient: outputGradient)
+      try await shard.backward(input: input, outputGradient: outputGradient, prompts: prompts)
     }
   }
 

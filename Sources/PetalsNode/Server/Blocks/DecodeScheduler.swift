@@ -11,6 +11,7 @@ package final class DecodeScheduler: Sendable {
   package struct Step: Sendable {
     let input: HiddenStates
     let cache: KeyValueCache
+    let prompts: DeepPrompts?
     /// Rows that went through.
     var done = 0
     /// Rows of the next batch.
@@ -22,7 +23,9 @@ package final class DecodeScheduler: Sendable {
     /// What the next batch computes.
     var piece: SessionStep {
       let isWhole = rows == input.tokens
-      return SessionStep(input: isWhole ? input : input.slice(done..<done + rows), cache: cache)
+      return SessionStep(
+        input: isWhole ? input : input.slice(done..<done + rows), cache: cache, prompts: prompts,
+        promptStart: done)
     }
 
     /// This step with the output of its next rows.
@@ -81,9 +84,11 @@ package final class DecodeScheduler: Sendable {
   ///
   /// - Throws: What Bloom throws for them; `CancellationError`, once nothing computes on the cache.
   package func step(
-    _ input: HiddenStates, cache: KeyValueCache, from participant: Queue.Participant? = nil
+    _ input: HiddenStates, cache: KeyValueCache, prompts: DeepPrompts? = nil,
+    from participant: Queue.Participant? = nil
   ) async throws -> HiddenStates {
-    try await queue.answer(to: Step(input: input, cache: cache), from: participant)
+    try await queue.answer(
+      to: Step(input: input, cache: cache, prompts: prompts), from: participant)
   }
 
   /// Single tokens are always taken; the rows of prompts share what remains of the capacity.

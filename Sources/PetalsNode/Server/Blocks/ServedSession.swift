@@ -44,9 +44,10 @@ final class ServedSession: Sendable {
   /// - Parameters:
   ///   - hidden: `[tokens, hidden]`.
   ///   - start: Where the cache is rolled back to first; nil goes on at its end.
+  ///   - prompts: Added to the first of these rows before each block.
   /// - Throws: ``NodeError``; after an error other than a refusal the session is of no more use.
   func step(
-    _ hidden: HiddenStates, startFrom start: Int? = nil
+    _ hidden: HiddenStates, startFrom start: Int? = nil, prompts: DeepPrompts? = nil
   ) async throws -> StepResult {
     try server.checkServing()
     try server.model.check(hidden)
@@ -55,7 +56,8 @@ final class ServedSession: Sendable {
     do {
       let (output, time) = try await server.timed(hidden.tokens, in: span.shard.blocks) { [span] in
         if let start { try cache.truncate(to: start) }
-        return try await span.steps.step(hidden, cache: cache, from: participant)
+        return try await span.steps.step(
+          hidden, cache: cache, prompts: prompts, from: participant)
       }
       return StepResult(
         hidden: output, position: position + hidden.tokens, computeTime: time)
@@ -64,6 +66,44 @@ final class ServedSession: Sendable {
       state.withLock { $0.isFinished = true }
       throw error
     }
+  }
+
+  /// Rolls the cache back, as the next step would first.
+  ///
+  /// - Throws: ``NodeError/Code/outOfRange`` and ``NodeError/Code/failedPrecondition``.
+  func rollBack(to start: Int) throws {
+    let (cache, _, _) = try begin(tokens: 0, from: start)
+    defer { state.withLock { $0.isBusy = false } }
+    try cache.truncate(to: start)
+  }
+
+  /// Gives each session the tokens that another one holds, as beam search does between two steps.
+  ///
+  /// - Parameters:
+  ///   - sessions: Sessions on the same blocks, with as many tokens each and no step under way.
+  ///   - sources: For each session, whose tokens it gets.
+  /// - Throws: ``NodeError/Code/resourceExhausted`` where the copies find no memory; nothing has
+  ///   changed then.
+  static func reorder(_ sessions: [ServedSession], by sources: [Int]) throws {
+    let moved = sources.indices.filter { sources[$0] != $0 }
+    guard let server = sessions.first?.server, !moved.isEmpty else { return }
+    let bytes = moved.reduce(0) { $0 + sessions[$1].reservation.bytes }
+    // Both are in memory until the last copy is made.
+    let reservation = try server.budget.reserve(
+      tokens: bytes, bytesPerToken: 1, for: "reordering \(moved.count) sequences")
+    defer { reservation.release() }
+    var copies: [(session: ServedSession, cache: KeyValueCache)] = []
+    for index in moved {
+      guard let cache = sessions[sources[index]].state.withLock({ $0.cache }) else {
+        throw NodeError(.failedPrecondition, "session \(sessions[index].id) is finished")
+      }
+      do {
+        copies.append((sessions[index], try cache.copy()))
+      } catch {
+        throw NodeError(.resourceExhausted, "\(error)")
+      }
+    }
+    for copy in copies { copy.session.state.withLock { $0.cache = copy.cache } }
   }
 
   private func begin(

@@ -111,7 +111,8 @@ public struct NodeConfiguration: Sendable {
   public init(
     checkpoint: Checkpoint, blocks: BlockRange? = nil, grpc: Endpoint = Endpoint(),
     http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
-    cacheBudget: Int? = nil, prefixBudget: Int? = nil, maximumLength: Int? = nil, prefillChunk: Int = 128,
+    cacheBudget: Int? = nil, prefixBudget: Int? = nil, maximumLength: Int? = nil,
+    prefillChunk: Int = 128,
     limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
     keepalive: Keepalive = Keepalive(), clientTimeout: Duration = .seconds(30),
     clientIdleLimit: Duration = .seconds(300), gracePeriod: Duration = .seconds(2)

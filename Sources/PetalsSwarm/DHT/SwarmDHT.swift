@@ -1,0 +1,303 @@
+import AsyncPrimitives
+import Foundation
+import Logging
+import SwiftProtobuf
+import Synchronization
+
+/// A node of the hash table by which the members of a swarm find each other, or a client of it.
+///
+/// Kademlia, as hivemind speaks it: `DHTProtocol.rpc_ping`, `rpc_store` and `rpc_find` over unary calls.
+public final class SwarmDHT: Sendable {
+  /// How many nodes keep a record.
+  static let replicas = 5
+  /// How long ago, or in how long, another peer's clock may be.
+  static let clockTolerance = 3.0
+  /// Most keys of one request.
+  static let keysPerRequest = 16
+  /// Between two looks at which nodes are near.
+  static let refreshInterval = Duration.seconds(60)
+
+  /// Its place in the table; a client has none that others know.
+  let id: DHTID
+  let peer: SwarmPeer
+  private let unixClock: @Sendable () -> Double
+
+  private struct State: Sendable {
+    var table: DHTRoutingTable
+    var storage = DHTStorage()
+  }
+
+  private let state: Mutex<State>
+
+  /// A node of a swarm that nothing is known of yet.
+  ///
+  /// - Parameter unixClock: The time of day, in seconds of the Unix epoch.
+  init(
+    _ peer: SwarmPeer, id: DHTID = .random(),
+    unixClock: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+  ) {
+    self.peer = peer
+    self.id = id
+    self.unixClock = unixClock
+    state = Mutex(State(table: DHTRoutingTable(own: id)))
+  }
+
+  /// The time of day, in seconds of the Unix epoch.
+  var now: Double { unixClock() }
+
+  /// The nodes that it knows.
+  var contacts: [DHTContact] { state.withLock { $0.table.contacts } }
+
+  /// Records that it keeps for others.
+  var recordCount: Int { state.withLock { $0.storage.count } }
+
+  /// Begins to answer other nodes, and asks the initial peers for the nodes near to it.
+  ///
+  /// A peer answers pings whatever it is: Petals measures the way to it with them.
+  /// - Throws: ``SwarmError`` when p2pd refuses.
+  func start() async throws {
+    try await answer("rpc_ping", ping)
+    if peer.configuration.membership == .full {
+      try await answer("rpc_store", store)
+      try await answer("rpc_find", find)
+    }
+    try await join()
+  }
+
+  /// Keeps what is known up to date until its task is cancelled.
+  func run() async throws {
+    let time = Stopwatch(peer.clock)
+    while true {
+      try await time.sleep(until: time.elapsed + Self.refreshInterval)
+      state.withLock { [now] in $0.storage.expire(at: now) }
+      try await join()
+    }
+  }
+
+  /// Asks the initial peers, where nobody is known, and looks for the nodes near to this one.
+  private func join() async throws {
+    if contacts.isEmpty {
+      for address in peer.configuration.initialPeers {
+        _ = try? await ping(address.peer)
+        try Task.checkCancellation()
+      }
+    }
+    if !contacts.isEmpty { _ = try await DHTLookup(self, [id]).run() }
+  }
+
+  // What is asked of others.
+
+  /// Asks a peer for a sign of life; the time is that of the way there and back.
+  ///
+  /// - Throws: ``SwarmError``, also for a peer whose clock is off by more than three seconds.
+  @discardableResult
+  package func ping(_ other: PeerID) async throws -> Duration {
+    var request = SwarmPingRequest()
+    request.peer = info
+    let (time, before) = (Stopwatch(peer.clock), now)
+    let response = try SwarmPingResponse(
+      serializedBytes: try await call(other, "rpc_ping", request))
+    let elapsed = time.elapsed
+    if response.dhtTime != 0 {
+      guard response.dhtTime >= before - Self.clockTolerance,
+        response.dhtTime <= now + Self.clockTolerance
+      else {
+        throw SwarmError(
+          .refused,
+          "its clock differs by \(Int(response.dhtTime - before)) s, and 3 are the most: set the clocks",
+          peer: other)
+      }
+    }
+    heard(from: other, response.peer)
+    return elapsed
+  }
+
+  /// Asks a node for records, and for the nodes it knows near them.
+  ///
+  /// - Throws: ``SwarmError``.
+  func find(_ keys: [DHTID], at contact: DHTContact) async throws -> [SwarmFindResult] {
+    var results: [SwarmFindResult] = []
+    for start in stride(from: 0, to: keys.count, by: Self.keysPerRequest) {
+      let part = keys[start..<min(keys.count, start + Self.keysPerRequest)]
+      var request = SwarmFindRequest()
+      request.peer = info
+      request.keys = part.map { Data($0.bytes) }
+      let response = try SwarmFindResponse(
+        serializedBytes: try await call(contact.peer, "rpc_find", request))
+      guard response.results.count == part.count else {
+        throw SwarmError(
+          .malformed, "\(response.results.count) results for \(part.count) keys", peer: contact.peer
+        )
+      }
+      heard(from: contact.peer, response.peer)
+      results += response.results
+    }
+    return results
+  }
+
+  /// Asks a node to keep values.
+  ///
+  /// - Returns: For each whether it does.
+  /// - Throws: ``SwarmError``.
+  func store(_ entries: [DHTEntry], at contact: DHTContact) async throws -> [Bool] {
+    var request = SwarmStoreRequest()
+    request.peer = info
+    for entry in entries {
+      request.keys.append(Data(entry.key.bytes))
+      request.subkeys.append(Data((entry.subkey ?? .null).encoded))
+      request.values.append(Data(entry.value.bytes))
+      request.expirationTime.append(entry.value.expiration)
+      request.inCache.append(false)
+    }
+    let response = try SwarmStoreResponse(
+      serializedBytes: try await call(contact.peer, "rpc_store", request))
+    heard(from: contact.peer, response.peer)
+    return response.storeOk
+  }
+
+  private func call(
+    _ other: PeerID, _ name: String, _ request: some Message
+  ) async throws -> [UInt8] {
+    do {
+      return try await peer.call(other, "DHTProtocol.\(name)", try request.serializedBytes())
+    } catch let error as SwarmError where error.code != .refused {
+      forget(other)
+      throw error
+    }
+  }
+
+  // What is known here.
+
+  /// What others are told of this node; nothing for a client, which they are not to ask.
+  private var info: SwarmNodeInfo {
+    var info = SwarmNodeInfo()
+    if peer.configuration.membership == .full { info.nodeID = Data(id.bytes) }
+    return info
+  }
+
+  private func heard(from other: PeerID, _ info: SwarmNodeInfo) {
+    guard other != peer.id, let id = DHTID(bytes: info.nodeID), id != self.id else { return }
+    state.withLock { state in
+      // The one that was heard of longest ago gives way when it is asked and does not answer.
+      _ = state.table.add(DHTContact(id: id, peer: other))
+    }
+  }
+
+  func forget(_ other: PeerID) { state.withLock { $0.table.remove(other) } }
+
+  func nearest(_ key: DHTID) -> [DHTContact] { state.withLock { $0.table.nearest(key) } }
+
+  func localRecord(_ key: DHTID) -> DHTRecord? {
+    state.withLock { [now] in $0.storage.record(key, at: now) }
+  }
+
+  func keep(_ entry: DHTEntry) -> Bool {
+    state.withLock { [now] in
+      $0.storage.store(entry.value, under: entry.key, subkey: entry.subkey, at: now)
+    }
+  }
+
+  // What others ask.
+
+  private func answer<Request: Message, Response: Message>(
+    _ name: String, _ handler: @escaping @Sendable (PeerID, Request) throws -> Response
+  ) async throws {
+    try await peer.handle("DHTProtocol.\(name)") { other, bytes in
+      try handler(other, try Request(serializedBytes: bytes)).serializedBytes()
+    }
+  }
+
+  private func ping(_ other: PeerID, _ request: SwarmPingRequest) -> SwarmPingResponse {
+    heard(from: other, request.peer)
+    var response = SwarmPingResponse()
+    response.peer = info
+    response.dhtTime = now
+    // Its call came through the same libp2p connection that an answer to a call of ours would take.
+    response.available = request.validate
+    return response
+  }
+
+  private func store(
+    _ other: PeerID, _ request: SwarmStoreRequest
+  ) throws -> SwarmStoreResponse {
+    heard(from: other, request.peer)
+    let count = request.keys.count
+    guard request.subkeys.count == count, request.values.count == count,
+      request.expirationTime.count == count
+    else { throw SwarmMessageError("a store request", "its lists differ in length") }
+    var response = SwarmStoreResponse()
+    response.peer = info
+    for index in 0..<count {
+      response.storeOk.append(
+        try store(
+          key: request.keys[index], subkey: request.subkeys[index], value: request.values[index],
+          until: request.expirationTime[index]))
+    }
+    return response
+  }
+
+  private func store(
+    key: Data, subkey: Data, value: Data, until expiration: Double
+  ) throws -> Bool {
+    guard let key = DHTID(bytes: key) else {
+      throw SwarmMessageError("a store request", "a key has \(key.count) bytes, not 20")
+    }
+    // No subkey at all: a whole dictionary.
+    if subkey.isEmpty {
+      let dictionary = try DHTDictionary(try MessagePackValue(decoding: value))
+      return dictionary.values.map { subkey, value in
+        keep(DHTEntry(key: key, subkey: subkey, value: value))
+      }.allSatisfy { $0 }
+    }
+    let name = try MessagePackValue(decoding: subkey)
+    return keep(
+      DHTEntry(
+        key: key, subkey: name == .null ? nil : name,
+        value: DHTValue(Array(value), until: expiration)))
+  }
+
+  private func find(_ other: PeerID, _ request: SwarmFindRequest) throws -> SwarmFindResponse {
+    heard(from: other, request.peer)
+    var response = SwarmFindResponse()
+    response.peer = info
+    for bytes in request.keys {
+      guard let key = DHTID(bytes: bytes) else {
+        throw SwarmMessageError("a find request", "a key has \(bytes.count) bytes, not 20")
+      }
+      var result = SwarmFindResult()
+      switch localRecord(key) {
+      case .value(let value):
+        result.type = .foundRegular
+        result.value = Data(value.bytes)
+        result.expirationTime = value.expiration
+      case .dictionary(let dictionary):
+        result.type = .foundDictionary
+        result.value = Data(dictionary.message.encoded)
+        result.expirationTime = dictionary.latestExpiration
+      case nil: break
+      }
+      for contact in nearest(key) where contact.peer != other {
+        result.nearestNodeIds.append(Data(contact.id.bytes))
+        result.nearestPeerIds.append(Data(contact.peer.bytes))
+      }
+      response.results.append(result)
+    }
+    return response
+  }
+}
+
+/// A value on its way into the hash table.
+package struct DHTEntry: Hashable, Sendable {
+  /// The record's place.
+  package let key: DHTID
+  /// The value's name within the record; nil for the record's only value.
+  package let subkey: MessagePackValue?
+  /// The value.
+  package let value: DHTValue
+
+  package init(key: DHTID, subkey: MessagePackValue?, value: DHTValue) {
+    self.key = key
+    self.subkey = subkey
+    self.value = value
+  }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import PlumiseWire
+import Subprocess
+import TestSupport
+import Testing
+
+@Suite("Swarm commands", .timeLimit(.minutes(5)))
+struct SwarmCommandTests {
+  /// The p2pd that `make deps-swarm` fetched, or another one.
+  ///
+  /// The commands of tests have a cache of their own, so they are told.
+  private static var daemon: String? {
+    let environment = ProcessInfo.processInfo.environment
+    let cache = environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache"
+    let folders = (environment["PATH"] ?? "").split(separator: ":").map(String.init)
+    let files = folders.map { $0 + "/p2pd" } + [cache + "/petals-e2e/p2pd"]
+    return environment["PETALS_P2PD"]
+      ?? files.first { FileManager.default.isExecutableFile(atPath: $0) }
+  }
+
+  private static var isThere: Bool { daemon != nil }
+  private static var variables: [Environment.Key: String] { ["PETALS_P2PD": daemon ?? ""] }
+  private static let reason: Comment = "p2pd is missing: run `make deps-swarm`"
+
+  /// The address of a service's peer.
+  private func swarmURL(_ service: Service) async throws -> String {
+    let line = try await service.lines.next { $0.contains("\"swarm\"") }
+    return try #require(try JSON.parse(line)["url"]?.stringValue)
+  }
+
+  /// Runs nodes that join a swarm, in the order of their blocks.
+  private func withNodes(
+    _ blocks: [String], of swarm: String, _ body: @escaping @Sendable () async throws -> Void
+  ) async throws {
+    guard let first = blocks.first else { return try await body() }
+    let result = try await Command.withService(
+      [
+        "node", "--model", GenerateTests.tiny, "--blocks", first, "--port", "0", "--swarm", swarm,
+        "--swarm-name", "node \(first)", "--json",
+      ], with: Self.variables
+    ) { node in
+      _ = try await swarmURL(node)
+      try await withNodes(Array(blocks.dropFirst()), of: swarm, body)
+      try node.send(.terminate)
+    }
+    #expect(result.status == .exited(0), "\(result.errors)")
+  }
+
+  @Test(
+    "A bootstrap peer and two nodes make a swarm whose tokens are those of one process",
+    .enabled(if: isThere, reason))
+  func generation() async throws {
+    let request = [
+      "--model", GenerateTests.tiny, "--token-ids", "5,6,7", "--max-new-tokens", "8", "--json",
+    ]
+    let alone = try await Command.run(["generate"] + request).json()["generated_ids"]
+    let result = try await Command.withService(
+      [
+        "swarm", "bootstrap", "--swarm-port", "0", "--json",
+      ], with: Self.variables
+    ) { bootstrap in
+      let swarm = try await swarmURL(bootstrap)
+      try await withNodes(["0-11", "12-23"], of: swarm) {
+        let generated = try await Command.run(
+          ["generate", "--swarm", swarm] + request, with: Self.variables)
+        #expect(generated.status == .exited(0), "\(generated.errors)")
+        #expect(try generated.json()["generated_ids"] == alone)
+        #expect(
+          try generated.json()["route"]?.arrayValue?.map { $0["blocks"] } == [[0, 12], [12, 24]])
+        let status = try await Command.run(
+          ["swarm", "status", "--model", GenerateTests.tiny, "--swarm", swarm, "--json"],
+          with: Self.variables)
+        let servers = try status.json()["servers"]?.arrayValue
+        #expect(servers?.map { $0["name"]?.stringValue } == ["node 0-11", "node 12-23"])
+        #expect(try status.json()["unserved"] == [])
+      }
+      let status = try await Command.run(
+        ["swarm", "status", "--model", GenerateTests.tiny, "--swarm", swarm], with: Self.variables)
+      #expect(status.output.contains("no server of tiny-f16-petals"), "\(status.output)")
+      try bootstrap.send(.terminate)
+    }
+    #expect(result.status == .exited(0), "\(result.errors)")
+  }
+
+  @Test("p2pd ends with a command that is killed", .enabled(if: isThere, reason))
+  func killed() async throws {
+    _ = try await Command.withService(
+      [
+        "swarm", "bootstrap", "--swarm-port", "0", "--json",
+      ], with: Self.variables
+    ) { bootstrap in
+      _ = try await swarmURL(bootstrap)
+      let shell = try #require(ChildProcesses.of(bootstrap.processID).first)
+      let daemon = try #require(ChildProcesses.of(shell).first)
+      #expect(ChildProcesses.arguments(of: daemon).contains { $0.hasPrefix("-listen=") })
+      try bootstrap.send(.kill)
+      try await ChildProcesses.end(of: daemon)
+    }
+  }
+
+  @Test("A command whose p2pd ends says so", .enabled(if: isThere, reason))
+  func daemonEnds() async throws {
+    let result = try await Command.withService(
+      [
+        "swarm", "bootstrap", "--swarm-port", "0", "--json",
+      ], with: Self.variables
+    ) { bootstrap in
+      _ = try await swarmURL(bootstrap)
+      let shell = try #require(ChildProcesses.of(bootstrap.processID).first)
+      let daemon = try #require(ChildProcesses.of(shell).first)
+      _ = kill(daemon, SIGKILL)
+    }
+    #expect(result.status == .exited(1))
+    #expect(result.errors.contains("p2pd has ended"), "\(result.errors)")
+  }
+
+  @Test("What cannot be a swarm is wrong input, with what to do")
+  func refusals() async throws {
+    let model = GenerateTests.tiny
+    let address = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGtqgWSLV7YCsgUxcpdJnMVPZXTSUZrv2qVAcLJozFpbf"
+    let cases: [([String], String)] = [
+      (
+        ["generate", "--model", model, "--token-ids", "5", "--swarm", "here:1"],
+        "/ip4/ADDRESS/tcp/PORT"
+      ),
+      (
+        ["generate", "--model", model, "--token-ids", "5", "--swarm", address, "--peers", "a:1"],
+        "either --peers or --swarm"
+      ),
+      (["swarm", "bootstrap", "--p2pd", "/none/p2pd"], "make deps-swarm"),
+      (
+        ["swarm", "status", "--model", model, "--swarm", address, "--swarm-prefix", "a.b"],
+        "neither dots nor spaces"
+      ),
+    ]
+    for (arguments, words) in cases {
+      let result = try await Command.run(arguments)
+      #expect(result.status == .exited(2), "\(arguments)")
+      #expect(result.errors.contains(words), "\(result.errors)")
+    }
+  }
+}

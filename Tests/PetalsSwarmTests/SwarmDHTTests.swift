@@ -1,0 +1,170 @@
+import AsyncPrimitives
+import Foundation
+import PetalsSwarm
+import SwiftProtobuf
+import TestSupport
+import Testing
+
+@Suite(
+  "Hash table of a swarm", .enabled(if: Daemon.isThere, Daemon.reason), .timeLimit(.minutes(5)))
+struct SwarmDHTTests {
+  /// Runs a body with peers of one swarm, which know the first one when they start.
+  private func withPeers(
+    _ count: Int, _ peers: [SwarmPeer] = [], _ body: ([SwarmPeer]) async throws -> Void
+  ) async throws {
+    guard peers.count < count else { return try await body(peers) }
+    let initial = peers.first?.addresses ?? []
+    try await withSwarmPeer(SwarmConfiguration(initialPeers: initial)) { peer in
+      try await withPeers(count, peers + [peer], body)
+    }
+  }
+
+  private func entry(_ key: String, _ subkey: String?, _ value: String, until: Double) -> DHTEntry {
+    DHTEntry(
+      key: DHTID(of: .string(key)), subkey: subkey.map { .string($0) },
+      value: DHTValue(MessagePackValue.string(value).encoded, until: until))
+  }
+
+  @Test("What one peer stores every other one finds, also one that came later")
+  func storeAndFind() async throws {
+    try await withPeers(4) { peers in
+      let until = Date().timeIntervalSince1970 + 60
+      let tables = try peers.map { try $0.hashTable }
+      let kept = try await tables[3].store([
+        entry("plain", nil, "value", until: until), entry("names", "a", "first", until: until),
+      ])
+      #expect(kept.allSatisfy { $0 >= 1 }, "\(kept)")
+      _ = try await tables[2].store([entry("names", "b", "second", until: until)])
+      let keys = [DHTID(of: .string("plain")), DHTID(of: .string("names"))]
+      let initial = try #require(peers.first?.addresses)
+      try await withSwarmPeer(SwarmConfiguration(initialPeers: initial, membership: .client)) {
+        late in
+        for table in tables + [try late.hashTable] {
+          let found = try await table.records(keys)
+          let value = DHTValue(MessagePackValue.string("value").encoded, until: until)
+          #expect(found[keys[0]] == .value(value))
+          guard case .dictionary(let names) = found[keys[1]] else {
+            Issue.record("no dictionary, but \(String(describing: found[keys[1]]))")
+            continue
+          }
+          let texts = try names.values.mapValues { try $0.decoded.text }
+          #expect(texts == [.string("a"): "first", .string("b"): "second"])
+        }
+      }
+    }
+  }
+
+  @Test("A later value replaces an earlier one, and a void one is neither kept nor found")
+  func expiration() async throws {
+    try await withPeers(2) { peers in
+      let now = Date().timeIntervalSince1970
+      let table = try peers[1].hashTable
+      let key = DHTID(of: .string("key"))
+      #expect(try await table.store([entry("key", nil, "void", until: now - 1)]) == [0])
+      #expect(try await table.records([key]).isEmpty)
+      _ = try await table.store([entry("key", nil, "late", until: now + 60)])
+      _ = try await table.store([entry("key", nil, "early", until: now + 30)])
+      let late = DHTValue(MessagePackValue.string("late").encoded, until: now + 60)
+      #expect(try await table.records([key]) == [key: .value(late)])
+      _ = try await table.store([entry("key", nil, "later", until: now + 90)])
+      let later = DHTValue(MessagePackValue.string("later").encoded, until: now + 90)
+      #expect(try await peers[0].hashTable.records([key]) == [key: .value(later)])
+    }
+  }
+
+  @Test("A peer that leaves is done without")
+  func leaving() async throws {
+    try await withPeers(2) { peers in
+      let until = Date().timeIntervalSince1970 + 60
+      let key = DHTID(of: .string("key"))
+      try await withSwarmPeer(SwarmConfiguration(initialPeers: peers[0].addresses)) { third in
+        let kept = try await third.hashTable.store([entry("key", nil, "value", until: until)])
+        #expect(kept == [3])
+      }
+      #expect(try await peers[1].hashTable.records([key]).count == 1)
+    }
+  }
+
+  @Test("Requests that have not their form are refused in words, and the peer goes on")
+  func malformedRequests() async throws {
+    try await withPeers(2) { peers in
+      var store = SwarmStoreRequest()
+      store.keys = [Data([1, 2, 3])]
+      store.subkeys = [Data([0xc0])]
+      store.values = [Data()]
+      store.expirationTime = [.infinity]
+      var lists = SwarmStoreRequest()
+      lists.keys = [Data(count: 20), Data(count: 20)]
+      var find = SwarmFindRequest()
+      find.keys = [Data(count: 21)]
+      let requests: [(String, [UInt8], String)] = [
+        ("rpc_store", try store.serializedBytes(), "3 bytes, not 20"),
+        ("rpc_store", try lists.serializedBytes(), "differ in length"),
+        ("rpc_find", try find.serializedBytes(), "21 bytes, not 20"),
+        ("rpc_find", Array(repeating: 0xff, count: 100), ""),
+        ("rpc_ping", [0x0a, 0x7f], ""),
+      ]
+      for (name, bytes, words) in requests {
+        let error = await #expect(throws: SwarmError.self) {
+          try await peers[1].call(peers[0].id, "DHTProtocol.\(name)", bytes)
+        }
+        #expect(error?.code == .refused)
+        #expect(words.isEmpty || error?.message.contains(words) == true, "\(error?.message ?? "")")
+      }
+      _ = try await peers[1].hashTable.ping(peers[0].id)
+    }
+  }
+}
+
+@Suite("Storage of a hash table")
+struct DHTStorageTests {
+  @Test("Of two places the nearer one by exclusive or is the nearer one")
+  func distance() throws {
+    func id(_ first: UInt8) throws -> DHTID {
+      try #require(DHTID(bytes: [first] + Array(repeating: 0, count: 19)))
+    }
+    let target = try id(0b1010)
+    #expect(try id(0b1011).isNearer(to: target, than: id(0b1110)))
+    #expect(try !id(0b0010).isNearer(to: target, than: id(0b1000)))
+    #expect(!target.isNearer(to: target, than: target))
+    #expect(DHTID(bytes: Array(repeating: 0, count: 19)) == nil)
+  }
+
+  @Test("A dictionary keeps the later value of each name")
+  func merging() {
+    func value(_ byte: UInt8, _ until: Double) -> DHTValue { DHTValue([byte], until: until) }
+    var first = DHTDictionary()
+    let isFirstKept = first.store(value(1, 10), under: .string("a"))
+    let isEarlierKept = first.store(value(2, 5), under: .string("a"))
+    #expect(isFirstKept && !isEarlierKept)
+    var second = DHTDictionary()
+    _ = second.store(value(3, 20), under: .string("a"))
+    _ = second.store(value(4, 8), under: .string("b"))
+    first.merge(second)
+    #expect(first.values == [.string("a"): value(3, 20), .string("b"): value(4, 8)])
+    #expect(first.latestExpiration == 20)
+  }
+
+  @Test(
+    "A server's record that cannot be is refused",
+    arguments: [
+      MessagePackValue.null, .tuple([]), .tuple([.int(2)]),
+      .tuple([.int(2), .double(.nan), .map([])]),
+      .tuple([.int(2), .double(1), .map([])]),
+      .tuple([.int(2), .double(1), .object(["start_block": .int(3), "end_block": .int(3)])]),
+      .tuple([.int(2), .double(1), .object(["start_block": .int(-1), "end_block": .int(3)])]),
+      .tuple([.int(2), .double(1), .object(["start_block": .int(0), "end_block": .int(.max)])]),
+    ])
+  func wrongRecords(message: MessagePackValue) {
+    #expect(throws: SwarmMessageError.self) { try ServerRecord(message) }
+  }
+
+  @Test("A prefix that would part names of blocks is refused, and Petals' own has none of that")
+  func prefixes() throws {
+    for prefix in ["", "a.b", "a b"] {
+      #expect(throws: SwarmMessageError.self) { try SwarmModel(prefix: prefix, blockCount: 1) }
+    }
+    #expect(SwarmModel.defaultPrefix("bigscience/bloom-7b1") == "bigscience/bloom-7b1-petals")
+    #expect(SwarmModel.defaultPrefix("tiny v0.2") == "tiny-v0-2-petals")
+  }
+}
