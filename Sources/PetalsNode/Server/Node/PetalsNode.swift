@@ -64,7 +64,7 @@ public final class PetalsNode: Service {
         maximumLength: configuration.maximumLength),
       cacheBudget: configuration.cacheBudget, prefillChunk: configuration.prefillChunk,
       agent: configuration.agent, metrics: metrics,
-      clock: clock)
+      clock: clock, onActivity: configuration.onActivity)
     connections = AgentConnections(clock: clock)
     generator = TextGenerator(
       configuration, server: server, connections: connections, clock: clock, logger: logger)
