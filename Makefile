@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build e2e scenarios test lint ci bench docs coverage interop lint-scripts mutations own-suite protos sanitize clean
+.PHONY: help deps deps-browser build e2e scenarios test lint ci bench docs coverage page-speed interop lint-scripts mutations own-suite protos sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -14,6 +14,9 @@ help: ## list the targets
 deps: ## install what is missing of the system libraries, check the Swift version
 	@Scripts/deps.sh
 
+deps-browser: ## install Chromium and its WebDriver, which the tests of the page need (Debian and Ubuntu)
+	@Scripts/deps.sh chromium chromium-driver
+
 build: deps ## build the command
 	$(SWIFT_BUILD) --product petals-e2e
 
@@ -25,6 +28,9 @@ scenarios: build ## 1000 seeded scenarios, each with every promise kept (SCENARI
 
 test: deps ## build and run every test, and check that all of them ran
 	@Scripts/test.sh
+
+page-speed: ## measure the page in a browser at 1000 events a second, by itself (after make test and make deps-browser)
+	@PETALS_E2E_BROWSER=required PETALS_E2E_MEASURE=1 swift test -c release --skip-build --disable-xctest --filter PageSpeedTests
 
 lint: ## check format, the layers between targets, that no test sleeps, that mutations apply
 	@Scripts/lint.sh

@@ -59,9 +59,10 @@ DEPENDENCIES = {
     } | PRIMITIVES_AND_WIRE,
     "MockWeb3": {"AsyncPrimitives", "EVM", "EthereumClient", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
+    "NetworkWatch": {"AsyncPrimitives", "JSONValues", "MockServing", "TextKeys"},
     "PlumiseTesting": LAYER_4 | {"SystemErrors"},
     "petals-e2e": LAYER_4
-    | {"PlumiseTesting", "SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},
+    | {"NetworkWatch", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP"},
     "TestVectors": {"AsyncPrimitives"},
     "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"}
     | {"PlumiseTesting", "SystemErrors", "TestVectors"},
