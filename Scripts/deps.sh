@@ -70,8 +70,9 @@ check_with_pkg_config() {
 }
 
 if [ $# -gt 0 ]; then
-  command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     fail "install what is like Debian's packages $*: there is no apt-get here"
+  fi
   packages=("$@")
   install_with_apt
   exit

@@ -207,6 +207,9 @@ struct LoadReportTests {
         let points = try await browser.run(
           "return document.querySelector('[data-cdf=e2el]').points.numberOfItems")
         #expect(points == 101)
+        let screen = Browser.Screen(width: 1440, height: 900, isDark: false)
+        try await browser.show(on: screen)
+        try await Page(browser: browser).keepPicture(of: screen, as: "report")
         #expect(try await browser.consoleErrors() == [])
       }
     }

@@ -281,11 +281,12 @@ struct Page {
     }
   }
 
-  /// Keeps a picture of the page with the build, for people.
-  func keepPicture(of screen: Browser.Screen) async throws {
+  /// Keeps a picture of a page with the build, for people.
+  /// - Parameter name: what the page is.
+  func keepPicture(of screen: Browser.Screen, as name: String = "page") async throws {
     let folder = URL(filePath: ".build/page-pictures")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try await browser.picture().write(
-      to: folder.appending(path: "page-\(screen.testDescription).png"))
+      to: folder.appending(path: "\(name)-\(screen.testDescription).png"))
   }
 }

@@ -5,7 +5,7 @@ enum Plot {
   private static let width = 640.0
   private static let height = 220.0
   /// Around the marks: for the axes and their numbers.
-  private static let (left, right, top, bottom) = (64.0, 44.0, 12.0, 34.0)
+  private static let (left, right, top, bottom) = (16.0, 48.0, 24.0, 34.0)
 
   /// The distribution of times: bars of how many lie where, and a line of the share that is reached.
   /// - Parameters:
@@ -87,6 +87,12 @@ enum Plot {
   /// A number as `report.json` has it.
   private static func text(_ value: Double) -> String { JSON.decimal(value, places: 3).text }
 
+  /// The number at an end of an axis, whole where it can be.
+  private static func label(_ value: Double) -> String {
+    let text = text(value)
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+  }
+
   private static func figure(_ title: String, _ marks: HTML) -> HTML {
     """
     <figure><svg viewBox="0 0 \(width) \(height)" role="img" aria-label="\(title)">
@@ -98,10 +104,9 @@ enum Plot {
   private static func axes(_ x: Scale, _ across: String, _ y: Scale, _ up: String) -> HTML {
     """
     <path class="axis" d="M\(left) \(top)V\(height - bottom)H\(width - right)"/>
-    <text x="\(left)" y="\(height - 12)">\(text(x.from)) \(across)</text>
-    <text x="\(width - right)" y="\(height - 12)" text-anchor="end">\(text(x.to)) \(across)</text>
-    <text x="4" y="\(top + 10)">\(text(y.to)) \(up)</text>
-    <text x="4" y="\(height - bottom)">\(text(y.from))</text>
+    <text x="\(left)" y="\(height - 12)">\(label(x.from)) \(across)</text>
+    <text x="\(width - right)" y="\(height - 12)" text-anchor="end">\(label(x.to)) \(across)</text>
+    <text x="\(left)" y="\(top - 8)">\(label(y.to)) \(up)</text>
     """
   }
 

@@ -11,7 +11,7 @@ struct WatchOptions: ParsableArguments {
   var pagePort: Int?
 
   @Option(
-    help: "Append every event of the network to this file, one JSON object a line.",
+    help: "Write every event of the network to this file, one JSON object a line.",
     completion: .file(extensions: ["jsonl"]))
   var events: String?
 
