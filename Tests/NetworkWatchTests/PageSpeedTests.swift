@@ -62,9 +62,11 @@ struct PageSpeedTests {
         let p95 = milliseconds[milliseconds.count * 95 / 100]
         print("page: \(milliseconds.count) of \(count) rows drawn, p95 \(p95) ms")
         // Beside other tests, on few cores, the time says nothing: make page-speed runs this alone.
-        if ProcessInfo.processInfo.environment["PETALS_E2E_MEASURE"] != nil { #expect(p95 <= 200) }
-        // Frames may be dropped, but few: a row that no frame showed is on a page of the time line.
-        #expect(milliseconds.count > count * 9 / 10)
+        if ProcessInfo.processInfo.environment["PETALS_E2E_MEASURE"] != nil {
+          #expect(p95 <= 200)
+          // Frames may be dropped, but few: a row that no frame showed is on a page of the time line.
+          #expect(milliseconds.count > count * 9 / 10)
+        }
         let pages = try await browser.run(Self.turnPages)
         let numbers = (pages.arrayValue ?? []).compactMap(\.integerValue)
         #expect(Set(numbers) == Set(1...Int64(count)))
