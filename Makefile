@@ -1,10 +1,11 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-swarm build e2e scenarios test test-swarm lint ci bench docs coverage interop lint-scripts mutations own-suite protos sanitize clean
+.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop lint-scripts mutations own-suite protos sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
+PREFIX ?= /usr/local
 SWIFT_BUILD = swift build -c $(CONFIGURATION)
 COMMAND = source Scripts/blas-environment.sh && "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e"
 
@@ -17,8 +18,20 @@ deps: ## install what is missing of the system libraries, check the Swift versio
 deps-swarm: ## fetch p2pd, the daemon of swarms, from its PyPI wheel into the user's cache (needs Python and PyPI)
 	@Scripts/deps-swarm.sh
 
+deps-browser: ## install Chromium and its WebDriver, which the tests of the page need (Debian and Ubuntu)
+	@Scripts/deps.sh chromium chromium-driver
+
 build: deps ## build the command
 	$(SWIFT_BUILD) --product petals-e2e
+
+install: build ## install the command with its completions and manual page (PREFIX=/usr/local)
+	@Scripts/install.sh "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e" "$(PREFIX)"
+
+pictures: ## make the README's pictures anew, of the page and of a report (after make test and make deps-browser)
+	@PETALS_E2E_BROWSER=required swift test -c release --skip-build --disable-xctest --filter 'PageTests/access|LoadReportTests/page'
+	@mkdir -p Documentation/Pictures
+	@cp .build/page-pictures/page-1440-light.png Documentation/Pictures/page.png
+	@cp .build/page-pictures/report-1440-light.png Documentation/Pictures/report.png
 
 e2e: build ## run the whole flow: chain, oracle, two nodes of a bloom-560m-shaped model (E2E_FLAGS adds options)
 	@$(COMMAND) run --model bloom-560m $(E2E_FLAGS)
@@ -32,6 +45,9 @@ test: deps ## build and run every test, and check that all of them ran
 test-swarm: deps deps-swarm ## the tests of swarms, with p2pd processes on this machine
 	@Scripts/test.sh --filter PetalsSwarmTests
 
+page-speed: ## measure the page in a browser at 1000 events a second, by itself (after make test and make deps-browser)
+	@PETALS_E2E_BROWSER=required PETALS_E2E_MEASURE=1 swift test -c release --skip-build --disable-xctest --filter PageSpeedTests
+
 lint: ## check format, the layers between targets, that no test sleeps, that mutations apply
 	@Scripts/lint.sh
 
@@ -40,6 +56,8 @@ ci: lint ## what GitHub Actions runs: lint, warnings as errors, tests, documenta
 	$(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory docs
 	$(COMMAND) run --model tiny --ports auto --report .build/ci-report
+	$(MAKE) --no-print-directory install PREFIX=$(CURDIR)/.build/ci-install
+	Scripts/install.sh --check $(CURDIR)/.build/ci-install
 	$(MAKE) --no-print-directory scenarios
 
 bench: build ## measure inference, chain, oracle and fixtures (BENCH_FLAGS adds options)

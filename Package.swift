@@ -232,6 +232,14 @@ let package = Package(
         "PlumiseWire", .asyncHTTPClient, .httpTypes, .logging, .nioCore, .nioHTTP1,
       ]),
 
+    // The files of the page are in the program itself: it may be copied anywhere.
+    .target(
+      name: "NetworkWatch",
+      dependencies: ["AsyncPrimitives", "JSONValues", "MockServing", "TextKeys", .httpTypes],
+      resources: ["page.html", "page.css", "page.js", "model.js", "views.js"].map {
+        .embedInCode("Resources/\($0)")
+      }),
+
     // Layer 4: a network beyond one machine.
     .target(
       name: "PetalsSwarm",
@@ -260,8 +268,8 @@ let package = Package(
         "PetalsNode", "PetalsSwarm", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3",
         "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire", "MockGateway",
-        "MockServing", "OutgoingHTTP", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM",
-        "EVMConformance",
+        "MockServing", "NetworkWatch", "OutgoingHTTP", "PlumiseTesting", "SystemErrors", "TextKeys",
+        "EVM", "EVMConformance", .httpTypes,
         .argumentParser,
         .asyncHTTPClient, .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix, .subprocess,
         .systemPackage,
@@ -381,6 +389,11 @@ let package = Package(
         "AsyncPrimitives", "EVM", "EVMConformance",
         "MockWeb3", "ChainAgent", "EthereumClient", "EthereumPrimitives", "MockServing",
         "PlumiseTesting", "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors", .httpTypes,
+      ]),
+    .testTarget(
+      name: "NetworkWatchTests",
+      dependencies: [
+        "AsyncPrimitives", "JSONValues", "MockServing", "NetworkWatch", "TestSupport", .httpTypes,
       ]),
     .testTarget(
       name: "PlumiseTestingTests",

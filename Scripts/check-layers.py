@@ -61,10 +61,12 @@ DEPENDENCIES = {
     "MockWeb3": {"AsyncPrimitives", "EVM", "EthereumClient", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
     "PetalsSwarm": {"AsyncPrimitives", "Bloom", "EthereumPrimitives", "PetalsNode", "SystemErrors"},
+    "NetworkWatch": {"AsyncPrimitives", "JSONValues", "MockServing", "TextKeys"},
     "PlumiseTesting": LAYER_4 | {"OutgoingHTTP", "SystemErrors"},
     "petals-e2e": LAYER_4
     | {
-        "PetalsSwarm", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM", "EVMConformance", "OutgoingHTTP",
+        "NetworkWatch", "PetalsSwarm", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM",
+        "EVMConformance", "OutgoingHTTP",
     },
     "TestVectors": {"AsyncPrimitives"},
     "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the system libraries that are missing and checks the Swift version.
-# Does nothing when all is there.
+# Does nothing when all is there. Arguments name packages of Debian to install in their place.
 set -euo pipefail
 
 packages=(libsecp256k1-dev libssl-dev libblas-dev libopenblas0-pthread libsqlite3-dev
@@ -68,6 +68,15 @@ check_with_pkg_config() {
     fail "pkg-config does not know ${missing[*]}; install the headers and libraries of" \
       "libsecp256k1, OpenSSL 3 (libcrypto), CBLAS with OpenBLAS behind it (blas), SQLite 3 and zlib"
 }
+
+if [ $# -gt 0 ]; then
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    fail "install what is like Debian's packages $*: there is no apt-get here"
+  fi
+  packages=("$@")
+  install_with_apt
+  exit
+fi
 
 check_swift
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then

@@ -8,6 +8,7 @@ command -v python3 >/dev/null ||
 find Package.swift Sources Tests Documentation/Examples -name '*.swift' -not -path '*/Generated/*' -not -path '*/.build/*' -print0 |
   xargs -0 swift format lint --strict --parallel
 echo "lint: format is clean"
+python3 Scripts/manual-page.py --self-test
 python3 Scripts/check-layers.py --self-test
 python3 Scripts/check-layers.py
 python3 Scripts/check-no-sleep.py --self-test

@@ -41,6 +41,40 @@ public struct FaultAdministration: Sendable {
       clear: { script.clear() })
   }
 
+  /// What was done to a list of faults.
+  public enum Change: Sendable, Hashable {
+    /// A fault was ordered, and has this id.
+    case ordered(id: JSON, order: JSON)
+    /// The fault with this id was taken back.
+    case takenBack(id: String)
+    /// All were taken back.
+    case cleared
+  }
+
+  /// The same administration, which tells of each change that was made through it.
+  /// - Parameter observe: Is told once the change is made.
+  public func observed(
+    by observe: @escaping @Sendable (Change) -> Void
+  ) -> FaultAdministration {
+    let (add, remove, clear) = (add, remove, clear)
+    return FaultAdministration(
+      list: list,
+      add: { order in
+        let id = try add(order)
+        observe(.ordered(id: id, order: order))
+        return id
+      },
+      remove: { id in
+        guard remove(id) else { return false }
+        observe(.takenBack(id: id))
+        return true
+      },
+      clear: {
+        clear()
+        observe(.cleared)
+      })
+  }
+
   /// Answers a request for the faults; nil for another path.
   public func respond(to request: WebRequest) -> WebResponse? {
     guard let segments = request.administrationSegments, segments.first == "faults",

@@ -11,7 +11,7 @@ struct HelpTests {
     [], ["run"], ["up"], ["scenario"], ["chain"], ["oracle"], ["node"], ["gateway"], ["generate"],
     ["forward"],
     ["tokenize"],
-    ["bench"], ["load"], ["model", "fetch"], ["model"], ["model", "synthesize"],
+    ["bench"], ["load"], ["report"], ["model", "fetch"], ["model"], ["model", "synthesize"],
     ["model", "quantize"], ["model", "inspect"], ["wallet"],
     ["wallet", "new"],
     ["swarm"], ["swarm", "bootstrap"], ["swarm", "status"],

@@ -258,6 +258,7 @@ struct OptionTable: Sendable {
     "tokenize": ["--model=m", "--ids=1"],
     // As slow as that, the longest time is not too many requests.
     "load": ["--target=http://127.0.0.1:1", "--rate=0.001"],
+    "report": ["a", "b"],
     "model synthesize": ["--shape=tiny", "--out=o"], "model fetch": ["a/b", "--out=o"],
     "model quantize": ["d", "--out=o"], "model inspect": ["d"],
     "wallet new": ["--out=o"], "wallet address": ["--key-file=k"],

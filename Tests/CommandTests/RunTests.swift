@@ -35,6 +35,10 @@ struct RunTests {
         #expect(page.contains(title.replacing("'", with: "&#39;")))
       }
       #expect(!page.contains("src=") && !page.contains("href="), "the page needs nothing else")
+      #expect(report["schema"] == "petals-e2e/run/1")
+      let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
+      #expect(units.contains("tests=\"\(steps.count)\" failures=\"0\""))
+      #expect(units.split(separator: "<testcase ").count == steps.count + 1)
     }
   }
 

@@ -42,6 +42,22 @@ struct FaultAdministrationTests {
     #expect(try ask(.delete, "/faults").json["faults"] == [] && script.isExhausted)
   }
 
+  @Test("Who observes an administration hears of each change that was made, and of nothing refused")
+  func observed() async throws {
+    let changes = Journal<FaultAdministration.Change>()
+    let observed = administration(of: FaultScript()).observed { changes.record($0) }
+    for (method, path, body) in [
+      (.post, "/faults", #"{"status":503}"#), (.post, "/faults", "{}"), (.get, "/faults", ""),
+      (.delete, "/faults/7", ""), (.delete, "/faults/0", ""), (.delete, "/faults", ""),
+    ] as [(HTTPRequest.Method, String, String)] {
+      _ = observed.respond(to: WebRequest(method, path, body: Array(body.utf8)))
+    }
+    #expect(
+      changes.entries == [
+        .ordered(id: 0, order: ["status": 503]), .takenBack(id: "0"), .cleared,
+      ])
+  }
+
   @Test("An order that is none is refused by the member that is wrong, and adds nothing")
   func refused() throws {
     let script = FaultScript()

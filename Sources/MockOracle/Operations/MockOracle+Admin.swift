@@ -16,23 +16,33 @@ extension MockOracle {
   ///   - faults: the script of the server that nodes reach.
   ///   - host: where to listen.
   ///   - port: where to listen; 0 takes any free port.
+  ///   - onFaultChange: is told of faults that are ordered and taken back.
   ///   - isolation: the actor that `body` runs on; the caller's.
   ///   - body: what is done meanwhile.
   /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
   public func withAdministration<R: Sendable>(
     of faults: FaultScript, host: String = "127.0.0.1", port: Int = 0,
+    onFaultChange: @escaping @Sendable (FaultAdministration.Change) -> Void = { _ in },
     isolation: isolated (any Actor)? = #isolation,
     _ body: (ServerAddress) async throws -> R
   ) async throws -> R {
     let server = ServerConfiguration(
       host: host, port: port, maximumBodyBytes: 64 << 10, serviceName: "oracle's administration")
     return try await withWebServer(
-      server, respond: { await self.administer($0, faults) }, body)
+      server, respond: { await self.administer($0, faults, onFaultChange: onFaultChange) }, body)
   }
 
   /// Answers one request of the administration.
-  public func administer(_ asked: WebRequest, _ faults: FaultScript) async -> WebResponse {
+  /// - Parameters:
+  ///   - asked: the request.
+  ///   - faults: the script that it may be about.
+  ///   - onFaultChange: is told of faults that are ordered and taken back.
+  public func administer(
+    _ asked: WebRequest, _ faults: FaultScript,
+    onFaultChange: @escaping @Sendable (FaultAdministration.Change) -> Void = { _ in }
+  ) async -> WebResponse {
     let administration = FaultAdministration(of: faults) { try FaultOrder(json: $0).rule }
+      .observed(by: onFaultChange)
     if let answer = administration.respond(to: asked) { return answer }
     var request = asked
     if asked.method == .head { request.method = .get }

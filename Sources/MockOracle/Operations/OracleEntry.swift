@@ -112,6 +112,10 @@ extension OracleEntry {
     }
   }
 
+  /// Why something that was posted was nearly an accepted report or registration; nil for what was
+  /// accepted or read, and for what was sent nothing with.
+  public var nearMiss: String? { isNearMiss(of: nil) ? reason : nil }
+
   /// Why it was not accepted.
   fileprivate var reason: String {
     if let refusal { return refusal.shortDescription }

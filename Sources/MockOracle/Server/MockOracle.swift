@@ -184,6 +184,7 @@ public final class MockOracle: Sendable {
       entry, route: reply.template, method: request.method.rawValue, took: took)
     log(entry, took: took)
     journal.record(entry)
+    configuration.onEntry(entry)
     return reply.response
   }
 

@@ -48,6 +48,8 @@ public struct OracleConfiguration: Sendable {
   public var limits: ServerLimits
   /// Where it logs; silent by default.
   public var logger: Logger
+  /// Gets each entry of the journal as it is made, on the event loops: it must not block.
+  public var onEntry: @Sendable (OracleEntry) -> Void = { _ in }
 
   /// Makes a configuration; by default the documented dialect, with every agent registered.
   public init(

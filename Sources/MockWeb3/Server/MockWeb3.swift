@@ -23,6 +23,7 @@ public final class MockWeb3: Sendable {
 
   private let onExchange: @Sendable (RPCExchange) -> Void
   private let cell: Mutex<PersistentChain>
+  let blockObservers = Mutex<[@Sendable (Block, [Int: String]) -> Void]>([])
   let producer: BlockProducer
   let clock: any Clock<Duration>
   private let unixClock: UnixClock
@@ -242,6 +243,7 @@ public final class MockWeb3: Sendable {
     // Nobody hears of what a crash could undo.
     if !news.isEmpty { cell.synchronize() }
     for news in news { subscriptions.publish(news) }
+    tellBlockObservers(of: news, cell.chain)
     if let change = cell.chain.faults.takeConnectionChange() {
       connectionFaults.apply(change, seed: cell.chain.faults.seed)
     }

@@ -31,7 +31,7 @@ extension Chain {
   }
 
   /// The reason, the instruction, and the calls that led to it.
-  private func failure(at index: Int, of block: Block) -> String {
+  func failure(at index: Int, of block: Block) -> String {
     if let revert = block.forcedReverts[index] {
       return "a fault reverted it" + (revert.reason.map { ": \($0)" } ?? "")
     }

@@ -69,7 +69,7 @@ public final class ClientModel: Sendable {
   ///   are no finite numbers: hidden states so large that the last layer norm overflows lead there.
   func choose(
     _ sampler: TokenSampler, after hidden: HiddenStates, context: [Int32],
-    for participant: SamplingBatcher.Queue.Participant? = nil
+    for participant: SamplingBatcher.Queue.Participant? = nil, isRanked: Bool = false
   ) async throws -> SamplingBatcher.Choice {
     let last = hidden.tokens == 1 ? hidden : hidden.slice(hidden.tokens - 1..<hidden.tokens)
     return try await choices.choose(after: last, for: participant) { [self] scores in
@@ -79,7 +79,8 @@ public final class ClientModel: Sendable {
       } catch {
         throw NodeError(.internalFault, "\(error)")
       }
-      return SamplingBatcher.Choice(id: id, embedding: try embed([id]))
+      return SamplingBatcher.Choice(
+        id: id, embedding: try embed([id]), rank: isRanked ? scores.rank(of: id) : nil)
     }
   }
 
@@ -98,6 +99,19 @@ public final class ClientModel: Sendable {
 
   private static func list(_ tokens: [Int32]) -> String {
     tokens.map(String.init).joined(separator: ",")
+  }
+}
+
+extension ArraySlice<Float> {
+  /// The place of a token by its score, 1 for the highest; of equal scores the lower id comes first.
+  fileprivate func rank(of id: Int32) -> Int {
+    let index = startIndex + Int(id)
+    let score = self[index]
+    var rank = 1
+    for other in indices where self[other] > score || (self[other] == score && other < index) {
+      rank += 1
+    }
+    return rank
   }
 }
 

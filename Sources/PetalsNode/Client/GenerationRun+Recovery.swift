@@ -66,6 +66,12 @@ extension GenerationRun {
     let (hop, session) = (links[index].hop, links[index].session)
     let began = time.elapsed
     let answer = try await session.step(hidden, startFrom: fromStart ? 0 : nil)
+    if request.isTraced {
+      hops.append(
+        TokenTrace.Hop(
+          peer: hop.peer, blocks: hop.blocks, elapsed: time.elapsed - began,
+          computeTime: answer.computeTime))
+    }
     if hidden.tokens == 1 {
       client.directory.recordStep(
         hop.peer, elapsed: time.elapsed - began, answer: answer.computeTime,

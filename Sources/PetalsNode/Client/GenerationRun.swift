@@ -29,6 +29,8 @@ actor GenerationRun {
   private var phase = Phase.idle
   private var firstToken: Duration?
   private var lastToken = Duration.zero
+  /// The passes for the token in the making, where the request is traced.
+  var hops: [TokenTrace.Hop] = []
 
   init(_ request: PipelineRequest, client: PipelineClient) {
     self.request = request
@@ -83,11 +85,13 @@ actor GenerationRun {
 
   private func advance() async throws -> GeneratedToken? {
     try Task.checkCancellation()
+    hops.removeAll(keepingCapacity: true)
     let hidden = try await pass(try await input())
     let choice = try await withRequest(nil, monitoredBy: client.clock.monitor) {
       [participant] in
       try await client.model.choose(
-        sampler, after: hidden, context: request.promptIDs + generated, for: participant)
+        sampler, after: hidden, context: request.promptIDs + generated, for: participant,
+        isRanked: request.isTraced)
     }
     let id = choice.id
     lastEmbedding = choice.embedding
@@ -100,7 +104,9 @@ actor GenerationRun {
     generated.append(id)
     if firstToken == nil { firstToken = elapsed }
     if generated.count == request.maxNewTokens { await finish(.length) }
-    return GeneratedToken(id: id, index: generated.count - 1, elapsed: elapsed)
+    return GeneratedToken(
+      id: id, index: generated.count - 1, elapsed: elapsed,
+      trace: choice.rank.map { TokenTrace(rank: $0, hops: hops) })
   }
 
   /// What goes in: the whole prompt at first, then the token made last.

@@ -22,9 +22,14 @@ package final class SamplingBatcher: Sendable {
     package let id: Int32
     package let embedding: HiddenStates
 
-    package init(id: Int32, embedding: HiddenStates) {
+    /// The place of the token among all of the vocabulary by its score, 1 for the highest; nil unless asked
+    /// for.
+    package let rank: Int?
+
+    package init(id: Int32, embedding: HiddenStates, rank: Int? = nil) {
       self.id = id
       self.embedding = embedding
+      self.rank = rank
     }
   }
 

@@ -14,13 +14,15 @@ public struct PipelineRequest: Sendable {
   public let seed: UInt64
   /// The output that the proof names, by the number of tokens; nil for the text.
   var provenOutput: (@Sendable (_ tokens: Int) -> String)?
+  /// Whether each token says its rank and the time of each hop (``GeneratedToken/trace``).
+  public let isTraced: Bool
 
   /// A request.
   ///
   /// - Throws: ``NodeError/Code/invalidArgument`` for an empty prompt or no new token.
   public init(
     promptIDs: [Int32], prompt: String? = nil, maxNewTokens: Int,
-    sampling: SamplingParameters = .greedy, seed: UInt64 = 0
+    sampling: SamplingParameters = .greedy, seed: UInt64 = 0, isTraced: Bool = false
   ) throws(NodeError) {
     guard !promptIDs.isEmpty else {
       throw NodeError(.invalidArgument, "the prompt has no token")
@@ -33,6 +35,7 @@ public struct PipelineRequest: Sendable {
     self.maxNewTokens = maxNewTokens
     self.sampling = sampling
     self.seed = seed
+    self.isTraced = isTraced
   }
 }
 
@@ -101,6 +104,28 @@ public struct GeneratedToken: Hashable, Sendable {
   public let index: Int
   /// Time since the generation began.
   public let elapsed: Duration
+  /// How it was made; nil unless its request is traced.
+  public let trace: TokenTrace?
+}
+
+/// How a token was made.
+public struct TokenTrace: Hashable, Sendable {
+  /// A pass through the blocks of one node.
+  public struct Hop: Hashable, Sendable {
+    /// The node.
+    public let peer: String
+    /// The blocks that it computed.
+    public let blocks: BlockRange
+    /// From the request to its answer, on the client's clock.
+    public let elapsed: Duration
+    /// What of it the node computed; the rest is the way there and back.
+    public let computeTime: Duration
+  }
+
+  /// The token's place among the vocabulary by its score, 1 for the highest.
+  public let rank: Int
+  /// The passes that were answered, in their order; more than the route has where a node was replaced.
+  public let hops: [Hop]
 }
 
 /// What came of a generation.

@@ -7,6 +7,9 @@ import TextKeys
 
 /// The root of the command: what it is for, and its subcommands.
 struct PetalsE2E: AsyncParsableCommand {
+  /// The version, which reports name.
+  static let release = "0.1.0"
+
   static let configuration = CommandConfiguration(
     commandName: "petals-e2e",
     abstract: "A complete Plumise network: nodes, oracle and chain, alone or all together.",
@@ -16,7 +19,7 @@ struct PetalsE2E: AsyncParsableCommand {
         petals-e2e up
         petals-e2e chain --port 26902
       """,
-    version: "0.1.0",
+    version: release,
     groupedSubcommands: [
       CommandGroup(
         name: "The whole network",
@@ -34,7 +37,8 @@ struct PetalsE2E: AsyncParsableCommand {
           WalletCommand.self,
         ]),
       CommandGroup(name: "Bytecode", subcommands: [EVMCommand.self]),
-      CommandGroup(name: "Figures", subcommands: [BenchCommand.self, LoadCommand.self]),
+      CommandGroup(
+        name: "Figures", subcommands: [BenchCommand.self, LoadCommand.self, ReportCommand.self]),
     ])
 
   /// Every subcommand's name.

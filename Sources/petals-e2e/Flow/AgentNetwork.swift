@@ -198,16 +198,20 @@ extension NetworkStarter {
     _ path: String, _ model: String, _ places: [AgentNetwork.Place], _ oracle: String
   ) async throws -> [RunningNetwork.Node] {
     try await log.run("the agents are up and ready") {
-      let children = try places.map { place in
+      @Sendable func arguments(_ place: AgentNetwork.Place) -> [String] {
+        [
+          "node", "--model", path, "--pipeline-oracle", oracle, "--pipeline-model", model,
+          "--port", "\(place.grpcPort)", "--http-port", "\(place.httpPort)",
+          "--ram-mb", "\(place.ramMegabytes)", "--topology-interval", "1",
+          "--report-interval", "\(options.reportInterval)",
+        ]
+      }
+      let children = try places.enumerated().map { index, place in
         processes.start(
           "agent (blocks \(place.blocks))",
-          [
-            "node", "--model", path, "--pipeline-oracle", oracle, "--pipeline-model", model,
-            "--port", "\(place.grpcPort)", "--http-port", "\(place.httpPort)",
+          arguments(place) + [
             "--key-file", try keys.write(place.key, name: "agent-\(place.blocks)"),
-            "--ram-mb", "\(place.ramMegabytes)", "--topology-interval", "1",
-            "--report-interval", "\(options.reportInterval)",
-          ])
+          ], part: "node-\(index + 1)")
       }
       let nodes = try await withDeadline(.seconds(60), "an agent is not in the pipeline") {
         try await zip(places, children).map { ($0, $1) }.concurrentMap { place, child in
@@ -217,7 +221,8 @@ extension NetworkStarter {
           try await child.event { if case .topology(_, _?, _) = $0 { true } else { nil } }
           return RunningNetwork.Node(
             process: child, blocks: place.blocks, key: place.key,
-            peer: url.replacing("grpc://", with: ""), httpURL: httpURL)
+            peer: url.replacing("grpc://", with: ""), httpURL: httpURL,
+            arguments: arguments(place))
         }
       }
       // Each process has read its key: however this one ends from here on, no file is left.

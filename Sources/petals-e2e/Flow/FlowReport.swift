@@ -55,9 +55,16 @@ struct FlowReport: Sendable {
 }
 
 extension FlowReport {
+  /// The name and the version of what `report.json` holds.
+  static let schema = "petals-e2e/run/1"
+
   /// One object; durations in seconds unless the name says milliseconds.
   var json: JSON {
     [
+      "schema": .string(Self.schema),
+      "version": .string(PetalsE2E.release),
+      "command": .array(CommandLine.arguments.map { .string($0) }),
+      "machine": Machine.current.json,
       "ok": .bool(passed),
       "failure": failure.map(JSON.string) ?? .null,
       "started": .string(started.formatted(.iso8601)),
@@ -175,13 +182,21 @@ struct ReportFolder: Sendable {
     }
   }
 
-  /// Writes `report.json` and `report.html`.
+  /// Writes `report.json`, `report.html` and `junit.xml`.
   func write(_ report: FlowReport) throws {
+    try write(report.json, page: ReportPage.render(report))
+    try write(JUnit.text(of: report), to: "junit.xml")
+  }
+
+  /// Writes `report.json` and `report.html`.
+  func write(_ json: JSON, page: String) throws {
+    try write(json.text + "\n", to: "report.json")
+    try write(page, to: "report.html")
+  }
+
+  private func write(_ text: String, to name: String) throws {
     do {
-      try Data((report.json.text + "\n").utf8)
-        .write(to: url.appending(path: "report.json"), options: .atomic)
-      try Data(ReportPage.render(report).utf8)
-        .write(to: url.appending(path: "report.html"), options: .atomic)
+      try Data(text.utf8).write(to: url.appending(path: name), options: .atomic)
     } catch {
       throw CommandFailure.failed(
         "cannot write the report to \(url.path): \(error.systemReason)")

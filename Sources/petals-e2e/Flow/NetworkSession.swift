@@ -28,6 +28,8 @@ struct NetworkSession: Sendable {
   let quiet: Bool
   /// Whether chain, oracle and gateway have a second port for orders of faults.
   var servicesTakeFaults = false
+  /// Gathers what the network does; nil where nobody watches.
+  var watcher: NetworkWatcher?
 
   /// Starts the network, runs the body, and stops everything, whatever happened in between.
   ///
@@ -37,9 +39,9 @@ struct NetworkSession: Sendable {
   ///   - body: uses the network.
   func run<Preparation: Sendable>(
     prepare: @escaping @Sendable (Checkpoint) throws -> Preparation,
-    _ body: @escaping @Sendable (RunningNetwork, Preparation) async throws -> Void
+    _ body: @escaping @Sendable (RunningNetwork, NetworkProcesses, Preparation) async throws -> Void
   ) async -> Outcome {
-    let processes = NetworkProcesses()
+    let processes = NetworkProcesses(watcher: watcher)
     var outcome = Outcome.finished
     var reporting: [ServiceProcess] = []
     KeyFolder.removeAbandoned()
@@ -53,7 +55,7 @@ struct NetworkSession: Sendable {
         let (path, checkpoint) = try await starter.openModel()
         let preparation = try prepare(checkpoint)
         let network = try await starter.start(path, checkpoint)
-        try await body(network, preparation)
+        try await body(network, processes, preparation)
         return network
       }
       reporting = network.nodes.map(\.process)
@@ -139,6 +141,8 @@ struct RunningNetwork: Sendable {
     let peer: String
     /// The URL of its HTTP API; nil for a node without one.
     var httpURL: String?
+    /// What starts it again at the same address, but for the file of its key.
+    var arguments: [String] = []
 
     var agent: Address { key.address }
   }
@@ -154,6 +158,12 @@ struct RunningNetwork: Sendable {
   var administrations: [(name: String, url: String)] = []
   /// What a network of agents has in addition.
   var agents: AgentNetwork?
+
+  /// Where the faults of services are ordered, that of the oracle of agents among them.
+  var faultAdministrations: [(name: String, url: String)] {
+    let oracle = agents.map { [(name: "oracle", url: $0.administrationURL)] } ?? []
+    return administrations + oracle
+  }
 
   var processes: [ServiceProcess] {
     [chain, oracle] + nodes.map(\.process) + (agents.map { [$0.gateway] } ?? [])

@@ -102,17 +102,20 @@ struct NetworkStarter: Sendable {
     _ oracle: String
   ) async throws -> [RunningNetwork.Node] {
     try await log.run("the nodes are up") {
+      func arguments(_ blocks: BlockRange) -> [String] {
+        [
+          "node", "--model", model, "--blocks", "\(blocks)", "--chain-rpc", chain,
+          "--oracle", oracle, "--report-interval", "\(options.reportInterval)",
+        ]
+      }
       let children = try zip(ranges, agents).enumerated().map { index, part in
         let (blocks, key) = part
         return processes.start(
           "node \(index + 1) (blocks \(blocks))",
-          [
-            "node", "--model", model, "--blocks", "\(blocks)",
+          arguments(blocks) + [
             "--port", "\(options.ports.node(index))",
             "--key-file", try keys.write(key, name: "node-\(index + 1)"),
-            "--chain-rpc", chain, "--oracle", oracle,
-            "--report-interval", "\(options.reportInterval)",
-          ])
+          ], part: "node-\(index + 1)")
       }
       let urls = try await withDeadline(.seconds(60), "a node does not answer") {
         try await children.concurrentMap { try await $0.url(of: .node) }
@@ -120,9 +123,11 @@ struct NetworkStarter: Sendable {
       // Each node has read its key: however this process ends from here on, no file is left.
       keys.remove()
       let nodes = zip(zip(children, urls), zip(ranges, agents)).map { child, part in
-        RunningNetwork.Node(
-          process: child.0, blocks: part.0, key: part.1,
-          peer: child.1.replacing("grpc://", with: ""))
+        let peer = child.1.replacing("grpc://", with: "")
+        let port = peer.split(separator: ":").last.map(String.init) ?? "0"
+        return RunningNetwork.Node(
+          process: child.0, blocks: part.0, key: part.1, peer: peer,
+          arguments: arguments(part.0) + ["--port", port])
       }
       let detail = nodes.map { "\($0.blocks) on \($0.peer) (process \($0.process.processID ?? 0))" }
       return (nodes, detail.joined(separator: ", "))

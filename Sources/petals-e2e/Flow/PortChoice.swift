@@ -12,6 +12,8 @@ enum PortChoice: String, CaseIterable, Sendable {
   var oracle: Int { self == .documented ? 3100 : 0 }
 
   var gateway: Int { self == .documented ? 3200 : 0 }
+  /// The port of the network's page.
+  var page: Int { self == .documented ? 8080 : 0 }
 
   func node(_ index: Int) -> Int { self == .documented ? 31330 + index : 0 }
   /// The port of an agent's gRPC service, from the agents' own default on.

@@ -25,6 +25,8 @@ enum ReportPage {
       \(agents(report.agents))
       \(services(report.services))
       \(model(report.model))
+      <section><h2>To repeat</h2><p><code>\(CommandLine.arguments.joined(separator: " "))</code></p>
+      <p class="quiet">\(Machine.current.line) · petals-e2e \(PetalsE2E.release)</p></section>
       </main>
       </body>
       </html>
@@ -199,5 +201,14 @@ enum ReportStyle {
     blockquote b { color: var(--faint); font-weight: 500; }
     code { overflow-wrap: anywhere; }
     summary { color: var(--faint); cursor: pointer; padding: .5rem 0; }
+    figure { margin: 1rem 0; break-inside: avoid; }
+    figcaption { color: var(--faint); }
+    svg { width: 100%; max-width: 52rem; font: 11px system-ui, sans-serif; }
+    svg text { fill: var(--faint); }
+    svg .bar { fill: var(--bar); } svg .bad { fill: var(--bad); }
+    svg .axis { fill: none; stroke: var(--faint); }
+    svg .line { fill: none; stroke: var(--ink); stroke-width: 1.5; }
+    svg .faint { stroke: var(--faint); }
+    @media print { body { font-size: 11px; } section { break-inside: avoid; } }
     """
 }

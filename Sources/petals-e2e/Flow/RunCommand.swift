@@ -1,6 +1,8 @@
 import ArgumentParser
 import Bloom
 import Foundation
+import MockServing
+import NetworkWatch
 import Synchronization
 
 /// `run`: the whole flow on real processes, every step checked.
@@ -12,25 +14,36 @@ struct RunCommand: AsyncParsableCommand {
       EXAMPLE
         petals-e2e run
         petals-e2e run --model tiny --ports auto --nodes 3 --json
+        petals-e2e run --watch --events events.jsonl
       """)
 
   @OptionGroup var network: NetworkOptions
 
   @OptionGroup var flow: FlowOptions
 
+  @Flag(help: "Serve a page that shows what happens as it happens, until the run ends.")
+  var watch = false
+
+  @OptionGroup var watching: WatchOptions
+
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     let folder = try ReportFolder(flow.report)
-    try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes))
+    let page = watch ? [watching.port(beside: network.ports)].filter { $0 != 0 } : []
+    try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes) + page)
     let clock = ContinuousClock()
     let began = clock.now
     let found = Mutex(FlowReport(started: Date()))
-    let log = StepLog { line in output.note(line) }
+    let watcher = watch || watching.events != nil ? try watching.makeWatcher() : nil
+    let log = StepLog(onStep: { watcher?.record($0) }) { line in output.note(line) }
     let session = NetworkSession(
-      options: network, log: log, signals: ShutdownSignals(), quiet: output.quiet)
+      options: network, log: log, signals: ShutdownSignals(), quiet: output.quiet,
+      servicesTakeFaults: watch, watcher: watcher)
 
-    let outcome = await session.run(prepare: request) { network, request in
+    @Sendable func check(
+      _ network: RunningNetwork, _ request: Bloom.GenerationRequest
+    ) async throws {
       found.withLock { $0.describe(network) }
       let tokenizer = try ModelFolder.tokenizer(of: network.checkpoint)
       let checks = FlowChecks(
@@ -44,6 +57,18 @@ struct RunCommand: AsyncParsableCommand {
       found.withLock { $0.record(proofs: proofs) }
       let stored = try await checks.checkReports(tokens: tokens)
       found.withLock { $0.record(stored: stored) }
+    }
+    let outcome = await session.run(prepare: request) { network, processes, request in
+      guard watch, let watcher else { return try await check(network, request) }
+      let port = watching.port(beside: self.network.ports)
+      let tell: @Sendable (FaultAdministration.Change) -> Void = {
+        watcher.events.record("links", .fault(FaultNews($0)))
+      }
+      try await NodeLinks.with(network.nodes, observe: tell) { links in
+        try await NetworkPage.serve(network, links, processes, watcher, port: port, output) {
+          try await check(network, request)
+        }
+      }
     }
 
     let result = found.withLock { report in

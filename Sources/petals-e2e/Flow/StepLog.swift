@@ -6,9 +6,16 @@ final class StepLog: Sendable {
   private let done = Mutex<[Step]>([])
   private let clock = ContinuousClock()
   private let print: @Sendable (String) -> Void
+  private let onStep: @Sendable (Step) -> Void
 
-  /// - Parameter print: gets each step's line.
-  init(print: @escaping @Sendable (String) -> Void) {
+  /// - Parameters:
+  ///   - onStep: gets each step.
+  ///   - print: gets each step's line.
+  init(
+    onStep: @escaping @Sendable (Step) -> Void = { _ in },
+    print: @escaping @Sendable (String) -> Void
+  ) {
+    self.onStep = onStep
     self.print = print
   }
 
@@ -40,6 +47,7 @@ final class StepLog: Sendable {
   private func record(_ step: Step) {
     done.withLock { $0.append(step) }
     print(step.line)
+    onStep(step)
   }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EthereumPrimitives
 import Foundation
+import NetworkWatch
 import OracleReporter
 import PlumiseWire
 
@@ -23,25 +24,35 @@ struct UpCommand: AsyncParsableCommand {
 
   @OptionGroup var faults: FaultOptions
 
+  @OptionGroup var watching: WatchOptions
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws { try agents.validate(nodes: network.nodes) }
 
   func run() async throws {
-    try LocalPort.requireFree(network.ports.fixed(nodes: network.nodes, of: agents.kind))
-    let log = StepLog { line in output.note(line) }
+    let port = watching.port(beside: network.ports)
+    try LocalPort.requireFree(
+      network.ports.fixed(nodes: network.nodes, of: agents.kind) + [port].filter { $0 != 0 })
+    let watcher = try watching.makeWatcher()
+    let log = StepLog(onStep: { watcher.record($0) }) { line in output.note(line) }
     let session = NetworkSession(
       options: network, form: agents.form, log: log, signals: ShutdownSignals(),
-      quiet: output.quiet, servicesTakeFaults: faults.adminPort != nil)
+      quiet: output.quiet, servicesTakeFaults: true, watcher: watcher)
     let wasUp = Once()
-    let outcome = await session.run(prepare: { _ in }) { network, _ in
-      try await NodeLinks.with(network.nodes, faults) { links in
-        output.result(Self.json(network, links), text: Self.text(network, links))
-        _ = wasUp.isFirst()
-        try await network.agents?.freeReservation?.keep { output.note($0) }
-        // Nothing more to do: the user's wish to stop, or a child's end, cancels this.
-        for await _ in AsyncStream<Never>.makeStream().stream {}
-        throw CancellationError()
+    let outcome = await session.run(prepare: { _ in }) { network, processes, _ in
+      try await NodeLinks.with(
+        network.nodes, adminPort: faults.adminPort, seed: faults.faultSeed,
+        observe: { watcher.events.record("links", .fault(FaultNews($0))) }
+      ) { links in
+        try await NetworkPage.serve(network, links, processes, watcher, port: port, output) {
+          output.result(Self.json(network, links), text: Self.text(network, links))
+          _ = wasUp.isFirst()
+          try await network.agents?.freeReservation?.keep { output.note($0) }
+          // Nothing more to do: the user's wish to stop, or a child's end, cancels this.
+          for await _ in AsyncStream<Never>.makeStream().stream {}
+          throw CancellationError()
+        }
       }
     }
     // Being stopped is what `up` waits for; only before it was up is that a failure.
@@ -49,7 +60,7 @@ struct UpCommand: AsyncParsableCommand {
     if let failure = outcome.failure { throw failure }
   }
 
-  private static func json(_ network: RunningNetwork, _ links: NodeLinks?) -> JSON {
+  private static func json(_ network: RunningNetwork, _ links: NodeLinks) -> JSON {
     var up: JSONObject = [
       "event": "up",
       "model": .string(network.modelPath),
@@ -58,7 +69,7 @@ struct UpCommand: AsyncParsableCommand {
       "nodes": .array(
         network.nodes.enumerated().map { index, node in
           var members: JSONObject = [
-            "peer": .string(links?.peers[index] ?? node.peer), "blocks": .string("\(node.blocks)"),
+            "peer": .string(links.peers?[index] ?? node.peer), "blocks": .string("\(node.blocks)"),
             "agent": .string(node.agent.checksummed), "key": .string(node.key.exposedHex()),
             "pid": .integer(node.process.processID ?? 0),
           ]
@@ -66,19 +77,19 @@ struct UpCommand: AsyncParsableCommand {
           return .object(members)
         }),
     ]
-    if let links { up["admin"] = .string(links.administrationURL) }
+    if let url = links.administrationURL { up["admin"] = .string(url) }
     for (name, url) in network.administrations { up["\(name)_admin"] = .string(url) }
     for member in network.agents?.json.members ?? [] { up[member.key] = member.value }
     return .object(up)
   }
 
-  private static func text(_ network: RunningNetwork, _ links: NodeLinks?) -> String {
+  private static func text(_ network: RunningNetwork, _ links: NodeLinks) -> String {
     let nodes = network.nodes.enumerated().map { index, node in
-      "\(node.process.name)  grpc://\(links?.peers[index] ?? node.peer)  agent \(node.agent.checksummed)  "
+      "\(node.process.name)  grpc://\(links.peers?[index] ?? node.peer)  agent \(node.agent.checksummed)  "
         + "key \(node.key.exposedHex())"
     }
     let orders =
-      (links.map { ["admin   \($0.administrationURL)"] } ?? [])
+      (links.administrationURL.map { ["admin   \($0)"] } ?? [])
       + network.administrations.map { "admin   \($0.url) of the \($0.name)" }
     return """
 

@@ -1,146 +1,154 @@
 import Foundation
-import InferenceMetrics
 import PlumiseWire
 import Synchronization
 
-/// Sends requests at a constant rate, without waiting for earlier responses (open loop).
+/// How the requests of a load follow one another.
+enum LoadLoop: Sendable {
+  /// At times of their own, whatever becomes of earlier ones.
+  case open(Arrivals, [LoadStage], shape: Double, seed: UInt64)
+  /// So many users, each of whom sends the next request after the answer to the one before.
+  case closed(users: Int, seconds: Double)
+
+  /// How long requests are due, in seconds.
+  var seconds: Double {
+    switch self {
+    case .open(_, let stages, _, _): stages.reduce(0) { $0 + $1.seconds }
+    case .closed(_, let seconds): seconds
+    }
+  }
+}
+
+/// Sends the requests of a load, and notes what becomes of each.
 ///
-/// A request's latency counts from the moment at which it was due, so that the requests that wait
-/// for a stalled service count as well (no coordinated omission).
+/// In an open loop a request's latency counts from the moment at which it was due, so that the requests that
+/// wait for a stalled service count as well (no coordinated omission).
 struct LoadRun: Sendable {
   /// Requests on their way beyond this are not sent but counted as failures.
   static let maximumInFlight = 20_000
 
   let target: LoadTarget
   let workload: any Workload
-  /// Requests a second.
-  let rate: Double
-  let count: Int
-  let tally = LoadTally()
+  let loop: LoadLoop
+  private let notes = LoadNotes()
+  private let clock = ContinuousClock()
+
+  init(target: LoadTarget, workload: any Workload, loop: LoadLoop) {
+    self.target = target
+    self.workload = workload
+    self.loop = loop
+  }
 
   /// Sends all, and waits for the last answer; a cancelled task sends no more.
-  /// - Parameter progress: told of the share that was sent.
-  func run(progress: @Sendable (Double) -> Void) async -> LoadReport {
-    let clock = ContinuousClock()
+  /// - Parameter progress: told of the share of the time that has passed.
+  /// - Returns: every request, in the order in which they were due, and the time to the last answer.
+  func run(
+    progress: @escaping @Sendable (Double) -> Void
+  ) async -> (records: [LoadRecord], elapsed: Double) {
     let start = clock.now
+    switch loop {
+    case .open(let arrivals, let stages, let shape, let seed):
+      let times = ArrivalTimes(arrivals, stages, shape: shape, seed: seed)
+      await runOpen(times, from: start, progress)
+    case .closed(let users, let seconds):
+      await runClosed(users, seconds, from: start, progress)
+    }
+    return (notes.records, (clock.now - start) / .seconds(1))
+  }
+
+  private func runOpen(
+    _ times: ArrivalTimes, from start: ContinuousClock.Instant, _ progress: (Double) -> Void
+  ) async {
+    let total = loop.seconds
     await withDiscardingTaskGroup { group in
-      for index in 0..<count {
-        let due = start + .seconds(Double(index) / rate)
+      for (index, due) in times.enumerated() {
+        let moment = start + .seconds(due)
         do {
-          if clock.now < due { try await clock.sleep(until: due) }
+          if clock.now < moment { try await clock.sleep(until: moment) }
+          try Task.checkCancellation()
         } catch {
           return
         }
-        tally.send()
-        progress(Double(index + 1) / Double(count))
-        guard tally.inFlight <= Self.maximumInFlight else {
-          tally.end(after: .zero, failure: "not sent: \(Self.maximumInFlight) were on their way")
+        progress(due / total)
+        guard notes.begin() <= Self.maximumInFlight else {
+          var record = LoadRecord(index: index, due: due, sent: due, end: due)
+          record.failure = "not sent: \(Self.maximumInFlight) were on their way"
+          notes.end(record)
           continue
         }
-        group.addTask { await send(index, due: due, clock) }
+        group.addTask { await send(index, due: due, start) }
       }
     }
-    return tally.report(elapsed: clock.now - start)
   }
 
-  private func send(_ index: Int, due: ContinuousClock.Instant, _ clock: ContinuousClock) async {
-    let failure: String?
+  private func runClosed(
+    _ users: Int, _ seconds: Double, from start: ContinuousClock.Instant,
+    _ progress: @escaping @Sendable (Double) -> Void
+  ) async {
+    await withDiscardingTaskGroup { group in
+      for _ in 0..<users {
+        group.addTask {
+          while !Task.isCancelled {
+            let now = (clock.now - start) / .seconds(1)
+            guard now < seconds else { return }
+            progress(now / seconds)
+            _ = notes.begin()
+            await send(notes.takeIndex(), due: now, start)
+          }
+        }
+      }
+    }
+  }
+
+  private func send(_ index: Int, due: Double, _ start: ContinuousClock.Instant) async {
+    let sent = (clock.now - start) / .seconds(1)
+    var record = LoadRecord(index: index, due: due, sent: sent, end: sent)
     do {
       let answer = try await target.send(try workload.request(index))
-      failure = workload.failureReason(status: answer.status, body: answer.body)
+      record.tokens = answer.tokens.map { ($0 - start) / .seconds(1) }
+      record.failure = workload.failureReason(status: answer.status, body: answer.body)
     } catch {
-      failure = "\(error)".singleLine
+      record.failure = "\(error)".singleLine
     }
-    tally.end(after: clock.now - due, failure: failure)
+    record.end = (clock.now - start) / .seconds(1)
+    notes.end(record)
   }
 }
 
-/// How the requests of a load test ended.
-final class LoadTally: Sendable {
+/// The requests of a load that have ended, and how many have not.
+private final class LoadNotes: Sendable {
   private struct State {
-    var sent = 0
-    var ended = 0
-    var latencies = LatencyHistogram()
-    var failures: [String: Int] = [:]
+    var inFlight = 0
+    var nextIndex = 0
+    var records: [LoadRecord] = []
   }
-
-  /// More kinds of failure than this are counted together.
-  private static let kinds = 20
 
   private let state = Mutex(State())
 
-  /// Requests that are on their way.
-  var inFlight: Int { state.withLock { $0.sent - $0.ended } }
+  /// In the order in which they were due.
+  var records: [LoadRecord] {
+    state.withLock { $0.records }.sorted { ($0.due, $0.index) < ($1.due, $1.index) }
+  }
 
-  func send() { state.withLock { $0.sent += 1 } }
-
-  /// - Parameters:
-  ///   - latency: from the moment at which the request was due.
-  ///   - failure: why it failed, or nil.
-  func end(after latency: Duration, failure: String?) {
+  /// - Returns: how many requests are on their way, this one counted.
+  func begin() -> Int {
     state.withLock { state in
-      state.ended += 1
-      guard let failure else { return state.latencies.record(latency) }
-      let isKnown = state.failures[failure] != nil || state.failures.count < Self.kinds
-      state.failures[isKnown ? failure : "other failures", default: 0] += 1
+      state.inFlight += 1
+      return state.inFlight
     }
   }
 
-  /// What came of it.
-  /// - Parameter elapsed: from the first request to the last answer.
-  func report(elapsed: Duration) -> LoadReport {
+  /// The index of the next request of any user.
+  func takeIndex() -> Int {
     state.withLock { state in
-      LoadReport(
-        sent: state.sent, succeeded: Int(state.latencies.total), elapsed: elapsed,
-        percentiles: [0.5, 0.9, 0.99, 1].map { state.latencies.percentile($0) },
-        failures: state.failures.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-          .map { ($0.key, $0.value) })
+      defer { state.nextIndex += 1 }
+      return state.nextIndex
     }
   }
-}
 
-/// The figures of a load test.
-struct LoadReport: Sendable {
-  let sent: Int
-  let succeeded: Int
-  let elapsed: Duration
-  /// Of the successes at 50, 90, 99 and 100 %; nil when there was none.
-  let percentiles: [Duration?]
-  /// Reasons with their counts, the most frequent first.
-  let failures: [(reason: String, count: Int)]
-
-  private static let names = ["p50", "p90", "p99", "max"]
-
-  /// Successful requests a second.
-  var rate: Double { Double(succeeded) / max(elapsed / .seconds(1), .leastNormalMagnitude) }
-
-  var json: JSON {
-    [
-      "sent": .integer(sent), "succeeded": .integer(succeeded),
-      "seconds": .seconds(elapsed), "per_second": .decimal(rate, places: 1),
-      "latency_ms": .object(
-        JSONObject(
-          uniqueMembers: zip(Self.names, percentiles).map {
-            ($0, $1.map(JSON.milliseconds) ?? .null)
-          })),
-      "failures": .array(
-        failures.map { ["reason": .string($0.reason), "count": .integer($0.count)] }),
-    ]
-  }
-
-  var text: String {
-    let latencies = zip(Self.names, percentiles).map { name, value in
-      "\(name) \(value.map { Self.number($0 / .milliseconds(1)) } ?? "–")"
+  func end(_ record: LoadRecord) {
+    state.withLock { state in
+      state.inFlight -= 1
+      state.records.append(record)
     }
-    let lines = [
-      "\(succeeded) of \(sent) succeeded in \(Self.number(elapsed / .seconds(1))) s, "
-        + "\(Self.number(rate)) a second",
-      "latency in ms: " + latencies.joined(separator: "  "),
-    ]
-    return (lines + failures.map { "\($0.count) × \($0.reason)" }).joined(separator: "\n")
-  }
-
-  private static func number(_ value: Double) -> String {
-    value.formatted(.number.precision(.significantDigits(1...4)).grouping(.never))
   }
 }

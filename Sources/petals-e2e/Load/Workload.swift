@@ -1,8 +1,11 @@
+import ArgumentParser
 import EthereumClient
 import EthereumPrimitives
+import Foundation
 import MockWeb3
 import NIOCore
 import PlumiseWire
+import SystemErrors
 
 /// Makes the requests of a load test, and judges the responses.
 protocol Workload: Sendable {
@@ -113,21 +116,69 @@ struct OracleWorkload: Workload {
   }
 }
 
-/// Generations of eight tokens through a node's HTTP interface.
+/// What generations of a load ask for.
+struct GenerationLoadOptions: ParsableArguments {
+  @Option(
+    help:
+      "For a node: a file of prompts, one a line, which are sent in their order, over and over.",
+    completion: .file())
+  var prompts: String?
+
+  @Option(
+    within: WholeNumbers("a number of tokens", 1...4096),
+    help: "For a node: how many tokens each generation makes.")
+  var tokens = 8
+
+  @Flag(help: "For a node: have tokens streamed, so that ttft, tpot and itl are measured.")
+  var stream = false
+}
+
+/// Generations through a node's HTTP interface.
 struct NodeWorkload: Workload {
   static let path = "/api/v1/generate"
 
-  let name = "generations of 8 tokens"
+  let name: String
+  private let prompts: [String]
+  private let tokens: Int
+  private let isStreamed: Bool
+
+  /// - Throws: `CommandFailure` (wrong input) for a file of prompts that cannot be read or has none.
+  init(_ options: GenerationLoadOptions) throws {
+    tokens = options.tokens
+    isStreamed = options.stream
+    name = "\(options.stream ? "streamed " : "")generations of \(options.tokens) tokens"
+    guard let path = options.prompts else {
+      prompts = []
+      return
+    }
+    do {
+      prompts = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(
+        String.init)
+    } catch {
+      throw CommandFailure.wrongInput("cannot read --prompts \(path): \(error.systemReason)")
+    }
+    guard !prompts.isEmpty else {
+      throw CommandFailure.wrongInput("--prompts \(path) has no line with a prompt")
+    }
+  }
 
   func request(_ index: Int) throws -> LoadRequest {
+    let prompt =
+      prompts.isEmpty
+      ? "Explain quantum computing, part \(index + 1)" : prompts[index % prompts.count]
     let body: JSON = [
-      "inputs": .string("Explain quantum computing, part \(index + 1)"),
-      "parameters": ["max_new_tokens": 8, "do_sample": false],
+      "inputs": .string(prompt), "stream": .bool(isStreamed),
+      "parameters": ["max_new_tokens": .integer(tokens), "do_sample": false],
     ]
     return LoadRequest(path: Self.path, body: body.serialized())
   }
 
   func failureReason(status: UInt, body: ByteBuffer) -> String? {
-    status == 200 ? nil : "status \(status): \(String(buffer: body).prefix(120))"
+    guard status == 200 else { return "status \(status): \(String(buffer: body).prefix(120))" }
+    // A stream that breaks down says so in its last event, or has none.
+    if !isStreamed { return nil }
+    let last = try? JSON.parse(Array(body.readableBytesView))
+    if last?["is_finished"] == true { return nil }
+    return last?["message"]?.stringValue ?? "the stream ended without its last event"
   }
 }

@@ -7,16 +7,26 @@ final class NetworkProcesses: Sendable {
   private let children = Mutex<[ServiceProcess]>([])
   private let failures = Journal<ChildFailure>()
   private let environment = BLASEnvironment.forChildren
+  private let watcher: NetworkWatcher?
+
+  /// - Parameter watcher: Gathers what the children do; nil where nobody watches.
+  init(watcher: NetworkWatcher? = nil) { self.watcher = watcher }
 
   /// Every child, in the order of its start.
   var all: [ServiceProcess] { children.withLock { $0 } }
 
   /// Starts a child.
+  /// - Parameters:
+  ///   - name: what people call it.
+  ///   - arguments: those of the subcommand, which must be a service.
+  ///   - part: what it is called among the network's parts; its name by default.
   @discardableResult
-  func start(_ name: String, _ arguments: [String]) -> ServiceProcess {
+  func start(_ name: String, _ arguments: [String], part: String? = nil) -> ServiceProcess {
+    let tell = watcher?.watch(part ?? name)
     let child = ServiceProcess(
-      name: name, arguments: arguments, environment: environment,
-      onUnexpectedEnd: { self.failures.record($0) })
+      name: name, arguments: arguments + (watcher == nil ? [] : ["--observe"]),
+      environment: environment, onUnexpectedEnd: { self.failures.record($0) },
+      onNews: { tell?($0) })
     children.withLock { $0.append(child) }
     return child
   }

@@ -1,5 +1,6 @@
 import Foundation
 import MockServing
+import NetworkWatch
 import Subprocess
 import Synchronization
 
@@ -14,6 +15,14 @@ final class ServiceProcess: Sendable {
     case ended(Termination)
   }
 
+  /// What is told to who watches the child.
+  enum News: Sendable {
+    /// A new entry of the journal.
+    case entry(Entry)
+    /// Something that the service did, which the journal does not keep.
+    case observed(WatchedEvent)
+  }
+
   /// How the child ended.
   struct Termination: Sendable {
     let status: TerminationStatus?
@@ -21,6 +30,8 @@ final class ServiceProcess: Sendable {
     let stderrTail: String
     /// Whether `requestStop()` was called before it ended.
     let stopWasRequested: Bool
+    /// Whether `kill()` was called before it ended.
+    let killWasRequested: Bool
     /// Whether it had said by then that it listens.
     let listened: Bool
     /// The port that its arguments name; nil for any free one.
@@ -30,14 +41,20 @@ final class ServiceProcess: Sendable {
     ///
     /// One that was asked before it listened may not have begun to handle signals, and then ends by
     /// the signal itself; nobody used it yet.
-    var isOrderly: Bool { stopWasRequested && (status?.isSuccess == true || !listened) }
+    ///
+    /// One that was killed on purpose ended as it was meant to.
+    var isOrderly: Bool {
+      killWasRequested || stopWasRequested && (status?.isSuccess == true || !listened)
+    }
   }
 
   let name: String
   private let journal = Journal<Entry>()
   private let stop: AsyncStream<Void>.Continuation
   private let stopWasRequested = Mutex(false)
+  private let killWasRequested = Mutex(false)
   private let onUnexpectedEnd: @Sendable (ChildFailure) -> Void
+  private let onNews: @Sendable (News) -> Void
 
   /// Starts a child.
   /// - Parameters:
@@ -45,11 +62,14 @@ final class ServiceProcess: Sendable {
   ///   - arguments: those of the subcommand, which must be a service.
   ///   - environment: what the child finds in its environment.
   ///   - onUnexpectedEnd: called when the child ends without having been asked to.
+  ///   - onNews: is told of every entry of the journal, and of what the service does.
   init(
     name: String, arguments: [String], environment: Environment = .inherit,
-    onUnexpectedEnd: @escaping @Sendable (ChildFailure) -> Void = { _ in }
+    onUnexpectedEnd: @escaping @Sendable (ChildFailure) -> Void = { _ in },
+    onNews: @escaping @Sendable (News) -> Void = { _ in }
   ) {
     self.name = name
+    self.onNews = onNews
     self.onUnexpectedEnd = onUnexpectedEnd
     let (stops, stop) = AsyncStream.makeStream(of: Void.self)
     self.stop = stop
@@ -130,6 +150,20 @@ final class ServiceProcess: Sendable {
     stop.finish()
   }
 
+  /// Kills the child (SIGKILL): it has no time for anything.
+  func kill() {
+    stopWasRequested.withLock { $0 = true }
+    killWasRequested.withLock { $0 = true }
+    // One that has ended is not asked: its number may be another process's by now.
+    if let processID, !hasExited { _ = Foundation.kill(processID, SIGKILL) }
+    stop.finish()
+  }
+
+  private func record(_ entry: Entry) {
+    journal.record(entry)
+    onNews(.entry(entry))
+  }
+
   private func run(
     _ arguments: [String], _ environment: Environment, _ stops: AsyncStream<Void>
   ) async {
@@ -149,7 +183,7 @@ final class ServiceProcess: Sendable {
         input: .inputWriter,
         output: .sequence, error: .sequence
       ) { execution in
-        journal.record(.started(processID: execution.processIdentifier.value))
+        record(.started(processID: execution.processIdentifier.value))
         async let output: Void = listen(to: execution.standardOutput)
         async let error: Void = tail.listen(to: execution.standardError)
         let stopper = Task {
@@ -167,8 +201,9 @@ final class ServiceProcess: Sendable {
     }
     let termination = Termination(
       status: status, stderrTail: tail.text, stopWasRequested: stopWasRequested.withLock { $0 },
+      killWasRequested: killWasRequested.withLock { $0 },
       listened: !ports.isEmpty, port: Self.port(in: arguments))
-    journal.record(.ended(termination))
+    record(.ended(termination))
     if !termination.stopWasRequested {
       onUnexpectedEnd(ChildFailure(name: name, termination: termination))
     }
@@ -183,10 +218,14 @@ final class ServiceProcess: Sendable {
   private func listen(to output: SubprocessOutputSequence) async {
     do {
       for try await line in output.strings() {
-        if let event = ServiceEvent(line: line) { journal.record(.event(event)) }
+        if let event = try ObservedLine.event(in: line) {
+          onNews(.observed(event))
+        } else if let event = ServiceEvent(line: line) {
+          record(.event(event))
+        }
       }
     } catch {
-      journal.record(.event(.trouble("cannot read what \(name) prints: \(error)")))
+      record(.event(.trouble("cannot read what \(name) prints: \(error)")))
     }
   }
 }

@@ -4,6 +4,7 @@ import EthereumPrimitives
 import Foundation
 import MockServing
 import MockWeb3
+import NetworkWatch
 import PlumiseWire
 import SystemErrors
 
@@ -136,6 +137,10 @@ struct ChainCommand: AsyncParsableCommand {
     // What is said here wins over what the file remembers.
     if let mining, state != nil { chain.setMining(mining) }
     if faults.adminPort != nil { chain.seedFaults(faults.faultSeed) }
+    let observation = service.observation()
+    if observation.isOn {
+      chain.observeBlocks { observation.record(.block(BlockNews($0, failures: $1))) }
+    }
     let signals = service.shutdownSignals()
     var details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
     if !contracts.isEmpty {
@@ -154,10 +159,12 @@ struct ChainCommand: AsyncParsableCommand {
         }
         service.announce(.listening(.chain, url: address.url), details: details)
         try await faults.withAdministration(
-          chain.faultAdministration, of: .chain, as: .chainAdministration, service
+          chain.faultAdministration.observed { observation.record($0) }, of: .chain,
+          as: .chainAdministration, service
         ) { _ = try await signals.next() }
       }
     }
+    await observation.finish()
   }
 
   /// Forks another chain, or takes over the genesis file and creates the contracts of the artifacts.

@@ -73,6 +73,7 @@ struct GatewayCommand: AsyncParsableCommand {
         allowsLoopback: loopback == .allowLoopback, seed: seed ?? .random(in: .min ... .max),
         logger: log.map { JSONLogHandler.logger("gateway", from: $0.level) }))
     let signals = service.shutdownSignals()
+    let observation = service.observation()
     try await CommandFailure.mappingServingErrors {
       let script = FaultScript(seed: faults.faultSeed)
       try await gateway.withServer(host: service.host, port: port, faults: script) { address in
@@ -85,11 +86,13 @@ struct GatewayCommand: AsyncParsableCommand {
                 + "--allow-loopback uses them"))
         }
         try await faults.withAdministration(
-          FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .gateway,
+          FaultAdministration(of: script) { try FaultOrder(json: $0).rule }
+            .observed { observation.record($0) }, of: .gateway,
           as: .gatewayAdministration, service
         ) { _ = try await signals.next() }
       }
     }
+    await observation.finish()
   }
 }
 

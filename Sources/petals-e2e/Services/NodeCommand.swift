@@ -7,6 +7,7 @@ import Foundation
 import InferenceMetrics
 import MockOracle
 import MockServing
+import NetworkWatch
 import OracleReporter
 import PetalsNode
 import PlumiseWire
@@ -99,6 +100,10 @@ struct NodeCommand: AsyncParsableCommand {
     configuration.agentProfile = pipeline.agentProfile
     configuration.pipelineFormat = pipeline.pipelineFormat
     if member != nil { configuration.agentAPI = try pipeline.api() }
+    let observation = service.observation()
+    if observation.isOn {
+      configuration.onActivity = { observation.record(.session(SessionNews($0))) }
+    }
     let metrics = MetricsCollector(proofs: try agent.proofs())
     let reporter = try key.flatMap { try agent.reporter(key: $0, metrics) }
     let signals = service.shutdownSignals()
@@ -132,6 +137,7 @@ struct NodeCommand: AsyncParsableCommand {
         if let reporter, let last = await reporter.stop() { announce(last) }
       }
     }
+    await observation.finish()
   }
 
   private func announce(_ node: PetalsNode) {

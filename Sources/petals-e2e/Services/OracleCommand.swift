@@ -4,6 +4,7 @@ import EthereumPrimitives
 import Foundation
 import MockOracle
 import MockServing
+import NetworkWatch
 import PlumiseWire
 
 /// `oracle`: an oracle of its own.
@@ -108,6 +109,10 @@ struct OracleCommand: AsyncParsableCommand {
         configuration.contributions = ContributionPlan(account: account)
       }
     }
+    let observation = service.observation()
+    if observation.isOn {
+      configuration.onEntry = { observation.record(.request(OracleAnswer($0))) }
+    }
     let oracle = MockOracle(configuration)
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingServingErrors {
@@ -118,12 +123,15 @@ struct OracleCommand: AsyncParsableCommand {
           _ = try await signals.next()
           return
         }
-        try await oracle.withAdministration(of: script, port: adminPort) { admin in
+        try await oracle.withAdministration(
+          of: script, port: adminPort, onFaultChange: { observation.record($0) }
+        ) { admin in
           service.announce(.listening(.oracleAdministration, url: admin.url))
           _ = try await signals.next()
         }
       }
     }
+    await observation.finish()
   }
 
   private func account(_ client: EthereumClient) throws -> OracleAccount? {

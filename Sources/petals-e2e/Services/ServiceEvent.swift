@@ -19,6 +19,7 @@ enum ServiceEvent: Hashable, Sendable {
     case gateway
     case swarm
     case gatewayAdministration = "gateway-admin"
+    case page
   }
 
   /// The service answers at this URL.
@@ -162,7 +163,16 @@ struct ServiceOptions: ParsableArguments {
   @Option(help: "The address to listen on.")
   var host = "127.0.0.1"
 
+  @Flag(
+    help: ArgumentHelp(
+      "With --json, print what the service does for the process that watches it.",
+      visibility: .hidden))
+  var observe = false
+
   @OptionGroup var output: OutputOptions
+
+  /// What prints events of the network, if that was asked for.
+  func observation() -> Observation { Observation(isOn: observe && output.json) }
 
   /// Prints an event, as text or as JSON.
   ///

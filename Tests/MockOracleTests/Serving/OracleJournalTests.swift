@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import HTTPTypes
 import MockOracle
 import MockServing
 import PlumiseTesting
@@ -18,6 +19,28 @@ import Testing
     #expect(try await found.agent == second.address)
     #expect(try await oracle.journal.waitFor(count: 2).count == 2)
     #expect(try await oracle.journal.waitFor(count: 1, from: first.address).count == 1)
+  }
+
+  @Test("Who observes the journal gets each entry, and near misses say why")
+  func observed() async throws {
+    let entries = Journal<OracleEntry>()
+    var configuration = OracleConfiguration()
+    configuration.onEntry = { entries.record($0) }
+    let oracle = MockOracle(configuration)
+    let (agent, other) = (try testKey(1), try testKey(2))
+    #expect(await oracle.post(try signedReport(by: agent)).status == 200)
+    let forged = try signedReport(by: agent) {
+      $0["agent"] = .string(other.address.checksummed)
+    }
+    #expect(await oracle.post(forged).status == 401)
+    _ = await oracle.respond(to: WebRequest(.get, "/health"))
+    _ = await oracle.respond(to: WebRequest(.get, "/nowhere"))
+    _ = await oracle.respond(to: WebRequest(.post, "/nowhere", body: [1]))
+    #expect(entries.entries == oracle.journal.entries)
+    let misses = entries.entries.map(\.nearMiss)
+    #expect(misses[1]?.contains("signature recovers to") == true)
+    #expect(misses[4] == "there is no such route")
+    #expect(misses[0] == nil && misses[2] == nil && misses[3] == nil)
   }
 
   @Test("A wait that ends in vain says what came instead")

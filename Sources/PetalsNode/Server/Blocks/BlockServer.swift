@@ -17,11 +17,14 @@ final class BlockServer: Sendable {
   private let prefillChunk: Int
   private let prefixBudget: Int
   private let spans = Mutex<ServedSpans?>(nil)
+  private let onActivity: (@Sendable (SessionActivity) -> Void)?
 
   init(
     model: ServedModel, cacheBudget: Int, prefixBudget: Int, prefillChunk: Int, agent: Address?,
-    metrics: MetricsCollector, clock: any Clock<Duration>
+    metrics: MetricsCollector, clock: any Clock<Duration>,
+    onActivity: (@Sendable (SessionActivity) -> Void)? = nil
   ) {
+    self.onActivity = onActivity
     self.model = model
     self.agent = agent
     self.metrics = metrics
@@ -148,6 +151,7 @@ final class BlockServer: Sendable {
     }
     let reservation = try reserve(
       opening.maximumLength, in: span.shard.blocks, for: "session \(opening.id)")
+    defer { tell(.opened, opening.id, span.shard.blocks) }
     return ServedSession(
       id: opening.id, maximumLength: opening.maximumLength, server: self, span: span,
       reservation: reservation)
@@ -210,6 +214,12 @@ final class BlockServer: Sendable {
         modelHash: Keccak256.hash(model.name), inputHash: transcript.inputHash,
         outputHash: transcript.outputHash, agent: agent,
         tokenCount: Int64(summary.generatedTokens)))
+  }
+
+  /// Tells who watches the node what a session did.
+  func tell(_ kind: SessionActivity.Kind, _ session: String, _ blocks: BlockRange) {
+    guard let onActivity else { return }
+    onActivity(SessionActivity(session: session, blocks: blocks, kind: kind, cache: budget.usage))
   }
 
   /// The error of every request once the node stops.

@@ -17,6 +17,7 @@ final class ServedSession: Sendable {
     var participant: DecodeScheduler.Queue.Participant?
     var isBusy = false
     var isFinished = false
+    var isReleased = false
   }
 
   private let state: Mutex<State>
@@ -59,6 +60,9 @@ final class ServedSession: Sendable {
         return try await span.steps.step(
           hidden, cache: cache, prompts: prompts, from: participant)
       }
+      server.tell(
+        .step(tokens: hidden.tokens, position: position + hidden.tokens, time: time), id,
+        span.shard.blocks)
       return StepResult(
         hidden: output, position: position + hidden.tokens, computeTime: time)
     } catch {
@@ -138,18 +142,23 @@ final class ServedSession: Sendable {
       return state.progress.processedTokens
     }
     server.record(summary)
+    server.tell(.finished(generated: summary.generatedTokens), id, span.shard.blocks)
     release()
     return tokens
   }
 
   /// Gives the cache back; a second time does nothing.
   func release() {
-    state.withLock { state in
+    let isFirst = state.withLock { state in
+      let wasReleased = state.isReleased
+      state.isReleased = true
       state.isFinished = true
       state.cache = nil
       state.participant = nil
+      return !wasReleased
     }
     reservation.release()
+    if isFirst { server.tell(.ended, id, span.shard.blocks) }
   }
 }
 

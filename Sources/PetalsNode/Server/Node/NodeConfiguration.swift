@@ -86,6 +86,8 @@ public struct NodeConfiguration: Sendable {
   public var gracePeriod: Duration
   /// What the grace period is measured on; nil for the node's own clock.
   public var graceClock: (any Clock<Duration>)?
+  /// Is told of each session's beginning, steps and end, on the task that serves it: it must not block.
+  public var onActivity: (@Sendable (SessionActivity) -> Void)?
 
   /// A configuration with its defaults.
   ///

@@ -66,7 +66,7 @@ public final class PetalsNode: Service {
         maximumLength: configuration.maximumLength),
       cacheBudget: configuration.cacheBudget, prefixBudget: configuration.prefixBudget,
       prefillChunk: configuration.prefillChunk, agent: configuration.agent, metrics: metrics,
-      clock: clock)
+      clock: clock, onActivity: configuration.onActivity)
     connections = AgentConnections(clock: clock)
     generator = TextGenerator(
       configuration, server: server, connections: connections, clock: clock, logger: logger)

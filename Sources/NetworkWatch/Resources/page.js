@@ -1,0 +1,255 @@
+// Reads the events, draws at most once a frame, and sends orders.
+import { Model, describe } from "./model.js";
+import {
+  NodeCards, Rows, drawAgents, drawGeneration, drawRoutes, drawStrip, eventRow, make, oracleRow, setText,
+  tokenRow, transactionRow,
+} from "./views.js";
+
+const byId = (id) => document.getElementById(id);
+const rowsOnAPage = 200;
+/** Milliseconds between two drawings at least: laying out a page takes longer than reading its events. */
+const leastPause = 50;
+
+const orders = {
+  chain: {
+    "next transaction reverts": { fault: "revert", reason: "ordered on the page" },
+    "next call is refused": { fault: "error", code: -32000, message: "ordered on the page" },
+    "no answer for a second": { fault: "delay", milliseconds: 1000 },
+  },
+  oracle: {
+    "next report answered 503": { fault: "status", status: 503 },
+    "every report answered 503": { fault: "status", status: 503, count: 0 },
+    "answers a second late": { fault: "delay", milliseconds: 1000 },
+  },
+  links: {
+    "next connection reset": { fault: "reset" },
+    "connections 80 ms later": { fault: "delay", milliseconds: 80, count: 0 },
+    "10 kB a second": { fault: "throttle", bytes_per_second: 10000, count: 0 },
+  },
+};
+orders.gateway = orders.oracle;
+
+async function send(path, body, method = "POST") {
+  const options = { method };
+  if (body !== undefined) {
+    options.headers = { "Content-Type": "application/json" };
+    options.body = JSON.stringify(body);
+  }
+  const answer = await fetch(`/orders/${path}`, options);
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
+
+async function order(path, body, method) {
+  try {
+    return await send(path, body, method);
+  } catch (error) {
+    setText(byId("announcement"), `Not done: ${error.message}`);
+    setText(byId("connection"), `not done: ${error.message}`);
+    return null;
+  }
+}
+
+class Page {
+  constructor(network) {
+    this.model = new Model(network);
+    this.cards = new NodeCards(this.model, order);
+    this.rows = {
+      oracle: new Rows(byId("oracle"), 50, oracleRow),
+      transactions: new Rows(byId("transactions"), 50, transactionRow),
+      tokens: new Rows(byId("tokens"), 500, tokenRow),
+      timeline: new Rows(byId("timeline"), rowsOnAPage, eventRow),
+    };
+    /** Behind which of the events the time line ends; null follows the latest one. */
+    this.end = null;
+    this.shownGeneration = null;
+    this.lastStrip = 0;
+    this.lastDrawn = 0;
+    this.isDue = false;
+    this.setUpForms(network);
+    this.setUpTimeline();
+    this.listen();
+    this.ask();
+    // What is measured over time changes without events too.
+    setInterval(() => {
+      this.model.dirty.add("nodes");
+      this.ask();
+    }, 1000);
+  }
+
+  listen() {
+    const source = new EventSource("/events");
+    source.onopen = async () => {
+      setText(byId("connection"), "connected");
+      // Behind the same address there may be another network by now, whose events begin anew.
+      const now = await (await fetch("/network")).json();
+      if (now.run !== this.model.network.run) location.reload();
+    };
+    source.onerror = () => setText(byId("connection"), "the network does not answer");
+    source.onmessage = (message) => {
+      this.model.apply(JSON.parse(message.data));
+      this.ask();
+    };
+    source.addEventListener("end", () => {
+      source.close();
+      setText(byId("connection"), "the network has ended");
+    });
+  }
+
+  /** Has the next frame draw what has changed until then. */
+  ask() {
+    if (this.isDue) return;
+    this.isDue = true;
+    const frame = () => {
+      const now = Date.now();
+      if (now - this.lastDrawn < leastPause) {
+        requestAnimationFrame(frame);
+        return;
+      }
+      this.isDue = false;
+      this.lastDrawn = now;
+      this.draw(now);
+    };
+    requestAnimationFrame(frame);
+  }
+
+  draw(now) {
+    const { model, rows } = this;
+    const dirty = model.dirty;
+    model.dirty = new Set();
+    if (dirty.has("nodes")) this.cards.draw(model, now);
+    if (dirty.has("routes")) drawRoutes(model);
+    if (dirty.has("oracle")) {
+      rows.oracle.show(model.oracle.rows, (event) => event.number);
+      const { accepted, refused, nearMisses, served } = model.oracle;
+      setText(byId("oracle-count"),
+        `${accepted} accepted, ${refused} refused, ${nearMisses} near misses, ${served} read`);
+    }
+    if (dirty.has("chain")) {
+      rows.transactions.show(model.chain.rows, (row) => row.number);
+      const time = new Date(model.chain.timestamp * 1000).toISOString();
+      setText(byId("chain-state"), `block ${model.chain.height} at ${time}`);
+    }
+    if (dirty.has("agents")) drawAgents(model);
+    if (dirty.has("faults")) this.drawFaults();
+    if (dirty.has("generation")) {
+      if (this.shownGeneration !== model.generation.number) rows.tokens.clear();
+      this.shownGeneration = model.generation.number;
+      rows.tokens.show(model.generation.tokens, (token) => token.number);
+      drawGeneration(model);
+    }
+    if (dirty.has("parts")) this.drawParts();
+    if (dirty.has("timeline")) this.drawTimeline();
+    if (now - this.lastStrip > 500) {
+      this.lastStrip = now;
+      drawStrip(model, now);
+    }
+    if (model.announcements.length) {
+      setText(byId("announcement"), model.announcements.splice(0).slice(-3).join(". "));
+    }
+    setText(byId("event-count"), `${model.events.length} events`);
+  }
+
+  drawParts() {
+    const select = byId("filter-part");
+    const known = new Set([...select.options].map((option) => option.value));
+    for (const part of this.model.parts) {
+      if (!known.has(part)) select.append(make("option", { value: part }, part));
+    }
+  }
+
+  get filtered() {
+    const part = byId("filter-part").value;
+    const text = byId("filter-text").value.toLowerCase();
+    if (!part && !text) return this.model.events;
+    return this.model.events.filter((event) => (!part || event.part === part)
+      && (!text || describe(event).toLowerCase().includes(text)));
+  }
+
+  drawTimeline() {
+    const events = this.filtered;
+    const end = this.end ?? events.length;
+    if (this.end === null) this.rows.timeline.show(events, (event) => event.number);
+    const first = Math.max(0, end - rowsOnAPage);
+    setText(byId("timeline-range"), events.length
+      ? `${first + 1} to ${end} of ${events.length}` : "nothing");
+    byId("older").disabled = first === 0;
+    byId("newer").disabled = this.end === null;
+  }
+
+  setUpTimeline() {
+    const turn = (change) => {
+      const events = this.filtered;
+      const end = Math.max(rowsOnAPage, (this.end ?? events.length) + change);
+      this.end = change === 0 || end >= events.length ? null : end;
+      this.rows.timeline.clear();
+      if (this.end !== null) {
+        this.rows.timeline.show(
+          events.slice(Math.max(0, end - rowsOnAPage), end), (event) => event.number);
+      }
+      this.drawTimeline();
+    };
+    byId("older").addEventListener("click", () => turn(-rowsOnAPage));
+    byId("newer").addEventListener("click", () => turn(rowsOnAPage));
+    for (const id of ["filter-part", "filter-text"]) {
+      byId(id).addEventListener("input", () => turn(0));
+    }
+  }
+
+  async drawFaults() {
+    const faults = await (await fetch("/faults")).json();
+    const items = Object.entries(faults).flatMap(([service, list]) => list.map((fault) => {
+      const { id, ...rest } = fault;
+      const text = `${service}: ${JSON.stringify(rest)}`;
+      return make("li", {}, make("span", {}, text), make("button", {
+        type: "button", "aria-label": `Take back ${text}`,
+        onclick: () => order(`faults/${service}/${encodeURIComponent(id)}`, undefined, "DELETE"),
+      }, "Take back"));
+    }));
+    byId("fault-list").replaceChildren(...items);
+  }
+
+  setUpForms(network) {
+    onSubmit("generate", () => send("generate", {
+      prompt: byId("prompt").value, max_new_tokens: Number(byId("max-tokens").value),
+      temperature: Number(byId("temperature").value),
+    }));
+    onSubmit("clock", () => send("clock", { seconds: Number(byId("clock-seconds").value) }));
+    onSubmit("fault", () => send(
+      `faults/${byId("fault-service").value}`, JSON.parse(byId("fault-order").value)));
+    const [service, kind] = [byId("fault-service"), byId("fault-kind")];
+    service.append(...network.faults.map((name) => make("option", { value: name }, name)));
+    const showOrder = () => {
+      const fault = { ...orders[service.value][kind.value] };
+      if (service.value === "links") fault.link = network.nodes[0].name;
+      byId("fault-order").value = JSON.stringify(fault);
+    };
+    const showKinds = () => {
+      kind.replaceChildren(...Object.keys(orders[service.value]).map(
+        (name) => make("option", { value: name }, name)));
+      showOrder();
+    };
+    service.addEventListener("input", showKinds);
+    kind.addEventListener("input", showOrder);
+    if (network.faults.length) showKinds();
+  }
+}
+
+function onSubmit(id, work) {
+  const form = byId(id);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const problem = byId(`${id}-problem`);
+    problem.textContent = "";
+    try {
+      await work();
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  });
+}
+
+const network = await (await fetch("/network")).json();
+document.title = `petals-e2e: ${network.model}`;
+new Page(network);

@@ -1,0 +1,97 @@
+import MockServing
+import NetworkWatch
+import PetalsNode
+import PlumiseWire
+
+/// Prints what a service does for the process that watches it, one line an event.
+///
+/// The service never waits for the reader: lines are written by a task of their own, in their order.
+final class Observation: Sendable {
+  private let events: AsyncStream<WatchedEvent>.Continuation
+  private let writing: Task<Void, Never>?
+
+  /// - Parameter isOn: Whether anybody watches; nothing is printed otherwise.
+  init(isOn: Bool) {
+    let (stream, events) = AsyncStream.makeStream(of: WatchedEvent.self)
+    self.events = events
+    writing =
+      isOn
+      ? Task {
+        for await event in stream {
+          StandardStream.output.write(line: ObservedLine.text(of: event))
+        }
+      } : nil
+    if !isOn { events.finish() }
+  }
+
+  /// Whether anybody watches.
+  var isOn: Bool { writing != nil }
+
+  /// Has an event printed; the one that watches knows which part it is about.
+  func record(_ kind: @autoclosure () -> WatchedKind) {
+    if isOn { events.yield(WatchedEvent("", kind())) }
+  }
+
+  /// Has a change of a service's faults printed.
+  func record(_ change: FaultAdministration.Change) { record(.fault(FaultNews(change))) }
+
+  /// Waits until all that was recorded is printed.
+  func finish() async {
+    events.finish()
+    await writing?.value
+  }
+}
+
+extension FaultNews {
+  /// The news of a change.
+  init(_ change: FaultAdministration.Change) {
+    switch change {
+    case .ordered(let id, let order):
+      self.init(.ordered, id: id.stringValue ?? id.text, order: order.text)
+    case .takenBack(let id): self.init(.takenBack, id: id)
+    case .cleared: self.init(.cleared)
+    }
+  }
+}
+
+extension SessionNews {
+  /// What a node tells of a session.
+  init(_ activity: SessionActivity) {
+    let state: State
+    var (tokens, position, milliseconds): (Int?, Int?, Double?)
+    switch activity.kind {
+    case .opened: state = .opened
+    case .step(let count, let end, let time):
+      (state, tokens, position) = (.step, count, end)
+      milliseconds = time / .milliseconds(1)
+    case .finished(let generated): (state, tokens) = (.finished, generated)
+    case .ended: state = .ended
+    }
+    self.init(
+      activity.session, state, blocks: "\(activity.blocks)", tokens: tokens, position: position,
+      milliseconds: milliseconds, sessions: activity.cache.sessions,
+      cacheBytes: activity.cache.usedBytes, cacheBudget: activity.cache.budgetBytes)
+  }
+}
+
+extension AgentAct {
+  /// What a node tells of its agent; nil for what is not about the agent.
+  init?(_ event: ServiceEvent) {
+    switch event {
+    case .listening: return nil
+    case .registered(let agent, let transaction):
+      self.init(
+        .registered, agent: agent, transaction: transaction,
+        detail: transaction == nil ? "it was before" : nil)
+    case .heartbeat(let transaction): self.init(.heartbeat, transaction: transaction)
+    case .verified(let proof, let tokens, let transaction):
+      self.init(.proved, transaction: transaction, tokens: Int(tokens), detail: proof)
+    case .reported(let tokens, let isLast):
+      self.init(.reported, tokens: Int(tokens), detail: isLast ? "for the last time" : nil)
+    case .assigned(let blocks, let count):
+      self.init(.assigned, detail: "blocks \(blocks) of \(count)")
+    case .topology: self.init(.topology, detail: event.text)
+    case .trouble(let message): self.init(.trouble, detail: message)
+    }
+  }
+}
