@@ -67,6 +67,30 @@ struct LifecycleTests {
     }
   }
 
+  @Test("It stops after its grace period though the way to a client with an open session is held")
+  func heldSession() async throws {
+    let clock = ManualClock()
+    var configuration = NodeConfiguration(checkpoint: model.checkpoint)
+    configuration.graceClock = clock
+    let node = PetalsNode(configuration)
+    let running = Task { try await node.run() }
+    try await node.waitUntilReady()
+    try await withFaultyLink(to: node.boundAddress) { link in
+      try await withGRPCTransports([link.peer]) { transports in
+        let session = try await transports[0].openSession(model.opening(0..<24, length: 8))
+        link.hold()
+        node.stop()
+        try await clock.waitForSleepers()
+        clock.advance(by: node.configuration.gracePeriod)
+        try await endsInTime(
+          butCame: "the node waits for its client", release: { await link.reset() }
+        ) { try await running.value }
+        session.cancel()
+        link.release()
+      }
+    }
+  }
+
   @Test("While it loads, HTTP answers 503 and gRPC that it is not ready")
   func loading() async throws {
     let seen = Mutex<(health: String, status: Int, info: PeerInfo)?>(nil)

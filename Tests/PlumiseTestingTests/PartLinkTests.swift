@@ -138,7 +138,10 @@ struct PartLinkTests {
     "A node behind a connection that a rule or the clock holds stops at once",
     arguments: [LinkFault.hold, .delay(.seconds(3600))])
   func stopsBehindHeldConnection(fault: LinkFault) async throws {
-    try await withNetwork(nodes: 1, links: .faultyOnNetworkTime) { network in
+    var plan = try NetworkPlan(nodes: 1, links: .faultyOnNetworkTime)
+    // Otherwise the end of this period would end the node as well.
+    plan.configureNode = { $1.gracePeriod = .seconds(3600) }
+    try await withPetalsNetwork(plan) { network in
       let node = network.nodes[0]
       node.link?.add(LinkFaultRule(fault, .toServer))
       let generating = Task { try await network.generate([5, 6, 7], maxNewTokens: 4) }
