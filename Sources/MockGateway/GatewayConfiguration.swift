@@ -7,11 +7,13 @@ public import PlumiseWire
 /// Whether a gateway repeats the known faults of the real one; by default it does not, as no other part does.
 public enum GatewayProfile: String, Sendable, Hashable, CaseIterable {
   /// As the real gateway is today: a line of a stream that two network chunks share is read as two
-  /// broken lines, an error event is passed on as text, and a stream that breaks begins again at
-  /// another node, so that its first tokens come twice.
+  /// broken lines, an error event is passed on as text, a stream that breaks begins again at another
+  /// node, so that its first tokens come twice, and a request that a node refuses for what it asks is
+  /// sent to others.
   case faithful
-  /// Lines are put together across chunks, an error event makes the gateway try another node, and a
-  /// stream that breaks goes on behind the text that has come.
+  /// Lines are put together across chunks, an error event makes the gateway try another node, a stream
+  /// that breaks goes on behind the text that has come, and a request that a node refuses for what it
+  /// asks is refused to the client.
   case fixed
 }
 
