@@ -55,7 +55,7 @@ public final class SwarmTransport: BlockTransport {
 
   /// What the server says of itself, in the hash table and when it is asked.
   ///
-  /// - Throws: ``NodeError``; ``NodeError/Code/failedPrecondition`` for a server of another model, and
+  /// - Throws: `NodeError`; `NodeError.Code.failedPrecondition` for a server of another model, and
   ///   for one that serves other blocks than it says in the hash table.
   public func info() async throws -> PeerInfo {
     let record = state.withLock { $0.record }
