@@ -194,4 +194,41 @@ struct SwarmInferenceTests {
       }
     }
   }
+
+  @Test("A server that stands still in mid-session is replaced within five seconds")
+  func silence() async throws {
+    let prompt = try tiny.ids("case2.input_ids")
+    let expected = try tiny.ids("case2.generated_ids")
+    try await withSwarm(of: tiny, serving: [0..<12, 12..<24, 12..<24]) { nodes, peer in
+      try await withSwarmClient(peer, tiny.client, swarm: tiny.model) { client in
+        let stream = try client.generate(
+          PipelineRequest(promptIDs: prompt, maxNewTokens: expected.count))
+        var ids: [Int32] = []
+        var stopped: SwarmPeer?
+        var longest = Duration.zero
+        let time = Stopwatch(ContinuousClock())
+        var last = time.elapsed
+        do {
+          for try await token in stream {
+            ids.append(token.id)
+            longest = max(longest, time.elapsed - last)
+            if ids.count == 4 {
+              let used = try #require((await stream.route)?.hops.last?.peer)
+              stopped = try #require(nodes.first { $0.peer.id.description == used }).peer
+              stopped?.signalDaemon(SIGSTOP)
+            }
+            last = time.elapsed
+          }
+        } catch {
+          stopped?.signalDaemon(SIGCONT)
+          throw error
+        }
+        stopped?.signalDaemon(SIGCONT)
+        #expect(ids == expected)
+        #expect(longest < .seconds(5), "\(longest)")
+        let route = try #require(await stream.result).route
+        #expect(route.hops.last?.peer != stopped?.id.description)
+      }
+    }
+  }
 }

@@ -55,7 +55,7 @@ public final class SwarmTransport: BlockTransport {
 
   /// What the server says of itself, in the hash table and when it is asked.
   ///
-  /// - Throws: ``NodeError``; ``NodeError/Code/failedPrecondition`` for a server of another model, and
+  /// - Throws: `NodeError`; `NodeError.Code.failedPrecondition` for a server of another model, and
   ///   for one that serves other blocks than it says in the hash table.
   public func info() async throws -> PeerInfo {
     let record = state.withLock { $0.record }
@@ -231,11 +231,11 @@ public struct SwarmLimits: Sendable {
   /// The codec of what is sent; answers come in the server's own.
   package var codec = TensorCodec.none
 
-  /// Limits; the defaults are those of Petals, with 10 s to open a session and 4 s of silence.
+  /// Limits; the defaults are those of Petals, with 10 s to open a session and 3 s of silence.
   public init(
     connect: Duration = .seconds(10), request: Duration = .seconds(180),
     step: Duration = .seconds(300),
-    silence: Duration = .seconds(4)
+    silence: Duration = .seconds(3)
   ) {
     self.connect = connect
     self.request = request

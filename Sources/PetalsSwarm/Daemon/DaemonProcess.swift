@@ -15,6 +15,8 @@ final class DaemonProcess: Sendable {
     /// What it wrote to standard error last.
     var lastError = ""
     var hasEnded = false
+    /// The group of the shell and p2pd.
+    var group: Int32?
   }
 
   private static let script = """
@@ -51,6 +53,8 @@ final class DaemonProcess: Sendable {
         .path("/bin/sh"), arguments: Arguments(["-c", Self.script, "sh", path] + arguments),
         platformOptions: options, input: .inputWriter, output: .sequence, error: .sequence
       ) { execution in
+        let group = execution.processIdentifier.value
+        state.update { $0.group = group }
         await withTaskGroup(of: Void.self) { group in
           group.addTask { await self.listen(to: execution.standardOutput, isError: false) }
           group.addTask { await self.listen(to: execution.standardError, isError: true) }
@@ -64,6 +68,11 @@ final class DaemonProcess: Sendable {
     } catch {
       throw SwarmError(.daemonFailed, "\(path) cannot be started: \(error)")
     }
+  }
+
+  /// Sends a signal to p2pd and its shell.
+  func send(_ signal: Int32) {
+    if let group = state.value.group { kill(-group, signal) }
   }
 
   /// Has the process end.

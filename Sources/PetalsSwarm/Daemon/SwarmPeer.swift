@@ -21,6 +21,7 @@ public final class SwarmPeer: Sendable {
   let clock: any Clock<Duration>
   let logger: Logger
   private let control: ControlConnection
+  private let process: DaemonProcess
   private let socket: String
   private let streamSocket: String
   private let handlers: Mutex<[String: StreamHandler]> = Mutex([:])
@@ -29,11 +30,13 @@ public final class SwarmPeer: Sendable {
   private let joined = Mutex<SwarmDHT?>(nil)
 
   fileprivate init(
-    id: PeerID, control: ControlConnection, folder: URL, _ configuration: SwarmConfiguration,
+    id: PeerID, control: ControlConnection, process: DaemonProcess, folder: URL,
+    _ configuration: SwarmConfiguration,
     clock: any Clock<Duration>, tasks: TaskScope, logger: Logger
   ) async throws {
     self.id = id
     self.control = control
+    self.process = process
     self.configuration = configuration
     self.clock = clock
     self.tasks = tasks
@@ -59,6 +62,9 @@ public final class SwarmPeer: Sendable {
       return table
     }
   }
+
+  /// Sends a signal to p2pd: one that stands still is what other peers have to notice.
+  package func signalDaemon(_ signal: Int32) { process.send(signal) }
 
   /// Joins the hash table, and stays in it until the scope of the peer's tasks ends.
   fileprivate func join() async throws {
@@ -298,7 +304,8 @@ public func withSwarmPeer<Result: Sendable>(
     let id = try await process.waitUntilReady()
     try await control.connect(to: folder.url.socket("control"))
     let peer = try await SwarmPeer(
-      id: id, control: control, folder: folder.url, configuration, clock: clock, tasks: tasks,
+      id: id, control: control, process: process, folder: folder.url, configuration, clock: clock,
+      tasks: tasks,
       logger: logger)
     let listener = try await peer.listen()
     defer {
