@@ -150,7 +150,9 @@ struct PartLinkTests {
       } else {
         try await network.clock.waitForSleepers()
       }
-      try await endsInTime(butCame: "the node waits for its connection") { await node.stop() }
+      try await endsInTime(
+        butCame: "the node waits for its connection", release: { await node.link?.reset() }
+      ) { await node.stop() }
       generating.cancel()
       await #expect(throws: (any Error).self) { _ = try await generating.value }
     }

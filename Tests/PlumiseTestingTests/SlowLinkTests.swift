@@ -39,6 +39,7 @@ struct SlowLinkTests {
         // The end of the connection comes with the rest, or behind it.
         let end = try await endOf(client, clock)
         #expect(end.hasSuffix("here"))
+        #expect(clock.now.offset == .seconds(direction == .both ? 6 : 3))
       }
     }
   }

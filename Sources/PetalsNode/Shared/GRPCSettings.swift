@@ -1,6 +1,5 @@
 import GRPCCore
 import GRPCNIOTransportHTTP2
-import NIOCore
 
 // What both ends of a connection agree on beyond gRPC's own defaults. Messages hold hidden
 // states: 8 MiB for a full context of bloom-560m. The windows take a message whole, and nothing
@@ -61,11 +60,9 @@ extension ServerTransport where Self == HTTP2ServerTransport.Posix {
   ///   - largestRequest: In bytes; a longer message ends its call before it is read.
   ///   - keepalive: How a connection whose other end is gone is noticed.
   ///   - thread: Where its connections live.
-  ///   - accepted: Called with each connection that is taken.
   static func petals(
-    on address: GRPCNIOTransportHTTP2.SocketAddress, largestRequest: Int,
-    keepalive: NodeConfiguration.Keepalive,
-    thread: EventLoopExecutor, accepted: @escaping @Sendable (any Channel) -> Void
+    on address: SocketAddress, largestRequest: Int, keepalive: NodeConfiguration.Keepalive,
+    thread: EventLoopExecutor
   ) -> Self {
     var config = HTTP2ServerTransport.Posix.Config.defaults
     config.http2.targetWindowSize = window
@@ -78,10 +75,6 @@ extension ServerTransport where Self == HTTP2ServerTransport.Posix {
     config.connection.keepalive.clientBehavior = .init(
       minPingIntervalWithoutCalls: minPingInterval, allowWithoutCalls: true)
     config.rpc.maxRequestPayloadSize = largestRequest
-    config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in
-      accepted(channel)
-      return channel.eventLoop.makeSucceededVoidFuture()
-    }
     return .http2NIOPosix(
       address: address, transportSecurity: .plaintext, config: config,
       eventLoopGroup: thread.group)

@@ -2,7 +2,6 @@ import GRPCCore
 import GRPCNIOTransportHTTP2
 import NIOCore
 import NIOPosix
-import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -36,16 +35,15 @@ struct GRPCListener {
 
   /// Serves while the body runs; the port is free when this returns.
   ///
-  /// Calls in flight have the grace period to finish. Then they are cut off, and every connection is closed.
+  /// Calls in flight have the grace period to finish. Then they are cut off.
   /// - Throws: ``NodeStartError`` when it cannot listen; what the body throws.
   func run(
     _ services: [any RegistrableRPCService], _ body: (PeerAddress) async throws -> Void
   ) async throws {
     let thread = EventLoopExecutor.next()
-    let connections = AcceptedConnections()
     let transport = HTTP2ServerTransport.Posix.petals(
       on: try await endpoint.socketAddress(), largestRequest: largestRequest,
-      keepalive: keepalive, thread: thread, accepted: connections.add)
+      keepalive: keepalive, thread: thread)
     let server = GRPCServer(transport: transport, services: services)
     // Not a child task: a cancelled caller must still get a graceful stop. It always ends below.
     let serving = Task(executorPreference: thread) { try await server.serve() }
@@ -56,7 +54,7 @@ struct GRPCListener {
       outcome = .failure(error)
     }
     server.beginGracefulShutdown()
-    await serving.waitForEnd(within: gracePeriod, on: clock, late: connections.close)
+    await serving.waitForEnd(within: gracePeriod, on: clock)
     try outcome.get()
   }
 
@@ -76,18 +74,15 @@ struct GRPCListener {
 }
 
 extension Task where Success == Void, Failure == any Error {
-  /// Waits for the end of a server, and after a while cancels it and calls `late`.
+  /// Waits for the end of a server, and cancels it after a while.
   ///
   /// How it ended is of no interest any more: it was told to.
-  func waitForEnd(
-    within limit: Duration, on clock: any Clock<Duration>, late: @escaping @Sendable () -> Void
-  ) async {
+  func waitForEnd(within limit: Duration, on clock: any Clock<Duration>) async {
     // Neither is a child task: both waits must happen though the caller was cancelled.
     let backstop = Task<Void, Never> {
       do {
         try await clock.sleep(for: limit)
         self.cancel()
-        late()
       } catch {
         // Cancelled: the server ended by itself.
       }
@@ -95,41 +90,6 @@ extension Task where Success == Void, Failure == any Error {
     _ = await result
     backstop.cancel()
     await backstop.value
-  }
-}
-
-/// The connections that a listener has taken, so that they can be closed.
-///
-/// A server that is told to end waits for its connections, and one whose client says nothing, and does not
-/// hear that it should go, never ends by itself.
-private final class AcceptedConnections: Sendable {
-  private struct State: Sendable {
-    var channels: [ObjectIdentifier: any Channel] = [:]
-    var isClosed = false
-  }
-
-  private let state = Mutex(State())
-
-  /// Takes one in; after ``close()`` it is closed at once.
-  @Sendable func add(_ channel: any Channel) {
-    let isClosed = state.withLock { state in
-      if !state.isClosed { state.channels[ObjectIdentifier(channel)] = channel }
-      return state.isClosed
-    }
-    guard !isClosed else { return channel.close(promise: nil) }
-    channel.closeFuture.whenComplete { _ in
-      self.state.withLock { $0.channels[ObjectIdentifier(channel)] = nil }
-    }
-  }
-
-  /// Closes all that there are, and those that still come.
-  @Sendable func close() {
-    let channels = state.withLock { state in
-      state.isClosed = true
-      defer { state.channels = [:] }
-      return state.channels.values
-    }
-    for channel in channels { channel.close(promise: nil) }
   }
 }
 
