@@ -140,6 +140,7 @@ struct NodeClient: Sendable {
       throw CallFailure(description: "\(url) cannot be asked: \(error)")
     }
     guard (200..<300).contains(response.status.code) else {
+      // The status says enough where the reason does not come, or is too long.
       let body = try? await response.body.collect(upTo: 1 << 16)
       throw CallFailure(
         status: Int(response.status.code),

@@ -87,6 +87,7 @@ struct DHTLookup {
     await withTaskGroup(of: (DHTContact, [DHTID], [SwarmFindResult]?).self) { group in
       for (contact, keys) in round {
         group.addTask { [table] in
+          // A peer that does not answer has nothing: others are asked.
           (contact, keys, try? await table.find(keys, at: contact))
         }
       }
@@ -113,6 +114,7 @@ extension DHTLookup.Search {
       if let record, record.expiration >= result.expirationTime { return }
       record = .value(DHTValue(Array(result.value), until: result.expirationTime))
     case .foundDictionary:
+      // What cannot be read counts as not found: another peer may hold it whole.
       guard let message = try? MessagePackValue(decoding: result.value),
         var dictionary = try? DHTDictionary(message)
       else { return }
@@ -162,6 +164,7 @@ extension SwarmDHT {
     let answers = await withTaskGroup(of: ([Int], [Bool]).self) { group in
       for (contact, indices) in requests {
         group.addTask {
+          // A peer that does not answer keeps nothing, and is counted so.
           let answer = try? await self.store(indices.map { entries[$0] }, at: contact)
           return (indices, answer ?? [])
         }

@@ -78,6 +78,7 @@ public final class SwarmDHT: Sendable {
   private func join() async throws {
     if contacts.isEmpty {
       for address in peer.configuration.initialPeers {
+        // One that is away now may be there later: the others are enough to begin with.
         _ = try? await ping(address.peer)
         try Task.checkCancellation()
       }

@@ -251,6 +251,7 @@ enum DaemonSocket {
 
   /// Sends a control message; a daemon that is gone is noticed elsewhere.
   static func post(_ message: some SwiftProtobuf.Message, on channel: any Channel) {
+    // Our own messages lack no field that they need, which alone could fail.
     guard let body: [UInt8] = try? message.serializedBytes() else { return }
     channel.writeAndFlush(SwarmFrame.control(body).encoded, promise: nil)
   }

@@ -61,6 +61,7 @@ final class DaemonProcess: Sendable {
           group.addTask {
             // Both streams end with p2pd, when the shell has nothing to wait for any more.
             _ = try? await self.lifeline.wait { $0 }
+            // A daemon that has ended already has closed it.
             try? await execution.standardInputWriter.finish()
           }
         }

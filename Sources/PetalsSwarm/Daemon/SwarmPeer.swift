@@ -71,6 +71,7 @@ public final class SwarmPeer: Sendable {
     let table = SwarmDHT(self)
     joined.withLock { $0 = table }
     try await table.start()
+    // It ends by being cancelled, and in no other way.
     tasks.spawn { try? await table.run() }
   }
 
@@ -252,6 +253,7 @@ public final class SwarmPeer: Sendable {
 
   private func run(_ channel: any Channel, _ inbox: FrameInbox) async {
     defer { channel.close(promise: nil) }
+    // A stream that ends, or says something else, before it names a call has nobody to answer.
     guard let first = try? await inbox.next(), case .control(let bytes) = first,
       let info = try? P2PDStreamInfo(serializedBytes: bytes),
       let handler = handlers.withLock({ $0[info.proto] })

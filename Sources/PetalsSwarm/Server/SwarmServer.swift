@@ -179,6 +179,7 @@ public final class SwarmServer: Sendable {
   private func check(_ request: SwarmPingRequest) async throws -> SwarmPingResponse {
     let asked = PeerID(bytes: request.peer.nodeID)
     var response = SwarmPingResponse()
+    // Who cannot be asked, or answers what cannot be read, is not available.
     if asked == peer.id {
       response.available = true
     } else if let bytes = try? await peer.call(
@@ -315,6 +316,7 @@ public func withSwarmServer<Result: Sendable>(
   _ = await running.result
   // Not in the caller's task, which may be cancelled: others are to know that the node is gone.
   await Task {
+    // Who is not told finds out: the announcement expires.
     try? await withDeadline(peer.configuration.callTimeout, on: peer.clock) {
       try await server.announce(.offline)
     }

@@ -110,6 +110,7 @@ final class LiveNetwork: WatchedNetwork {
 
 extension LiveNetwork {
   private func linkAnswer(_ request: WebRequest) -> JSON {
+    // Our own answers are JSON.
     guard let answer = linkFaults.respond(to: request), let json = try? JSON.parse(answer.body)
     else { return .null }
     return json
@@ -189,6 +190,7 @@ extension LiveNetwork {
   func followStandings() async {
     var last = 0
     var known: [AgentStanding?] = network.nodes.map { _ in nil }
+    // The wait fails only when the task is cancelled.
     while let batch = try? await watcher.events.entries(after: last), let end = batch.last {
       last = end.event.number
       let hasNews = batch.contains { entry in
