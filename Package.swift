@@ -22,6 +22,7 @@ extension Target.Dependency {
   static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
   static let crypto = product(name: "Crypto", package: "swift-crypto")
   static let deque = product(name: "DequeModule", package: "swift-collections")
+  static let hashTrees = product(name: "HashTreeCollections", package: "swift-collections")
   static let grdb = product(name: "GRDB", package: "GRDB.swift")
   static let grpcCore = product(name: "GRPCCore", package: "grpc-swift-2")
   static let grpcNIO = product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
@@ -220,7 +221,7 @@ let package = Package(
     .target(
       name: "MockWeb3",
       dependencies: [
-        "AsyncPrimitives", "EVM", "EthereumClient", .deque,
+        "AsyncPrimitives", "EVM", "EthereumClient", .deque, .hashTrees,
         "MockServing", "PlumiseWire", "EthereumPrimitives", "SystemErrors", .httpTypes, .logging,
         .nioCore,
       ]),
@@ -283,6 +284,7 @@ let package = Package(
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
         .copy("bloom"), .copy("evm"), .copy("oracle-deployed.jsonl.gz"), .copy("tokenizers"),
         .copy("swarm.json"), .copy("torch-archives.json"), .copy("words.json"),
+        .copy("eip712.json"),
       ]),
 
     // Helpers that two or more test targets need.

@@ -127,9 +127,9 @@ extension ChainError {
     ChainError(.timedOut, "no \(what) within \(duration)")
   }
 
-  /// The chain's answer to a method was an error, a revert among them (code 3).
+  /// The chain's answer to a method was an error, a revert among them.
   package static func answered(_ failure: RPCFailure, method: String) -> ChainError {
-    guard failure.code == 3 else {
+    guard failure.isRevert else {
       return ChainError(
         .refused, "\(method) was refused: \(failure.message) (\(failure.code))", cause: failure)
     }

@@ -1,5 +1,6 @@
 public import Bloom
-import Foundation
+public import EthereumPrimitives
+public import Foundation
 public import Logging
 public import MockGateway
 public import MockOracle
@@ -15,6 +16,9 @@ public struct NetworkPlan: Sendable {
   public var model: ClientModel
   /// How the chain starts.
   public var chain: ChainConfiguration
+  /// The contracts that ``beginChain(withGenesis:deploying:)`` created, by their names; of several with one
+  /// name the last.
+  public private(set) var contracts: [String: Address] = [:]
   /// The dialect of the reports that the nodes send and the oracle accepts.
   public var dialect: ReportDialect
   /// Whether the oracle reproduces the known faults of the deployed one.
@@ -104,6 +108,27 @@ public struct NetworkPlan: Sendable {
     configureNode = { _, _ in }
     configureGateway = { _ in }
     logger = Logger(label: "petals-network") { _ in SwiftLogNoOpLogHandler() }
+  }
+}
+
+extension NetworkPlan {
+  /// Has the chain begin with the accounts of a genesis file and the contracts of artifacts, as
+  /// `petals-e2e chain --genesis FILE --deploy ARTIFACT` does.
+  ///
+  /// ``contracts`` has the addresses of the artifacts' contracts.
+  /// - Parameters:
+  ///   - genesis: A genesis file of go-ethereum; nil for none.
+  ///   - artifacts: Artifacts of Hardhat or Foundry. The first account creates their contracts, in this
+  ///     order.
+  /// - Throws: `GenesisFileError` for a file that cannot be used, `DeploymentError` when a constructor fails.
+  public mutating func beginChain(
+    withGenesis genesis: URL?, deploying artifacts: [URL] = []
+  ) throws {
+    if let genesis { chain.apply(try GenesisFile(contentsOf: genesis)) }
+    for file in artifacts {
+      let artifact = try ContractArtifact(contentsOf: file)
+      contracts[artifact.name] = try chain.deploy(artifact)
+    }
   }
 }
 

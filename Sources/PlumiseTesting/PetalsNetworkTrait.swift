@@ -1,3 +1,4 @@
+public import Foundation
 public import MockServing
 public import MockWeb3
 public import Testing
@@ -86,15 +87,20 @@ extension Trait where Self == PetalsNetworkTrait {
   ///   - chain: The chain's profile.
   ///   - gateway: The gateway before the nodes, if there is one.
   ///   - links: Whether the test can break the ways between parts.
+  ///   - genesis: A genesis file of go-ethereum, whose accounts and contracts the chain has besides.
+  ///   - artifacts: Artifacts of Hardhat or Foundry whose contracts are there from the first block on;
+  ///     ``NetworkPlan/contracts`` of the network's plan has their addresses.
   ///   - configure: Changes anything else of the plan.
   public static func network(
     nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,
     chain: ChainProfile = .default, gateway: GatewayKind = .none, links: LinkKind = .direct,
+    genesis: URL? = nil, deploying artifacts: [URL] = [],
     configure: @escaping @Sendable (inout NetworkPlan) throws -> Void = { _ in }
   ) -> Self {
     Self {
       var plan = try NetworkPlan(
         nodes: nodes, oracle: oracle, agents: agents, chain: chain, gateway: gateway, links: links)
+      try plan.beginChain(withGenesis: genesis, deploying: artifacts)
       try configure(&plan)
       return plan
     }

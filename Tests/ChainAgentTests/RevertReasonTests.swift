@@ -185,7 +185,7 @@ struct RevertReasonTests {
         #"{"code":-32015,"message":"VM execution error","data":"Reverted \#(panic)"}"#,
         "panic 0x11: arithmetic overflow"
       ),
-      (#"{"code":-32000,"message":"execution reverted"}"#, "execution reverted"),
+      (#"{"code":-32000,"message":"execution reverted"}"#, "the program gave no reason"),
       (#"{"code":-32000,"message":"invalid opcode: INVALID"}"#, "invalid opcode: INVALID"),
     ])
   func otherChains(_ error: String, _ words: String) async throws {

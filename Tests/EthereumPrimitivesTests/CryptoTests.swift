@@ -68,6 +68,12 @@ struct ContractCryptoTests {
       ContractCrypto.modularPower(base: base, exponent: exponent, modulus: modulus) == power)
   }
 
+  @Test("A modular power of a number that libcrypto cannot hold is none")
+  func longModularPower() {
+    let exponent = [UInt8](repeating: 1, count: 70 << 20)
+    #expect(ContractCrypto.modularPower(base: [2], exponent: exponent, modulus: [7]) == nil)
+  }
+
   @Test("The signer is found for a high s as for a low one, and for nothing out of range")
   func signer() {
     let key = SecretKey.random()

@@ -226,7 +226,7 @@ struct TransactionRefusalTests {
 
   @Test(
     "A first byte that is no type is refused with its value",
-    arguments: [0x00, 0x03, 0x04, 0x7f, 0x80, 0xbf] as [UInt8])
+    arguments: [0x00, 0x04, 0x7f, 0x80, 0xbf] as [UInt8])
   func unknownType(_ type: UInt8) throws {
     let raw = [type] + RLP.encode(.list(try Self.fields(type: 2).items))
     #expect(throws: TransactionError.unsupportedType(type)) { try SignedTransaction(raw: raw) }

@@ -23,7 +23,7 @@ LATER = "not in go-ethereum 1.13.15"
 MISSING = dict.fromkeys((
     "eth_blobBaseFee", "eth_simulateV1", "eth_baseFee", "eth_capabilities", "eth_config",
     "eth_getStorageValues", "eth_getBlockAccessList", "debug_getRawBlockAccessList"), LATER) | {
-    "debug_getBadBlocks": "no block comes from elsewhere, so that none is bad",
+    : "no block comes from elsewhere, so that none is bad",
 }
 DIFFERENT = {
     "eth_fillTransaction": "go-ethereum 1.13.15 says null for the price of a transaction with a fee cap",

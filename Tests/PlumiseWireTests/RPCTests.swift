@@ -124,7 +124,7 @@ struct RPCTests {
       (.parseError, -32700, "parse error"), (.emptyBatch, -32600, "empty batch"),
       (.refused("nonce too low"), -32000, "nonce too low"),
       (.reverted(reason: "No rewards"), 3, "execution reverted: No rewards"),
-      (.reverted(reason: nil), 3, "execution reverted"),
+      (.reverted(reason: nil), -32000, "execution reverted"),
     ])
   func failures(_ failure: RPCFailure, _ code: Int, _ message: String) {
     #expect(failure.code == code)
@@ -136,6 +136,7 @@ struct RPCTests {
   func revertReason() {
     #expect(RPCFailure.reverted(reason: "Agent not active").revertReason == "Agent not active")
     #expect(RPCFailure.reverted(reason: nil).revertReason == nil)
+    #expect(RPCFailure.reverted(reason: nil).isRevert && !RPCFailure.refused("x").isRevert)
     #expect(RPCFailure.refused("x").revertReason == nil)
     #expect(RPCFailure(code: 3, message: "m", data: "zz").revertReason == nil)
   }

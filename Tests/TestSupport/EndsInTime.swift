@@ -11,7 +11,7 @@ package import Testing
 ///   - release: Ends what the work waits for.
 /// - Throws: What the work throws.
 package func endsInTime<Result: Sendable>(
-  within limit: Duration = .seconds(8), butCame came: @autoclosure () -> String,
+  within limit: Duration = .seconds(60), butCame came: @autoclosure () -> String,
   release: @Sendable () async throws -> Void = {},
   at location: SourceLocation = #_sourceLocation,
   _ work: @escaping @Sendable () async throws -> Result

@@ -2,7 +2,7 @@ public import Foundation
 
 /// The golden data that the tests compare with, all of it made by other implementations.
 ///
-/// `ethereum.json` comes from web3.py and eth-account, `bloom/*` from torch and transformers,
+/// `ethereum.json` and `eip712.json` come from web3.py and eth-account, `bloom/*` from torch and transformers,
 /// `tokenizers/*` from tokenizers, `torch-archives.json` from torch, `swarm.json` from hivemind and Petals, `evm` from Ethereum's public test suites, `oracle-deployed` from
 /// the oracle that runs today.
 public enum TestVectors {
@@ -23,6 +23,9 @@ public enum TestVectors {
 
   /// Trie roots, header hashes, blooms, receipts and base fees (`Scripts/chain_vectors.py`).
   public static var chain: URL { root.appending(path: "chain.json") }
+
+  /// Typed data with their digests and signatures (`Scripts/eip712_vectors.py`).
+  public static var typedData: URL { root.appending(path: "eip712.json") }
 
   /// RLP, transactions and tries of Ethereum's public test suite (github.com/ethereum/tests, MIT).
   public static var ethereumTests: URL { root.appending(path: "ethereum-tests.json") }

@@ -6,7 +6,9 @@ extension Machine {
   func begin(_ message: Message) -> CallResult? {
     clearReturnData()
     let result = message.kind.isCreation ? beginCreation(message) : beginCall(message)
-    if let result, let tracer { report(result, of: message, to: tracer) }
+    if let result, let tracer, depth == 0 || result.hasBegun {
+      report(result, of: message, to: tracer)
+    }
     return result
   }
 
@@ -82,8 +84,8 @@ extension Machine {
     }
     guard nonce < .max else { return .failed(.nonceOverflow, gas: message.gas) }
     let code = Code(
-      copying: message.input.baseAddress ?? UnsafeRawPointer(returnData),
-      count: message.input.count, hash: nil)
+      initCode: message.input.baseAddress ?? UnsafeRawPointer(returnData),
+      count: message.input.count)
     let address =
       message.kind == .create
       ? Address.ofContract(createdBy: message.caller, nonce: nonce)
@@ -122,8 +124,9 @@ extension Machine {
     frame.snapshot = snapshot
     tracer?.enter(
       TraceCall(
-        kind: message.kind, depth: depth - 1, caller: message.caller, address: message.address,
-        contract: message.contract, value: message.value, gas: message.gas,
+        kind: message.kind, depth: depth - 1, caller: message.callingContract,
+        address: message.address, contract: message.contract, value: message.value,
+        gas: message.gas,
         input: message.kind.isCreation
           ? UnsafeRawBufferPointer(start: code.start, count: code.count) : message.input))
   }
@@ -132,7 +135,7 @@ extension Machine {
   private func report(_ result: CallResult, of message: Message, to tracer: any Tracer) {
     tracer.enter(
       TraceCall(
-        kind: message.kind, depth: depth, caller: message.caller,
+        kind: message.kind, depth: depth, caller: message.callingContract,
         address: result.created ?? message.address, contract: result.created ?? message.contract,
         value: message.value, gas: message.gas, input: message.input))
     tracer.leave(
@@ -172,7 +175,7 @@ extension Machine {
     guard returnCount <= Gas.maxCodeSize else { throw .codeTooLarge }
     let code = UnsafeRawPointer(returnData)
     if returnCount > 0, code.load(as: UInt8.self) == 0xef { throw .invalidCode }
-    try frame.charge(Gas.codeByte * UInt64(returnCount))
+    do { try frame.charge(Gas.codeByte * UInt64(returnCount)) } catch { throw .codeStorageOutOfGas }
     if returnCount > 0 {
       journal.setCode(frame.account, Code(copying: code, count: returnCount, hash: nil))
     }
@@ -210,6 +213,9 @@ struct Message {
   var isStatic: Bool
   /// What CREATE2 makes the address of, beside the init code.
   var salt = Word.zero
+
+  /// Whose code begins the call: DELEGATECALL leaves `msg.sender` as it was.
+  var callingContract: Address { kind == .delegatecall ? address : caller }
 }
 
 /// What a call or a creation came to; its output is the machine's return data.
@@ -219,6 +225,12 @@ struct CallResult {
   var gas: UInt64
   /// The contract that a creation made.
   var created: Address?
+
+  /// Whether the call passed what is checked before it begins.
+  var hasBegun: Bool {
+    guard case .failed(let failure) = completion else { return true }
+    return !failure.leavesGas && failure != .addressCollision
+  }
 
   static func failed(_ failure: Failure, gas: UInt64) -> CallResult {
     CallResult(completion: .failed(failure), gas: failure.leavesGas ? gas : 0)

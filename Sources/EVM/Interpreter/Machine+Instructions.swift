@@ -172,7 +172,21 @@ extension Machine {
     }
     journal.touch(frame.account)
     if isDeleted { journal.markDestroyed(frame.account) }
+    if let tracer { report(balance, from: frame.address, to: beneficiary, tracer) }
     return .ended(.returned)
+  }
+
+  /// Reports what SELFDESTRUCT gave away as a call that runs nothing.
+  private func report(
+    _ balance: Word, from contract: Address, to beneficiary: Int, _ tracer: any Tracer
+  ) {
+    let address = journal.records[beneficiary].address
+    let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+    tracer.enter(
+      TraceCall(
+        kind: .selfdestruct, depth: depth, caller: contract, address: address, contract: address,
+        value: balance, gas: 0, input: nothing))
+    tracer.leave(TraceResult(completion: .returned, gasUsed: 0, output: nothing))
   }
 
   func call(_ kind: CallKind, _ frame: Frame) throws(Failure) -> Exit {

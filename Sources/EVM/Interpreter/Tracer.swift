@@ -4,9 +4,12 @@ public import EthereumPrimitives
 ///
 /// A machine without one runs a loop that was compiled without it.
 public protocol Tracer: AnyObject {
-  /// An instruction is about to run; what it will cost has not been taken.
+  /// An instruction is about to run, or cannot; what it costs has not been taken.
   func step(_ step: TraceStep)
-  /// A call or a creation begins.
+  /// A call or a creation begins, or a contract gives its balance away (SELFDESTRUCT).
+  ///
+  /// One that cannot begin, for its depth, the caller's balance or what is at its address, is not
+  /// reported, unless it is the transaction's own.
   func enter(_ call: TraceCall)
   /// The call or creation that began last, and has not ended, ends.
   func leave(_ result: TraceResult)
@@ -33,8 +36,15 @@ public struct TraceStep {
   public let opcode: UInt8
   /// What is left.
   public let gas: UInt64
-  /// The gas to be given back so far.
+  /// What it costs, as go-ethereum computes it before it runs: a call's has the gas that is handed
+  /// over, a creation's has not.
+  public let cost: UInt64
+  /// Why it will not run, its gas or the stack; failures of the run itself are those of the frame.
+  public let error: Failure?
+  /// The gas to be given back, that of this instruction included.
   public let refund: Int64
+  /// The value that SLOAD will read; nil for other instructions.
+  public let loaded: Word?
   /// The stack, its top last.
   public let stack: UnsafeBufferPointer<Word>
   /// The memory in use, whole words.
@@ -45,15 +55,15 @@ public struct TraceStep {
 
 /// A call or a creation; its input is valid during the call only.
 public struct TraceCall {
-  /// Which instruction made it; CALL or CREATE for a transaction.
+  /// Which instruction made it; CALL or CREATE for a transaction's own.
   public let kind: CallKind
   /// How many frames are below: 0 for the transaction's own.
   public let depth: Int
-  /// Who calls.
+  /// The account whose code calls; for DELEGATECALL not what the called code sees as its caller.
   public let caller: Address
   /// Whose state it works on; the new contract's address in a creation.
   public let address: Address
-  /// Where the code is.
+  /// Where the code is; SELFDESTRUCT's beneficiary.
   public let contract: Address
   /// Wei that comes with it, or for DELEGATECALL what came with the caller's own call.
   public let value: Word
@@ -73,7 +83,7 @@ public struct TraceResult {
   public let output: UnsafeRawBufferPointer
 }
 
-/// The ways to run other code.
+/// The ways to run other code, and SELFDESTRUCT, which tracers see as a call of the beneficiary.
 public enum CallKind: String, Hashable, Sendable {
   case call = "CALL"
   case callcode = "CALLCODE"
@@ -81,6 +91,7 @@ public enum CallKind: String, Hashable, Sendable {
   case staticcall = "STATICCALL"
   case create = "CREATE"
   case create2 = "CREATE2"
+  case selfdestruct = "SELFDESTRUCT"
 
   var isCreation: Bool { self == .create || self == .create2 }
 }
@@ -107,10 +118,12 @@ struct TracingHook: StepHook {
   func step(
     _ frame: Frame, pc: Int, opcode: UInt8, gas: UInt64, top: UnsafeMutablePointer<Word>
   ) {
+    let price = machine.price(of: opcode, frame, gas: gas, top: top)
     tracer.step(
       TraceStep(
         depth: machine.depth - 1, address: frame.address, pc: pc, opcode: opcode, gas: gas,
-        refund: machine.journal.refund,
+        cost: price.gas, error: price.error, refund: machine.journal.refund + price.refund,
+        loaded: price.loaded,
         stack: UnsafeBufferPointer(start: frame.stack, count: top - frame.stack),
         memory: UnsafeRawBufferPointer(start: frame.memory, count: frame.memoryCount),
         returnData: machine.output))

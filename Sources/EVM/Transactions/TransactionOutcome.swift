@@ -97,6 +97,8 @@ public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
   case returnDataOutOfBounds
   /// The new contract's code is longer than 24 576 bytes (EIP-170).
   case codeTooLarge
+  /// The gas does not cover the new contract's code, which costs 200 a byte.
+  case codeStorageOutOfGas
   /// The new contract's code begins with 0xEF (EIP-3541).
   case invalidCode
   /// Something is where the new contract would go.
@@ -124,6 +126,7 @@ public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
     case .writeProtection: "write protection"
     case .returnDataOutOfBounds: "return data out of bounds"
     case .codeTooLarge: "max code size exceeded"
+    case .codeStorageOutOfGas: "contract creation code storage out of gas"
     case .invalidCode: "invalid code: must not begin with 0xef"
     case .addressCollision: "contract address collision"
     case .callTooDeep: "max call depth exceeded"

@@ -199,6 +199,9 @@ struct TransactionRules {
 /// The gas that a transaction costs before any code runs (yellow paper, §6.2; EIP-2028, EIP-2930,
 /// EIP-3860).
 public enum IntrinsicGas {
+  /// The most init code that a transaction may have from Shanghai on, in bytes (EIP-3860).
+  public static let maximumInitCodeSize = Gas.maxInitCodeSize
+
   /// What a transaction costs under the rules of a hard fork.
   public static func of(_ transaction: Transaction, fork: Hardfork) -> UInt64 {
     of(

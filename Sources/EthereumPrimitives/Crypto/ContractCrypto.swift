@@ -8,10 +8,11 @@ package enum ContractCrypto {
   /// The base to the power of the exponent modulo the modulus, in as many bytes as the modulus has;
   /// zeros when the modulus is 0 (EIP-198).
   ///
-  /// All numbers are big-endian and of any length.
+  /// All numbers are big-endian. Nil for one of more than some 67 million bytes, which libcrypto cannot
+  /// compute with; no block of a real chain has the gas for it.
   package static func modularPower(
     base: [UInt8], exponent: [UInt8], modulus: [UInt8]
-  ) -> [UInt8] {
+  ) -> [UInt8]? {
     Libcrypto.modularPower(base: base, exponent: exponent, modulus: modulus)
   }
 

@@ -122,10 +122,11 @@ enum Libcrypto {
     return Array(output[..<Int(count)])
   }
 
-  /// The power of numbers of any length modulo another, as many bytes as the modulus has.
+  /// The power of numbers modulo another, as many bytes as the modulus has; nil for a number of more than
+  /// some 67 million bytes, which a BIGNUM cannot hold.
   ///
   /// The numbers are public, so the quick functions do, whose time depends on them.
-  static func modularPower(base: [UInt8], exponent: [UInt8], modulus: [UInt8]) -> [UInt8] {
+  static func modularPower(base: [UInt8], exponent: [UInt8], modulus: [UInt8]) -> [UInt8]? {
     var output = [UInt8](repeating: 0, count: modulus.count)
     guard modulus.contains(where: { $0 != 0 }) else { return output }
     guard let context = BN_CTX_new() else { preconditionFailure("no memory for a BN_CTX") }
@@ -135,6 +136,7 @@ enum Libcrypto {
     }
     let result = BN_new()
     defer { for number in numbers + [result] { BN_free(number) } }
+    guard numbers.allSatisfy({ $0 != nil }) else { return nil }
     precondition(
       BN_mod_exp(result, numbers[0], numbers[1], numbers[2], context) == 1
         && BN_bn2binpad(result, &output, Int32(output.count)) == Int32(output.count),

@@ -89,25 +89,29 @@ struct TransactionDecoder {
     guard let first = raw.first, first > 0x7f || raw.count > 1 else { throw .empty }
     let payload: ArraySlice<UInt8>
     switch first {
-    case 1, 2: (type, payload) = (first, raw[1...])
+    case 1, 2, Self.blobType: (type, payload) = (first, raw[1...])
     case 0xc0...: (type, payload) = (0, raw[...])
     default: throw .unsupportedType(first)
     }
     let item: RLP.Item
     do { item = try RLP.decode(payload) } catch { throw .rlp(error) }
     guard case .list(let items) = item else { throw .notAList }
-    self.items = items
-    let expected = [9, 11, 12][Int(type)]
-    guard items.count == expected else {
-      throw .wrongFieldCount(expected: expected, actual: items.count)
+    self.items = try type == Self.blobType ? Self.withoutSidecar(items) : items
+    let expected = [9, 11, 12, 14][Int(type)]
+    guard self.items.count == expected else {
+      throw .wrongFieldCount(expected: expected, actual: self.items.count)
     }
   }
 
   func decode() throws(TransactionError) -> (Transaction, Signature) {
     switch type {
-    case 0: try decodeLegacy()
-    case 1: try decodeAccessList()
-    default: try decodeFeeMarket()
+    case 0: return try decodeLegacy()
+    case 1: return try decodeAccessList()
+    case Self.blobType:
+      // What is malformed is said first, as go-ethereum does.
+      try checkBlobTransaction()
+      throw .unsupportedType(type)
+    default: return try decodeFeeMarket()
     }
   }
 
@@ -141,6 +145,49 @@ struct TransactionDecoder {
     let chainID = try integer(0, .chainID)
     let transaction = try transaction(chainID: chainID, nonceAt: 1, fee: fee, tailAt: 4)
     return (transaction, try signature(yParity: try yParity(9), rAt: 10))
+  }
+
+  /// The type of a transaction with blobs (EIP-4844), which is checked and never taken.
+  private static let blobType: UInt8 = 3
+
+  /// The fields of a transaction with blobs, which travel alone or in a list with the blobs, their
+  /// commitments and their proofs.
+  private static func withoutSidecar(_ items: [RLP.Item]) throws(TransactionError) -> [RLP.Item] {
+    // go-ethereum looks at the first field before it counts them.
+    guard !items.isEmpty else { throw .noFirstField }
+    guard case .list(let fields)? = items.first else { return items }
+    guard items.count == 4 else { throw .wrongFieldCount(expected: 4, actual: items.count) }
+    for (list, count) in zip(items.dropFirst(), [131_072, 48, 48]) {
+      guard case .list(let parts) = list else { throw .unexpectedBytes(.sidecar) }
+      for part in parts {
+        guard case .bytes(let bytes) = part else { throw .unexpectedList(.sidecar) }
+        guard bytes.count == count else {
+          throw .wrongLength(.sidecar, expected: count, actual: bytes.count)
+        }
+      }
+    }
+    return fields
+  }
+
+  private func checkBlobTransaction() throws(TransactionError) {
+    for (index, field) in [
+      (0, .chainID), (2, .maxPriorityFeePerGas), (3, .maxFeePerGas), (6, .value),
+      (9, .maxFeePerBlobGas), (11, .v), (12, .r), (13, .s),
+    ] as [(Int, TransactionError.Field)] {
+      _ = try word(index, field)
+    }
+    _ = try integer(1, .nonce)
+    _ = try integer(4, .gasLimit)
+    // It creates no contract: the recipient is always there.
+    _ = try address(try bytes(5, .to), .to)
+    _ = try bytes(7, .data)
+    _ = try accessList(8)
+    for hash in try list(items[10], .blobHashes) {
+      let bytes = try bytes(hash, .blobHashes)
+      guard bytes.count == 32 else {
+        throw .wrongLength(.blobHashes, expected: 32, actual: bytes.count)
+      }
+    }
   }
 
   /// The fields that every type has: the nonce, then gas limit, recipient, value and data.

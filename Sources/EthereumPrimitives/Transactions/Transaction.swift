@@ -175,12 +175,13 @@ public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible
   /// A field of a transaction.
   public enum Field: String, Hashable, Sendable {
     case chainID, nonce, gasPrice, maxPriorityFeePerGas, maxFeePerGas, gasLimit, to, value, data
-    case accessList, v, r, s
+    case accessList, maxFeePerBlobGas, blobHashes, sidecar, v, r, s
   }
 
   /// There are no bytes, or only a type's.
   case empty
-  /// The first byte names a type that is not known (EIP-2718).
+  /// The first byte names a type that is not known (EIP-2718), or that of a whole transaction with
+  /// blobs (EIP-4844), which ``SignedTransaction`` does not hold.
   case unsupportedType(UInt8)
   /// The payload is not canonical RLP.
   case rlp(RLPError)
@@ -188,6 +189,8 @@ public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible
   case notAList
   /// A list has more or fewer fields than its kind.
   case wrongFieldCount(expected: Int, actual: Int)
+  /// A transaction with blobs has no field at all.
+  case noFirstField
   /// A list stands where bytes belong.
   case unexpectedList(Field)
   /// Bytes stand where a list belongs.
@@ -207,8 +210,10 @@ public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible
   private static func structure(ofFields count: Int) -> String {
     switch count {
     case 2: "types.AccessTuple"
+    case 4: "types.blobTxWithBlobs"
     case 9: "types.LegacyTx"
     case 11: "types.AccessListTx"
+    case 14: "types.BlobTx"
     default: "types.DynamicFeeTx"
     }
   }
@@ -225,6 +230,7 @@ public enum TransactionError: Error, Hashable, Sendable, CustomStringConvertible
     case .wrongFieldCount(let expected, let actual):
       "rlp: \(actual < expected ? "too few elements" : "input list has too many elements") for "
         + Self.structure(ofFields: expected)
+    case .noFirstField: "unexpected EOF"
     case .unexpectedList(let field): "rlp: expected input string or byte for \(field.rawValue)"
     case .unexpectedBytes(let field): "rlp: expected input list for \(field.rawValue)"
     case .leadingZero(let field):

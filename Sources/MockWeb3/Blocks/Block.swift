@@ -130,7 +130,7 @@ public struct BlockHeader: Hashable, Sendable {
   /// Seconds since 1970.
   public var timestamp: UInt64
   /// At most 32 bytes; in proof-of-authority mode 97 (vanity and seal), and 117 in the genesis
-  /// (vanity, sealer and no seal).
+  /// (vanity, sealer and no seal) and at checkpoints (vanity, sealer and seal).
   public var extraData: [UInt8]
   /// Wei a unit of gas that is burnt.
   public var baseFeePerGas: Word
@@ -219,11 +219,15 @@ enum Seal {
     sealer == nil ? rules.hardfork : .london
   }
 
-  /// Puts extra data and difficulty into a header: in proof-of-authority mode the vanity and the
-  /// sealer's signature over the header that has the vanity alone, else the vanity without zeros.
+  /// After how many blocks the sealers are listed again (EIP-225, `EPOCH_LENGTH`).
+  static let checkpointInterval: UInt64 = 30_000
+
+  /// Puts extra data and difficulty into a header: in proof-of-authority mode the vanity, at a checkpoint
+  /// the sealer's address, and the sealer's signature over the header that has these alone; else the
+  /// vanity without zeros.
   ///
   /// The genesis has the sealer's address, and no signature.
-  static func apply(to header: inout BlockHeader, sealer: SecretKey?) {
+  static func apply(to header: inout BlockHeader, sealer: SecretKey?, _ rules: ChainRules) {
     guard let sealer else {
       header.extraData = name
       return
@@ -234,9 +238,11 @@ enum Seal {
       return
     }
     header.difficulty = difficulty(sealer: sealer)
-    let signature = sealer.sign(Keccak256.hash(header.encoded(extraData: vanity)))
+    let isCheckpoint = rules.followsClique && header.number.isMultiple(of: checkpointInterval)
+    let unsealed = isCheckpoint ? vanity + sealer.address.bytes : vanity
+    let signature = sealer.sign(Keccak256.hash(header.encoded(extraData: unsealed)))
     header.extraData =
-      vanity + signature.r.bigEndianBytes + signature.s.bigEndianBytes + [signature.yParity]
+      unsealed + signature.r.bigEndianBytes + signature.s.bigEndianBytes + [signature.yParity]
   }
 }
 

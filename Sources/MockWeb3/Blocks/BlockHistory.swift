@@ -16,6 +16,8 @@ struct BlockHistory {
   private var recent: [Block]
   /// The states after the recent blocks.
   private var states: [WorldState]
+  /// The state after the first block, which is never dropped (go-ethereum writes it to its database).
+  private let firstState: WorldState
   private var numbers = HashIndex()
   /// Of each transaction the height of its block.
   private var locations = HashIndex()
@@ -24,6 +26,7 @@ struct BlockHistory {
     first = genesis.number
     recent = [genesis]
     states = [state]
+    firstState = state
     numbers.insert(genesis.hash, 0)
   }
 
@@ -48,7 +51,15 @@ struct BlockHistory {
   }
 
   /// The hash of the block at a height; nil when there is none.
-  func hash(of number: UInt64) -> Hash32? { self[number]?.hash }
+  ///
+  /// The next block has it, also where it is packed: bytecode asks for many.
+  func hash(of number: UInt64) -> Hash32? {
+    guard number >= first, number - first < UInt64(count) else { return nil }
+    let next = Int(number - first) + 1
+    if next == count { return latest.hash }
+    if next >= packedCount { return recent[next - packedCount].header.parentHash }
+    return packed[next / PackedBlocks.count].parentHash(at: next % PackedBlocks.count)
+  }
 
   subscript(hash: Hash32) -> Block? {
     guard let block = numbers[hash].map({ self[offset: $0] }), block.hash == hash else {
@@ -74,6 +85,16 @@ struct BlockHistory {
     guard number >= first, number - first < UInt64(count) else { return nil }
     let index = Int(number - first) - packedCount
     return index < 0 ? nil : states[index]
+  }
+
+  /// The state after a block that a question may be about: the first one's and those of the latest
+  /// 128, as in go-ethereum without an archive.
+  ///
+  /// Some older ones are kept for blocks to be taken off.
+  func visibleState(after number: UInt64) -> WorldState? {
+    if number == first { return firstState }
+    guard number.addingSaturating(UInt64(Self.retainedStates)) > latest.number else { return nil }
+    return state(after: number)
   }
 
   /// The block and the position of a mined transaction.

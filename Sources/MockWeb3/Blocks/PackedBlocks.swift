@@ -52,6 +52,7 @@ final class PackedBlocks: Sendable {
     static let coinbase = Differences(rawValue: 1)
     static let gasLimit = Differences(rawValue: 2)
     static let extraData = Differences(rawValue: 4)
+    static let fork = Differences(rawValue: 8)
 
     init(rawValue: UInt64) { self.rawValue = rawValue }
 
@@ -60,6 +61,7 @@ final class PackedBlocks: Sendable {
       if header.coinbase != first.coinbase { insert(.coinbase) }
       if header.gasLimit != first.gasLimit { insert(.gasLimit) }
       if header.extraData != first.extraData { insert(.extraData) }
+      if header.fork != first.fork { insert(.fork) }
     }
   }
 
@@ -79,12 +81,24 @@ final class PackedBlocks: Sendable {
     if differences.contains(.coinbase) { writer.append(header.coinbase) }
     if differences.contains(.gasLimit) { writer.append(header.gasLimit) }
     if differences.contains(.extraData) { writer.append(header.extraData) }
+    if differences.contains(.fork) { writer.append(Array(header.fork.rawValue.utf8)) }
     for (sent, receipt) in zip(block.transactions, block.receipts) {
       writer.append(sent.signed.raw)
       writer.append(sent.sender)
       receipt.pack(into: &writer)
     }
     return writer.list()
+  }
+
+  /// The hash of the block before one: what the list of a block's items begins with.
+  func parentHash(at index: Int) -> Hash32 {
+    let start = index == 0 ? 0 : Int(ends[index - 1])
+    // The list's own head: a byte, and the bytes of its length where that is above 55 (RLP).
+    let head = bytes[start] > 0xf7 ? 1 + Int(bytes[start] - 0xf7) : 1
+    let hash = start + head + 1
+    do { return try Hash32(bytes: Array(bytes[hash..<hash + 32])) } catch {
+      preconditionFailure("a hash has 32 bytes: \(error)")
+    }
   }
 
   /// A block as it was.
@@ -117,6 +131,11 @@ final class PackedBlocks: Sendable {
     }
     if differences.contains(.gasLimit) { header.gasLimit = try reader.integer() }
     if differences.contains(.extraData) { header.extraData = try reader.bytes() }
+    if differences.contains(.fork) {
+      let name = String(decoding: try reader.bytes(), as: UTF8.self)
+      guard let fork = Hardfork(rawValue: name) else { throw CorruptBlock() }
+      header.fork = fork
+    }
     var transactions: [RecoveredTransaction] = []
     var receipts: [TransactionReceipt] = []
     while !reader.isAtEnd {
@@ -169,7 +188,8 @@ struct PackedReader {
 extension TransactionReceipt {
   /// Writes what the transaction and its place do not tell: four items.
   fileprivate func pack(into writer: inout RLPWriter) {
-    writer.append(gasUsed << 1 | (succeeded ? 1 : 0))
+    // The highest bit is free but on chains without a limit.
+    writer.append((Word(gasUsed) << 1) + (succeeded ? 1 : 0))
     writer.append(effectiveGasPrice)
     writer.append(output)
     var list = RLPWriter(capacity: logs.isEmpty ? 0 : 256)
@@ -181,7 +201,7 @@ extension TransactionReceipt {
     unpacking reader: inout PackedReader, of sent: RecoveredTransaction,
     after previous: TransactionReceipt?
   ) throws {
-    let usedAndSucceeded = try reader.integer()
+    let usedAndSucceeded = try reader.word()
     let price = try reader.word()
     let output = try reader.bytes()
     var list = try reader.list()
@@ -194,11 +214,11 @@ extension TransactionReceipt {
       while !topicList.isAtEnd { topics.append(try topicList.hash()) }
       logs.append(LogEntry(address: address, topics: topics, data: try log.bytes()))
     }
-    let used = usedAndSucceeded >> 1
+    let used = (usedAndSucceeded >> 1).limb0
     self.init(
       transactionHash: sent.hash, transactionIndex: previous.map { $0.transactionIndex + 1 } ?? 0,
       sender: sent.sender, recipient: sent.transaction.to, contractAddress: sent.createdAddress,
-      succeeded: usedAndSucceeded & 1 == 1, gasUsed: used,
+      succeeded: usedAndSucceeded.limb0 & 1 == 1, gasUsed: used,
       cumulativeGasUsed: (previous?.cumulativeGasUsed ?? 0) + used, effectiveGasPrice: price,
       logs: logs, firstLogIndex: previous.map { $0.firstLogIndex + $0.logs.count } ?? 0,
       output: output, type: sent.transaction.fee.transactionType,

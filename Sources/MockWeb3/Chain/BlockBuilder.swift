@@ -24,7 +24,8 @@ struct BlockBuilder {
     self.sealer = sealer
     let parent = history.latest
     environment = BlockContext(
-      number: parent.number + 1, timestamp: timestamp, coinbase: rules.coinbase,
+      number: parent.number + 1, timestamp: timestamp,
+      coinbase: rules.author(coinbase: rules.coinbase),
       gasLimit: rules.blockGasLimit, baseFee: baseFee ?? BaseFee.next(after: parent.header),
       difficulty: Word(Seal.difficulty(sealer: sealer)), chainID: rules.chainID)
   }
@@ -101,7 +102,7 @@ struct BlockBuilder {
       logsBloom: bloom.bytes, difficulty: 0, number: environment.number,
       gasLimit: rules.blockGasLimit, gasUsed: executor.gasUsed, timestamp: timestamp,
       extraData: [], baseFeePerGas: environment.baseFee, fork: Seal.fork(rules, sealer: sealer))
-    Seal.apply(to: &header, sealer: sealer)
+    Seal.apply(to: &header, sealer: sealer, rules)
     let block = Block(
       header: header, transactions: included, receipts: executor.receipts,
       forcedReverts: forced, parentDifficulty: parent.totalDifficulty)
@@ -191,7 +192,7 @@ struct Genesis {
       number: 0, gasLimit: rules.blockGasLimit, gasUsed: 0, timestamp: timestamp, extraData: [],
       baseFeePerGas: configuration.genesisBaseFee ?? BaseFee.initial,
       fork: Seal.fork(rules, sealer: configuration.sealer))
-    Seal.apply(to: &header, sealer: configuration.sealer)
+    Seal.apply(to: &header, sealer: configuration.sealer, rules)
     self.state = state
     block = Block(header: header, transactions: [], receipts: [], parentDifficulty: 0)
   }

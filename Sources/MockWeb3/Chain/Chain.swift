@@ -36,7 +36,9 @@ package struct Chain {
   var currentRules: ChainRules { blockSettings.applied(to: rules) }
   package var latest: Block { history.latest }
 
-  package init(_ configuration: ChainConfiguration, now: UInt64) {
+  package init(_ original: ChainConfiguration, now: UInt64) {
+    var configuration = original
+    configuration.rules.sealer = configuration.sealer?.address
     self.configuration = configuration
     machine = ChainMachine(rules: configuration.rules)
     let genesis = Genesis(
@@ -248,9 +250,10 @@ extension Chain {
 
   /// Restores an earlier state; the file gets a step that records it.
   mutating func restore(_ earlier: Chain) {
-    let (old, news) = (record, news)
+    let (old, news, filters) = (record, news, filters)
     self = earlier
     self.news = news
+    self.filters.skipIDs(of: filters)
     record.restore(after: old)
   }
 

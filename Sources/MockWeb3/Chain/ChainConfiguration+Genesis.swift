@@ -37,6 +37,12 @@ extension ChainConfiguration {
   mutating func run(
     _ recipient: Address?, from sender: Address, input: [UInt8], name: String
   ) throws(DeploymentError) -> Address? {
+    let limit = IntrinsicGas.maximumInitCodeSize
+    guard recipient != nil || rules.hardfork < .shanghai || input.count <= limit else {
+      throw DeploymentError(
+        contract: name,
+        reason: "its init code has \(input.count) bytes, above the \(limit) of \(rules.hardfork)")
+    }
     let genesis = Genesis(configuration: self, timestamp: genesisTimestamp ?? 0)
     let machine = ChainMachine(rules: rules)
     let history = BlockHistory(genesis: genesis.block, state: genesis.state)

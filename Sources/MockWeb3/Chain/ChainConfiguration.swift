@@ -29,6 +29,13 @@ public struct ChainConfiguration: Sendable {
     get { poolRules.minimumTip }
     set { poolRules.minimumTip = newValue }
   }
+  /// The most that a transaction's gas may cost in all, in wei; nil for no limit.
+  ///
+  /// That is its gas limit times its highest price. By default the limit is go-ethereum's, 1 PLM.
+  public var transactionFeeCap: Word? {
+    get { poolRules.feeCap }
+    set { poolRules.feeCap = newValue }
+  }
   package var poolRules = PoolRules()
   /// The block of another chain that this one begins with; nil for a chain of its own.
   var fork: ForkOrigin?
@@ -94,7 +101,7 @@ public struct ChainRules: Hashable, Sendable {
   public var coinbase: Address
   /// The one account whose contributions the reward pool accepts.
   public var rewardOracle: Address
-  /// The account that may slash agents.
+  /// AgentRegistry's first owner, who may slash agents and hand the contract on.
   public var registryOwner: Address
   /// Where AgentRegistry is.
   public var registryAddress: Address
@@ -106,6 +113,11 @@ public struct ChainRules: Hashable, Sendable {
   /// Whether RewardPool's functions cost gas; they do not on chains in files of earlier versions of
   /// this package.
   package var metersRewardPool = true
+  /// Whether a sealed block's tips go to its sealer, and the blocks at checkpoints list the sealers; on
+  /// chains in files of earlier versions of this package neither.
+  package var followsClique = true
+  /// The account whose signature seals the blocks; nil without one.
+  package internal(set) var sealer: Address?
   /// The rules that bytecode runs by.
   public var hardfork: Hardfork
   /// Plumise's contracts that are bytecode on the chain that this one is forked from.
@@ -113,6 +125,12 @@ public struct ChainRules: Hashable, Sendable {
 
   /// Version 1 of RewardPool is the one in the main network's genesis.
   var rewardPoolVersion: RewardPoolVersion { profile == .mainnet2026 ? .one : .two }
+
+  /// Who gets a block's tips, and is COINBASE to bytecode: whom the header names, or where it names nobody
+  /// the account that sealed the block (EIP-225; go-ethereum's `clique.Author`).
+  func author(coinbase: Address) -> Address {
+    coinbase == .zero && followsClique ? sealer ?? .zero : coinbase
+  }
 
   /// The reward pool's epoch at a height.
   func epoch(at height: UInt64) -> UInt64 { height / max(1, blocksPerEpoch) }

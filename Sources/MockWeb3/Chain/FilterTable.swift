@@ -45,6 +45,9 @@ struct FilterTable {
     return nextID
   }
 
+  /// Gives no id again that another table has given: clients may still ask for it.
+  mutating func skipIDs(of other: FilterTable) { nextID = max(nextID, other.nextID) }
+
   mutating func remove(_ id: UInt64) -> Bool { filters.removeValue(forKey: id) != nil }
 
   subscript(id: UInt64) -> Filter? { filters[id] }

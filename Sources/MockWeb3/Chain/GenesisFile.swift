@@ -74,8 +74,8 @@ public struct GenesisFile: Hashable, Sendable {
     timestamp = try Self.integer(json["timestamp"], "timestamp")
     gasLimit = try Self.integer(json["gasLimit"], "gasLimit")
     baseFee = try Self.word(json["baseFeePerGas"], "baseFeePerGas")
-    if let text = json["coinbase"]?.stringValue {
-      guard let address = try? Address(text) else {
+    if let value = json["coinbase"], !value.isNull {
+      guard let text = value.stringValue, let address = try? Address(text) else {
         throw GenesisFieldError(field: "coinbase", reason: "is no address")
       }
       coinbase = address
@@ -83,6 +83,9 @@ public struct GenesisFile: Hashable, Sendable {
   }
 
   private static func account(_ json: JSON, _ field: String) throws -> GenesisAccount {
+    guard json.objectValue != nil else {
+      throw GenesisFieldError(field: field, reason: "is no object")
+    }
     var account = GenesisAccount(
       balance: try word(json["balance"], "\(field).balance") ?? .zero,
       nonce: try integer(json["nonce"], "\(field).nonce") ?? 0)
@@ -92,7 +95,11 @@ public struct GenesisFile: Hashable, Sendable {
       }
       account.code = bytes
     }
-    for slot in json["storage"]?.objectValue?.members ?? [] {
+    let storage = json["storage"] ?? .null
+    guard storage.isNull || storage.objectValue != nil else {
+      throw GenesisFieldError(field: "\(field).storage", reason: "is no object")
+    }
+    for slot in storage.objectValue?.members ?? [] {
       let name = "\(field).storage.\(slot.key)"
       guard let key = try word(.string(slot.key), name), let value = try word(slot.value, name)
       else { continue }
@@ -113,9 +120,12 @@ public struct GenesisFile: Hashable, Sendable {
   /// without, as text, or a JSON number.
   private static func word(_ json: JSON?, _ field: String) throws -> Word? {
     guard let json, json != .null else { return nil }
-    if let number = json.integerValue, number >= 0 { return Word(UInt64(number)) }
-    guard let text = json.stringValue else {
-      throw GenesisFieldError(field: field, reason: "is no number")
+    let text: String
+    switch json {
+    case .string(let digits): text = digits
+    case .number(let number) where number.isInteger && !number.text.hasPrefix("-"):
+      text = number.text
+    default: throw GenesisFieldError(field: field, reason: "is no number")
     }
     if text.hasPrefix("0x") {
       let digits = text.dropFirst(2)

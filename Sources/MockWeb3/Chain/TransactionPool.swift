@@ -1,5 +1,6 @@
 import EVM
 package import EthereumPrimitives
+import Foundation
 
 /// The transactions that wait for a block: of each sender a run that is ready, and those after a
 /// gap in the nonces.
@@ -168,7 +169,9 @@ package struct PoolRules: Hashable, Sendable {
   /// The least tip, in wei a unit of gas.
   package var minimumTip: Word = 1
   /// The most that gas may cost in all, in wei; nil for no limit.
-  package var feeCap: Word?
+  ///
+  /// By default go-ethereum's (`RPCTxFeeCap`), 1 ether.
+  package var feeCap: Word? = Ether.wei
   /// The longest transaction, in bytes.
   package var sizeLimit = 128 * 1024
   /// How many transactions may wait.
@@ -184,6 +187,11 @@ package struct PoolRules: Hashable, Sendable {
     let transaction = incoming.signed.transaction
     let size = incoming.signed.raw.count
     guard size <= sizeLimit else { throw .oversizedData(size: size, limit: sizeLimit) }
+    if chain.hardfork >= .shanghai, transaction.to == nil,
+      transaction.data.count > IntrinsicGas.maximumInitCodeSize
+    {
+      throw .initCodeTooLarge(size: transaction.data.count)
+    }
     guard transaction.gasLimit <= chain.blockGasLimit else { throw .exceedsBlockGasLimit }
     let fee = transaction.fee
     guard fee.maxPriorityFeePerGas <= fee.maxFeePerGas else { throw .tipAboveFeeCap }
@@ -203,12 +211,23 @@ package struct PoolRules: Hashable, Sendable {
 
   /// The checks of the JSON-RPC method, before the pool sees the transaction.
   func checkStateless(_ transaction: Transaction) throws(PoolError) {
-    if let feeCap {
-      let (fee, overflow) = Word(transaction.gasLimit)
-        .multipliedReportingOverflow(by: transaction.fee.maxFeePerGas)
-      if overflow || fee > feeCap { throw .feeAboveCap(fee: overflow ? .max : fee, cap: feeCap) }
-    }
+    try checkFee(of: transaction)
     guard transaction.chainID != nil else { throw .unprotected }
+  }
+
+  /// Refuses a transaction whose gas may cost more than the cap (go-ethereum's `checkTxFee`).
+  func checkFee(of transaction: Transaction) throws(PoolError) {
+    try checkFee(price: transaction.fee.maxFeePerGas, gas: transaction.gasLimit)
+  }
+
+  /// Refuses gas that costs more than the cap at a price in wei.
+  func checkFee(price: Word, gas: UInt64) throws(PoolError) {
+    guard let feeCap else { return }
+    let (wei, overflow) = price.multipliedReportingOverflow(by: Word(gas))
+    // Compared in ether, as go-ethereum does: a few wei more than the cap are not above it.
+    let fee = overflow ? Double(gas) * Ether.amount(price) : Ether.amount(wei)
+    let cap = Ether.amount(feeCap)
+    guard fee <= cap else { throw .feeAboveCap(fee: fee, cap: cap) }
   }
 
   /// Whether fees are high enough to take the place of others.
@@ -261,8 +280,11 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
   case undecodable(TransactionError)
   case unprotected
   case alreadyKnown
-  case feeAboveCap(fee: Word, cap: Word)
+  /// Both in ether.
+  case feeAboveCap(fee: Double, cap: Double)
   case oversizedData(size: Int, limit: Int)
+  /// More init code than Shanghai's rules allow (EIP-3860).
+  case initCodeTooLarge(size: Int)
   case exceedsBlockGasLimit
   case tipAboveFeeCap
   case invalidSender
@@ -282,7 +304,7 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     // A signature out of range surfaces only when the sender is recovered.
     case .undecodable(.signature), .undecodable(.invalidV), .invalidSender: "invalid sender"
-    // Blobs are decoded and then refused: no chain of Plumise has them.
+    // A transaction with blobs that can be decoded.
     case .undecodable(.unsupportedType(3)):
       "transaction type not supported: type 3 rejected, pool not yet in Cancun"
     case .undecodable(let error): "\(error)"
@@ -290,9 +312,12 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
     case .alreadyKnown: "already known"
     case .nonceAtMaximum: "nonce has max value"
     case .feeAboveCap(let fee, let cap):
-      "tx fee (\(Self.ether(fee)) ether) exceeds the configured cap (\(Self.ether(cap)) ether)"
+      String(
+        format: "tx fee (%.2f ether) exceeds the configured cap (%.2f ether)", fee, cap)
     case .oversizedData(let size, let limit):
       "oversized data: transaction size \(size), limit \(limit)"
+    case .initCodeTooLarge(let size):
+      "max initcode size exceeded: code size \(size), limit \(IntrinsicGas.maximumInitCodeSize)"
     case .exceedsBlockGasLimit: "exceeds block gas limit"
     case .tipAboveFeeCap: "max priority fee per gas higher than max fee per gas"
     case .intrinsicGasTooLow(let gas, let minimum):
@@ -315,10 +340,29 @@ package enum PoolError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Wei as ether with two decimals, rounded down.
-  private static func ether(_ wei: Word) -> String {
-    let hundredths = wei / 10_000_000_000_000_000
-    let rest = "\(hundredths % 100)"
-    return "\(hundredths / 100)." + (rest.count < 2 ? "0" + rest : rest)
+  /// The message on a chain with the rules of a hard fork.
+  ///
+  /// go-ethereum takes blobs from Cancun on; no chain of Plumise has them.
+  func message(on fork: Hardfork) -> String {
+    guard case .undecodable(.unsupportedType(3)) = self, fork >= .cancun else { return description }
+    return "transaction type not supported: type 3 rejected, this chain has no blobs"
+  }
+}
+
+/// Amounts in ether, as go-ethereum's `checkTxFee` has them.
+private enum Ether {
+  static let wei: Word = 1_000_000_000_000_000_000
+
+  /// Wei as the nearest number of ether.
+  static func amount(_ amount: Word) -> Double {
+    let (ether, rest) = amount.quotientAndRemainder(dividingBy: wei)
+    // Beyond 64 bits the fraction is below what a double can tell apart.
+    guard let whole = ether.exactUInt64() else {
+      return Double(ether.high) * 0x1p128 + Double(ether.low)
+    }
+    let (fraction, remainder) = (rest << 64).quotientAndRemainder(dividingBy: wei)
+    // The lowest bit stands for all that is behind it, so that the number is rounded once.
+    let sticky: UInt128 = remainder.isZero ? 0 : 1
+    return Double(UInt128(whole) << 64 | fraction.low | sticky) * 0x1p-64
   }
 }

@@ -4,7 +4,9 @@ import PlumiseWire
 
 /// The contract AgentRegistry and its ABI (Wire.md, Contracts).
 enum AgentRegistryContract {
-  private static let functions = ContractFunctions([
+  private static let functions = ContractFunctions(agents.merging(ownership) { $1 })
+
+  private static let agents: [String: ContractFunction] = [
     "registerAgent(bytes32,string)": register,
     "heartbeat()": heartbeat,
     "updateMetadata(string)": updateMetadata,
@@ -15,7 +17,7 @@ enum AgentRegistryContract {
     },
     "getAllAgents()": { _, _, execution in ABIResult.addresses(execution.state.registry.order) },
     "getTotalAgentCount()": { _, _, execution in
-      ABIResult.words([Word(UInt64(execution.state.registry.order.count))])
+      ABIResult.words([Word(UInt64(execution.state.registry.count))])
     },
     "getActiveAgents()": { _, _, execution in ABIResult.addresses(activeAgents(execution)) },
     "getActiveAgentCount()": { _, _, execution in
@@ -30,7 +32,7 @@ enum AgentRegistryContract {
     "HEARTBEAT_TIMEOUT()": { _, _, _ in
       ABIResult.words([Word(RegisteredAgent.heartbeatTimeout)])
     },
-  ])
+  ]
 
   static func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
     execution.use(AgentRegistryGas.noFunction(message))
@@ -51,7 +53,7 @@ enum AgentRegistryContract {
     execution.use(AgentRegistryGas.refusedRegistration(text, isRegistered: isRegistered))
     guard !isRegistered else { throw Revert("AgentRegistry: already registered") }
     guard nodeID != .zero else { throw Revert("AgentRegistry: invalid nodeId") }
-    let isFirst = execution.state.registry.order.isEmpty
+    let isFirst = execution.state.registry.count == 0
     execution.use(AgentRegistryGas.registration(text, isFirst: isFirst))
     var record = RegisteredAgent(
       wallet: message.caller, metadata: metadata, registeredAt: execution.block.timestamp)
@@ -102,10 +104,10 @@ enum AgentRegistryContract {
   ) throws(Revert) -> [UInt8] {
     execution.use(AgentRegistryGas.refusedDeregistration)
     let record = try registered(message, execution)
-    let agents = execution.state.registry.order
+    let agents = execution.state.registry
     let price = AgentRegistryGas.deregistration(
       .init(record.metadata), isSlashed: record.status == .slashed,
-      position: agents.firstIndex(of: message.caller) ?? 0, of: agents.count)
+      position: agents.position(of: message.caller) ?? 0, of: agents.count)
     execution.use(price.gas, refund: price.refund)
     execution.state.registry.remove(message.caller)
     execution.emit(
@@ -119,17 +121,14 @@ enum AgentRegistryContract {
     _ message: Message, _ arguments: ABIArguments, _ execution: Execution
   ) throws(Revert) -> [UInt8] {
     let agent = try arguments.address(0)
-    execution.use(AgentRegistryGas.slashByStranger)
-    guard message.caller == execution.rules.registryOwner else {
-      // OpenZeppelin's Ownable speaks in custom errors.
-      throw Revert(
-        output: ABI.selector("OwnableUnauthorizedAccount(address)") + ABI.word(message.caller))
-    }
-    execution.use(AgentRegistryGas.slashOfUnknownAgent)
+    let ownerRead = execution.gasOfReadingRegistryOwner()
+    execution.use(ownerRead + AgentRegistryGas.slashByStranger)
+    try requireOwner(message, execution)
+    execution.use(ownerRead + AgentRegistryGas.slashOfUnknownAgent)
     guard let record = execution.state.registry[agent] else {
       throw Revert("AgentRegistry: agent not found")
     }
-    execution.use(AgentRegistryGas.slash(isSlashed: record.status == .slashed))
+    execution.use(ownerRead + AgentRegistryGas.slash(isSlashed: record.status == .slashed))
     execution.state.registry.update(agent) {
       $0.stake = .zero
       $0.status = .slashed

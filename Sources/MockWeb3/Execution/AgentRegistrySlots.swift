@@ -4,6 +4,7 @@ import EthereumPrimitives
 /// `src/AgentRegistry.sol`): slot 0 is the owner, slot 1 the mapping of the agents, each of which
 /// takes seven slots, slot 2 the list of their addresses.
 enum AgentRegistrySlots {
+  static let owner: Word = 0
   private static let agents: Word = 1
   private static let list: Word = 2
   /// How many slots an agent takes.
@@ -17,7 +18,7 @@ enum AgentRegistrySlots {
   /// The value of a slot of the native registry; 0 for a slot that nothing is kept in.
   static func value(ofSlot number: Word, in ledger: AgentLedger, owner: Address) -> Word {
     let order = ledger.order
-    if number == 0 { return owner.word }
+    if number == Self.owner { return owner.word }
     if number == list { return Word(UInt64(order.count)) }
     if let index = offset(of: number, from: StorageSlot.elements(of: list)), index < order.count {
       return order[index].word

@@ -21,7 +21,8 @@ struct ChainMachine: Sendable {
   /// The block of a header as code sees it.
   func context(of header: BlockHeader) -> BlockContext {
     BlockContext(
-      number: header.number, timestamp: header.timestamp, coinbase: header.coinbase,
+      number: header.number, timestamp: header.timestamp,
+      coinbase: rules.author(coinbase: header.coinbase),
       gasLimit: header.gasLimit, baseFee: header.baseFeePerGas,
       difficulty: Word(header.difficulty), chainID: rules.chainID)
   }

@@ -199,7 +199,7 @@ extension WorldState {
       return RewardPoolSlot.value(ofSlot: slot, in: records.pool, rules: rules)
     case .agentRegistry:
       return AgentRegistrySlots.value(
-        ofSlot: slot, in: records.registry, owner: rules.registryOwner)
+        ofSlot: slot, in: records.registry, owner: records.owner(of: rules))
     default: return .zero
     }
   }

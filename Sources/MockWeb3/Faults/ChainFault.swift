@@ -205,7 +205,7 @@ package struct ChainFaults {
     for index in entries.indices {
       var (id, rule) = (entries[index].id, entries[index].rule)
       guard matches(rule.fault),
-        rule.method == nil || method == nil || rule.method == method,
+        rule.isMeant(for: method),
         rule.sender == nil || rule.sender == sender
       else { continue }
       let isMet = rule.schedule.takeOccasion {
@@ -217,6 +217,16 @@ package struct ChainFaults {
       return rule.fault
     }
     return nil
+  }
+}
+
+extension ChainFaultRule {
+  /// Whether the rule is for a method; nil stands for what is no request.
+  ///
+  /// A rule for every method leaves the chain's own test methods alone: they take it away again.
+  fileprivate func isMeant(for method: String?) -> Bool {
+    guard let method else { return true }
+    return self.method.map { $0 == method } ?? !method.hasPrefix("plumise_")
   }
 }
 

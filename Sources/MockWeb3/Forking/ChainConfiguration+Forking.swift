@@ -74,6 +74,11 @@ extension Block {
     }
     let bloom = try field("logsBloom").bytes()
     guard bloom.count == 256 else { throw RPCFailure.refused("a bloom of \(bloom.count) bytes") }
+    let number = try field("number").uint64()
+    // The blocks to come need numbers as well.
+    guard number <= UInt64(Int64.max) else {
+      throw RPCFailure.refused("the block number \(number), which is above 2⁶³ − 1")
+    }
     let header = BlockHeader(
       parentHash: try field("parentHash").hash(),
       coinbase: try fields["miner"]?.address() ?? .zero,
@@ -81,7 +86,7 @@ extension Block {
       transactionsRoot: try field("transactionsRoot").hash(),
       receiptsRoot: try field("receiptsRoot").hash(), logsBloom: bloom,
       difficulty: try fields["difficulty"]?.word().clampedDifficulty ?? 0,
-      number: try field("number").uint64(), gasLimit: try field("gasLimit").uint64(),
+      number: number, gasLimit: try field("gasLimit").uint64(),
       gasUsed: try field("gasUsed").uint64(), timestamp: try field("timestamp").uint64(),
       extraData: try fields["extraData"]?.bytes() ?? [],
       baseFeePerGas: try fields["baseFeePerGas"]?.word() ?? BaseFee.initial)

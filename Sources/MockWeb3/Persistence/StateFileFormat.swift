@@ -23,6 +23,7 @@ enum StateFileFormat {
       "network": .object(JSONObject(uniqueMembers: network(of: chain.configuration))),
       "claimsSyncFirst": .bool(chain.rules.claimsSyncFirst),
       "metersRewardPool": .bool(chain.rules.metersRewardPool),
+      "followsClique": .bool(chain.rules.followsClique),
     ]
   }
 
@@ -162,6 +163,7 @@ enum StateFileFormat {
     // Blocks of earlier files have to come out as they were.
     configuration.rules.claimsSyncFirst = heading["claimsSyncFirst"] == true
     configuration.rules.metersRewardPool = heading["metersRewardPool"] == true
+    configuration.rules.followsClique = heading["followsClique"] == true
     var chain = Chain(configuration, now: now)
     guard chain.genesis.hash.hex == genesis else {
       throw FileError.chainMismatch(expected: chain.genesis.hash.hex, actual: genesis)

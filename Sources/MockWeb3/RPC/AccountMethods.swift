@@ -27,12 +27,14 @@ enum AccountMethods {
         else {
           throw RPCFailure.refused("missing gasPrice or maxFeePerGas/maxPriorityFeePerGas")
         }
+        guard !call.hasBlobs else { throw RPCFailure.blobsNotSupported }
         guard call.nonce != nil else { throw RPCFailure.refused("nonce not specified") }
+        let transaction = try call.filled(on: chain)
+        try chain.pool.rules.checkFee(of: transaction)
         let account = chain.configuration.accounts.first { $0.address == call.from }
         guard let account else { throw RPCFailure.refused("unknown account") }
-        let signed = try call.filled(on: chain).signed(with: account.key)
-        let sent = RecoveredTransaction(signed: signed, sender: account.address)
-        return ["raw": .hex(signed.raw), "tx": sent.json(place: nil)]
+        let signed = transaction.signed(with: account.key)
+        return ["raw": .hex(signed.raw), "tx": transaction.json(signed)]
       }
     },
     "eth_pendingTransactions": .plain { chain, _ in
@@ -95,19 +97,19 @@ enum RawBlockMethods {
     // No proof of work is made.
     "eth_hashrate": .plain { _, _ in "0x0" },
     "debug_getRawHeader": RPCMethod(arguments: 1) { arguments in
-      let reference = try arguments.block(0)
-      return { chain, now in
-        guard let block = chain.block(reference, now: now) else {
-          throw RPCFailure.refused("header not found")
-        }
-        return .hex(block.header.encoded)
-      }
+      block(try arguments.block(0), "header") { .hex($0.header.encoded) }
     },
     "debug_getRawBlock": RPCMethod(arguments: 1) { arguments in
-      block(try arguments.block(0)) { .hex($0.encoded) }
+      block(try arguments.block(0), "block") { .hex($0.encoded) }
     },
     "debug_getRawReceipts": RPCMethod(arguments: 1) { arguments in
-      block(try arguments.block(0)) { .array($0.receipts.map { .hex($0.consensusBytes) }) }
+      let reference = try arguments.block(0)
+      return { chain, now in
+        if case .hash(let hash) = reference, chain.history[hash] == nil { return [] }
+        return try block(reference, "block") {
+          .array($0.receipts.map { .hex($0.consensusBytes) })
+        }(&chain, now)
+      }
     },
     "debug_getRawTransaction": RPCMethod(arguments: 1) { arguments in
       let hash = try arguments.hash(0)
@@ -119,13 +121,16 @@ enum RawBlockMethods {
   ]
 
   private static func block(
-    _ reference: BlockReference, _ answer: @escaping @Sendable (Block) -> JSON
+    _ reference: BlockReference, _ what: String, _ answer: @escaping @Sendable (Block) -> JSON
   ) -> ChainOperation {
     { chain, now in
-      guard let block = chain.block(reference, now: now) else {
-        throw RPCFailure.refused("block not found")
+      if let block = chain.block(reference, now: now) { return answer(block) }
+      // Go prints a hash that is formatted as a number as its bytes.
+      guard case .hash(let hash) = reference else {
+        throw RPCFailure.refused("\(what) not found")
       }
-      return answer(block)
+      let bytes = hash.bytes.map { "\($0)" }.joined(separator: " ")
+      throw RPCFailure.refused("\(what) #[\(bytes)] not found")
     }
   }
 
@@ -147,7 +152,7 @@ enum RawBlockMethods {
   private static func raw(in reference: BlockReference, at index: UInt64) -> ChainOperation {
     { chain, now in
       guard let block = chain.block(reference, now: now), index < UInt64(block.transactions.count)
-      else { return nil }
+      else { return .hex([]) }
       return .hex(block.transactions[Int(index)].signed.raw)
     }
   }

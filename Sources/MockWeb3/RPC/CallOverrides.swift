@@ -29,6 +29,10 @@ struct CallOverrides: Sendable {
     return Chain.View(state: state, block: view.block)
   }
 
+  /// The block's base fee and its gas limit, where they are changed.
+  var baseFee: Word? { block.baseFee }
+  var gasLimit: UInt64? { block.gasLimit }
+
   /// Makes the changes to the block.
   func apply(to context: inout BlockContext) { block.apply(to: &context) }
 }
@@ -80,10 +84,10 @@ private struct BlockOverride: Sendable {
   private var number: Word?
   private var difficulty: Word?
   private var time: UInt64?
-  private var gasLimit: UInt64?
+  private(set) var gasLimit: UInt64?
   private var coinbase: Address?
   private var random: Hash32?
-  private var baseFee: Word?
+  private(set) var baseFee: Word?
   private var blobBaseFee: Word?
 
   init() {}

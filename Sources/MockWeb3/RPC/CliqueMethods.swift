@@ -19,14 +19,26 @@ enum CliqueMethods {
       at(.hash(try arguments.hash(0)), snapshot)
     },
     "clique_getSigner": RPCMethod(arguments: 1) { arguments in
-      at(try arguments.block(0)) { sealer, block, _ in
-        // The genesis has no seal.
-        .address(block.number == 0 ? .zero : sealer)
+      let reference = try arguments.block(0)
+      return at(
+        reference,
+        missing: {
+          switch reference {
+          case .hash(let hash): "missing block \(hash.hex)"
+          case .tag(.number(let number)): "missing block \(Quantity.encode(number))"
+          case .tag: "unknown block"
+          }
+        }
+      ) { sealer, block, _ in
+        // The genesis has zeros in the place of a seal.
+        guard block.number > 0 else { throw RPCFailure.refused("recovery failed") }
+        return .address(sealer)
       }
     },
     "clique_status": .plain { chain, _ in
       let sealer = try sealer(of: chain)
-      let count = min(chain.latest.number, 64)
+      // go-ethereum looks at the blocks before the latest one: 64 of them, or from the first on.
+      let count = min(chain.latest.number.subtractingSaturating(1), 64)
       return [
         "inturnPercent": .integer(count == 0 ? 0 : 100), "numBlocks": .integer(count),
         "sealerActivity": .object([sealer.lowercaseHex: .integer(count)]),
@@ -47,7 +59,7 @@ enum CliqueMethods {
   ]
 
   /// A question about the sealer at a block.
-  private typealias Question = @Sendable (Address, Block, Chain) -> JSON
+  private typealias Question = @Sendable (Address, Block, Chain) throws -> JSON
 
   private static func sealer(of chain: Chain) throws -> Address {
     guard let sealer = chain.configuration.sealer else {
@@ -68,14 +80,15 @@ enum CliqueMethods {
   }
 
   private static func at(
-    _ reference: BlockReference, _ answer: @escaping Question
+    _ reference: BlockReference, missing: @escaping @Sendable () -> String = { "unknown block" },
+    _ answer: @escaping Question
   ) -> ChainOperation {
     { chain, now in
       let sealer = try sealer(of: chain)
       guard let block = chain.block(reference, now: now) else {
-        throw RPCFailure.refused("unknown block")
+        throw RPCFailure.refused(missing())
       }
-      return answer(sealer, block, chain)
+      return try answer(sealer, block, chain)
     }
   }
 

@@ -40,26 +40,17 @@ enum DebugMethods {
       let block = try arguments.block(1)
       let options = try TraceOptions(arguments.optional(2))
       return { chain, now in
-        let view = try options.overrides.applied(to: try chain.view(block, now: now))
-        let gas = min(call.gas ?? EthCallMethods.callGasCap, EthCallMethods.callGasCap)
-        let intrinsic = chain.intrinsicGas(of: call)
-        guard gas >= intrinsic else {
-          throw RPCFailure.refused(
-            "tracing failed: intrinsic gas too low: have \(gas), want \(intrinsic)")
+        let view = try options.overrides.applied(
+          to: chain.tracedView(block, before: options.transactionIndex, now: now))
+        do {
+          return try chain.trace(call, with: options, on: view)
+        } catch let error as PreflightFailure {
+          throw RPCFailure.refused("tracing failed: \(error.reason)")
         }
-        let recorder = TraceRecorder(options)
-        let reader = RecordingReader(WorldStateReader(state: view.state, history: chain.history))
-        let outcome = chain.run(
-          call, on: view, gas: gas - intrinsic, overrides: options.overrides,
-          tracer: recorder.tracer, reader: reader)
-        let spent = intrinsic + outcome.gasUsed
-        return try recorder.json(
-          of: TracedRun(
-            completion: outcome.completion, gasLimit: gas,
-            gasUsed: spent - min(outcome.refund, spent / 5), output: outcome.output,
-            effects: outcome.effects, reader: reader))
       }
     },
+    // Blocks come from nowhere but here.
+    "debug_getBadBlocks": .plain { _, _ in [] },
   ]
 }
 
@@ -86,6 +77,8 @@ struct TraceOptions: Sendable {
   private(set) var withLog = false
   private(set) var diffMode = false
   private(set) var overrides = CallOverrides()
+  /// Before which transaction of the block a call is traced; nil for after all of them.
+  private(set) var transactionIndex: UInt64?
 
   /// The struct logger with its usual options.
   init() {}
@@ -108,9 +101,23 @@ struct TraceOptions: Sendable {
     logger.stack = try !(fields["disableStack"]?.bool() ?? false)
     logger.storage = try !(fields["disableStorage"]?.bool() ?? false)
     logger.returnData = try fields["enableReturnData"]?.bool() ?? false
-    logger.limit = Int(clamping: max(0, fields["limit"]?.json.integerValue ?? 0))
+    if let limit = fields["limit"] {
+      guard let number = limit.json.integerValue else {
+        throw limit.failure(
+          "json: cannot unmarshal \(limit.json.text) into Go struct field TraceConfig.limit of type int"
+        )
+      }
+      logger.limit = Int(clamping: max(0, number))
+    }
+    if let timeout = try fields["timeout"]?.string() {
+      guard let duration = GoDuration(timeout) else {
+        throw RPCFailure.refused("time: invalid duration \"\(timeout)\"")
+      }
+      logger.timeout = duration.value
+    }
     overrides = try CallOverrides(
       state: fields["stateOverrides"], block: fields["blockOverrides"])
+    transactionIndex = try fields["txIndex"]?.uint64("hexutil.Uint")
   }
 }
 
@@ -119,20 +126,29 @@ struct TraceRecorder {
   private let options: TraceOptions
   private let calls: CallTracer?
   private let logger: StructLogger?
+  private let prestate: PrestateTracer?
 
-  init(_ options: TraceOptions) {
+  init(_ options: TraceOptions, coinbase: Address) {
     self.options = options
     calls =
       options.kind == .callTracer
       ? CallTracer(onlyTopCall: options.onlyTopCall, withLog: options.withLog) : nil
     logger = options.kind == nil ? StructLogger(options.logger) : nil
+    prestate =
+      options.kind == .prestateTracer && !options.diffMode
+      ? PrestateTracer(coinbase: coinbase) : nil
   }
 
   /// Nil when the reads and the effects say enough.
-  var tracer: (any Tracer)? { calls ?? logger }
+  var tracer: (any Tracer)? {
+    if let calls { return calls }
+    if let logger { return logger }
+    return prestate
+  }
 
   func json(of run: TracedRun) throws -> JSON {
     if let logger {
+      guard !logger.isTimedOut else { throw RPCFailure.refused("execution timeout") }
       let output = Hex.encode(run.output).dropFirst(2)
       return [
         "gas": .integer(run.gasUsed), "failed": .bool(run.completion != .returned),
@@ -145,8 +161,8 @@ struct TraceRecorder {
       root.gasUsed = run.gasUsed
       return root.json
     }
-    return options.diffMode
-      ? run.reader.difference(run.effects) : run.reader.prestate(run.effects)
+    guard let prestate else { return run.reader.difference(run.effects) }
+    return run.reader.prestate(prestate, run.effects)
   }
 }
 
@@ -192,7 +208,7 @@ extension Chain {
     _ sent: RecoveredTransaction, with options: TraceOptions, after executor: TransactionExecutor,
     tracer: (any Tracer)? = nil
   ) throws -> (recorder: TraceRecorder, run: TracedRun) {
-    let recorder = TraceRecorder(options)
+    let recorder = TraceRecorder(options, coinbase: executor.block.coinbase)
     let reader = RecordingReader(WorldStateReader(state: executor.state, history: history))
     do throws(InvalidTransactionError) {
       let outcome = try machine.virtualMachine.execute(
@@ -207,11 +223,72 @@ extension Chain {
     } catch { throw RPCFailure.refused("tracing failed: \(error)") }
   }
 
+  /// Runs a call, asking of it what is asked of a transaction.
+  /// - Throws: ``PreflightFailure`` when it could be no transaction.
+  fileprivate func trace(
+    _ call: CallRequest, with options: TraceOptions, on view: View
+  ) throws -> JSON {
+    let gas = min(call.gas ?? EthCallMethods.callGasCap, EthCallMethods.callGasCap)
+    try checkPayment(of: call, gas: gas, on: view, overrides: options.overrides)
+    let intrinsic = intrinsicGas(of: call)
+    guard gas >= intrinsic else {
+      throw PreflightFailure("intrinsic gas too low: have \(gas), want \(intrinsic)")
+    }
+    try checkInitCode(of: call)
+    var block = machine.context(of: view.block.header)
+    options.overrides.apply(to: &block)
+    let recorder = TraceRecorder(options, coinbase: block.coinbase)
+    let reader = RecordingReader(WorldStateReader(state: view.state, history: history))
+    let outcome = run(
+      call, on: view, gas: gas - intrinsic, overrides: options.overrides,
+      tracer: recorder.tracer, reader: reader)
+    let spent = intrinsic + outcome.gasUsed
+    return try recorder.json(
+      of: TracedRun(
+        completion: outcome.completion, gasLimit: gas,
+        gasUsed: spent - min(outcome.refund, spent / 5), output: outcome.output,
+        effects: outcome.effects, reader: reader))
+  }
+
+  /// The state that a call is traced on (go-ethereum's `TraceCall` and `StateAtTransaction`).
+  /// - Parameter index: the transaction of the block before which it is; nil for after the block.
+  fileprivate func tracedView(
+    _ reference: BlockReference, before index: UInt64?, now: UInt64
+  ) throws -> View {
+    guard reference != .tag(.pending) else {
+      throw RPCFailure.refused("tracing on top of pending is not supported")
+    }
+    guard let block = block(reference, now: now) else {
+      switch reference {
+      case .hash(let hash): throw RPCFailure.refused("block \(hash.hex) not found")
+      case .tag(.number(let number)): throw RPCFailure.refused("block #\(number) not found")
+      case .tag: throw RPCFailure.refused("block not found")
+      }
+    }
+    guard let index else {
+      guard block.number == latest.number || history.visibleState(after: block.number) != nil
+      else { throw RPCFailure.refused(Self.stateUnavailable) }
+      return try view(reference, now: now)
+    }
+    guard block.number > 0 else { throw RPCFailure.refused("no transaction in genesis") }
+    var executor = try executor(before: block)
+    let count = block.transactions.count
+    // A block without transactions has a state before the first one all the same.
+    guard index < UInt64(max(count, 1)) else {
+      throw RPCFailure.refused(
+        "transaction index \(index) out of range for block \(block.hash.hex)")
+    }
+    for position in 0..<Int(index) { try executor.apply(block, position) }
+    return View(state: executor.state, block: block)
+  }
+
+  private static let stateUnavailable = "required historical state unavailable (reexec=128)"
+
   /// An executor on the state before a block, with what tests changed before it was made.
   private func executor(before block: Block) throws -> TransactionExecutor {
     guard block.number > 0 else { throw RPCFailure.refused("genesis is not traceable") }
     guard var state = history.state(after: block.number - 1) else {
-      throw RPCFailure.refused("required historical state unavailable (reexec=128)")
+      throw RPCFailure.refused(Self.stateUnavailable)
     }
     for edit in record.edits where edit.height == block.number - 1 { state.apply(edit.change) }
     return TransactionExecutor(

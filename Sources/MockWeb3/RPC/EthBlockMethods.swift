@@ -14,9 +14,9 @@ enum EthBlockMethods {
       return whole(.hash(hash), withTransactions: try arguments.required(1).bool())
     },
     "eth_getBlockReceipts": RPCMethod(arguments: 1) { arguments in
-      let reference = try arguments.block(0)
+      let reference = try arguments.required(0).optionalBlockReference()
       return { chain, now in
-        guard let block = chain.block(reference, now: now) else { return nil }
+        guard let reference, let block = chain.block(reference, now: now) else { return nil }
         // A receipt that a fault holds back is missing here as well.
         let shown = block.receipts.indices.filter {
           !chain.faults.withholdsReceipt(
@@ -73,7 +73,7 @@ enum EthBlockMethods {
     { chain, now in
       guard let block = chain.block(reference, now: now), index < UInt64(block.transactions.count)
       else { return nil }
-      return block.transactionJSON(at: Int(index), isPending: reference == .tag(.pending))
+      return block.transactionJSON(at: Int(index))
     }
   }
 }
@@ -96,12 +96,11 @@ extension Block {
   /// The block as JSON-RPC shows it.
   /// - Parameters:
   ///   - withTransactions: whole transactions rather than their hashes.
-  ///   - isPending: a block that is not made yet has neither hash nor nonce.
+  ///   - isPending: a block that is not made yet has neither hash nor nonce nor total difficulty; its
+  ///     transactions have their places in it (go-ethereum's `newRPCTransactionFromBlockIndex`).
   func json(withTransactions: Bool, isPending: Bool = false) -> JSON {
     let transactions: [JSON] = self.transactions.indices.map { index in
-      withTransactions
-        ? transactionJSON(at: index, isPending: isPending)
-        : .hash(self.transactions[index].hash)
+      withTransactions ? transactionJSON(at: index) : .hash(self.transactions[index].hash)
     }
     var fields: [(String, JSON)] = [
       ("baseFeePerGas", .quantity(header.baseFeePerGas)),
@@ -121,7 +120,7 @@ extension Block {
       ("size", .quantity(UInt64(size))),
       ("stateRoot", .hash(header.stateRoot)),
       ("timestamp", .quantity(header.timestamp)),
-      ("totalDifficulty", .quantity(totalDifficulty)),
+      ("totalDifficulty", isPending ? nil : .quantity(totalDifficulty)),
       ("transactions", .array(transactions)),
       ("transactionsRoot", .hash(header.transactionsRoot)),
       ("uncles", .array([])),
@@ -132,11 +131,8 @@ extension Block {
   }
 
   /// A transaction of the block as JSON-RPC shows it.
-  func transactionJSON(at index: Int, isPending: Bool = false) -> JSON {
-    let sent = transactions[index]
-    return isPending
-      ? sent.json(place: nil)
-      : sent.json(place: .init(block: self, index: index))
+  func transactionJSON(at index: Int) -> JSON {
+    transactions[index].json(place: .init(block: self, index: index))
   }
 
   /// A receipt of the block as JSON-RPC shows it.

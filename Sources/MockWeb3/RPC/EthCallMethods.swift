@@ -6,7 +6,8 @@ import PlumiseWire
 enum EthCallMethods {
   static let table: [String: RPCMethod] = [
     "eth_call": RPCMethod(arguments: 4, call),
-    "eth_estimateGas": RPCMethod(arguments: 3, estimateGas),
+    // Its fourth argument came with go-ethereum 1.14; Anvil has it as well.
+    "eth_estimateGas": RPCMethod(arguments: 4, estimateGas),
     "eth_createAccessList": RPCMethod(arguments: 2, AccessListMethod.answer),
   ]
 
@@ -24,11 +25,12 @@ enum EthCallMethods {
         throw RPCFailure.reverted(revert)
       }
       do {
-        try chain.checkPayment(of: call, gas: gas, on: view)
+        try chain.checkPayment(of: call, gas: gas, on: view, overrides: overrides)
         let intrinsic = chain.intrinsicGas(of: call)
         guard gas >= intrinsic else {
           throw PreflightFailure("intrinsic gas too low: have \(gas), want \(intrinsic)")
         }
+        try chain.checkInitCode(of: call)
         let outcome = chain.run(call, on: view, gas: gas - intrinsic, overrides: overrides)
         switch outcome.completion {
         case .returned: return .hex(outcome.output)
@@ -44,10 +46,10 @@ enum EthCallMethods {
   @Sendable private static func estimateGas(_ arguments: GethArguments) throws -> ChainOperation {
     let call = try CallArguments(arguments.required(0)).call()
     let reference = try arguments.optional(1)?.blockReference() ?? .tag(.latest)
-    let overrides = try CallOverrides(state: arguments.optional(2), block: nil)
+    let overrides = try CallOverrides(state: arguments.optional(2), block: arguments.optional(3))
     return { chain, now in
       let view = try overrides.applied(to: chain.view(reference, now: now))
-      return .quantity(try chain.estimateGas(of: call, on: view))
+      return .quantity(try chain.estimateGas(of: call, on: view, overrides: overrides))
     }
   }
 }
@@ -65,6 +67,8 @@ struct CallArguments: Sendable {
   var input: [UInt8] = []
   var accessList: [AccessListEntry]?
   var chainID: Word?
+  /// Whether it asks for a transaction with blobs (EIP-4844), which nobody signs here.
+  var hasBlobs = false
   /// Whether `data` and `input` are both there and differ: a call takes `input`, a transaction
   /// neither.
   var isAmbiguous = false
@@ -85,6 +89,7 @@ struct CallArguments: Sendable {
     isAmbiguous = data != nil && input != nil && data != input
     accessList = try fields["accessList"]?.accessList()
     chainID = try fields["chainId"]?.word()
+    hasBlobs = fields["blobVersionedHashes"] != nil || fields["maxFeePerBlobGas"] != nil
     if gasPrice != nil, maxFeePerGas != nil || maxPriorityFeePerGas != nil {
       throw RPCFailure.refused(
         "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
@@ -132,11 +137,12 @@ extension Chain {
     tracer: (any Tracer)? = nil, reader: RecordingReader? = nil
   ) -> CallOutcome {
     var block = machine.context(of: view.block.header)
+    overrides.apply(to: &block)
     let price =
       call.feeCap.isZero ? .zero : min(call.feeCap, call.tip.adding(block.baseFee, upTo: .max))
-    // Code that compares the two must not see a price below the base fee.
+    // Code that compares the two must not see a price below the base fee, not even one that the call
+    // names (go-ethereum's `NewEVM`).
     if price.isZero { block.baseFee = .zero }
-    overrides.apply(to: &block)
     let state: any StateReader = reader ?? WorldStateReader(state: view.state, history: history)
     return machine.virtualMachine.call(
       call.to, from: call.from, value: call.value, input: call.input, gas: gas, gasPrice: price,

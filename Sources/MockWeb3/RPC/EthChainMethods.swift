@@ -9,7 +9,9 @@ enum EthChainMethods {
     "eth_syncing": .plain { _, _ in false },
     "eth_mining": .plain { chain, _ in .bool(chain.mining.isAutomatic) },
     "eth_protocolVersion": .plain { _, _ in "0x44" },
-    "eth_coinbase": .plain { chain, _ in .address(chain.currentRules.coinbase) },
+    "eth_coinbase": .plain { chain, _ in
+      .address(chain.currentRules.author(coinbase: chain.currentRules.coinbase))
+    },
     "eth_accounts": .plain { chain, _ in
       .array(chain.configuration.accounts.map { .address($0.address) })
     },
@@ -111,7 +113,9 @@ private struct FeeHistory {
       .map { (tip: $0.effectiveGasPrice - block.header.baseFeePerGas, gas: $0.gasUsed) }
       .sorted { $0.tip < $1.tip }
     return percentiles.map { percentile in
-      let threshold = UInt64(Double(block.header.gasUsed) * percentile / 100)
+      // Of 2⁶⁴ − 1 the nearest double is 2⁶⁴.
+      let share = (Double(block.header.gasUsed) * percentile / 100).rounded(.down)
+      let threshold = UInt64(exactly: share) ?? .max
       var sum: UInt64 = 0
       for entry in tips {
         sum += entry.gas
@@ -148,8 +152,11 @@ enum EthStateMethods {
       let block = try arguments.block(2)
       return { chain, now in
         let state = try chain.view(block, now: now).state
-        let value = state.visibleStorage(
-          at: address, slot: try StorageKey(slot).word, rules: chain.rules)
+        let key: StorageKey
+        do { key = try StorageKey(slot) } catch let failure as RPCFailure {
+          throw RPCFailure.refused("unable to decode storage key: \(failure.message)")
+        }
+        let value = state.visibleStorage(at: address, slot: key.word, rules: chain.rules)
         return .hash(Hash32(word: value))
       }
     },

@@ -97,6 +97,8 @@ extension FilterArguments {
 struct FilterArguments: Sendable {
   /// The most positions that a log has topics in.
   private static let maximumTopics = 4
+  /// The most topics that a position may allow.
+  private static let maximumAlternatives = 1000
 
   var blockHash: Hash32?
   var from: BlockTag?
@@ -155,6 +157,7 @@ struct FilterArguments: Sendable {
     case .array(let alternatives): values = alternatives
     default: throw position.failure("invalid topic(s)")
     }
+    guard values.count <= maximumAlternatives else { throw position.failure("exceed max topics") }
     var topics: Set<Hash32> = []
     for value in values {
       // A null among alternatives makes the position match anything, whatever follows.

@@ -20,7 +20,7 @@ enum EthTransactionMethods {
       let call = try CallArguments(arguments.required(0))
       return { chain, _ in
         let transaction = try call.filled(on: chain)
-        return ["raw": .hex(transaction.unsignedBytes), "tx": transaction.unsignedJSON]
+        return ["raw": .hex(transaction.unsignedBytes), "tx": transaction.json(nil)]
       }
     },
     "eth_resend": RPCMethod(arguments: 3) { arguments in
@@ -51,7 +51,7 @@ enum EthTransactionMethods {
       let hash = try arguments.hash(0)
       return { chain, _ in
         let sent = chain.history.find(hash).map { $0.block.transactions[$0.index] }
-        return (sent ?? chain.pool[hash]).map { .hex($0.signed.raw) } ?? .null
+        return .hex((sent ?? chain.pool[hash])?.signed.raw ?? [])
       }
     },
   ]
@@ -88,6 +88,7 @@ extension CallArguments {
     guard account != nil || chain.impersonation.contains(from) else {
       throw RPCFailure.refused("unknown account")
     }
+    guard !hasBlobs else { throw RPCFailure.blobsNotSupported }
     let transaction = try filled(on: chain)
     let signed =
       account.map { transaction.signed(with: $0.key) }
@@ -104,6 +105,8 @@ extension CallArguments {
       throw RPCFailure.refused("missing transaction nonce in transaction spec")
     }
     let wanted = try filled(on: chain)
+    try chain.pool.rules.checkFee(
+      price: gasPrice ?? wanted.fee.maxFeePerGas, gas: gasLimit ?? wanted.gasLimit)
     let isWaiting = chain.pool.transactions.contains {
       $0.sender == from && $0.transaction == wanted
     }
@@ -117,48 +120,55 @@ extension CallArguments {
   }
 
   /// The transaction with everything that the arguments leave out (geth's `setDefaults`).
-  func filled(on chain: Chain) throws -> Transaction {
+  /// - Parameter isEstimated: whether gas that is not given is estimated, rather than the most that a call
+  ///   may use.
+  func filled(on chain: Chain, isEstimated: Bool = true) throws -> Transaction {
     try checkFees()
+    let fee = try fee(on: chain)
     if isAmbiguous {
       throw RPCFailure.refused(
         #"both "data" and "input" are set and not equal. "#
           + #"Please use "input" to pass transaction call data"#)
     }
+    if to == nil, input.isEmpty {
+      throw RPCFailure.refused("contract creation without any data provided")
+    }
+    var call = call()
+    (call.feeCap, call.tip) = (fee.maxFeePerGas, fee.maxPriorityFeePerGas)
+    let limit =
+      try gas
+      ?? (isEstimated
+        ? chain.estimateGas(of: call, on: Chain.View(state: chain.state, block: chain.latest))
+        : EthCallMethods.callGasCap)
     let ownID = chain.rules.chainID
     if let chainID, chainID != Word(ownID) {
       throw RPCFailure.refused("chainId does not match node's (have=\(chainID), want=\(ownID))")
     }
-    if to == nil, input.isEmpty {
-      throw RPCFailure.refused("contract creation without any data provided")
-    }
-    let call = call()
-    let suggestedTip = chain.configuration.suggestedTip
-    let fee: Transaction.Fee
-    if let gasPrice {
-      fee =
-        accessList.map { .accessList(gasPrice: gasPrice, $0) } ?? .legacy(gasPrice: gasPrice)
-    } else {
-      let tip = maxPriorityFeePerGas ?? suggestedTip
-      let baseFee = max(chain.latest.header.baseFeePerGas, chain.nextBaseFee ?? .zero)
-      let doubled = baseFee.adding(baseFee, upTo: .max)
-      let maximum = maxFeePerGas ?? doubled.adding(tip, upTo: .max)
-      try Self.checkOrder(maximum, tip)
-      fee = .feeMarket(
-        maxPriorityFeePerGas: tip, maxFeePerGas: maximum, accessList ?? [])
-    }
     return Transaction(
       chainID: chain.rules.chainID,
       nonce: nonce ?? chain.pool.nextNonce(of: from ?? .zero, state: chain.state), fee: fee,
-      gasLimit: try gas
-        ?? chain.estimateGas(
-          of: call, on: Chain.View(state: chain.state, block: chain.latest)), to: call.to,
-      value: value, data: input)
+      gasLimit: limit, to: call.to, value: value, data: input)
+  }
+
+  /// The fees, and those that the arguments leave out (geth's `setFeeDefaults`).
+  private func fee(on chain: Chain) throws -> Transaction.Fee {
+    if let gasPrice {
+      return accessList.map { .accessList(gasPrice: gasPrice, $0) } ?? .legacy(gasPrice: gasPrice)
+    }
+    let tip = maxPriorityFeePerGas ?? chain.configuration.suggestedTip
+    let baseFee = max(chain.latest.header.baseFeePerGas, chain.nextBaseFee ?? .zero)
+    let doubled = baseFee.adding(baseFee, upTo: .max)
+    let maximum = maxFeePerGas ?? doubled.adding(tip, upTo: .max)
+    try Self.checkOrder(maximum, tip)
+    return .feeMarket(maxPriorityFeePerGas: tip, maxFeePerGas: maximum, accessList ?? [])
   }
 }
 
 extension Transaction {
-  /// The transaction without a signature, as go-ethereum's `Transaction.MarshalJSON` shows it.
-  fileprivate var unsignedJSON: JSON {
+  /// The transaction as go-ethereum's `Transaction.MarshalJSON` shows it.
+  /// - Parameter signed: the same with its signature; nil for one that nobody signed, whose signature
+  ///   is all zeros.
+  func json(_ signed: SignedTransaction?) -> JSON {
     let type = fee.transactionType
     var members: [(String, JSON)] = [("type", .quantity(UInt64(type)))]
     if type > 0, let chainID { members.append(("chainId", .quantity(chainID))) }
@@ -179,9 +189,12 @@ extension Transaction {
     }
     members += [("value", .quantity(value)), ("input", .hex(data))]
     if type > 0 { members.append(("accessList", fee.accessListJSON)) }
-    members += [("v", "0x0"), ("r", "0x0"), ("s", "0x0")]
-    if type > 0 { members.append(("yParity", "0x0")) }
-    members.append(("hash", .hash(Keccak256.hash(unsignedBytes))))
+    members += [
+      ("v", .quantity(signed?.v ?? .zero)), ("r", .quantity(signed?.signature.r ?? .zero)),
+      ("s", .quantity(signed?.signature.s ?? .zero)),
+    ]
+    if type > 0 { members.append(("yParity", .quantity(UInt64(signed?.signature.yParity ?? 0)))) }
+    members.append(("hash", .hash(signed?.hash ?? Keccak256.hash(unsignedBytes))))
     return .object(JSONObject(uniqueMembers: members))
   }
 }

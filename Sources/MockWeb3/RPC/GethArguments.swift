@@ -181,6 +181,14 @@ struct GethValue {
   }
 
   func blockReference() throws -> BlockReference {
+    guard let reference = try optionalBlockReference() else {
+      throw RPCFailure.refused("invalid arguments; neither block nor hash specified")
+    }
+    return reference
+  }
+
+  /// A block's reference; nil for an object that names none, which geth's reader takes.
+  func optionalBlockReference() throws -> BlockReference? {
     if case .string(let text) = json {
       guard text.utf8.count == 66 else {
         return .tag(try blockTag(text, tooHigh: "blocknumber too high"))
@@ -206,8 +214,7 @@ struct GethValue {
     case (nil, let tag?): return .tag(tag)
     case (.some, .some):
       throw failure("cannot specify both BlockHash and BlockNumber, choose one or the other")
-    case (nil, nil):
-      throw RPCFailure.refused("invalid arguments; neither block nor hash specified")
+    case (nil, nil): return nil
     }
   }
 }
@@ -254,7 +261,8 @@ extension GethValue {
     }
   }
 
-  private static func number(_ text: String) -> Word? {
+  /// The number of decimal digits, or behind 0x of hexadecimal ones; nil when the text is none.
+  static func number(_ text: String) -> Word? {
     guard text.hasPrefix("0x") || text.hasPrefix("0X") else { return try? Word(decimal: text) }
     let digits = text.utf8.dropFirst(2).drop { $0 == UInt8(ascii: "0") }
     guard !digits.isEmpty else { return .zero }

@@ -31,7 +31,7 @@ struct RPCMethod: Sendable {
     let namespaces = [
       NetMethods.table, EthChainMethods.table, EthStateMethods.table, EthCallMethods.table,
       EthBlockMethods.table, EthTransactionMethods.table, EthFilterMethods.table,
-      AccountMethods.table, RawBlockMethods.table,
+      AccountMethods.table, TypedDataMethods.table, RawBlockMethods.table,
       TxPoolMethods.table, CliqueMethods.table,
       AgentMethods.table, TestMethods.table, PlumiseMethods.table, DebugMethods.table,
     ]
@@ -76,10 +76,10 @@ extension Chain {
     }
     // What tests changed since the latest block belongs to the latest state.
     if block.number == latest.number { return View(state: state, block: block) }
-    guard let state = history.state(after: block.number) else {
+    guard let state = history.visibleState(after: block.number) else {
       throw RPCFailure.refused(
         "missing trie node \(block.header.stateRoot.hex.dropFirst(2)) (path ) state "
-          + "\(block.header.stateRoot.hex) is not available")
+          + "\(block.header.stateRoot.hex) is not available, not found")
     }
     return View(state: state, block: block)
   }
@@ -102,13 +102,23 @@ extension JSON {
 extension RPCFailure {
   static let batchTooLarge = RPCFailure(code: -32600, message: "batch too large")
 
+  /// What the calls of a batch get after answers that are too long together.
+  static let responseTooLarge = RPCFailure(code: -32003, message: "response too large")
+
+  /// What a transaction with blobs gets that somebody is to sign.
+  static let blobsNotSupported = RPCFailure.refused("signing blob transactions not supported")
+
   /// What subscriptions get over HTTP.
   static let noNotifications = RPCFailure(code: -32601, message: "notifications not supported")
 
   /// A call that was reverted; the data is what the program gave as its reason.
+  ///
+  /// The message has the reason of `Error(string)` and the meaning of `Panic(uint256)`.
   static func reverted(_ revert: Revert) -> RPCFailure {
-    let message = revert.reason.map { "execution reverted: \($0)" } ?? "execution reverted"
-    return RPCFailure(code: 3, message: message, data: .string(Hex.encode(revert.output)))
+    guard !revert.output.isEmpty else { return .reverted(reason: nil) }
+    let reason = RevertReason(revert.output).map { ": \($0.text)" } ?? ""
+    return RPCFailure(
+      code: 3, message: "execution reverted\(reason)", data: .hex(revert.output))
   }
 
   /// Any error as one of JSON-RPC.

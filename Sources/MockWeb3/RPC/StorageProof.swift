@@ -12,11 +12,10 @@ struct StorageKey {
     let hasPrefix = text.hasPrefix("0x") || text.hasPrefix("0X")
     let digits = String(decoding: text.utf8.dropFirst(hasPrefix ? 2 : 0), as: UTF8.self)
     guard digits.utf8.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }) else {
-      throw RPCFailure.refused("unable to decode storage key: hex string invalid")
+      throw RPCFailure.refused("hex string invalid")
     }
     guard digits.utf8.count <= 64 else {
-      throw RPCFailure.refused(
-        "unable to decode storage key: hex string too long, want at most 32 bytes")
+      throw RPCFailure.refused("hex string too long, want at most 32 bytes")
     }
     byteCount = (digits.utf8.count + 1) / 2
     let padded = String(repeating: "0", count: 64 - digits.utf8.count) + digits
@@ -29,26 +28,24 @@ struct StorageKey {
 
 /// An account with the nodes that prove it and its storage (EIP-1186).
 enum StorageProof {
-  /// The most slots that one request may prove, in go-ethereum.
-  private static let maximumKeys = 1024
-
   @Sendable static func answer(_ arguments: GethArguments) throws -> ChainOperation {
     let address = try arguments.address(0)
     let keys = try arguments.required(1).array().map { try $0.string() }
     let block = try arguments.block(2)
-    guard keys.count <= maximumKeys else {
-      throw RPCFailure.refused("too many keys (got \(keys.count), max: \(maximumKeys))")
-    }
     let slots = try keys.map { try StorageKey($0) }
     return { chain, now in
       var state = try chain.view(block, now: now).state
       // The proof brings the tries up to date, and with them the account's storage root.
       let proof = state.accountProof(of: address)
       let account = state[address]
+      // Of an account that does not exist go-ethereum's hashes are zeros.
+      let isThere = !account.isEmpty
       return [
         "address": .address(address), "accountProof": .array(proof.map { .hex($0) }),
-        "balance": .quantity(account.balance), "codeHash": .hash(account.codeHash),
-        "nonce": .quantity(account.nonce), "storageHash": .hash(account.storageRoot),
+        "balance": .quantity(account.balance),
+        "codeHash": .hash(isThere ? account.codeHash : .zero),
+        "nonce": .quantity(account.nonce),
+        "storageHash": .hash(isThere ? account.storageRoot : .zero),
         "storageProof": .array(
           slots.map { slot in
             [

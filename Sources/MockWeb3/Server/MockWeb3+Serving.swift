@@ -63,10 +63,11 @@ extension MockWeb3 {
     await producer.run {
       // On a forked chain whose remote one is gone no block is made; what waits is tried again with
       // the next one, and requests meet the same error.
-      _ = try? await performLoading { chain, now in
+      let made = try? await performLoading { chain, now in
         chain.mineScheduledBlock(now: now)
         return nil
       }
+      report(made?.warnings ?? [])
     }
   }
 

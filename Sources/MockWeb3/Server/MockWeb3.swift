@@ -123,8 +123,18 @@ public final class MockWeb3: Sendable {
       return RPCReply.batch([refusal]).json.serialized()
     case .batch(let elements):
       var answers: [RPCResponse] = []
+      var length = 0
       for element in elements {
-        if let answer = await answer(element, for: subscriber) { answers.append(answer) }
+        // As in geth, the calls that are left when the answers are too long get an error.
+        if length > Self.batchAnswerLimit {
+          if case .request(let request) = element, let id = request.id {
+            answers.append(RPCResponse(id: id, failure: .responseTooLarge))
+          }
+          continue
+        }
+        guard let answer = await answer(element, for: subscriber) else { continue }
+        length += answer.json.serialized().count
+        answers.append(answer)
       }
       return answers.isEmpty ? nil : RPCReply.batch(answers).json.serialized()
     }
@@ -132,6 +142,8 @@ public final class MockWeb3: Sendable {
 
   /// The most requests of a batch, as in geth.
   private static let batchLimit = 1000
+  /// How many bytes the answers of a batch may have before no more calls are made, as in geth.
+  private static let batchAnswerLimit = 25_000_000
 
   private func answer(
     _ element: RPCIncoming.Element, for subscriber: RPCSubscriber?
@@ -166,6 +178,9 @@ public final class MockWeb3: Sendable {
         try chain.forwardedAnswer(to: request) ?? operation(&chain, now)
       }
       return (.success(result), warnings)
+    } catch let refusal as PoolError {
+      // Decoding comes before the chain is asked, whose rules decide over what is said of blobs.
+      return (.failure(.refused(refusal.message(on: configuration.rules.hardfork))), [])
     } catch {
       return (.failure(RPCFailure(error)), [])
     }
@@ -226,13 +241,26 @@ public final class MockWeb3: Sendable {
 
   /// Changes the chain.
   func change<R: Sendable>(_ body: (inout Chain) -> R) -> R {
-    cell.withLock { cell in
+    let (result, warnings) = cell.withLock { cell in
+      let height = cell.chain.latest.number
       let result = body(&cell.chain)
       cell.chain.state.fork?.requireNoMisses()
       commit(&cell)
       cell.synchronize()
-      return result
+      return (result, cell.chain.warnings(above: height))
     }
+    report(warnings)
+    return result
+  }
+
+  /// Notes in the journal what is wrong with transactions of blocks that no request made.
+  func report(_ warnings: [String]) {
+    guard !warnings.isEmpty else { return }
+    let exchange = RPCExchange(
+      method: RPCExchange.blockProduction, parameters: [], outcome: .success(nil),
+      warnings: warnings)
+    journal.record(exchange)
+    if read({ $0.isLoggingEnabled }) { onExchange(exchange) }
   }
 
   /// Passes a change on to the file and the block producer: under the chain's lock, so that changes
@@ -269,7 +297,13 @@ extension UnixClock {
 }
 
 /// A request that the chain answered: an entry of its journal.
+///
+/// Blocks that no request made, but the chain's clock or a test, have an entry where a transaction of
+/// theirs has a warning.
 public struct RPCExchange: Sendable {
+  /// In the place of the method where no request was made.
+  public static let blockProduction = "block production"
+
   /// The JSON-RPC method.
   public let method: String
   /// The arguments.

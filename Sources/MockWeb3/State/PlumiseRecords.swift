@@ -5,6 +5,8 @@ import EthereumPrimitives
 struct PlumiseRecords {
   /// The agents that AgentRegistry and RewardPool know.
   var registry = AgentLedger()
+  /// AgentRegistry's owner after it was handed on or given up; nil while it is the one of the rules.
+  var registryOwner: Address?
   /// The agents that the precompiles know, where the two are separate (all profiles but
   /// `default`).
   var precompileAgents: AgentLedger?
@@ -54,6 +56,11 @@ final class RecordJournal: NativeState {
   var agents: AgentLedger {
     get { records.agents }
     set { change { $0.agents = newValue } }
+  }
+
+  var registryOwner: Address? {
+    get { records.registryOwner }
+    set { change { $0.registryOwner = newValue } }
   }
 
   var pool: RewardPoolState {

@@ -1,4 +1,5 @@
 public import EthereumPrimitives
+import HashTreeCollections
 
 /// An agent's status (AgentRegistry's enum, in its order).
 public enum AgentStatus: UInt8, Hashable, Sendable, CaseIterable {
@@ -61,38 +62,60 @@ public struct RegisteredAgent: Hashable, Sendable {
 }
 
 /// The registered agents, in the order in which the registry's list holds them.
+///
+/// Copies share their structure: a transaction may register thousands, and each call can be undone.
 package struct AgentLedger {
-  private var records = PersistentMap<RegisteredAgent>()
-  private(set) var order: [Address] = []
+  private struct Entry {
+    var record: RegisteredAgent
+    /// Its place in the list.
+    var position: Int
+  }
+
+  private var entries = PersistentMap<Entry>()
+  private var list = TreeDictionary<Int, Address>()
+
+  /// How many agents there are.
+  var count: Int { list.count }
+
+  /// All agents, in their order.
+  var order: [Address] { (0..<list.count).compactMap { list[$0] } }
 
   /// The record of an agent, or nil when the address is not registered.
-  subscript(agent: Address) -> RegisteredAgent? { records[agent] }
+  subscript(agent: Address) -> RegisteredAgent? { entries[agent]?.record }
 
-  func isRegistered(_ agent: Address) -> Bool { records[agent] != nil }
+  func isRegistered(_ agent: Address) -> Bool { entries[agent] != nil }
+
+  /// The place of an agent in the list, from 0.
+  func position(of agent: Address) -> Int? { entries[agent]?.position }
 
   /// All agents that are active at a time.
   func activeAgents(at timestamp: UInt64) -> [Address] {
-    order.filter { records[$0]?.isActive(at: timestamp) ?? false }
+    order.filter { entries[$0]?.record.isActive(at: timestamp) ?? false }
   }
 
   mutating func add(_ record: RegisteredAgent) {
-    precondition(records[record.wallet] == nil, "\(record.wallet) is registered already")
-    records[record.wallet] = record
-    order.append(record.wallet)
+    precondition(entries[record.wallet] == nil, "\(record.wallet) is registered already")
+    entries[record.wallet] = Entry(record: record, position: list.count)
+    list[list.count] = record.wallet
   }
 
   /// Changes the record of an agent; an unknown one is left alone.
   mutating func update(_ agent: Address, _ change: (inout RegisteredAgent) -> Void) {
-    guard var record = records[agent] else { return }
-    change(&record)
-    records[agent] = record
+    guard var entry = entries[agent] else { return }
+    change(&entry.record)
+    entries[agent] = entry
   }
 
   /// Takes an agent off the list; the last one takes its place, as in the registry's own array.
   mutating func remove(_ agent: Address) {
-    guard let index = order.firstIndex(of: agent) else { return }
-    order.swapAt(index, order.endIndex - 1)
-    order.removeLast()
-    records[agent] = nil
+    guard let position = entries[agent]?.position else { return }
+    let last = list.count - 1
+    if position != last, let moved = list[last], var entry = entries[moved] {
+      entry.position = position
+      entries[moved] = entry
+      list[position] = moved
+    }
+    list[last] = nil
+    entries[agent] = nil
   }
 }

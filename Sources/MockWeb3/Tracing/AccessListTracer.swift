@@ -8,10 +8,19 @@ final class AccessListTracer: Tracer {
   private let isPrecompile: (Address) -> Bool
   private var slots: [Address: Set<Word>] = [:]
 
-  /// - Parameter excluded: accounts that are warm anyway, which are listed for their slots only.
-  init(excluded: Set<Address>, isPrecompile: @escaping (Address) -> Bool) {
+  /// - Parameters:
+  ///   - list: what is listed from the start.
+  ///   - excluded: accounts that are warm anyway, which are listed for their slots only.
+  init(
+    _ list: [AccessListEntry], excluded: Set<Address>,
+    isPrecompile: @escaping (Address) -> Bool
+  ) {
     self.excluded = excluded
     self.isPrecompile = isPrecompile
+    for entry in list {
+      add(entry.address)
+      for key in entry.storageKeys { slots[entry.address, default: []].insert(key.word) }
+    }
   }
 
   func step(_ step: TraceStep) {
@@ -45,38 +54,57 @@ final class AccessListTracer: Tracer {
 /// eth_createAccessList.
 enum AccessListMethod {
   @Sendable static func answer(_ arguments: GethArguments) throws -> ChainOperation {
-    let call = try CallArguments(arguments.required(0)).call()
-    let reference = try arguments.optional(1)?.blockReference() ?? .tag(.pending)
+    let arguments = (
+      call: try CallArguments(arguments.required(0)),
+      block: try arguments.optional(1)?.blockReference() ?? .tag(.latest)
+    )
     return { chain, now in
-      try chain.accessList(of: call, on: chain.view(reference, now: now))
+      let view = try chain.view(arguments.block, now: now)
+      let transaction = try arguments.call.filled(on: chain, isEstimated: false)
+      return try chain.accessList(
+        of: transaction, from: arguments.call.from ?? .zero,
+        startingWith: arguments.call.accessList ?? [], on: view)
     }
   }
 }
 
 extension Chain {
-  /// Runs a call with the list that its last run made, until the list stays the same.
-  fileprivate func accessList(of original: CallRequest, on view: View) throws -> JSON {
-    var call = original
-    let gas = min(call.gas ?? EthCallMethods.callGasCap, EthCallMethods.callGasCap)
+  /// Runs a transaction with the list that its last run made, until the list stays the same
+  /// (go-ethereum's `AccessList`).
+  fileprivate func accessList(
+    of transaction: Transaction, from sender: Address, startingWith list: [AccessListEntry],
+    on view: View
+  ) throws -> JSON {
     let recipient =
-      call.to ?? .ofContract(createdBy: call.from, nonce: view.state[call.from].nonce)
+      transaction.to ?? .ofContract(createdBy: sender, nonce: transaction.nonce)
+    let machine = machine.virtualMachine
+    func tracer(_ list: [AccessListEntry]) -> AccessListTracer {
+      AccessListTracer(list, excluded: [sender, recipient]) { machine.hasPrecompile(at: $0) }
+    }
+    let gas = min(transaction.gasLimit, EthCallMethods.callGasCap)
+    var list = tracer(list).list
     // Code that depends on its gas might never come to the same list twice.
-    var attempt = 0
-    while true {
-      attempt += 1
+    for attempt in 1... {
+      let call = CallRequest(
+        from: sender, to: transaction.to, gas: gas, feeCap: transaction.fee.maxFeePerGas,
+        tip: transaction.fee.maxPriorityFeePerGas, value: transaction.value,
+        input: transaction.data, accessList: list)
       let intrinsic = intrinsicGas(of: call)
-      guard gas >= intrinsic else {
+      do {
+        try checkPayment(of: call, gas: gas, on: view)
+        guard gas >= intrinsic else {
+          throw PreflightFailure("intrinsic gas too low: have \(gas), want \(intrinsic)")
+        }
+        try checkInitCode(of: call)
+      } catch let error as PreflightFailure {
+        let hash = Keccak256.hash(transaction.listing(list).unsignedBytes)
         throw RPCFailure.refused(
-          "failed to apply transaction: err: intrinsic gas too low: have \(gas), want \(intrinsic)")
+          "failed to apply transaction: \(hash.hex) err: \(error.reason)")
       }
-      let machine = machine.virtualMachine
-      let tracer = AccessListTracer(excluded: [call.from, recipient]) {
-        machine.hasPrecompile(at: $0)
-      }
+      let tracer = tracer(list)
       let outcome = run(call, on: view, gas: gas - intrinsic, tracer: tracer)
-      let list = tracer.list
-      guard list == call.accessList || attempt == 20 else {
-        call.accessList = list
+      guard tracer.list == list || attempt == 20 else {
+        list = tracer.list
         continue
       }
       let spent = intrinsic + outcome.gasUsed
@@ -89,6 +117,7 @@ extension Chain {
       answer["gasUsed"] = .quantity(spent - min(outcome.refund, spent / 5))
       return .object(answer)
     }
+    preconditionFailure("the last attempt has an answer")
   }
 
   private static func json(_ entry: AccessListEntry) -> JSON {
@@ -96,5 +125,22 @@ extension Chain {
       "address": .address(entry.address),
       "storageKeys": .array(entry.storageKeys.map { .hash($0) }),
     ]
+  }
+}
+
+extension Transaction {
+  /// The transaction with a list of what it accesses, which a legacy one cannot have.
+  fileprivate func listing(_ list: [AccessListEntry]) -> Transaction {
+    // Lists came after the transactions that name no chain.
+    guard let chainID else { return self }
+    let fee: Fee =
+      switch fee {
+      case .legacy(let price), .accessList(let price, _): .accessList(gasPrice: price, list)
+      case .feeMarket(let tip, let maximum, _):
+        .feeMarket(maxPriorityFeePerGas: tip, maxFeePerGas: maximum, list)
+      }
+    return Transaction(
+      chainID: chainID, nonce: nonce, fee: fee, gasLimit: gasLimit, to: to, value: value,
+      data: data)
   }
 }

@@ -18,8 +18,6 @@ final class CallTracer: Tracer {
     var calls: [Frame] = []
     /// Its events, each with the number of calls before it; none when it failed.
     var logs: [(log: Log, position: Int)] = []
-    /// The opcode that ran last.
-    var lastOpcode: UInt8?
   }
 
   private var open: [Frame] = []
@@ -38,7 +36,6 @@ final class CallTracer: Tracer {
 
   func step(_ step: TraceStep) {
     let index = open.count - 1
-    open[index].lastOpcode = step.opcode
     if withLog, let log = Log(step) { open[index].logs.append((log, open[index].calls.count)) }
   }
 
@@ -72,8 +69,7 @@ extension Log {
     guard (0...4).contains(topicCount), stack.count >= topicCount + 2,
       let offset = stack[stack.count - 1].exactUInt64().flatMap({ Int(exactly: $0) }),
       let size = stack[stack.count - 2].exactUInt64().flatMap({ Int(exactly: $0) }),
-      // Each byte costs eight.
-      UInt64(size) <= step.gas / 8
+      step.error == nil
     else { return nil }
     let kept = step.memory.dropFirst(min(offset, step.memory.count)).prefix(size)
     self.init(
@@ -118,19 +114,6 @@ extension CallTracer.Frame {
     if kind != .staticcall { object["value"] = .quantity(value) }
     object["type"] = .string(kind.rawValue)
     return .object(object)
-  }
-
-  /// The path from this frame to the call whose failure made it fail: the last of each frame's calls
-  /// that failed in the same way.
-  var failurePath: [CallTracer.Frame] {
-    guard completion != .returned else { return [] }
-    let cause = calls.last.flatMap { call -> [CallTracer.Frame]? in
-      guard call.completion != .returned else { return nil }
-      // A frame that goes on after a failed call, and fails for another reason, is the cause itself.
-      return completion == .reverted && call.completion == .reverted && call.output != output
-        ? nil : call.failurePath
-    }
-    return [self] + (cause ?? [])
   }
 }
 

@@ -2,7 +2,7 @@ import EVM
 import EthereumPrimitives
 import PlumiseWire
 
-/// A state that remembers what was read of it: what go-ethereum's `prestateTracer` returns.
+/// A state that remembers what was read of it, for the answers of go-ethereum's `prestateTracer`.
 final class RecordingReader: StateReader {
   private let state: WorldStateReader
   private var accounts: [Address: AccountState?] = [:]
@@ -28,13 +28,23 @@ final class RecordingReader: StateReader {
 
   func blockHash(of number: UInt64) -> Hash32 { state.blockHash(of: number) }
 
-  /// The accounts that were read, as they were; those that the transaction created are left out.
-  func prestate(_ effects: StateEffects) -> JSON {
-    Self.object(
-      accounts.compactMap { address, account in
-        if account == nil, effects.code(at: address) != nil { return nil }
-        return (address, json(of: account ?? AccountState(), at: address, slots[address] ?? [:]))
-      })
+  /// The accounts that the transaction named and those that it changed, as they were.
+  ///
+  /// The latter are more where native contracts pay: they need no instruction for it. Contracts that
+  /// instructions created are listed as well, empty; the transaction's own only if its constructor
+  /// accessed slots (go-ethereum's `CaptureEnd`).
+  func prestate(_ named: PrestateTracer, _ effects: StateEffects) -> JSON {
+    var members: [(Address, JSON)] = []
+    for address in named.accounts.union(effects.accounts.keys) {
+      let account = account(at: address) ?? AccountState()
+      var values: [Word: Word] = [:]
+      for slot in named.slots[address] ?? [] {
+        values[slot] = storage(at: address, slot: slot)
+      }
+      if address == named.created, account.isEmpty, values.isEmpty { continue }
+      members.append((address, json(of: account, at: address, values)))
+    }
+    return Self.object(members)
   }
 
   /// The accounts that changed: as they were, and what is different afterwards.
@@ -90,13 +100,5 @@ final class RecordingReader: StateReader {
     .object(
       JSONObject(
         uniqueMembers: members.sorted { $0.0.word < $1.0.word }.map { ($0.0.lowercaseHex, $0.1) }))
-  }
-}
-
-extension StateEffects {
-  /// The code that an account got; nil when it got none.
-  fileprivate func code(at address: Address) -> Code? {
-    guard case .written(let write)? = accounts[address] else { return nil }
-    return write.code
   }
 }

@@ -12,88 +12,67 @@ final class StructLogger: Tracer {
     var returnData = false
     /// The most instructions that are recorded; 0 for all.
     var limit = 0
+    /// How long instructions are recorded; a longer run has no answer.
+    var timeout = Duration.seconds(5)
   }
 
   private struct Entry {
     let pc: Int
     let opcode: UInt8
     let gas: UInt64
-    var cost: UInt64 = 0
+    let cost: UInt64
     let depth: Int
     let refund: Int64
     let stack: [Word]
     let memory: [UInt8]
     let returnData: [UInt8]
-    var storage: [Word: Word]?
-    var error: Failure?
-  }
-
-  /// What is known of a call that runs.
-  private struct Frame {
-    let gas: UInt64
-    let address: Address
-    /// The entry of its latest instruction; nil when it has none, or it is not recorded.
-    var latest: Int?
-    /// Gas that the calls of the latest instruction gave back.
-    var returned: UInt64 = 0
-    /// The slot that the latest instruction reads, whose value the next one's stack has.
-    var read: Word?
+    /// The slots of the contract that were read and written so far, at an instruction that does.
+    let storage: [Word: Word]?
+    let error: Failure?
   }
 
   private let options: Options
   private var entries: [Entry] = []
-  private var frames: [Frame] = []
   private var storage: [Address: [Word: Word]] = [:]
 
-  init(_ options: Options) { self.options = options }
+  /// How many instructions run between two looks at the clock.
+  private static let stepsBetweenChecks = 1024
 
-  func enter(_ call: TraceCall) {
-    frames.append(Frame(gas: call.gas, address: call.address))
+  private let deadline: ContinuousClock.Instant
+  private var steps = 0
+  /// Whether the time was up, so that instructions are missing.
+  private(set) var isTimedOut = false
+
+  init(_ options: Options) {
+    self.options = options
+    deadline = .now + options.timeout
   }
 
   func step(_ step: TraceStep) {
-    finishInstruction(gasLeft: step.gas, top: step.stack.last)
-    let index = frames.count - 1
-    frames[index].returned = 0
-    frames[index].read = nil
-    frames[index].latest = nil
-    guard options.limit == 0 || entries.count < options.limit else { return }
-    frames[index].latest = entries.count
+    steps &+= 1
+    if steps.isMultiple(of: Self.stepsBetweenChecks), ContinuousClock.now >= deadline {
+      isTimedOut = true
+      entries = []
+    }
+    guard !isTimedOut, options.limit == 0 || entries.count < options.limit else { return }
     entries.append(
       Entry(
-        pc: step.pc, opcode: step.opcode, gas: step.gas, depth: step.depth + 1,
+        pc: step.pc, opcode: step.opcode, gas: step.gas, cost: step.cost, depth: step.depth + 1,
         refund: step.refund, stack: options.stack ? Array(step.stack) : [],
         memory: options.memory ? Array(step.memory) : [],
-        returnData: options.returnData ? Array(step.returnData) : []))
-    guard options.storage, let slot = step.stack.last else { return }
-    switch step.opcode {
-    case 0x54: frames[index].read = slot
-    case 0x55 where step.stack.count >= 2:
-      storage[step.address, default: [:]][slot] = step.stack[step.stack.count - 2]
-      entries[entries.count - 1].storage = storage[step.address]
-    default: break
-    }
+        returnData: options.returnData ? Array(step.returnData) : [],
+        storage: options.storage ? access(step) : nil, error: step.error))
   }
 
-  func leave(_ result: TraceResult) {
-    guard let frame = frames.last else { return }
-    let left = frame.gas - min(result.gasUsed, frame.gas)
-    if case .failed(let failure) = result.completion, let latest = frame.latest {
-      entries[latest].error = failure
-    }
-    finishInstruction(gasLeft: left, top: nil)
-    frames.removeLast()
-    if !frames.isEmpty { frames[frames.count - 1].returned += left }
-  }
-
-  /// Notes what the latest instruction of the innermost call cost, calls included, and what it read.
-  private func finishInstruction(gasLeft: UInt64, top: Word?) {
-    guard let frame = frames.last, let latest = frame.latest else { return }
-    let gas = entries[latest].gas.addingSaturating(frame.returned)
-    entries[latest].cost = gas.subtractingSaturating(gasLeft)
-    guard let slot = frame.read, let top else { return }
-    storage[frame.address, default: [:]][slot] = top
-    entries[latest].storage = storage[frame.address]
+  /// Notes the slot that an instruction reads or writes, also when it cannot be paid for.
+  /// - Returns: the contract's slots so far; nil for an instruction that accesses none.
+  private func access(_ step: TraceStep) -> [Word: Word]? {
+    let count = step.stack.count
+    let isWrite = step.opcode == 0x55 && count >= 2
+    guard let slot = step.stack.last, let value = isWrite ? step.stack[count - 2] : step.loaded
+    else { return nil }
+    storage[step.address, default: [:]][slot] = value
+    return storage[step.address]
   }
 
   /// The recorded instructions, in order.

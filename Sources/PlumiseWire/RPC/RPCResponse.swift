@@ -163,14 +163,20 @@ extension RPCFailure {
   }
 
   /// A contract reverted, with a reason or without; the data is the revert data.
+  ///
+  /// Without any data it has the code of other refusals, as in go-ethereum 1.13.15
+  /// (internal/ethapi, `newRevertError`, which is for reverts with data alone).
   public static func reverted(reason: String?) -> RPCFailure {
-    guard let reason else {
-      return RPCFailure(code: 3, message: "execution reverted", data: "0x")
-    }
+    guard let reason else { return .refused(revertMessage) }
     return RPCFailure(
-      code: 3, message: "execution reverted: \(reason)",
+      code: 3, message: "\(revertMessage): \(reason)",
       data: .string(Hex.encode(ABI.encodeError(reason))))
   }
+
+  private static let revertMessage = "execution reverted"
+
+  /// Whether a contract reverted, with data or without.
+  public var isRevert: Bool { code == 3 || (code == -32000 && message == Self.revertMessage) }
 
   /// The reason of a revert, when the failure is one and gives it.
   public var revertReason: String? {

@@ -46,7 +46,10 @@ struct ChainCommand: AsyncParsableCommand {
 
   @Option(
     within: .chainID,
-    help: "The chain's id; \(PlumiseNetwork.chainID), or the forked chain's, when not said.")
+    help: """
+      The chain's id; \(PlumiseNetwork.chainID), or the genesis file's or the forked chain's, when not \
+      said.
+      """)
   var chainID: UInt64?
 
   @Option(
@@ -174,7 +177,6 @@ struct ChainCommand: AsyncParsableCommand {
     do {
       if let forkURL {
         try await configuration.fork(from: forkURL, at: forkBlockNumber)
-        if let chainID { configuration.rules.chainID = chainID }
       } else if forkBlockNumber != nil {
         throw CommandFailure.wrongInput(
           "--fork-block-number needs --fork-url: name the chain to fork")
@@ -182,6 +184,8 @@ struct ChainCommand: AsyncParsableCommand {
       if let genesis {
         configuration.apply(try GenesisFile(contentsOf: URL(filePath: genesis)))
       }
+      // What is said here wins over the other chain's id and the file's; constructors see it.
+      if let chainID { configuration.rules.chainID = chainID }
       return try deploy.map { path in
         let artifact = try ContractArtifact(contentsOf: URL(filePath: path))
         return (artifact.name, try configuration.deploy(artifact))

@@ -88,6 +88,54 @@ struct AgentRegistryTests {
     #expect(network.chain.agent(agent.address)?.status == .slashed)
   }
 
+  private func owner(on network: TestChain) async throws -> Address? {
+    let answer = try await network.client.call(to: registry, data: ABI.call("owner()"))
+    guard case .address(let owner)? = try ABI.decode([.address], from: answer).first else {
+      return nil
+    }
+    return owner
+  }
+
+  @Test("The owner hands the contract on and gives it up; snapshots and state files keep who it is")
+  func ownership() async throws {
+    let (first, second) = (network.account(9), network.account(1))
+    #expect(try await owner(on: network) == first.address)
+    let transfer = ABI.call("transferOwnership(address)", [.address(second.address)])
+    let toNobody = ABI.call("transferOwnership(address)", [.address(.zero)])
+    // OwnableUnauthorizedAccount(address), OwnableInvalidOwner(address)
+    for (data, sender, error) in [
+      (transfer, second, "error 0x118cdaa7"), (toNobody, second, "error 0x118cdaa7"),
+      (toNobody, first, "error 0x1e4fbdf7"),
+      (ABI.call("renounceOwnership()"), second, "error 0x118cdaa7"),
+    ] {
+      let reason = try await network.revertReason(data, to: registry, from: sender)
+      #expect(reason?.hasPrefix(error) == true, "\(reason ?? "nil")")
+    }
+    let snapshot = network.chain.snapshot()
+    let receipt = try await network.send(transfer, to: registry, from: first)
+    #expect(
+      receipt.logs.first?.topics == [
+        ABI.eventTopic("OwnershipTransferred(address,address)"),
+        Hash32(word: first.address.word), Hash32(word: second.address.word),
+      ])
+    #expect(try await owner(on: network) == second.address)
+    #expect(
+      try await network.client.request(
+        "eth_getStorageAt", [.string(registry.lowercaseHex), "0x0", "latest"])
+        == .string(Hash32(word: second.address.word).hex))
+    let dump = try await network.client.request("anvil_dumpState")
+    let copy = TestChain()
+    _ = try await copy.client.request("anvil_loadState", [dump])
+    #expect(try await owner(on: copy) == second.address)
+    #expect(network.chain.revert(to: snapshot))
+    #expect(try await owner(on: network) == first.address)
+    try await network.send(ABI.call("renounceOwnership()"), to: registry, from: first)
+    #expect(try await owner(on: network) == .zero)
+    let slash = ABI.call("slashAgent(address)", [.address(agent.address)])
+    let reason = try await network.revertReason(slash, to: registry, from: first)
+    #expect(reason?.hasPrefix("error 0x118cdaa7") == true, "\(reason ?? "nil")")
+  }
+
   @Test("A deregistered agent is gone, and can register again")
   func deregisters() async throws {
     try await send(.registerAgent(nodeID: nodeID, metadata: ""))

@@ -86,7 +86,7 @@ struct AccountMethodTests {
     let hash: JSON = .string(block.hash.hex)
     #expect(try await ask("eth_getRawTransactionByBlockNumberAndIndex", "0x1", "0x0") == raw)
     #expect(try await ask("eth_getRawTransactionByBlockHashAndIndex", hash, "0x0") == raw)
-    #expect(try await ask("eth_getRawTransactionByBlockHashAndIndex", hash, "0x1") == .null)
+    #expect(try await ask("eth_getRawTransactionByBlockHashAndIndex", hash, "0x1") == "0x")
     #expect(try await ask("debug_getRawTransaction", .string(signed.hash.hex)) == raw)
     let encoded = try #require(await ask("debug_getRawHeader", "0x1").stringValue)
     #expect(try Keccak256.hash(Hex.decode(encoded)) == block.hash)

@@ -61,7 +61,7 @@ struct CallTests {
     let fee: JSON = ["from": nobody, "to": claim, "gasPrice": "0x77359400"]
     #expect(
       try await network.failure("eth_estimateGas", fee)
-        == .refused("gas required exceeds allowance (0)"))
+        == .refused("insufficient funds for transfer"))
   }
 
   @Test("Fees of a call fit each other, the base fee and the balance, or there are none")

@@ -19,6 +19,13 @@ private enum ValidArguments {
     "maxFeePerGas": "0x77359400", "maxPriorityFeePerGas": "0x1", "input": "0x01",
   ]
   private static let block: JSON = ["blockNumber": "0x0"]
+  private static let typedData: JSON = [
+    "types": [
+      "EIP712Domain": [["name": "chainId", "type": "uint256"]],
+      "Amount": [["name": "value", "type": "int8"], ["name": "list", "type": "uint64[2]"]],
+    ],
+    "primaryType": "Amount", "domain": ["chainId": 1], "message": ["value": 1, "list": [1, 2]],
+  ]
   private static let range: JSON = [
     "fromBlock": "0x0", "toBlock": "latest", "address": [address], "topics": [hash, [hash]],
   ]
@@ -65,7 +72,9 @@ private enum ValidArguments {
     "eth_getStorageAt": [[address, "0x0", "0x0"]],
     "eth_getProof": [[address, ["0x0"], "0x0"]],
     "eth_call": [[call, "0x0", .object([:]), .object([:])], [dynamicCall, "latest"]],
-    "eth_estimateGas": [[call, "latest", .object([:])], [dynamicCall, block]],
+    "eth_estimateGas": [[call, "latest", .object([:]), .object([:])], [dynamicCall, block]],
+    "eth_signTypedData": [[address, typedData]], "eth_signTypedData_v3": [[address, typedData]],
+    "eth_signTypedData_v4": [[address, typedData]],
     "eth_createAccessList": [[call, "latest"], [dynamicCall, block]],
     "debug_traceTransaction": [[hash, tracing]],
     "debug_traceBlockByNumber": [["0x0", tracing]], "debug_traceBlockByHash": [[hash, tracing]],
@@ -174,7 +183,10 @@ struct ExtremeNumberTests {
 
   @Test("A transaction with an extreme number in any of its fields is taken, or refused")
   func transactions() async throws {
-    let chain = MockWeb3(Self.configuration())
+    var configuration = Self.configuration()
+    // The checks behind the cap are meant.
+    configuration.transactionFeeCap = nil
+    let chain = MockWeb3(configuration)
     let key = chain.accounts[0].key
     var failures: [String] = []
     func send(_ transaction: Transaction) async throws {

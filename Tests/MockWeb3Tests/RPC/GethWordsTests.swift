@@ -60,7 +60,7 @@ import Testing
       ("0xc0", "rlp: too few elements for types.LegacyTx"),
       ("0x80", "rlp: expected input list for types.LegacyTx"),
       ("0x04c0", "transaction type not supported"),
-      ("0x03c0", "transaction type not supported: type 3 rejected, pool not yet in Cancun"),
+      ("0x03c0", "unexpected EOF"),
     ])
   func rawTransactions(raw: String, words: String) async throws {
     #expect(

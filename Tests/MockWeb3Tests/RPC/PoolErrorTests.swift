@@ -1,3 +1,4 @@
+import EVM
 import EthereumClient
 import EthereumPrimitives
 import MockWeb3
@@ -126,6 +127,148 @@ struct PoolErrorTests {
     #expect(
       try await refusal(of: new) == (isEnough ? nil : "replacement transaction underpriced"))
     #expect(network.chain.waitingTransactionCount == 1)
+  }
+
+  @Test(
+    "A fee above the cap is refused before all else, rounded as Go rounds",
+    arguments: [
+      (1_000_000_000_000_000, "21.00"), (1_000_001_000_000_000, "21.00"),
+      (100_000_000_000_000, "2.10"), (47_619_047_619_048, "1.00"),
+      (71_666_666_666_667, "1.51"), (71_190_476_190_476, "1.49"),
+      (71_190_476_190_477, "1.50"),
+    ] as [(price: Word, fee: String)])
+  func feeAboveCap(price: Word, fee: String) async throws {
+    let transaction = network.transaction(
+      from: sender, nonce: 7, fee: .legacy(gasPrice: price), gas: 21_000, to: .zero)
+    let words = "tx fee (\(fee) ether) exceeds the configured cap (1.00 ether)"
+    #expect(try await refusal(of: transaction) == words)
+    let request: JSON = [
+      "from": .string(sender.address.lowercaseHex), "to": .string(sender.address.lowercaseHex),
+      "gas": "0x5208", "gasPrice": .string(Quantity.encode(price)),
+    ]
+    #expect(try await network.failure("eth_sendTransaction", request) == .refused(words))
+    var configuration = ChainConfiguration()
+    configuration.transactionFeeCap = nil
+    let free = TestChain(configuration)
+    let raw = JSON.string(Hex.encode(transaction.raw))
+    #expect(try await free.failure("eth_sendRawTransaction", raw) == nil)
+  }
+
+  @Test("A fee of 1 ether is no higher than the cap, nor is one that is as near as doubles tell")
+  func feeAtCap() async throws {
+    let ether: Word = 1_000_000_000_000_000_000
+    // One unit of gas would be too little; the chain says so after it looked at the fee.
+    for wei in [ether - 1, ether, ether + 1, ether + 111] {
+      let transaction = network.transaction(from: sender, fee: .legacy(gasPrice: wei), gas: 1)
+      let words = try await refusal(of: transaction)
+      #expect(words == "intrinsic gas too low: gas 1, minimum needed 21000")
+    }
+    let above = network.transaction(from: sender, fee: .legacy(gasPrice: ether + 112), gas: 1)
+    let cap = "exceeds the configured cap (1.00 ether)"
+    #expect(try await refusal(of: above) == "tx fee (1.00 ether) \(cap)")
+    // 2^256 - 1 wei, and what no word holds.
+    for (gas, digits) in [(1, 60), (10, 61)] as [(UInt64, Int)] {
+      let enormous = network.transaction(from: sender, fee: .legacy(gasPrice: .max), gas: gas)
+      let words = try #require(try await refusal(of: enormous))
+      #expect(words.hasPrefix("tx fee (115792089237316") && words.hasSuffix(cap), "\(words)")
+      #expect(words.count == "tx fee (.00 ether) \(cap)".count + digits, "\(words)")
+    }
+  }
+
+  @Test(
+    "Init code above 49152 bytes is refused from Shanghai on, before the gas is looked at",
+    arguments: [Hardfork.london, .paris, .shanghai, .cancun])
+  func initCodeSize(hardfork: Hardfork) async throws {
+    var configuration = ChainConfiguration()
+    configuration.rules.hardfork = hardfork
+    let network = TestChain(configuration)
+    let tooMuchGas = "exceeds block gas limit"
+    for (count, gas) in [(49_152, 30_000_001), (49_153, 30_000_001), (49_153, 21_000)]
+      as [(Int, UInt64)]
+    {
+      let creation = Transaction(
+        chainID: configuration.rules.chainID, nonce: 0, fee: .legacy(gasPrice: 2_000_000_000),
+        gasLimit: gas, to: nil, data: [UInt8](repeating: 0, count: count)
+      ).signed(with: network.account(0).key)
+      let failure = try await network.failure(
+        "eth_sendRawTransaction", .string(Hex.encode(creation.raw)))
+      let words = try #require(failure).message
+      if hardfork >= .shanghai, count > 49_152 {
+        #expect(words == "max initcode size exceeded: code size 49153, limit 49152")
+      } else {
+        #expect(words == tooMuchGas || words.hasPrefix("intrinsic gas too low"), "\(words)")
+        #expect((words == tooMuchGas) == (gas > 30_000_000))
+      }
+    }
+    // A call may bring as much as it likes.
+    let call = network.transaction(
+      from: network.account(0), gas: 2_000_000, data: [UInt8](repeating: 0, count: 49_153))
+    #expect(
+      try await network.failure("eth_sendRawTransaction", .string(Hex.encode(call.raw))) == nil)
+  }
+
+  /// A transaction with blobs, with a field replaced or without its last ones.
+  private func blobTransaction(
+    replacing change: (place: Int, item: RLP.Item)? = nil, dropping count: Int = 0,
+    sidecar: [RLP.Item] = []
+  ) -> [UInt8] {
+    let one = RLP.Item.integer(UInt64(1))
+    var fields: [RLP.Item] = [
+      .integer(UInt64(41_956)), .integer(UInt64(0)), one, one, .integer(UInt64(21_000)),
+      .address(.zero), .integer(UInt64(0)), .bytes([]), .list([]), one, .list([.hash(.zero)]), one,
+      one, one,
+    ]
+    if let change { fields[change.place] = change.item }
+    fields.removeLast(count)
+    let item = RLP.Item.list(fields)
+    return [3] + RLP.encode(sidecar.isEmpty ? item : .list([item] + sidecar))
+  }
+
+  @Test(
+    "A transaction with blobs is decoded, and refused in the words of the hard fork",
+    arguments: [Hardfork.london, .shanghai, .cancun])
+  func blobs(hardfork: Hardfork) async throws {
+    var configuration = ChainConfiguration()
+    configuration.rules.hardfork = hardfork
+    let network = TestChain(configuration)
+    let words =
+      hardfork == .cancun
+      ? "transaction type not supported: type 3 rejected, this chain has no blobs"
+      : "transaction type not supported: type 3 rejected, pool not yet in Cancun"
+    func bytes(_ count: Int) -> RLP.Item { .list([.bytes([UInt8](repeating: 0, count: count))]) }
+    let sidecar = [bytes(131_072), bytes(48), bytes(48)]
+    for raw in [blobTransaction(), blobTransaction(sidecar: sidecar)] {
+      #expect(
+        try await network.failure("eth_sendRawTransaction", .string(Hex.encode(raw)))
+          == .refused(words))
+    }
+  }
+
+  @Test("A transaction with blobs that is malformed is refused in RLP's words")
+  func malformedBlobs() async throws {
+    let list = RLP.Item.list([])
+    let cases: [(raw: [UInt8], words: String)] = [
+      ([3, 0xc0], "unexpected EOF"),
+      (blobTransaction(dropping: 1), "rlp: too few elements for types.BlobTx"),
+      (
+        blobTransaction(sidecar: [list, list]), "rlp: too few elements for types.blobTxWithBlobs"
+      ),
+      (
+        blobTransaction(sidecar: [list, list, .bytes([])]), "rlp: expected input list for sidecar"
+      ),
+      (blobTransaction(replacing: (5, .bytes([]))), "rlp: input string too short for to"),
+      (blobTransaction(replacing: (8, .bytes([]))), "rlp: expected input list for accessList"),
+      (
+        blobTransaction(replacing: (10, .list([.bytes([])]))),
+        "rlp: input string too short for blobHashes"
+      ),
+      (blobTransaction(replacing: (9, list)), "rlp: expected input string or byte"),
+      (Array(blobTransaction().dropLast()), "rlp: value size exceeds available input length"),
+    ]
+    for (raw, words) in cases {
+      let refusal = try #require(try await refusal(of: raw))
+      #expect(refusal.hasPrefix(words), "\(refusal)")
+    }
   }
 
   @Test("A tip of nothing is underpriced")

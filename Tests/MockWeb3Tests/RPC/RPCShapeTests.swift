@@ -226,7 +226,7 @@ struct RPCShapeTests {
     #expect(try await network.client.balance(of: sender.address, at: .earliest) == start)
     network.chain.mine(400)
     let failure = try await network.failure(
-      "eth_getBalance", .string(sender.address.lowercaseHex), "0x0")
+      "eth_getBalance", .string(sender.address.lowercaseHex), "0x1")
     #expect(failure?.message.hasPrefix("missing trie node") == true)
   }
 
