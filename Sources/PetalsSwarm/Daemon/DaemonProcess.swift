@@ -71,10 +71,8 @@ final class DaemonProcess: Sendable {
     }
   }
 
-  /// Sends a signal to p2pd and its shell.
-  func send(_ signal: Int32) {
-    if let group = state.value.group { kill(-group, signal) }
-  }
+  /// The process group of p2pd and its shell; nil before they have started.
+  var group: Int32? { state.value.group }
 
   /// Has the process end.
   func stop() { lifeline.update { $0 = true } }

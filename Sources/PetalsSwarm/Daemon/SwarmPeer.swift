@@ -63,8 +63,8 @@ public final class SwarmPeer: Sendable {
     }
   }
 
-  /// Sends a signal to p2pd: one that stands still is what other peers have to notice.
-  package func signalDaemon(_ signal: Int32) { process.send(signal) }
+  /// The process group of p2pd, for tests that suspend it.
+  package var daemonGroup: Int32? { process.group }
 
   /// Joins the hash table, and stays in it until the scope of the peer's tasks ends.
   fileprivate func join() async throws {
