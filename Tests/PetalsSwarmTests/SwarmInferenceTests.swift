@@ -22,7 +22,7 @@ struct SwarmInferenceTests {
     let bounds = [0] + cuts + [tiny.blockCount]
     let ranges = zip(bounds, bounds.dropFirst()).map { $0..<$1 }
     try await withSwarm(of: tiny, serving: ranges) { nodes, peer in
-      try await withSwarmClient(peer, tiny.client, swarm: tiny.model) { client in
+      try await withSwarmClient(peer, tiny.client, swarm: tiny.model, logger: .quiet) { client in
         #expect(client.route.hops.map(\.blocks.indices) == ranges)
         for name in ["case0", "case1", "case2", "case3"] {
           let expected = try tiny.ids("\(name).generated_ids")
@@ -45,7 +45,7 @@ struct SwarmInferenceTests {
   @Test("Passes forward and backward give what another implementation gives")
   func passes() async throws {
     try await withSwarm(of: tiny, serving: [0..<12, 12..<24]) { _, peer in
-      try await withSwarmClient(peer, tiny.client, swarm: tiny.model) { client in
+      try await withSwarmClient(peer, tiny.client, swarm: tiny.model, logger: .quiet) { client in
         for name in ["case0", "case3"] {
           let input = try tiny.hidden("\(name).embeddings")
           let output = try await client.forward(input)
@@ -73,10 +73,10 @@ struct SwarmInferenceTests {
     let input = try HiddenStates(tokens: tokens, hidden: 64, values: values)
     let configuration = NodeConfiguration(
       checkpoint: tiny.checkpoint, blocks: try tiny.blocks(0..<1), maximumLength: tokens)
-    try await withPetalsNode(configuration) { node in
-      try await withSwarmPeer { peer in
+    try await withPetalsNode(configuration, logger: .quiet) { node in
+      try await withQuietPeer { peer in
         try await withSwarmServer(peer, node: node, model: tiny.model) { _ in
-          try await withSwarmPeer(SwarmConfiguration(initialPeers: peer.addresses)) { other in
+          try await withQuietPeer(SwarmConfiguration(initialPeers: peer.addresses)) { other in
             let transport = try await transport(other, to: peer.id, serving: 0..<1)
             let served = try tiny.served(0..<1)
             let output = try await transport.forward(input, through: served)
@@ -163,8 +163,8 @@ struct SwarmInferenceTests {
       let (isUsed, isOver) = (AsyncState(false), AsyncState(false))
       // A third server whose peer ends while it is used.
       let other = Task {
-        try await withPetalsNode(configuration) { node in
-          try await withSwarmPeer(SwarmConfiguration(initialPeers: nodes[0].peer.addresses)) {
+        try await withPetalsNode(configuration, logger: .quiet) { node in
+          try await withQuietPeer(SwarmConfiguration(initialPeers: nodes[0].peer.addresses)) {
             peer in
             try await withSwarmServer(peer, node: node, model: tiny.model) { _ in
               isUsed.update { $0 = true }
@@ -174,7 +174,7 @@ struct SwarmInferenceTests {
         }
       }
       try await isUsed.wait { $0 }
-      try await withSwarmClient(peer, tiny.client, swarm: tiny.model) { client in
+      try await withSwarmClient(peer, tiny.client, swarm: tiny.model, logger: .quiet) { client in
         let stream = try client.generate(
           PipelineRequest(promptIDs: prompt, maxNewTokens: expected.count))
         var ids: [Int32] = []
@@ -202,7 +202,7 @@ struct SwarmInferenceTests {
     let prompt = try tiny.ids("case2.input_ids")
     let expected = try tiny.ids("case2.generated_ids")
     try await withSwarm(of: tiny, serving: [0..<12, 12..<24, 12..<24]) { nodes, peer in
-      try await withSwarmClient(peer, tiny.client, swarm: tiny.model) { client in
+      try await withSwarmClient(peer, tiny.client, swarm: tiny.model, logger: .quiet) { client in
         let stream = try client.generate(
           PipelineRequest(promptIDs: prompt, maxNewTokens: expected.count, isTraced: true))
         var tokens: [GeneratedToken] = []
