@@ -282,7 +282,8 @@ let package = Package(
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
         .copy("bloom"), .copy("evm"), .copy("oracle-deployed.jsonl.gz"), .copy("tokenizers"),
-        .copy("swarm.json"), .copy("torch-archives.json"), .copy("words.json"),
+        .copy("swarm.json"), .copy("swarm-balance.json"), .copy("torch-archives.json"),
+        .copy("words.json"),
       ]),
 
     // Helpers that two or more test targets need.
