@@ -42,8 +42,8 @@ scenarios: build ## 1000 seeded scenarios, each with every promise kept (SCENARI
 test: deps ## build and run every test, and check that all of them ran
 	@Scripts/test.sh
 
-test-swarm: deps deps-swarm ## the tests of swarms, with p2pd processes on this machine
-	@Scripts/test.sh --filter PetalsSwarmTests
+test-swarm: deps deps-swarm ## the tests of swarms, with p2pd processes on this machine (partitions need root and iproute2)
+	@Scripts/test.sh --filter 'PetalsSwarmTests|PlumiseSwarmTestingTests'
 
 page-speed: ## measure the page in a browser at 1000 events a second, by itself (after make test and make deps-browser)
 	@PETALS_E2E_BROWSER=required PETALS_E2E_MEASURE=1 swift test -c release --skip-build --disable-xctest --filter PageSpeedTests

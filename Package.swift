@@ -70,6 +70,14 @@ let package = Package(
         "MockServing", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
+      name: "PlumiseSwarmTesting",
+      targets: [
+        "PlumiseSwarmTesting", "PlumiseTesting", "PetalsSwarm", "AsyncPrimitives", "Bloom",
+        "ChainAgent", "EthereumClient", "EVM", "EthereumPrimitives", "InferenceMetrics",
+        "JSONValues", "MockGateway", "MockOracle", "MockServing", "MockWeb3", "OracleReporter",
+        "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
+      ]),
+    .library(
       name: "OracleReporter",
       targets: [
         "OracleReporter", "AsyncPrimitives", "EthereumPrimitives", "InferenceMetrics", "JSONValues",
@@ -261,6 +269,12 @@ let package = Package(
         "MockServing", "OutgoingHTTP", "SystemErrors", .asyncHTTPClient, .httpTypes, .logging,
         .nioCore, .nioPosix,
       ]),
+    .target(
+      name: "PlumiseSwarmTesting",
+      dependencies: [
+        "AsyncPrimitives", "EthereumPrimitives", "PetalsNode", "PetalsSwarm", "PlumiseTesting",
+        .logging, .subprocess, .systemPackage,
+      ]),
     .executableTarget(
       name: "petals-e2e",
       dependencies: [
@@ -404,6 +418,12 @@ let package = Package(
         "MockWeb3", "PetalsNode", "PlumiseWire", "TestSupport", .httpTypes, .nioCore, .nioPosix,
       ]),
     .testTarget(
+      name: "PlumiseSwarmTestingTests",
+      dependencies: [
+        "AsyncPrimitives", "Bloom", "PetalsNode", "PetalsSwarm", "PlumiseSwarmTesting",
+        "PlumiseTesting", "TestSupport",
+      ]),
+    .testTarget(
       name: "PetalsE2ETests",
       dependencies: [
         "Bloom", "ChainAgent", "EthereumClient", "EthereumPrimitives", "InferenceMetrics",
@@ -422,8 +442,8 @@ let package = Package(
       name: "DocumentationTests",
       dependencies: [
         "PlumiseTesting", "ChainAgent", "EVM", "EthereumClient", "EthereumPrimitives",
-        "MockServing", "MockWeb3", "PetalsNode", "PlumiseWire", .logging, .serviceLifecycle,
-        .unixSignals,
+        "MockServing", "MockWeb3", "PetalsNode", "PlumiseSwarmTesting", "PlumiseWire", .logging,
+        .serviceLifecycle, .unixSignals,
       ]),
   ]
 )
