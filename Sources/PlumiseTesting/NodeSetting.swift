@@ -16,6 +16,8 @@ struct NodeSetting: Sendable {
   let events: Journal<NetworkEvent>
   /// Asks the chain and the oracle.
   let client: HTTPClient
+  /// The way to the nodes where it is not that to their own addresses.
+  let reach: (any NetworkReach)?
 
   /// Notes an event of a part.
   func note(_ kind: NetworkEvent.Kind, of part: String) {
@@ -68,6 +70,7 @@ struct NodeSetting: Sendable {
             links.toHTTP = try await time.startLink(to: http)
           }
         }
+        try await reach?.attach(life.node, of: key.address)
       } catch {
         await life.kill()
         throw error

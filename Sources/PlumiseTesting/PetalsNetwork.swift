@@ -25,6 +25,7 @@ public final class PetalsNetwork: Sendable {
   public let events = Journal<NetworkEvent>()
   let services: NetworkServices
   private let members = Mutex<[NetworkNode]>([])
+  private let transport = Mutex<(any NetworkReach)?>(nil)
   let changingNodes = AsyncLock()
 
   init(_ plan: NetworkPlan) {
@@ -54,8 +55,11 @@ public final class PetalsNetwork: Sendable {
   var setting: NodeSetting {
     NodeSetting(
       plan: plan, time: time, chainAddress: chainAddress, oracleAddress: oracleAddress,
-      events: events, client: services.client)
+      events: events, client: services.client, reach: reach)
   }
+
+  /// The way to the nodes where it is not that to their own addresses.
+  package var reach: (any NetworkReach)? { transport.withLock { $0 } }
 
   /// The clock of the network's time: intervals, time-outs, retries and polls wait until a test
   /// moves it.
@@ -80,7 +84,11 @@ public final class PetalsNetwork: Sendable {
     isolation: isolated (any Actor)? = #isolation,
     _ body: (PipelineClient) async throws -> Result
   ) async throws -> Result {
-    try await withPipelineClient(
+    if let reach {
+      return try await reach.withClient(
+        limits: limits, recovery: recovery, clock: clock, isolation: isolation, body)
+    }
+    return try await withPipelineClient(
       plan.model, peers: peers, limits: limits, recovery: recovery, clock: clock,
       logger: plan.logger, body)
   }
@@ -97,6 +105,10 @@ extension PetalsNetwork {
         services.links.oracleToChain = try await time.startLink(to: chainAddress)
       }
       try await services.oracle.start()
+      if let begin = plan.transport.begin {
+        let reach = try await begin(plan)
+        transport.withLock { $0 = reach }
+      }
       try await begin(try await startNodes(plan.blocks, from: 0))
       if let gateway = services.gateway {
         if plan.hasFaultyLinks {
@@ -123,6 +135,7 @@ extension PetalsNetwork {
       for await end in group { failure = failure ?? end }
       return failure
     }
+    await reach?.end()
     await services.oracle.close()
     await services.chain.close()
     for link in services.links.all { await link.close() }

@@ -22,11 +22,23 @@ public import Testing
 /// ``NetworkReport`` is attached to the test.
 public struct PetalsNetworkTrait: TestTrait, SuiteTrait, TestScoping {
   private let plan: @Sendable () throws -> NetworkPlan
+  private let transport: NetworkTransport
 
-  init(_ plan: @escaping @Sendable () throws -> NetworkPlan) { self.plan = plan }
+  init(
+    transport: NetworkTransport = .grpc, _ plan: @escaping @Sendable () throws -> NetworkPlan
+  ) {
+    self.plan = plan
+    self.transport = transport
+  }
 
   /// True: a suite's trait applies to each of its tests.
   public var isRecursive: Bool { true }
+
+  /// Skips a test, with the reason, whose transport this machine cannot have.
+  public func prepare(for test: Test) async throws {
+    guard let reason = await transport.unavailability() else { return }
+    try await ConditionTrait.disabled(Comment(rawValue: reason)).prepare(for: test)
+  }
 
   /// Runs one case of a test within a network of its own.
   public func provideScope(
@@ -87,6 +99,7 @@ extension Trait where Self == PetalsNetworkTrait {
   ///   - chain: The chain's profile.
   ///   - gateway: The gateway before the nodes, if there is one.
   ///   - links: Whether the test can break the ways between parts.
+  ///   - transport: How clients reach the nodes; a test is skipped where this machine cannot have it.
   ///   - genesis: A genesis file of go-ethereum, whose accounts and contracts the chain has besides.
   ///   - artifacts: Artifacts of Hardhat or Foundry whose contracts are there from the first block on;
   ///     ``NetworkPlan/contracts`` of the network's plan has their addresses.
@@ -94,12 +107,14 @@ extension Trait where Self == PetalsNetworkTrait {
   public static func network(
     nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,
     chain: ChainProfile = .default, gateway: GatewayKind = .none, links: LinkKind = .direct,
+    transport: NetworkTransport = .grpc,
     genesis: URL? = nil, deploying artifacts: [URL] = [],
     configure: @escaping @Sendable (inout NetworkPlan) throws -> Void = { _ in }
   ) -> Self {
-    Self {
+    Self(transport: transport) {
       var plan = try NetworkPlan(
-        nodes: nodes, oracle: oracle, agents: agents, chain: chain, gateway: gateway, links: links)
+        nodes: nodes, oracle: oracle, agents: agents, chain: chain, gateway: gateway, links: links,
+        transport: transport)
       try plan.beginChain(withGenesis: genesis, deploying: artifacts)
       try configure(&plan)
       return plan

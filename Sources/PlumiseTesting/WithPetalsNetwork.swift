@@ -49,17 +49,20 @@ public func withPetalsNetwork<Result: Sendable>(
 ///   - chain: The chain's profile.
 ///   - gateway: The gateway before the nodes, if there is one.
 ///   - links: Whether the body can break the ways between parts.
+///   - transport: How clients reach the nodes.
 ///   - isolation: The actor that `body` runs on; the caller's.
 ///   - body: Uses the network.
 /// - Throws: what starting a part throws, and what `body` throws.
 public func withNetwork<Result: Sendable>(
   nodes: NodeLayout = 2, oracle: OracleKind = .documented, agents: AgentKind = .documented,
   chain: ChainProfile = .default, gateway: GatewayKind = .none, links: LinkKind = .direct,
+  transport: NetworkTransport = .grpc,
   isolation: isolated (any Actor)? = #isolation,
   _ body: (PetalsNetwork) async throws -> Result
 ) async throws -> Result {
   try await withPetalsNetwork(
     NetworkPlan(
-      nodes: nodes, oracle: oracle, agents: agents, chain: chain, gateway: gateway, links: links),
+      nodes: nodes, oracle: oracle, agents: agents, chain: chain, gateway: gateway, links: links,
+      transport: transport),
     body)
 }

@@ -22,9 +22,7 @@ URL, CHECKOUT = sys.argv[1], pathlib.Path(sys.argv[2])
 LATER = "not in go-ethereum 1.13.15"
 MISSING = dict.fromkeys((
     "eth_blobBaseFee", "eth_simulateV1", "eth_baseFee", "eth_capabilities", "eth_config",
-    "eth_getStorageValues", "eth_getBlockAccessList", "debug_getRawBlockAccessList"), LATER) | {
-    : "no block comes from elsewhere, so that none is bad",
-}
+    "eth_getStorageValues", "eth_getBlockAccessList", "debug_getRawBlockAccessList"), LATER)
 DIFFERENT = {
     "eth_fillTransaction": "go-ethereum 1.13.15 says null for the price of a transaction with a fee cap",
 }
@@ -122,7 +120,7 @@ def calls():
         "eth_getTransactionCount": [[sender, tag] for tag in tags],
         "eth_getStorageAt": [[contract, "0x0", tag] for tag in tags],
         "eth_getProof": [[contract, ["0x" + "00" * 32], "latest"], [sender, [], "latest"]],
-        "debug_getRawHeader": [[number]], "debug_getRawBlock": [[number]],
+        "debug_getRawHeader": [[number]], "debug_getRawBlock": [[number]], "debug_getBadBlocks": [[]],
         "debug_getRawReceipts": [[number]], "debug_getRawTransaction": [[hashes[1]]],
         "debug_traceTransaction": [[hashes[0]]], "debug_traceCall": [[call, "latest"]],
         "debug_traceBlockByNumber": [[number]], "debug_traceBlockByHash": [[block]],

@@ -14,7 +14,7 @@ struct SwarmDHTTests {
   ) async throws {
     guard peers.count < count else { return try await body(peers) }
     let initial = peers.first?.addresses ?? []
-    try await withSwarmPeer(SwarmConfiguration(initialPeers: initial)) { peer in
+    try await withQuietPeer(SwarmConfiguration(initialPeers: initial)) { peer in
       try await withPeers(count, peers + [peer], body)
     }
   }
@@ -37,7 +37,7 @@ struct SwarmDHTTests {
       _ = try await tables[2].store([entry("names", "b", "second", until: until)])
       let keys = [DHTID(of: .string("plain")), DHTID(of: .string("names"))]
       let initial = try #require(peers.first?.addresses)
-      try await withSwarmPeer(SwarmConfiguration(initialPeers: initial, membership: .client)) {
+      try await withQuietPeer(SwarmConfiguration(initialPeers: initial, membership: .client)) {
         late in
         for table in tables + [try late.hashTable] {
           let found = try await table.records(keys)
@@ -72,12 +72,46 @@ struct SwarmDHTTests {
     }
   }
 
+  @Test("A record takes what fits into one answer, and many long records are found in several")
+  func longRecords() async throws {
+    try await withPeers(2) { peers in
+      let until = Date().timeIntervalSince1970 + 60
+      let table = try peers[1].hashTable
+      let text = String(repeating: "x", count: 2000)
+      let names = (0..<16).map { "long \($0)" }
+      // 16 records of 300 values of 2000 bytes: more than twice what one answer holds.
+      let kept = try await table.store(
+        names.flatMap { name in
+          (0..<300).map { entry(name, "\($0)", text, until: until) }
+        })
+      #expect(kept.allSatisfy { $0 == 2 })
+      let keys = names.map { DHTID(of: .string($0)) }
+      try await withQuietPeer(
+        SwarmConfiguration(initialPeers: peers[0].addresses, membership: .client)
+      ) { client in
+        let found = try await client.hashTable.records(keys)
+        for key in keys {
+          guard case .dictionary(let dictionary) = found[key] else {
+            Issue.record("no dictionary under \(key)")
+            continue
+          }
+          #expect(dictionary.values.count == 300)
+        }
+      }
+      let more = try await table.store(
+        (300..<900).map { entry("long 0", "\($0)", text, until: until) })
+      // A mebibyte has room for some 490 of them.
+      #expect(more.first == 2)
+      #expect(more.last == 0)
+    }
+  }
+
   @Test("A peer that leaves is done without")
   func leaving() async throws {
     try await withPeers(2) { peers in
       let until = Date().timeIntervalSince1970 + 60
       let key = DHTID(of: .string("key"))
-      try await withSwarmPeer(SwarmConfiguration(initialPeers: peers[0].addresses)) { third in
+      try await withQuietPeer(SwarmConfiguration(initialPeers: peers[0].addresses)) { third in
         let kept = try await third.hashTable.store([entry("key", nil, "value", until: until)])
         #expect(kept == [3])
       }
@@ -153,10 +187,46 @@ struct DHTStorageTests {
       .tuple([.int(2), .double(1), .map([])]),
       .tuple([.int(2), .double(1), .object(["start_block": .int(3), "end_block": .int(3)])]),
       .tuple([.int(2), .double(1), .object(["start_block": .int(-1), "end_block": .int(3)])]),
+      .tuple([.int(2), .double(1), .object(["start_block": .int(0), "end_block": .int(-3)])]),
+      .tuple([.int(2), .double(1), .object(["start_block": .int(5), "end_block": .int(2)])]),
       .tuple([.int(2), .double(1), .object(["start_block": .int(0), "end_block": .int(.max)])]),
     ])
   func wrongRecords(message: MessagePackValue) {
     #expect(throws: SwarmMessageError.self) { try ServerRecord(message) }
+  }
+
+  @Test(
+    "A rate that no machine has is none, so that no time is made of it",
+    arguments: [1e-300, 0, -1, 1e300, .infinity, .nan])
+  func wrongRates(rate: Double) throws {
+    let fields: MessagePackValue = .object([
+      "start_block": .int(0), "end_block": .int(3), "inference_rps": .double(rate),
+      "forward_rps": .double(25),
+    ])
+    let record = try ServerRecord(.tuple([.int(2), .double(1), fields]))
+    #expect(record.inferenceRPS == nil)
+    #expect(record.forwardRPS == 25)
+  }
+
+  @Test("Steps are told apart by their names, of which a session keeps the last ones")
+  func recentSteps() throws {
+    var steps = RecentSteps()
+    // A number that is none is equal to nothing.
+    for name: MessagePackValue in [.string("a"), .int(1), .double(.nan)] {
+      let isNew = try [steps.isNew(name), steps.isNew(name)]
+      #expect(isNew == [true, false], "\(name)")
+    }
+    let unnamed = try [steps.isNew(nil), steps.isNew(nil), steps.isNew(.null), steps.isNew(.null)]
+    #expect(unnamed == [true, true, true, true])
+    for number in 2..<2 + RecentSteps.greatestCount {
+      let isNew = try steps.isNew(.int(Int64(number)))
+      #expect(isNew)
+    }
+    let isForgotten = try steps.isNew(.int(1))
+    #expect(isForgotten)
+    #expect(steps.count == RecentSteps.greatestCount)
+    let long = MessagePackValue.string(String(repeating: "x", count: RecentSteps.longestName))
+    #expect(throws: SwarmMessageError.self) { try steps.isNew(long) }
   }
 
   @Test("A prefix that would part names of blocks is refused, and Petals' own has none of that")

@@ -50,6 +50,14 @@ struct SwarmTestNode: Sendable {
   let server: SwarmServer
 }
 
+/// Runs a body with a peer that logs nothing: what other peers do wrong is what tests are about.
+func withQuietPeer<Result: Sendable>(
+  _ configuration: SwarmConfiguration = SwarmConfiguration(),
+  isolation: isolated (any Actor)? = #isolation, _ body: (SwarmPeer) async throws -> Result
+) async throws -> Result {
+  try await withSwarmPeer(configuration, logger: .quiet, body)
+}
+
 /// Runs a body with nodes in a swarm of their own, each with a p2pd of its own, and a client's peer.
 func withSwarm<Result: Sendable>(
   of tiny: TinySwarm, serving ranges: [Range<Int>],
@@ -64,13 +72,13 @@ private func withSwarm<Result: Sendable>(
 ) async throws -> Result {
   let initial = nodes.first?.peer.addresses ?? []
   guard let range = ranges.first else {
-    return try await withSwarmPeer(
+    return try await withQuietPeer(
       SwarmConfiguration(initialPeers: initial, membership: .client)
     ) { try await body(nodes, $0) }
   }
   let configuration = NodeConfiguration(checkpoint: tiny.checkpoint, blocks: try tiny.blocks(range))
-  return try await withPetalsNode(configuration) { node in
-    try await withSwarmPeer(SwarmConfiguration(initialPeers: initial)) { peer in
+  return try await withPetalsNode(configuration, logger: .quiet) { node in
+    try await withQuietPeer(SwarmConfiguration(initialPeers: initial)) { peer in
       try await withSwarmServer(peer, node: node, model: tiny.model) { server in
         let all = nodes + [SwarmTestNode(node: node, peer: peer, server: server)]
         return try await withSwarm(of: tiny, ranges.dropFirst(), all, body)

@@ -183,6 +183,45 @@ struct SwarmHostilityTests {
     }
   }
 
+  @Test("Times that are none are refused, and neither end is brought down by them")
+  func wrongTimes() async throws {
+    let input = try tiny.hidden("case2.embeddings")
+    let batch = SwarmArray([1, input.tokens, input.hidden], input.values)
+    try await withSwarm(of: tiny, serving: [0..<2]) { nodes, peer in
+      let node = nodes[0]
+      for (latency, isTaken) in [(-1e300, false), (-0.5, false), (1e300, true)] {
+        let session = try await RawSwarmSession(peer, to: node.peer.id)
+        try await session.send(
+          [batch, .noPrompts, .noOrder], uid: "tiny-petals.0 tiny-petals.1",
+          [.init(.string("max_length"), .int(16))])
+        _ = try await session.answer()
+        let summary: MessagePackValue = .object([
+          "generated_tokens": .int(1), "latency": .double(latency),
+        ])
+        try await session.send([], [.init(.string("summary"), summary)])
+        if isTaken {
+          #expect(try await session.stream.next() == nil)
+        } else {
+          let error = await #expect(throws: SwarmError.self) { try await session.stream.next() }
+          #expect(error?.code == .refused)
+        }
+        session.stream.close()
+      }
+      for time in [Double.nan, .infinity, 1e300, 1] {
+        try await node.peer.handle("DHTProtocol.rpc_ping") { _, _ in
+          var response = SwarmPingResponse()
+          response.dhtTime = time
+          return try response.serializedBytes()
+        }
+        let error = await #expect(throws: SwarmError.self) {
+          try await peer.hashTable.ping(node.peer.id)
+        }
+        #expect(error?.code == .refused, "\(time)")
+        #expect(error?.message.contains("set the clocks") == true, "\(error?.message ?? "")")
+      }
+    }
+  }
+
   @Test("A server that lies about its blocks is named, and the route goes through the honest one")
   func lies() async throws {
     let until = Date().timeIntervalSince1970 + 100
@@ -190,8 +229,8 @@ struct SwarmHostilityTests {
       // One serves 0-1 and says that it serves all blocks; one is not there at all.
       let configuration = NodeConfiguration(
         checkpoint: tiny.checkpoint, blocks: try tiny.blocks(0..<2))
-      try await withPetalsNode(configuration) { node in
-        try await withSwarmPeer(SwarmConfiguration(initialPeers: nodes[0].peer.addresses)) { liar in
+      try await withPetalsNode(configuration, logger: .quiet) { node in
+        try await withQuietPeer(SwarmConfiguration(initialPeers: nodes[0].peer.addresses)) { liar in
           try await withSwarmServer(liar, node: node, model: tiny.model) { _ in
             var record = ServerRecord(state: .online, throughput: 1e6, blocks: 0..<24)
             record.inferenceRPS = 1e6
@@ -204,7 +243,8 @@ struct SwarmHostilityTests {
               }
             }
             _ = try await liar.hashTable.store(entries)
-            try await withSwarmClient(peer, tiny.client, swarm: tiny.model) { client in
+            try await withSwarmClient(peer, tiny.client, swarm: tiny.model, logger: .quiet) {
+              client in
               let expected = try tiny.ids("case1.generated_ids")
               let result = try await client.ids(
                 after: tiny.ids("case1.input_ids"), count: expected.count)

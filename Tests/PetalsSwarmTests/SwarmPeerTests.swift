@@ -11,8 +11,8 @@ struct SwarmPeerTests {
   private func withTwo(
     _ body: (SwarmPeer, SwarmPeer) async throws -> Void
   ) async throws {
-    try await withSwarmPeer { first in
-      try await withSwarmPeer(SwarmConfiguration(initialPeers: first.addresses)) { second in
+    try await withQuietPeer { first in
+      try await withQuietPeer(SwarmConfiguration(initialPeers: first.addresses)) { second in
         try await body(first, second)
       }
     }
@@ -107,13 +107,77 @@ struct SwarmPeerTests {
     }
   }
 
+  @Test("A peer that reads nothing does not hold up who sends beyond a limit of theirs")
+  func deafReaders() async throws {
+    try await withTwo { first, second in
+      let error = AsyncState<(any Error)?>(nil)
+      try await first.serve("Test.flood") { stream in
+        let bytes = [UInt8](repeating: 1, count: 1 << 20)
+        do {
+          // Sockets and windows hold some megabytes; what is behind them is never taken.
+          try await withDeadline(.milliseconds(500), on: ContinuousClock()) {
+            while true { try await stream.send(bytes) }
+          }
+        } catch let end {
+          error.update { $0 = end }
+          throw end
+        }
+      }
+      let stream = try await second.openStream(to: first.id, "Test.flood")
+      let end = try await endsInTime(butCame: "no end") { try await error.wait { $0 != nil } }
+      #expect(end is DeadlineExceeded, "\(String(describing: end))")
+      stream.close()
+      try await endsInTime(butCame: "\(first.servedStreams) streams") {
+        try await first.waitForServedStreams(0)
+      }
+    }
+  }
+
+  @Test("A handler takes the place of an earlier one of its name")
+  func replacedHandlers() async throws {
+    try await withTwo { first, second in
+      for answer: UInt8 in [1, 2] {
+        try await first.handle("Test.answer") { _, _ in [answer] }
+        try await first.serve("Test.stream") { stream in try await stream.send([answer]) }
+        #expect(try await second.call(first.id, "Test.answer", []) == [answer])
+        let stream = try await second.openStream(to: first.id, "Test.stream")
+        #expect(try await stream.next() == [answer])
+        stream.close()
+      }
+    }
+  }
+
+  @Test("A peer's own words are cut where they are too long for a message")
+  func longWords() async throws {
+    try await withTwo { first, second in
+      try await first.handle("Test.fail") { _, _ in
+        throw SwarmMessageError("a test", String(repeating: "x", count: 1 << 20))
+      }
+      try await first.serve("Test.failingStream") { _ in
+        throw SwarmMessageError("a test", String(repeating: "x", count: 1 << 20))
+      }
+      let stream = try await second.openStream(to: first.id, "Test.failingStream")
+      let calls: [() async throws -> Void] = [
+        { _ = try await second.call(first.id, "Test.fail", []) },
+        { _ = try await stream.next() },
+      ]
+      for call in calls {
+        let error = await #expect(throws: SwarmError.self) { try await call() }
+        #expect(error?.code == .refused)
+        #expect(error?.message.hasPrefix("a test: xxx") == true)
+        #expect((error?.message.count ?? 0) < 2000)
+      }
+      stream.close()
+    }
+  }
+
   @Test("An identity in a file keeps its name, and p2pd takes it")
   func identities() async throws {
     try await withTemporaryFolder { folder in
       let file = folder.appending(path: "identity")
       let identity = try SwarmIdentity(file: file)
       #expect(try SwarmIdentity(file: file).peer == identity.peer)
-      try await withSwarmPeer(SwarmConfiguration(identity: identity)) { peer in
+      try await withQuietPeer(SwarmConfiguration(identity: identity)) { peer in
         #expect(peer.id == identity.peer)
         #expect(peer.addresses.map(\.peer) == [identity.peer])
         let text = try #require(peer.addresses.first).description
@@ -129,7 +193,7 @@ struct SwarmPeerTests {
   func failedStart() async throws {
     let nobody = SwarmAddress(transport: "/ip4/127.0.0.1/tcp/1", peer: SwarmIdentity().peer)
     let error = await #expect(throws: SwarmError.self) {
-      try await withSwarmPeer(SwarmConfiguration(initialPeers: [nobody])) { _ in }
+      try await withQuietPeer(SwarmConfiguration(initialPeers: [nobody])) { _ in }
     }
     #expect(error?.code == .daemonFailed)
     #expect(error?.message.contains("bootstrap") == true, "\(error?.message ?? "none")")
@@ -140,7 +204,7 @@ struct SwarmPeerTests {
     struct Failure: Error {}
     let address = AsyncState<SwarmAddress?>(nil)
     await #expect(throws: Failure.self) {
-      try await withSwarmPeer { peer in
+      try await withQuietPeer { peer in
         let own = peer.addresses.first
         address.update { $0 = own }
         throw Failure()

@@ -30,7 +30,7 @@ package struct ReporterFixture {
         oracleURL: url, interval: interval, dialect: dialect, retry: retry),
       key: key, collector: collector, transport: transport, clock: clock,
       unixClock: time.clock,
-      logger: logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+      logger: logger ?? .quiet)
   }
 
   /// A reporter whose oracle is in the same process.

@@ -49,6 +49,9 @@ public enum TestVectors {
   /// (`Scripts/swarm_vectors.py`).
   public static var swarm: URL { root.appending(path: "swarm.json") }
 
+  /// Swarms, and where their servers should be by Petals' rule (`Scripts/swarm_balance_vectors.py`).
+  public static var swarmBalance: URL { root.appending(path: "swarm-balance.json") }
+
   /// The folder of one checkpoint.
   public static func bloom(_ model: Model) -> URL {
     root.appending(path: "bloom").appending(path: model.rawValue)

@@ -25,7 +25,8 @@ final class PeerDirectory: Sendable {
     records = Mutex(distinct.map(PeerRecord.init))
   }
 
-  /// Asks the peers of which nothing is known what they serve, those under a ban aside.
+  /// Asks the peers of which nothing is known what they serve, those under a ban aside, and those that
+  /// are said to serve other blocks than they said.
   ///
   /// A peer that does not answer is remembered as one that cannot be asked for anything.
   /// - Throws: ``RouteError/noPeers``; ``RouteError`` for a peer of another model, which was named
@@ -35,7 +36,7 @@ final class PeerDirectory: Sendable {
     let now = time.elapsed
     let unknown = try records.withLock { records throws(RouteError) in
       if records.isEmpty { throw .noPeers }
-      return records.filter { $0.info == nil && !$0.isBanned(at: now) }.map(\.transport)
+      return records.filter { !$0.isCurrent && !$0.isBanned(at: now) }.map(\.transport)
     }
     try await refresh(unknown, again: false)
     // The first answer's time includes the connection's making. Where there is a choice, the way
@@ -204,6 +205,12 @@ struct PeerRecord: Sendable {
   var peer: String { transport.peer }
 
   func isBanned(at now: Duration) -> Bool { bannedUntil.map { now < $0 } ?? false }
+
+  /// Whether what it serves is known, and nothing else is said of it.
+  var isCurrent: Bool {
+    guard let info else { return false }
+    return transport.announcedBlocks.map { $0 == info.blocks.indices } ?? true
+  }
 
   /// Records a peer's answer to an info request.
   mutating func recordInfo(_ info: PeerInfo, roundTrip: Duration?) {

@@ -12,6 +12,11 @@ public protocol BlockTransport: Sendable {
   /// The preferred executor of work between two calls; nil for none.
   var executor: (any TaskExecutor)? { get }
 
+  /// The blocks that the node is said to serve now, where that is known without asking it.
+  ///
+  /// A node that was asked, and is said to serve others since, is asked again.
+  var announcedBlocks: Range<Int>? { get }
+
   /// What the node says of itself.
   ///
   /// - Throws: ``NodeError`` that names the peer.
@@ -42,6 +47,9 @@ public protocol BlockTransport: Sendable {
 extension BlockTransport {
   /// No preference.
   public var executor: (any TaskExecutor)? { nil }
+
+  /// Nothing is known without asking.
+  public var announcedBlocks: Range<Int>? { nil }
 }
 
 /// The blocks of one model that a caller means.

@@ -58,11 +58,13 @@ final class SwarmDirectory: Sendable {
 }
 
 extension SwarmDHT {
-  /// The servers of a model that are announced and online.
+  /// The servers of a model that are announced in one of some states, online alone if none is named.
   ///
   /// An entry that has not its form, or stands under a block that it does not name, is done without.
   /// - Throws: `CancellationError`.
-  func servers(of model: SwarmModel, logger: Logger) async throws -> [PeerID: ServerRecord] {
+  func servers(
+    of model: SwarmModel, in states: Set<ServerRecord.State> = [.online], logger: Logger
+  ) async throws -> [PeerID: ServerRecord] {
     let blocks = Dictionary(
       uniqueKeysWithValues: (0..<model.blockCount).map { (model.key($0), $0) })
     var servers: [PeerID: (record: ServerRecord, until: Double)] = [:]
@@ -88,7 +90,7 @@ extension SwarmDHT {
         }
       }
     }
-    return servers.mapValues(\.record).filter { $0.value.state == .online }
+    return servers.mapValues(\.record).filter { states.contains($0.value.state) }
   }
 }
 

@@ -143,12 +143,16 @@ final class SwarmClientSession: BlockSession {
           .init(.string("step_id"), .string("\(opening.id)-\(number)")),
         ] + more
       ).encoded)
-    try await stream.send(try request.serializedBytes())
+    let bytes: [UInt8] = try request.serializedBytes()
     let (limits, swarm, id) = (transport.limits, transport.swarm, transport.id)
     let late = SwarmError(.timedOut, "it did not answer a step within \(limits.step)", peer: id)
     let answer: [UInt8]? = try await withDeadline(limits.step, on: swarm.clock, orThrow: late) {
       try await race(
-        { try await stream.next() },
+        { () async throws -> [UInt8]? in
+          // A server that stands still takes no more than its sockets hold.
+          try await stream.send(bytes)
+          return try await stream.next()
+        },
         against: { try await Self.watch(id, swarm, limits.silence) })
     }
     guard let answer else {

@@ -42,6 +42,9 @@ public final class SwarmTransport: BlockTransport {
     state = Mutex(State(record: record))
   }
 
+  /// The blocks that it announces in the hash table.
+  public var announcedBlocks: Range<Int>? { state.withLock { $0.record.blocks } }
+
   /// Takes what the server says now.
   func update(_ record: ServerRecord) { state.withLock { $0.record = record } }
 

@@ -39,9 +39,13 @@ package struct DHTValue: Hashable, Sendable {
 /// Values under subkeys, an extension of type 0x50 in msgpack (hivemind's `DictionaryDHTValue`).
 package struct DHTDictionary: Hashable, Sendable {
   static let type: Int8 = 0x50
+  /// What a record, or an entry of one, takes in memory beside its subkey and its value, in bytes.
+  static let overhead = 128
 
   /// The values.
   package private(set) var values: [MessagePackValue: DHTValue] = [:]
+  /// What all of it takes in memory, in bytes.
+  private(set) var byteCount = overhead
   /// When the last of them is void.
   package private(set) var latestExpiration = -Double.infinity
 
@@ -52,8 +56,13 @@ package struct DHTDictionary: Hashable, Sendable {
   package mutating func store(_ value: DHTValue, under subkey: MessagePackValue) -> Bool {
     latestExpiration = max(latestExpiration, value.expiration)
     if let old = values[subkey], old.expiration >= value.expiration { return old == value }
-    values[subkey] = value
+    let old = values.updateValue(value, forKey: subkey)
+    byteCount += Self.size(subkey, value) - (old.map { Self.size(subkey, $0) } ?? 0)
     return true
+  }
+
+  private static func size(_ subkey: MessagePackValue, _ value: DHTValue) -> Int {
+    subkey.encoded.count + value.bytes.count + overhead
   }
 
   /// Takes the later of each value.
@@ -62,7 +71,10 @@ package struct DHTDictionary: Hashable, Sendable {
   }
 
   /// Forgets what is void.
-  mutating func expire(at now: Double) { values = values.filter { $0.value.expiration > now } }
+  mutating func expire(at now: Double) {
+    values = values.filter { $0.value.expiration > now }
+    byteCount = values.reduce(Self.overhead) { $0 + Self.size($1.key, $1.value) }
+  }
 
   /// The value for a message: an endless limit of its size, the time, and each subkey, value and time.
   package var message: MessagePackValue {
@@ -110,8 +122,8 @@ package struct DHTDictionary: Hashable, Sendable {
 struct DHTStorage: Sendable {
   /// Most bytes of all records together, those of their keys included.
   static let byteLimit = 64 << 20
-  /// What a record, or an entry of one, takes beside its value.
-  private static let overhead = 128
+  /// Most bytes of one record: an answer holds what is under its key, and has 4 MiB at most.
+  static let recordLimit = 1 << 20
 
   private var records: [DHTID: DHTRecord] = [:]
   private(set) var byteCount = 0
@@ -136,13 +148,15 @@ struct DHTStorage: Sendable {
     _ value: DHTValue, under key: DHTID, subkey: MessagePackValue?, at now: Double
   ) -> Bool {
     guard value.expiration > now, value.expiration.isFinite else { return false }
-    let size = value.bytes.count + (subkey?.encoded.count ?? 0) + Self.overhead
+    let size = value.bytes.count + (subkey?.encoded.count ?? 0) + DHTDictionary.overhead
     if byteCount + size > Self.byteLimit { expire(at: now) }
     guard byteCount + size <= Self.byteLimit else { return false }
     let old = records[key]
     let new: DHTRecord
     switch (old, subkey) {
     case (.dictionary(var dictionary), let subkey?):
+      // What is void makes room first.
+      if dictionary.byteCount + size > Self.recordLimit { dictionary.expire(at: now) }
       guard dictionary.store(value, under: subkey) else { return false }
       new = .dictionary(dictionary)
     case (let old?, _) where old.expiration >= value.expiration:
@@ -153,6 +167,7 @@ struct DHTStorage: Sendable {
       new = .dictionary(dictionary)
     case (_, nil): new = .value(value)
     }
+    guard Self.size(new) <= Self.recordLimit else { return false }
     records[key] = new
     byteCount += Self.size(new) - (old.map(Self.size) ?? 0)
     return true
@@ -166,11 +181,8 @@ struct DHTStorage: Sendable {
 
   private static func size(_ record: DHTRecord) -> Int {
     switch record {
-    case .value(let value): value.bytes.count + overhead
-    case .dictionary(let dictionary):
-      dictionary.values.reduce(overhead) { size, entry in
-        size + entry.key.encoded.count + entry.value.bytes.count + overhead
-      }
+    case .value(let value): value.bytes.count + DHTDictionary.overhead
+    case .dictionary(let dictionary): dictionary.byteCount
     }
   }
 }

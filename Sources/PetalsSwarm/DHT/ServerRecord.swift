@@ -82,10 +82,11 @@ package struct ServerRecord: Hashable, Sendable {
     else { throw SwarmMessageError(what, "a state and a throughput are expected") }
     let fields = parts.count > 2 ? parts[2] : .null
     guard let start = fields["start_block"]?.integer, let end = fields["end_block"]?.integer,
-      (0..<end).contains(start), end <= SwarmModel.greatestBlockCount
+      start >= 0, start < end, end <= SwarmModel.greatestBlockCount
     else { throw SwarmMessageError(what, "its blocks are missing, or no range") }
+    // A token may take from a picosecond to a million seconds: times are made of these numbers.
     func rate(_ name: String) -> Double? {
-      fields[name]?.number.flatMap { $0 > 0 && $0 < 1e12 ? $0 : nil }
+      fields[name]?.number.flatMap { (1e-6...1e12).contains($0) ? $0 : nil }
     }
     self.init(state: State(rawValue: state), throughput: throughput, blocks: start..<end)
     publicName = fields["public_name"]?.text

@@ -14,6 +14,8 @@ public final class SwarmDHT: Sendable {
   static let clockTolerance = 3.0
   /// Most keys of one request.
   static let keysPerRequest = 16
+  /// Most values of one request: those of servers have some hundred bytes each.
+  static let entriesPerRequest = 256
   /// Between two looks at which nodes are near.
   static let refreshInterval = Duration.seconds(60)
 
@@ -105,7 +107,7 @@ public final class SwarmDHT: Sendable {
       else {
         throw SwarmError(
           .refused,
-          "its clock differs by \(Int(response.dhtTime - before)) s, and 3 are the most: set the clocks",
+          "its clock says \(response.dhtTime), this one \(before), and 3 s are the most: set the clocks",
           peer: other)
       }
     }
@@ -119,21 +121,34 @@ public final class SwarmDHT: Sendable {
   func find(_ keys: [DHTID], at contact: DHTContact) async throws -> [SwarmFindResult] {
     var results: [SwarmFindResult] = []
     for start in stride(from: 0, to: keys.count, by: Self.keysPerRequest) {
-      let part = keys[start..<min(keys.count, start + Self.keysPerRequest)]
-      var request = SwarmFindRequest()
-      request.peer = info
-      request.keys = part.map { Data($0.bytes) }
-      let response = try SwarmFindResponse(
-        serializedBytes: try await call(contact.peer, "rpc_find", request))
-      guard response.results.count == part.count else {
-        throw SwarmError(
-          .malformed, "\(response.results.count) results for \(part.count) keys", peer: contact.peer
-        )
-      }
-      heard(from: contact.peer, response.peer)
-      results += response.results
+      results += try await find(
+        keys[start..<min(keys.count, start + Self.keysPerRequest)], at: contact)
     }
     return results
+  }
+
+  private func find(
+    _ keys: ArraySlice<DHTID>, at contact: DHTContact
+  ) async throws -> [SwarmFindResult] {
+    var request = SwarmFindRequest()
+    request.peer = info
+    request.keys = keys.map { Data($0.bytes) }
+    let bytes: [UInt8]
+    do {
+      bytes = try await call(contact.peer, "rpc_find", request)
+    } catch let error as SwarmError where error.code == .refused && keys.count > 1 {
+      // The records of so many keys may be too long for one answer.
+      let middle = keys.startIndex + keys.count / 2
+      return try await find(keys[..<middle], at: contact)
+        + find(keys[middle...], at: contact)
+    }
+    let response = try SwarmFindResponse(serializedBytes: bytes)
+    guard response.results.count == keys.count else {
+      throw SwarmError(
+        .malformed, "\(response.results.count) results for \(keys.count) keys", peer: contact.peer)
+    }
+    heard(from: contact.peer, response.peer)
+    return response.results
   }
 
   /// Asks a node to keep values.
@@ -141,6 +156,17 @@ public final class SwarmDHT: Sendable {
   /// - Returns: For each whether it does.
   /// - Throws: ``SwarmError``.
   func store(_ entries: [DHTEntry], at contact: DHTContact) async throws -> [Bool] {
+    var kept: [Bool] = []
+    for start in stride(from: 0, to: entries.count, by: Self.entriesPerRequest) {
+      kept += try await store(
+        entries[start..<min(entries.count, start + Self.entriesPerRequest)], at: contact)
+    }
+    return kept
+  }
+
+  private func store(
+    _ entries: ArraySlice<DHTEntry>, at contact: DHTContact
+  ) async throws -> [Bool] {
     var request = SwarmStoreRequest()
     request.peer = info
     for entry in entries {
@@ -152,6 +178,11 @@ public final class SwarmDHT: Sendable {
     }
     let response = try SwarmStoreResponse(
       serializedBytes: try await call(contact.peer, "rpc_store", request))
+    guard response.storeOk.count == entries.count else {
+      throw SwarmError(
+        .malformed, "\(response.storeOk.count) answers for \(entries.count) values",
+        peer: contact.peer)
+    }
     heard(from: contact.peer, response.peer)
     return response.storeOk
   }

@@ -53,15 +53,21 @@ final class ControlConnection: ChannelInboundHandler, Sendable {
     _ = try await upgraded.wait { $0 != nil }?.get()
   }
 
-  /// Takes calls to a name.
+  /// Takes calls to a name, in place of whoever took them before.
   ///
   /// - Throws: ``SwarmError`` when p2pd refuses.
   func add(_ name: String, _ handler: @escaping Handler) async throws {
-    state.withLock { $0.handlers[name] = handler }
+    // p2pd hears of each name once, and refuses a second time.
+    guard state.withLock({ $0.handlers.updateValue(handler, forKey: name) }) == nil else { return }
     var request = P2PDPersistentRequest()
     request.addUnaryHandler.proto = name
     request.addUnaryHandler.balanced = false
-    _ = try await exchange(request)
+    do {
+      _ = try await exchange(request)
+    } catch {
+      state.withLock { $0.handlers[name] = nil }
+      throw error
+    }
   }
 
   /// Calls a peer, and returns its answer.
@@ -86,7 +92,7 @@ final class ControlConnection: ChannelInboundHandler, Sendable {
     switch response.callUnaryResponse.result {
     case .response(let data): return Array(data)
     case .error(let data):
-      throw SwarmError(.refused, String(decoding: data, as: UTF8.self), peer: peer)
+      throw SwarmError(refusal: String(decoding: data, as: UTF8.self), by: peer)
     case nil:
       throw SwarmError(.malformed, "the daemon acknowledged a call without an answer", peer: peer)
     }
@@ -107,8 +113,8 @@ final class ControlConnection: ChannelInboundHandler, Sendable {
     }
     defer { state.withLock { $0.pending[id] = nil } }
     guard let channel else { throw SwarmError(.daemonEnded, "the daemon is not connected") }
-    try await DaemonSocket.send(request, on: channel)
     return try await withTaskCancellationHandler {
+      try await DaemonSocket.send(request, on: channel)
       guard let result = try await answer.wait(until: { $0 != nil }) else {
         throw CancellationError()
       }
@@ -214,7 +220,8 @@ final class ControlConnection: ChannelInboundHandler, Sendable {
     case .success(let body):
       request.unaryResponse.error = .init(
         "an answer of \(body.count) bytes is too large for a call: use a stream".utf8)
-    case .failure(let error): request.unaryResponse.error = .init("\(error)".utf8)
+    case .failure(let error):
+      request.unaryResponse.error = .init(SwarmError.reason("\(error)").utf8)
     }
     DaemonSocket.post(request, on: channel)
   }
@@ -240,11 +247,20 @@ enum DaemonSocket {
   }
 
   /// Sends a control message, and returns once the socket has taken it.
+  ///
+  /// A caller that is cancelled leaves at once, also when p2pd takes nothing; the message goes out whole
+  /// when it does.
+  /// - Throws: ``SwarmError/Code/daemonEnded``; `CancellationError`.
   static func send(_ message: some SwiftProtobuf.Message, on channel: any Channel) async throws {
+    let outcome = AsyncState<Result<Void, any Error>?>(nil)
     do {
       let body: [UInt8] = try message.serializedBytes()
-      try await channel.writeAndFlush(SwarmFrame.control(body).encoded)
+      channel.writeAndFlush(SwarmFrame.control(body).encoded).whenComplete { result in
+        outcome.update { $0 = result }
+      }
+      try await outcome.wait { $0 != nil }?.get()
     } catch {
+      try Task.checkCancellation()
       throw SwarmError(.daemonEnded, "p2pd does not listen any more: \(error)")
     }
   }

@@ -31,12 +31,15 @@ final class DaemonProcess: Sendable {
   private let state = AsyncState(State())
   private let file: URL
   private let arguments: [String]
+  private let launcher: [String]
   /// What the shell waits at the end of.
   private let lifeline = AsyncState(false)
 
-  init(_ file: URL, _ arguments: [String]) {
+  /// - Parameter launcher: A program and its arguments that become p2pd; none runs it itself.
+  init(_ file: URL, _ arguments: [String], launcher: [String]) {
     self.file = file
     self.arguments = arguments
+    self.launcher = launcher
   }
 
   /// Runs the process until ``stop()``, or until it ends by itself.
@@ -50,7 +53,8 @@ final class DaemonProcess: Sendable {
     options.processGroupID = 0
     do {
       _ = try await Subprocess.run(
-        .path("/bin/sh"), arguments: Arguments(["-c", Self.script, "sh", path] + arguments),
+        .path("/bin/sh"),
+        arguments: Arguments(["-c", Self.script, "sh"] + launcher + [path] + arguments),
         platformOptions: options, input: .inputWriter, output: .sequence, error: .sequence
       ) { execution in
         let group = execution.processIdentifier.value
@@ -71,10 +75,8 @@ final class DaemonProcess: Sendable {
     }
   }
 
-  /// Sends a signal to p2pd and its shell.
-  func send(_ signal: Int32) {
-    if let group = state.value.group { kill(-group, signal) }
-  }
+  /// The process group of p2pd and its shell; nil before they have started.
+  var group: Int32? { state.value.group }
 
   /// Has the process end.
   func stop() { lifeline.update { $0 = true } }

@@ -30,6 +30,8 @@ public struct SwarmConfiguration: Sendable {
   public var largestMessage: Int
   /// Most streams of other peers that are served at once.
   public var concurrentStreams: Int
+  /// A program and its arguments that run p2pd, as in another network namespace; none runs it here.
+  package var launcher: [String] = []
 
   /// A configuration with its defaults; by default a peer is reached from this machine alone.
   public init(

@@ -49,6 +49,19 @@ public struct SwarmError: Error, Hashable, Sendable, CustomStringConvertible {
     self.peer = peer
   }
 
+  /// The most of an error's words that is sent and kept: they may be megabytes, and go into logs.
+  private static let longestReason = 1000
+
+  /// An error's words, cut where they are too long.
+  static func reason(_ text: String) -> String {
+    text.utf8.count <= longestReason ? text : "\(text.prefix(longestReason))…"
+  }
+
+  /// An error in a peer's own words.
+  init(refusal text: String, by peer: PeerID) {
+    self.init(.refused, Self.reason(text), peer: peer)
+  }
+
   /// The peer, the message and the code.
   public var description: String {
     (peer.map { "peer \($0): " } ?? "") + "\(message) (\(code))"

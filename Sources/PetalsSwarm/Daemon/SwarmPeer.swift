@@ -63,8 +63,8 @@ public final class SwarmPeer: Sendable {
     }
   }
 
-  /// Sends a signal to p2pd: one that stands still is what other peers have to notice.
-  package func signalDaemon(_ signal: Int32) { process.send(signal) }
+  /// The process group of p2pd, for tests that suspend it.
+  package var daemonGroup: Int32? { process.group }
 
   /// Joins the hash table, and stays in it until the scope of the peer's tasks ends.
   fileprivate func join() async throws {
@@ -97,22 +97,28 @@ public final class SwarmPeer: Sendable {
     try await control.add(name, handler)
   }
 
-  /// Serves streams that are opened to a name: `Class.method`.
+  /// Serves streams that are opened to a name, `Class.method`, in place of whoever served them before.
   ///
   /// A stream whose handler returns is closed; what it throws is the stream's last word.
   /// - Throws: ``SwarmError`` when p2pd refuses.
   package func serve(
     _ name: String, _ handler: @escaping @Sendable (SwarmStream) async throws -> Void
   ) async throws {
-    handlers.withLock { $0[name] = handler }
+    // p2pd hears of each name once, and refuses a second time.
+    guard handlers.withLock({ $0.updateValue(handler, forKey: name) }) == nil else { return }
     var request = P2PDRequest()
     request.type = .streamHandler
     request.streamHandler.addr = .init(Self.unixAddress(streamSocket))
     request.streamHandler.proto = [name]
     request.streamHandler.balanced = false
-    let (channel, inbox) = try await connect()
-    defer { channel.close(promise: nil) }
-    _ = try await Self.exchange(request, on: channel, inbox)
+    do {
+      let (channel, inbox) = try await connect()
+      defer { channel.close(promise: nil) }
+      _ = try await Self.exchange(request, on: channel, inbox)
+    } catch {
+      handlers.withLock { $0[name] = nil }
+      throw error
+    }
   }
 
   /// Calls a peer, and returns its answer.
@@ -266,7 +272,7 @@ public final class SwarmPeer: Sendable {
       logger.notice(
         "a stream ends with an error",
         metadata: ["stream": "\(info.proto)", "peer": "\(stream.peer)", "error": "\(error)"])
-      await stream.fail("\(error)")
+      stream.fail("\(error)")
     }
   }
 }
@@ -296,7 +302,8 @@ public func withSwarmPeer<Result: Sendable>(
   let key = folder.url.appending(path: "key")
   try configuration.identity.write(to: key)
   let process = DaemonProcess(
-    daemon, configuration.arguments(socket: folder.url.socket("control"), key: key.path))
+    daemon, configuration.arguments(socket: folder.url.socket("control"), key: key.path),
+    launcher: configuration.launcher)
   // Not a child task: a cancelled caller must still see the process end.
   let running = Task { try await process.run() }
   let tasks = TaskScope()

@@ -7,7 +7,7 @@ import Synchronization
 /// A stream of messages to or from another peer.
 ///
 /// Nothing is read from its socket before a message is asked for, so that a peer that sends faster
-/// than it is served waits.
+/// than it is served waits. The stream ends with the last reference to it, if not before.
 package final class SwarmStream: Sendable {
   /// The peer at the other end.
   package let peer: PeerID
@@ -23,13 +23,22 @@ package final class SwarmStream: Sendable {
     self.inbox = inbox
   }
 
+  deinit { channel.close(promise: nil) }
+
   /// Sends a message, and returns once the socket has taken it.
   ///
-  /// - Throws: ``SwarmError/Code/streamEnded``.
+  /// A peer that reads nothing holds this up for ever: a caller sets a limit, and its cancellation
+  /// ends the stream, since a message that was sent in part cannot be taken back.
+  /// - Throws: ``SwarmError/Code/streamEnded``; `CancellationError`.
   package func send(_ body: [UInt8]) async throws {
     do {
-      try await channel.writeAndFlush(SwarmFrame.message(body).encoded)
+      try await withTaskCancellationHandler {
+        try await channel.writeAndFlush(SwarmFrame.message(body).encoded)
+      } onCancel: {
+        channel.close(promise: nil)
+      }
     } catch {
+      try Task.checkCancellation()
       throw SwarmError(.streamEnded, "the stream has ended: \(error)", peer: peer)
     }
   }
@@ -53,7 +62,7 @@ package final class SwarmStream: Sendable {
     case .end(let body):
       if body.isEmpty { return nil }
       let text = (try? SwarmRPCError(serializedBytes: body))?.message ?? "an error without a text"
-      throw SwarmError(.refused, text, peer: peer)
+      throw SwarmError(refusal: text, by: peer)
     case .control:
       throw SwarmError(.malformed, "a control message within a stream", peer: peer)
     }
@@ -62,13 +71,14 @@ package final class SwarmStream: Sendable {
   /// Tells the peer that nothing more is sent; its messages may still be read.
   package func finish() { channel.writeAndFlush(SwarmFrame.end([]).encoded, promise: nil) }
 
-  /// Ends the stream with an error for the peer.
-  package func fail(_ text: String) async {
+  /// Ends the stream with an error for the peer; one that reads nothing does not hear of it.
+  package func fail(_ text: String) {
     var error = SwarmRPCError()
-    error.message = text
+    // A socket that is closed keeps what it had room for.
+    error.message = SwarmError.reason(text)
+    // Our own message lacks no field that it needs, which alone could fail.
     if let body: [UInt8] = try? error.serializedBytes() {
-      // A peer that is gone needs no reason.
-      try? await channel.writeAndFlush(SwarmFrame.end(body).encoded)
+      channel.writeAndFlush(SwarmFrame.end(body).encoded, promise: nil)
     }
     close()
   }

@@ -103,7 +103,8 @@ public final class SwarmServer: Sendable {
           value: DHTValue(description.encoded, until: until)))
     }
     let kept = try await table.store(entries)
-    if let index = kept.firstIndex(of: 0) {
+    // Behind the blocks' records is that of the model.
+    if let index = kept.prefix(info.blocks.count).firstIndex(of: 0) {
       peer.logger.warning(
         "nobody keeps the record of a block: other peers will not find it",
         metadata: ["block": "\(info.blocks.lowerBound + index)"])

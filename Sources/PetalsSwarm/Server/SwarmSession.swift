@@ -1,5 +1,6 @@
 import AsyncPrimitives
 import Bloom
+import DequeModule
 import EthereumPrimitives
 import Foundation
 import PetalsNode
@@ -27,12 +28,11 @@ struct SwarmSession: Sendable {
     let blocks = try BlockRange(server.blocks(first.uid), of: server.model.blockCount)
     let sessions = try open(first, metadata, blocks)
     defer { sessions.release() }
-    var seen: Set<MessagePackValue> = []
+    var steps = RecentSteps()
     var request = first
     while !request.tensors.isEmpty {
       let step = try RequestMetadata(request.metadata)
-      let id = step.fields["step_id"]
-      if id.map({ $0 == .null || seen.insert($0).inserted }) ?? true {
+      if try steps.isNew(step.fields["step_id"]) {
         try await answer(request, step, metadata.fields["args_structure"], sessions, blocks)
       }
       guard let following = try await next() else { return }
@@ -95,7 +95,11 @@ struct SwarmSession: Sendable {
       let time: MessagePackValue = .object(["compute_time": .double(result.computeTime.seconds)])
       response.metadata = Data(time.encoded)
     }
-    try await stream.send(try response.serializedBytes())
+    let bytes: [UInt8] = try response.serializedBytes()
+    let late = NodeError(.deadlineExceeded, "no answer was taken within \(Self.stepLimit)")
+    try await withDeadline(Self.stepLimit, on: server.peer.clock, orThrow: late) {
+      try await stream.send(bytes)
+    }
   }
 
   /// Whose tokens each sequence goes on with.
@@ -109,6 +113,41 @@ struct SwarmSession: Sendable {
         "the order of sequences", "numbers from 0 to \(count - 1) are expected")
     }
     return sources
+  }
+}
+
+/// The steps that a session answered last, by the names that its client gave them.
+///
+/// A step comes twice, if at all, from two servers at about the same time.
+package struct RecentSteps: Sendable {
+  /// Most names that are kept.
+  package static let greatestCount = 256
+  /// The longest name, in bytes of msgpack; Petals' have 38.
+  package static let longestName = 256
+
+  /// In msgpack: a number that is none is equal to nothing, but its bytes are to themselves.
+  private var names: Set<[UInt8]> = []
+  private var order: Deque<[UInt8]> = []
+
+  /// None was answered yet.
+  package init() {}
+
+  /// Names that are kept.
+  package var count: Int { names.count }
+
+  /// Whether a step was not answered yet; it counts as answered from now on.
+  ///
+  /// - Throws: ``SwarmMessageError`` for a name that is too long to be kept.
+  package mutating func isNew(_ name: MessagePackValue?) throws(SwarmMessageError) -> Bool {
+    guard let name, name != .null else { return true }
+    let bytes = name.encoded
+    guard bytes.count <= Self.longestName else {
+      throw SwarmMessageError("a request's step_id", "at most \(Self.longestName) bytes are taken")
+    }
+    guard names.insert(bytes).inserted else { return false }
+    order.append(bytes)
+    if order.count > Self.greatestCount, let oldest = order.popFirst() { names.remove(oldest) }
+    return true
   }
 }
 
@@ -128,7 +167,8 @@ extension RequestMetadata {
           inputHash: try Hash32(bytes: input), outputHash: try Hash32(bytes: output))
       }
       return try SessionSummary(
-        generatedTokens: tokens, latency: .seconds(min(latency, 1e9)), transcript: transcript)
+        generatedTokens: tokens, latency: .seconds(min(max(latency, -1), 1e9)),
+        transcript: transcript)
     }
   }
 }

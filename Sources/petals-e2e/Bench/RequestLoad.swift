@@ -65,7 +65,7 @@ struct RequestLoad: Sendable {
       let group = MultiThreadedEventLoopGroup.singleton
       let promise = group.next().makePromise(of: [Double].self)
       let channel = try await ClientBootstrap(group: group)
-        .channelOption(.socketOption(.tcp_nodelay), value: 1)
+        .channelOption(.tcpOption(.tcp_nodelay), value: 1)
         .channelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandler(

@@ -50,8 +50,15 @@ struct NodeCommand: AsyncParsableCommand {
       throw ValidationError(
         "--admin-port needs --http-port: a node's faults are those of its HTTP API")
     }
+    if swarm.numBlocks != nil, blocks != nil || pipeline.pipelineOracle != nil {
+      throw ValidationError(
+        "--num-blocks has the swarm say which blocks are served: leave out --blocks and "
+          + "--pipeline-oracle")
+    }
     guard pipeline.pipelineOracle != nil else {
-      if blocks == nil { throw ValidationError("Missing expected argument '--blocks <blocks>'") }
+      if blocks == nil, swarm.numBlocks == nil {
+        throw ValidationError("Missing expected argument '--blocks <blocks>'")
+      }
       return
     }
     if agent.keyFile == nil || httpPort == nil {
@@ -109,32 +116,50 @@ struct NodeCommand: AsyncParsableCommand {
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingServingErrors {
       let script = FaultScript(seed: faults.faultSeed)
-      try await withPetalsNode(configuration, metrics: metrics, faults: script) { node in
-        announce(node)
-        try await withThrowingTaskGroup { group in
-          if let key,
-            let agentService = agent.agentService(
-              key: key, checkpoint.name, metrics, announce: { service.announce($0) })
-          {
-            group.addTask { try await agentService.run() }
+      try await swarm.withMembership(checkpoint, service) { membership in
+        // A node in a swarm may give way to one on other blocks; all else goes on.
+        var isToMove = true
+        while isToMove {
+          if let blocks = try await membership?.blocks() { configuration.blocks = blocks }
+          if let budget = membership?.cacheBudget { configuration.cacheBudget = budget }
+          isToMove = try await withPetalsNode(configuration, metrics: metrics, faults: script) {
+            node in
+            announce(node)
+            // The next one listens where this one does.
+            if let address = node.address { configuration.grpc.port = address.port }
+            if let address = node.httpAddress { configuration.http?.port = address.port }
+            let isToMove = try await withThrowingTaskGroup { group in
+              if let key,
+                let agentService = agent.agentService(
+                  key: key, checkpoint.name, metrics, announce: { service.announce($0) })
+              {
+                group.addTask { try await agentService.run() }
+              }
+              if let member {
+                let (first, isListed) = (topology, blocks == nil)
+                group.addTask { await member.follow(node, from: first, isListed: isListed) }
+              }
+              if let reporter {
+                if await !reporter.isRunning { try await reporter.start() }
+                group.addTask { await follow(reporter) }
+              }
+              defer { group.cancelAll() }
+              let body: @Sendable () async throws -> Void = {
+                try await faults.withAdministration(
+                  FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .node,
+                  as: .nodeAdministration, service
+                ) { _ = try await signals.next() }
+              }
+              guard let membership else {
+                try await body()
+                return false
+              }
+              return try await membership.serve(node, body)
+            }
+            if !isToMove, let reporter, let last = await reporter.stop() { announce(last) }
+            return isToMove
           }
-          if let member {
-            let (first, isListed) = (topology, blocks == nil)
-            group.addTask { await member.follow(node, from: first, isListed: isListed) }
-          }
-          if let reporter {
-            try await reporter.start()
-            group.addTask { await follow(reporter) }
-          }
-          try await swarm.serving(node, service) {
-            try await faults.withAdministration(
-              FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .node,
-              as: .nodeAdministration, service
-            ) { _ = try await signals.next() }
-          }
-          group.cancelAll()
         }
-        if let reporter, let last = await reporter.stop() { announce(last) }
       }
     }
     await observation.finish()

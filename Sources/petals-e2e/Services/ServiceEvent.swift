@@ -34,6 +34,10 @@ enum ServiceEvent: Hashable, Sendable {
   case reported(tokens: Int64, isLast: Bool)
   /// The oracle's pipeline gave the node these layers of so many.
   case assigned(blocks: String, of: Int)
+  /// The node serves these blocks, which its swarm served worst, of so many.
+  case placed(blocks: String, of: Int)
+  /// The node leaves its blocks for others that its swarm needs more, and why.
+  case moving(from: String, to: String, reason: String)
   /// The topology of the node's pipeline has changed: how many nodes it lists, the node's place in it
   /// (nil when it is not listed) and the gRPC URL of the next node (nil behind the last).
   case topology(nodes: Int, order: Int?, next: String?)
@@ -60,6 +64,13 @@ enum ServiceEvent: Hashable, Sendable {
       ["event": "reported", "tokens": .integer(tokens), "last": .bool(isLast)]
     case .assigned(let blocks, let count):
       ["event": "assigned", "blocks": .string(blocks), "total": .integer(count)]
+    case .placed(let blocks, let count):
+      ["event": "placed", "blocks": .string(blocks), "total": .integer(count)]
+    case .moving(let blocks, let target, let reason):
+      [
+        "event": "moving", "blocks": .string(blocks), "target": .string(target),
+        "reason": .string(reason),
+      ]
     case .topology(let nodes, let order, let next):
       [
         "event": "topology", "nodes": .integer(nodes), "order": order.map { .integer($0) } ?? .null,
@@ -82,6 +93,9 @@ enum ServiceEvent: Hashable, Sendable {
     case .reported(let tokens, let isLast):
       "reported \(tokens) tokens to the oracle\(isLast ? ", for the last time" : "")"
     case .assigned(let blocks, let count): "the oracle gave layers \(blocks) of \(count)"
+    case .placed(let blocks, let count):
+      "blocks \(blocks) of \(count) are served, which the swarm served worst"
+    case .moving(_, _, let reason): reason
     case .topology(let nodes, let order?, let next):
       "place \(order) of \(nodes) in the pipeline, \(next.map { "before \($0)" } ?? "nobody behind")"
     case .topology(let nodes, nil, _): "not listed among the \(nodes) nodes of the pipeline"
@@ -122,6 +136,15 @@ enum ServiceEvent: Hashable, Sendable {
         return nil
       }
       self = .assigned(blocks: blocks, of: Int(total))
+    case "placed":
+      guard let blocks = text("blocks"), let total = object["total"]?.integerValue else {
+        return nil
+      }
+      self = .placed(blocks: blocks, of: Int(total))
+    case "moving":
+      guard let blocks = text("blocks"), let target = text("target"), let reason = text("reason")
+      else { return nil }
+      self = .moving(from: blocks, to: target, reason: reason)
     case "topology":
       guard let nodes = object["nodes"]?.integerValue else { return nil }
       self = .topology(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AsyncPrimitives
 import Bloom
 import Foundation
 import PetalsSwarm
@@ -124,16 +125,15 @@ extension SwarmStatus {
 extension SwarmPeer {
   /// Runs a body for as long as p2pd does.
   /// - Throws: `CommandFailure` when p2pd ends first.
-  func whileItRuns(_ body: @escaping @Sendable () async throws -> Void) async throws {
-    try await withThrowingTaskGroup { group in
-      group.addTask { try await body() }
-      group.addTask {
+  func whileItRuns<R: Sendable>(
+    _ body: @escaping @Sendable () async throws -> R
+  ) async throws -> R {
+    try await race(
+      body,
+      against: {
         try await self.waitUntilEnded()
         throw CommandFailure.failed("p2pd has ended: start the command again")
-      }
-      defer { group.cancelAll() }
-      try await group.next()
-    }
+      })
   }
 }
 

@@ -22,22 +22,114 @@ struct SwarmNodeOptions: ParsableArguments {
   @Option(help: "A name for people, which the swarm's monitors show.")
   var swarmName: String?
 
+  @Option(
+    within: .blockCounts,
+    help: """
+      In place of --blocks: serve so many blocks, those that the swarm serves worst, and move to others \
+      when that pays; auto serves as many as memory allows.
+      """)
+  var numBlocks: BlockCount?
+
+  @Option(
+    within: .memory,
+    help: "The memory in megabytes that --num-blocks auto may take; without it, what is free.")
+  var memoryMb: Int?
+
+  @Option(
+    within: .balanceQuality,
+    help: """
+      The fraction of the best throughput that the swarm may fall to before a node with --num-blocks \
+      moves; 0 never moves.
+      """)
+  var balanceQuality = 0.75
+
+  @Option(
+    within: .balanceInterval,
+    help: "Seconds from one look at the swarm's balance to the next, in the mean.")
+  var balanceInterval = Seconds(whole: 120)
+
   @OptionGroup var peer: SwarmPeerOptions
 
-  /// Runs a body while a node serves the swarm that was named; without one it just runs it.
-  func serving(
-    _ node: PetalsNode, _ service: ServiceOptions,
-    _ body: @escaping @Sendable () async throws -> Void
-  ) async throws {
-    guard let swarm else { return try await body() }
-    let model = try SwarmModel(node.configuration.checkpoint, prefix: swarmPrefix)
+  func validate() throws {
+    if numBlocks != nil, swarm == nil {
+      throw ValidationError("--num-blocks needs --swarm, whose balance says which blocks")
+    }
+    if memoryMb != nil, numBlocks != .asMemoryAllows {
+      throw ValidationError("--memory-mb needs --num-blocks auto, whose number it decides")
+    }
+  }
+
+  /// Runs a body with the node's membership in the swarm; nil where no swarm was named.
+  func withMembership<R: Sendable>(
+    _ checkpoint: Checkpoint, _ service: ServiceOptions,
+    _ body: (SwarmMembership?) async throws -> R
+  ) async throws -> R {
+    guard let swarm else { return try await body(nil) }
+    let model = try SwarmModel(checkpoint, prefix: swarmPrefix)
+    let memory = try numBlocks.map { try $0.memory(for: checkpoint, megabytes: memoryMb) }
+    let placement = memory.map {
+      SwarmPlacement(
+        blockCount: $0.blockCount, quality: balanceQuality,
+        checkInterval: balanceInterval.duration)
+    }
     let configuration = try peer.configuration(
       host: service.host, port: swarmPort, initialPeers: swarm.addresses, membership: .full)
-    try await CommandFailure.mappingSwarmErrors {
+    return try await CommandFailure.mappingSwarmErrors {
       try await withSwarmPeer(configuration) { peer in
-        try await withSwarmServer(peer, node: node, model: model, publicName: swarmName) { _ in
-          service.announce(peer)
-          try await peer.whileItRuns(body)
+        try await body(
+          SwarmMembership(
+            peer: peer, model: model, name: swarmName, placement: placement,
+            cacheBudget: memory?.cacheBudget, service: service))
+      }
+    }
+  }
+}
+
+/// A node's membership in a swarm, which may outlast several nodes on different blocks.
+struct SwarmMembership: Sendable {
+  let peer: SwarmPeer
+  let model: SwarmModel
+  let name: String?
+  /// How the node's blocks are found; nil for a node whose owner named them.
+  let placement: SwarmPlacement?
+  /// What the caches of the node may take, where its memory decides how many blocks it serves.
+  let cacheBudget: Int?
+  let service: ServiceOptions
+
+  /// The blocks that the swarm serves worst now; nil for a node whose owner named them.
+  func blocks() async throws -> BlockRange? {
+    guard let placement else { return nil }
+    let blocks = try await peer.worstServedBlocks(placement.blockCount, of: model)
+    service.announce(.placed(blocks: "\(blocks)", of: model.blockCount))
+    return blocks
+  }
+
+  /// Serves a node's blocks until a body returns, or the swarm needs other blocks more.
+  ///
+  /// - Returns: Whether the node is to move.
+  func serve(
+    _ node: PetalsNode, _ body: @escaping @Sendable () async throws -> Void
+  ) async throws -> Bool {
+    try await withSwarmServer(peer, node: node, model: model, publicName: name) { server in
+      service.announce(peer)
+      return try await peer.whileItRuns {
+        guard let placement else {
+          try await body()
+          return false
+        }
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
+          group.addTask {
+            try await body()
+            return false
+          }
+          group.addTask {
+            let move = try await server.waitForBetterBlocks(placement)
+            service.announce(
+              .moving(from: "\(move.blocks)", to: "\(move.target)", reason: "\(move)"))
+            return true
+          }
+          defer { group.cancelAll() }
+          return try await group.next() ?? false
         }
       }
     }

@@ -107,6 +107,49 @@ extension OptionLimits where Self == SwarmPeerLists {
   static var newSwarm: Self { SwarmPeerLists(allowsNew: true) }
 }
 
+/// How many blocks a node serves, where its swarm says which.
+package enum BlockCount: Hashable, Sendable {
+  case fixed(Int)
+  /// As many as the machine's memory has room for.
+  case asMemoryAllows
+}
+
+/// Numbers of blocks, and `auto`.
+package struct BlockCounts: OptionLimits {
+  private static let most = 10_000
+
+  package init() {}
+
+  package var limits: String { "auto, or from 1 to \(Self.most)" }
+  package var expectation: String {
+    "a number of blocks is auto, or a whole number from 1 to \(Self.most)"
+  }
+
+  package func value(_ text: String) -> BlockCount? {
+    if text == "auto" { return .asMemoryAllows }
+    return Int(text).flatMap { (1...Self.most).contains($0) ? .fixed($0) : nil }
+  }
+}
+
+extension OptionLimits where Self == BlockCounts {
+  static var blockCounts: Self { BlockCounts() }
+}
+
+extension OptionLimits where Self == WholeNumbers<Int> {
+  /// A machine's memory in megabytes.
+  static var memory: Self { WholeNumbers("a memory", 1...100_000_000) }
+}
+
+extension OptionLimits where Self == RealNumbers<Double> {
+  /// A fraction of what a swarm could be served at.
+  static var balanceQuality: Self { RealNumbers("a quality", 0...1) }
+}
+
+extension OptionLimits where Self == Times {
+  /// From one look at a swarm's balance to the next: each asks the hash table for all blocks.
+  static var balanceInterval: Self { Times("the time from look to look", from: 0.1) }
+}
+
 extension CommandFailure {
   /// A failure of a swarm's peer, told apart: what is missing or misnamed here is wrong input.
   static func mappingSwarmErrors<R>(_ body: () async throws -> R) async throws -> R {

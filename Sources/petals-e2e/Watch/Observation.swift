@@ -78,7 +78,8 @@ extension AgentAct {
   /// What a node tells of its agent; nil for what is not about the agent.
   init?(_ event: ServiceEvent) {
     switch event {
-    case .listening: return nil
+    // Where a node of a swarm is, its swarm says.
+    case .listening, .placed, .moving: return nil
     case .registered(let agent, let transaction):
       self.init(
         .registered, agent: agent, transaction: transaction,
