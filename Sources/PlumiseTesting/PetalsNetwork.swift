@@ -23,6 +23,8 @@ public final class PetalsNetwork: Sendable {
   public let oracleFaults: FaultScript
   /// What parts did by themselves and had done to them, in order.
   public let events = Journal<NetworkEvent>()
+  /// Keeps what happens for the report of a failure.
+  let recorder: NetworkRecorder
   let services: NetworkServices
   private let members = Mutex<[NetworkNode]>([])
   let changingNodes = AsyncLock()
@@ -32,7 +34,8 @@ public final class PetalsNetwork: Sendable {
     self.plan = plan
     self.time = time
     oracleFaults = FaultScript(clock: time.clock)
-    services = NetworkServices(plan, time, oracleFaults: oracleFaults)
+    recorder = NetworkRecorder()
+    services = NetworkServices(plan, time, oracleFaults: oracleFaults, recorder: recorder)
   }
 
   /// The chain.
@@ -54,7 +57,7 @@ public final class PetalsNetwork: Sendable {
   var setting: NodeSetting {
     NodeSetting(
       plan: plan, time: time, chainAddress: chainAddress, oracleAddress: oracleAddress,
-      events: events, client: services.client)
+      events: events, recorder: recorder, client: services.client)
   }
 
   /// The clock of the network's time: intervals, time-outs, retries and polls wait until a test
@@ -94,13 +97,17 @@ extension PetalsNetwork {
     do {
       try await services.chain.start()
       if plan.hasFaultyLinks {
-        services.links.oracleToChain = try await time.startLink(to: chainAddress)
+        let link = try await time.startLink(to: chainAddress)
+        services.links.oracleToChain = link
+        recorder.follow(link, from: .oracle, to: .chain)
       }
       try await services.oracle.start()
       try await begin(try await startNodes(plan.blocks, from: 0))
       if let gateway = services.gateway {
         if plan.hasFaultyLinks {
-          services.links.gatewayToOracle = try await time.startLink(to: oracleAddress)
+          let link = try await time.startLink(to: oracleAddress)
+          services.links.gatewayToOracle = link
+          recorder.follow(link, from: .gateway, to: .oracle)
         }
         try await gateway.start()
       }
