@@ -10,7 +10,8 @@ extension FaultNews {
     case .ordered(let id, let order):
       self.init(.ordered, id: id.stringValue ?? id.text, order: order.text)
     case .takenBack(let id): self.init(.takenBack, id: id)
-    case .cleared: self.init(.cleared)
+    // Named in full: `.cleared` alone would be the change, and this initialiser call itself for ever.
+    case .cleared: self.init(FaultNews.Change.cleared)
     case .usedUp(let id): self.init(.usedUp, id: id)
     }
   }
