@@ -172,6 +172,10 @@ let package = Package(
     .target(name: "PlumiseWire", dependencies: ["EthereumPrimitives", "JSONValues"]),
     .target(name: "EVM", dependencies: ["EthereumPrimitives"]),
     .target(name: "TorchArchive", dependencies: ["Inflate"]),
+    // As the page's, its files are in the program itself.
+    .target(
+      name: "ReportPages", dependencies: ["JSONValues"],
+      resources: [.embedInCode("Resources/report.css")]),
 
     // Layer 2: what the parts are built from.
     .target(
@@ -244,7 +248,9 @@ let package = Package(
     // The files of the page are in the program itself: it may be copied anywhere.
     .target(
       name: "NetworkWatch",
-      dependencies: ["AsyncPrimitives", "JSONValues", "MockServing", "TextKeys", .httpTypes],
+      dependencies: [
+        "AsyncPrimitives", "JSONValues", "MockServing", "ReportPages", "TextKeys", .httpTypes,
+      ],
       resources: ["page.html", "page.css", "page.js", "model.js", "views.js"].map {
         .embedInCode("Resources/\($0)")
       }),
@@ -265,7 +271,7 @@ let package = Package(
       dependencies: [
         "AsyncPrimitives", "JSONValues", "PetalsNode", "OracleReporter", "ChainAgent",
         "MockGateway",
-        "MockOracle", "MockWeb3", "Bloom",
+        "MockOracle", "MockWeb3", "NetworkWatch", "Bloom", "ReportPages",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire",
         "MockServing", "OutgoingHTTP", "SystemErrors", .asyncHTTPClient, .httpTypes, .logging,
         .nioCore, .nioPosix,
@@ -283,7 +289,8 @@ let package = Package(
         "PetalsNode", "PetalsSwarm", "OracleReporter", "ChainAgent", "MockOracle", "MockWeb3",
         "Bloom",
         "InferenceMetrics", "EthereumClient", "EthereumPrimitives", "PlumiseWire", "MockGateway",
-        "MockServing", "NetworkWatch", "OutgoingHTTP", "PlumiseTesting", "SystemErrors", "TextKeys",
+        "MockServing", "NetworkWatch", "OutgoingHTTP", "PlumiseTesting", "ReportPages",
+        "SystemErrors", "TextKeys",
         "EVM", "EVMConformance", .httpTypes,
         .argumentParser,
         .asyncHTTPClient, .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix, .subprocess,
@@ -330,6 +337,8 @@ let package = Package(
     .testTarget(
       name: "TorchArchiveTests",
       dependencies: ["AsyncPrimitives", "Inflate", "TestVectors", "TorchArchive"]),
+    .testTarget(
+      name: "ReportPagesTests", dependencies: ["JSONValues", "ReportPages"]),
     .testTarget(
       name: "BloomTests",
       dependencies: [
@@ -409,7 +418,8 @@ let package = Package(
     .testTarget(
       name: "NetworkWatchTests",
       dependencies: [
-        "AsyncPrimitives", "JSONValues", "MockServing", "NetworkWatch", "TestSupport", .httpTypes,
+        "AsyncPrimitives", "JSONValues", "MockServing", "NetworkWatch", "ReportPages",
+        "TestSupport", .httpTypes,
       ]),
     .testTarget(
       name: "PlumiseTestingTests",

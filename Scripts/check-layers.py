@@ -42,6 +42,7 @@ DEPENDENCIES = {
     "PlumiseWire": {"EthereumPrimitives", "JSONValues"},
     "EVM": {"EthereumPrimitives"},
     "TorchArchive": {"Inflate"},
+    "ReportPages": {"JSONValues"},
     "EVMConformance": {"EVM", "Inflate", "JSONValues"} | PRIMITIVES_AND_WIRE,
     "PipelineRPC": {"TorchArchive"},
     "OutgoingHTTP": set(),
@@ -61,15 +62,15 @@ DEPENDENCIES = {
     "MockWeb3": {"AsyncPrimitives", "EVM", "EthereumClient", "MockServing", "SystemErrors"} | PRIMITIVES_AND_WIRE,
     "MockGateway": {"AsyncPrimitives", "JSONValues", "MockServing", "OutgoingHTTP"} | PRIMITIVES_AND_WIRE,
     "PetalsSwarm": {"AsyncPrimitives", "Bloom", "EthereumPrimitives", "PetalsNode", "SystemErrors"},
-    "NetworkWatch": {"AsyncPrimitives", "JSONValues", "MockServing", "TextKeys"},
-    "PlumiseTesting": LAYER_4 | {"OutgoingHTTP", "SystemErrors"},
+    "NetworkWatch": {"AsyncPrimitives", "JSONValues", "MockServing", "ReportPages", "TextKeys"},
+    "PlumiseTesting": LAYER_4 | {"NetworkWatch", "OutgoingHTTP", "ReportPages", "SystemErrors"},
     "PlumiseSwarmTesting": {
         "AsyncPrimitives", "EthereumPrimitives", "PetalsNode", "PetalsSwarm", "PlumiseTesting",
     },
     "petals-e2e": LAYER_4
     | {
-        "NetworkWatch", "PetalsSwarm", "PlumiseTesting", "SystemErrors", "TextKeys", "EVM",
-        "EVMConformance", "OutgoingHTTP",
+        "NetworkWatch", "PetalsSwarm", "PlumiseTesting", "ReportPages", "SystemErrors", "TextKeys",
+        "EVM", "EVMConformance", "OutgoingHTTP",
     },
     "TestVectors": {"AsyncPrimitives"},
     "TestSupport": LAYER_4 - {"PetalsNode", "ChainAgent", "Bloom"}
@@ -108,6 +109,7 @@ NO_NETWORK = {
     "AsyncPrimitives", "EthereumPrimitives", "Inflate", "SystemErrors", "TextKeys", "JSONValues",
     "Bloom",
     "BloomKernels", "PlumiseWire", "EVM", "EVMConformance", "InferenceMetrics", "TorchArchive",
+    "ReportPages",
 }
 NETWORK = re.compile(r"NIO\w*|Network|FoundationNetworking|AsyncHTTPClient|GRPC\w*")
 

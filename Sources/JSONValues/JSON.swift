@@ -65,6 +65,15 @@ extension JSON {
   /// An integer, printed plainly.
   public static func integer(_ value: some BinaryInteger) -> JSON { .number(JSONNumber(value)) }
 
+  /// A number with so many places at most; what is beyond them is noise in a measurement.
+  ///
+  /// What JSON cannot spell, a rate in no time or a share of nothing, is null.
+  public static func decimal(_ value: Double, places: Int) -> JSON {
+    let scale = (0..<places).reduce(1.0) { scale, _ in scale * 10 }
+    let rounded = (value * scale).rounded() / scale
+    return rounded.isFinite ? .number(JSONNumber(python: rounded)) : .null
+  }
+
   /// The member of an object with this name; nil in anything else.
   public subscript(key: String) -> JSON? { objectValue?[key] }
 

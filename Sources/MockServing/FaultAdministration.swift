@@ -11,6 +11,7 @@ public struct FaultAdministration: Sendable {
   private let add: @Sendable (JSON) throws -> JSON
   private let remove: @Sendable (String) -> Bool
   private let clear: @Sendable () -> Void
+  private let observeUse: @Sendable (@escaping @Sendable (String) -> Void) -> Void
 
   /// An administration of anything that has faults.
   /// - Parameters:
@@ -19,14 +20,18 @@ public struct FaultAdministration: Sendable {
   ///     the order.
   ///   - remove: Takes one fault back; false when there is none with this id.
   ///   - clear: Takes all faults back.
+  ///   - observeUse: Has a closure called with the id of each fault from here on that has met all that it
+  ///     could; nothing by default.
   public init(
     list: @escaping @Sendable () -> JSONObject, add: @escaping @Sendable (JSON) throws -> JSON,
-    remove: @escaping @Sendable (String) -> Bool, clear: @escaping @Sendable () -> Void
+    remove: @escaping @Sendable (String) -> Bool, clear: @escaping @Sendable () -> Void,
+    observeUse: @escaping @Sendable (@escaping @Sendable (String) -> Void) -> Void = { _ in }
   ) {
     self.list = list
     self.add = add
     self.remove = remove
     self.clear = clear
+    self.observeUse = observeUse
   }
 
   /// An administration of a server's faults.
@@ -38,7 +43,10 @@ public struct FaultAdministration: Sendable {
       list: { script.listing },
       add: { .integer(script.add(try read($0))) },
       remove: { id in Int(id).map { script.remove($0) } ?? false },
-      clear: { script.clear() })
+      clear: { script.clear() },
+      observeUse: { tell in
+        script.observe { if case .usedUp(let id) = $0 { tell(id) } }
+      })
   }
 
   /// What was done to a list of faults.
@@ -49,13 +57,17 @@ public struct FaultAdministration: Sendable {
     case takenBack(id: String)
     /// All were taken back.
     case cleared
+    /// The fault with this id has met all that it could, and is gone.
+    case usedUp(id: String)
   }
 
-  /// The same administration, which tells of each change that was made through it.
+  /// The same administration, which tells of each change that was made through it, and of each fault that
+  /// was used up.
   /// - Parameter observe: Is told once the change is made.
   public func observed(
     by observe: @escaping @Sendable (Change) -> Void
   ) -> FaultAdministration {
+    observeUse { observe(.usedUp(id: $0)) }
     let (add, remove, clear) = (add, remove, clear)
     return FaultAdministration(
       list: list,

@@ -23,18 +23,19 @@ public final class FaultScript: Sendable {
     var seed: UInt64
     var chance: SeededGenerator
 
-    /// Takes one use of an entry; false when it has none left, or lets the request pass.
-    mutating func use(_ id: Int) -> Bool {
-      guard let index = entries.firstIndex(where: { $0.id == id }) else { return false }
+    /// Takes one use of an entry; it is not met when it has none left, or lets the request pass.
+    mutating func use(_ id: Int) -> (isMet: Bool, isUsedUp: Bool) {
+      guard let index = entries.firstIndex(where: { $0.id == id }) else { return (false, false) }
       var schedule = entries[index].schedule
       let isMet = schedule.takeOccasion { chance.unit() < $0 }
       entries[index].schedule = schedule
       if schedule.isExhausted { entries.remove(at: index) }
-      return isMet
+      return (isMet, schedule.isExhausted)
     }
   }
 
   private let state: Mutex<State>
+  private let observers = Mutex<[@Sendable (FaultAdministration.Change) -> Void]>([])
   /// The requests that met a fault, in order; a test waits here until one has.
   ///
   /// It holds 10 000 of them, or 16 MiB, whichever is less.
@@ -74,11 +75,27 @@ public final class FaultScript: Sendable {
   /// - Returns: a number by which it can be taken back.
   @discardableResult
   public func add(_ rule: FaultRule) -> Int {
-    state.withLock { state in
+    let id = state.withLock { state in
       state.entries.append(Entry(id: state.added, rule: rule, schedule: rule.schedule))
       defer { state.added += 1 }
       return state.added
     }
+    tell(.ordered(id: .integer(id), order: .object(rule.listing)))
+    return id
+  }
+
+  /// Has a closure called with each change of the script from here on, whoever makes it.
+  ///
+  /// It is called behind the change, by whoever made it, and must not block.
+  package func observe(_ observer: @escaping @Sendable (FaultAdministration.Change) -> Void) {
+    observers.withLock { $0.append(observer) }
+  }
+
+  private func tell(_ change: @autoclosure () -> FaultAdministration.Change) {
+    let observers = observers.withLock { $0 }
+    if observers.isEmpty { return }
+    let change = change()
+    for observer in observers { observer(change) }
   }
 
   /// Begins chance anew: from here on the same requests in the same order meet the same faults.
@@ -96,16 +113,19 @@ public final class FaultScript: Sendable {
   /// - Returns: whether it was there still.
   @discardableResult
   public func remove(_ id: Int) -> Bool {
-    state.withLock { state in
+    let wasThere = state.withLock { state in
       guard let index = state.entries.firstIndex(where: { $0.id == id }) else { return false }
       state.entries.remove(at: index)
       return true
     }
+    if wasThere { tell(.takenBack(id: "\(id)")) }
+    return wasThere
   }
 
   /// Takes every fault back.
   public func clear() {
     state.withLock { $0.entries = [] }
+    tell(.cleared)
   }
 
   /// Whether no fault is left that could still meet a request.
@@ -126,7 +146,9 @@ public final class FaultScript: Sendable {
     // Predicates are the caller's code and run outside the lock; another request may take an
     // entry's last use meanwhile, and then the search goes on.
     for candidate in state.withLock({ $0.entries }) where candidate.rule.accepts(request) {
-      if state.withLock({ $0.use(candidate.id) }) {
+      let (isMet, isUsedUp) = state.withLock { $0.use(candidate.id) }
+      if isUsedUp { tell(.usedUp(id: "\(candidate.id)")) }
+      if isMet {
         met.record(request)
         return candidate.rule.fault
       }
@@ -168,6 +190,13 @@ public struct FaultRule: Sendable {
     self.fault = fault
     self.schedule = schedule
     accepts = predicate
+  }
+
+  /// The rule for whoever lists the faults: what was ordered, or else what the fault does, and its schedule.
+  package var listing: JSONObject {
+    var object = order ?? ["fault": .string(fault.summary)]
+    for member in schedule.json.members { object[member.key] = member.value }
+    return object
   }
 }
 
@@ -223,6 +252,21 @@ public enum Fault: Sendable {
 }
 
 extension Fault {
+  /// What the fault does, in a few words.
+  package var summary: String {
+    switch self {
+    case .delay(let delay): "a delay of \(delay)"
+    case .neverAnswer: "no answer"
+    case .drop(.beforeHandling, let ending): "\(ending) before handling"
+    case .drop(.beforeAnswer, let ending): "\(ending) before the answer"
+    case .drop(.midBody(let bytes), let ending): "\(ending) after \(bytes) bytes of the answer"
+    case .drop(.afterAnswer, let ending): "\(ending) after the answer"
+    case .answer(let response): "status \(response.status.code)"
+    case .alter: "a changed answer"
+    case .slowBody(let pace): "\(pace.bytes) bytes each \(pace.pause)"
+    }
+  }
+
   /// An answer with this status and an empty body.
   public static func status(_ code: Int) -> Fault {
     .answer(WebResponse(status: .init(code: code)))

@@ -44,6 +44,13 @@ public final class EventStream: Sendable {
   /// How many events were recorded; the last one's number.
   public var count: Int { state.withLock { $0.count } }
 
+  /// The events that are kept, the oldest first.
+  public var kept: [WatchedEvent] {
+    state.withLock { state in
+      (state.count - state.ring.count..<state.count).map { state.ring[$0 % capacity].event }
+    }
+  }
+
   /// Appends an event, which gets the next number.
   public func record(_ event: WatchedEvent) {
     let count = state.withLock { state in
@@ -82,8 +89,9 @@ public final class EventStream: Sendable {
     _ = try await signal.wait { $0.count > number || $0.isClosed }
     return state.withLock { state in
       let first = max(number, state.count - state.ring.count)
+      // Whoever asks for events behind one that is not there yet, of whatever number, gets none.
+      guard first < state.count else { return [] }
       let end = min(state.count, first + 1000)
-      guard first < end else { return [] }
       return (first..<end).map { state.ring[$0 % capacity] }
     }
   }

@@ -71,8 +71,8 @@ extension PageOrder {
       guard let prompt = body["prompt"]?.stringValue, !prompt.isEmpty else {
         throw OrderRefusal("prompt must be a text of at least one character")
       }
-      let temperature = body["temperature"]?.doubleValue ?? 0
-      guard (0...100).contains(temperature) else {
+      let temperature = (body["temperature"] ?? 0).doubleValue
+      guard let temperature, (0...100).contains(temperature) else {
         throw OrderRefusal("temperature must be a number from 0 to 100")
       }
       self = .generate(

@@ -52,7 +52,9 @@ public struct PageServer: Sendable {
       return .json(await network.faults().serialized())
     case (.post, "orders"): return await perform(Array(segments.dropFirst()), request)
     case (.delete, "orders") where segments.count == 4 && segments[1] == "faults":
-      return await perform(.removeFault(of: segments[2], id: segments[3]))
+      // The id of a link's fault has a colon, which browsers escape.
+      let id = segments[3].removingPercentEncoding ?? segments[3]
+      return await perform(.removeFault(of: segments[2], id: id))
     case (.get, _), (.head, _):
       if let file = PageFile.named(request.path) { return file.response }
       return refusal("there is no \(request.path)", .notFound)
@@ -161,7 +163,8 @@ struct PageFile: Sendable {
     WebResponse(
       headers: [
         .contentType: type, .cacheControl: "no-cache", .xContentTypeOptions: "nosniff",
-        .contentSecurityPolicy: "default-src 'self'; img-src data:; base-uri 'none'",
+        .contentSecurityPolicy: "default-src 'self'; img-src data:; base-uri 'none'; "
+          + "frame-ancestors 'none'; form-action 'none'",
       ], body: bytes)
   }
 }

@@ -103,7 +103,16 @@ public struct BlockNews: Codable, Sendable, Hashable {
 /// A change of the faults of a service or of the links.
 public struct FaultNews: Codable, Sendable, Hashable {
   /// What was done.
-  public enum Change: String, Codable, Sendable { case ordered, takenBack = "taken-back", cleared }
+  public enum Change: String, Codable, Sendable {
+    /// It was ordered, and is on from here on.
+    case ordered
+    /// It was taken back.
+    case takenBack = "taken-back"
+    /// All were taken back.
+    case cleared
+    /// It has met all that it could, and is off.
+    case usedUp = "used-up"
+  }
 
   /// What was done.
   public var change: Change

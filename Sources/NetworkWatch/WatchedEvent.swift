@@ -24,7 +24,8 @@ public struct WatchedEvent: Sendable, Hashable {
     self.init(number: 0, time: time.timeIntervalSince1970 * 1000, part: part, kind: kind)
   }
 
-  init(number: Int, time: Double, part: String, kind: WatchedKind) {
+  /// An event with its number, and its time in milliseconds since 1970.
+  package init(number: Int, time: Double, part: String, kind: WatchedKind) {
     self.number = number
     self.time = time
     self.part = part
@@ -102,7 +103,7 @@ public struct PartLife: Codable, Sendable, Hashable {
 public struct AgentAct: Codable, Sendable, Hashable {
   /// What it was.
   public enum Act: String, Codable, Sendable {
-    case registered, heartbeat, proved, reported, assigned, topology, trouble
+    case registered, heartbeat, proved, claimed, reported, assigned, topology, trouble
   }
 
   /// What it was.

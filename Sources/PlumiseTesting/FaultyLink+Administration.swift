@@ -40,6 +40,11 @@ extension FaultAdministration {
         else { return false }
         return link.remove(number)
       },
-      clear: { for (_, link) in links { link.release() } })
+      clear: { for (_, link) in links { link.release() } },
+      observeUse: { tell in
+        for (name, link) in links {
+          link.observe { if case .fault(.usedUp(let id)) = $0 { tell("\(name):\(id)") } }
+        }
+      })
   }
 }

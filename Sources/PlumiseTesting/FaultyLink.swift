@@ -63,6 +63,7 @@ public final class FaultyLink: Sendable {
   let watch: Stopwatch
   private let server: PeerAddress
   private let state = Mutex(State())
+  private let observers = Mutex<[@Sendable (Change) -> Void]>([])
   private let receivedWhileHeld = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
   private init(
@@ -80,22 +81,26 @@ public final class FaultyLink: Sendable {
   /// - Returns: a number by which it can be taken back.
   @discardableResult
   public func add(_ rule: LinkFaultRule) -> Int {
-    state.withLock { state in
+    let id = state.withLock { state in
       state.lastRule += 1
       state.rules.append((state.lastRule, rule))
       return state.lastRule
     }
+    tell(.fault(.ordered(id: .integer(id), order: rule.json)))
+    return id
   }
 
   /// Takes a fault of connections back; what they met stays as it is.
   /// - Returns: whether it was there still.
   @discardableResult
   public func remove(_ id: Int) -> Bool {
-    state.withLock { state in
+    let wasThere = state.withLock { state in
       let count = state.rules.count
       state.rules.removeAll { $0.id == id }
       return state.rules.count < count
     }
+    if wasThere { tell(.fault(.takenBack(id: "\(id)"))) }
+    return wasThere
   }
 
   /// The faults that connections may still meet, with what is left of each one's schedule.
@@ -115,12 +120,16 @@ public final class FaultyLink: Sendable {
   }
 
   /// Takes the faults of connections back; what they met stays as it is.
-  public func clearFaults() { state.withLock { $0.rules = [] } }
+  public func clearFaults() {
+    state.withLock { $0.rules = [] }
+    tell(.fault(.cleared))
+  }
 
   /// Reads everything from here on and forwards nothing: the server accepts, and never answers.
   /// - Parameter direction: Which bytes are not forwarded.
   public func hold(_ direction: LinkDirection = .both) {
     state.withLock { $0.held.formUnion(direction.ways) }
+    tell(.held)
   }
 
   /// Ends every hold, that of ``hold(_:)`` and those of rules, and takes the rules back.
@@ -128,15 +137,17 @@ public final class FaultyLink: Sendable {
   /// What was read meanwhile is forwarded, in its order, and so is all that follows. A link that was
   /// cut stays cut.
   public func release() {
-    let relays = state.withLock { state in
+    let (relays, isCut) = state.withLock { state in
       state.rules = []
       state.releases += 1
       state.held = []
       state.heldByRules = []
-      return state.relays.sorted { $0.key < $1.key }.map(\.value)
+      return (state.relays.sorted { $0.key < $1.key }.map(\.value), state.isCut)
     }
     monitor?.releaseAll(to: address)
     for release in relays { release() }
+    tell(.fault(.cleared))
+    if !isCut { tell(.opened) }
   }
 
   /// Waits until a held link has read bytes that it does not forward.
@@ -148,7 +159,10 @@ public final class FaultyLink: Sendable {
   }
 
   /// Closes every connection, and refuses new ones, as if the server were gone; see ``heal()``.
-  public func cut() async { await disconnect(keepsPort: true) }
+  public func cut() async {
+    await disconnect(keepsPort: true)
+    tell(.cut)
+  }
 
   /// Takes connections again after ``cut()``, at the same address.
   ///
@@ -161,6 +175,7 @@ public final class FaultyLink: Sendable {
       state.isCut = false
       state.reservation = nil
     }
+    tell(state.withLock { $0.held.isEmpty } ? .opened : .held)
   }
 
   /// Resets every connection (RST), and takes new ones.
@@ -223,6 +238,33 @@ public final class FaultyLink: Sendable {
       defer { state.channels = [:] }
       return Array(state.channels.values)
     }
+  }
+}
+
+/// Who is told of what is done to a link.
+extension FaultyLink {
+  /// Something that was done to a link.
+  package enum Change: Sendable, Hashable {
+    /// Its rules changed.
+    case fault(FaultAdministration.Change)
+    /// It was cut.
+    case cut
+    /// It holds bytes from here on.
+    case held
+    /// It takes connections and forwards their bytes again.
+    case opened
+  }
+
+  /// Has a closure called with each change from here on, behind the change; it must not block.
+  package func observe(_ observer: @escaping @Sendable (Change) -> Void) {
+    observers.withLock { $0.append(observer) }
+  }
+
+  private func tell(_ change: @autoclosure () -> Change) {
+    let observers = observers.withLock { $0 }
+    if observers.isEmpty { return }
+    let change = change()
+    for observer in observers { observer(change) }
   }
 }
 
@@ -331,7 +373,13 @@ extension FaultyLink {
 
   /// Connects to the server for an accepted connection; both run on one event loop.
   private func connect(_ inbound: any Channel) -> EventLoopFuture<Void> {
-    let connection = state.withLock { $0.takeFaults() }
+    let (connection, usedUp) = state.withLock { state in
+      let before = state.rules.map(\.id)
+      let connection = state.takeFaults()
+      let left = state.rules.map(\.id)
+      return (connection, before.filter { !left.contains($0) })
+    }
+    for id in usedUp { tell(.fault(.usedUp(id: "\(id)"))) }
     switch connection.faults.values.first(where: { $0 == .close || $0 == .reset }) {
     case .close?: return inbound.close()
     case .reset?: return inbound.resetOnClose().flatMap { inbound.close() }

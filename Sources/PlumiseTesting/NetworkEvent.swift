@@ -78,13 +78,17 @@ extension AgentEvent {
 struct NetworkReports: ReportTransport {
   let life: NetworkNodeLife.Identity
   let note: @Sendable (NetworkEvent.Kind) -> Void
+  /// Is told of each report whose answer says that it is accepted.
+  let onAcceptance: @Sendable (ReportRequest) -> Void
   private let http: HTTPReportTransport
 
   init(
     of life: NetworkNodeLife.Identity, over client: HTTPClient,
-    note: @escaping @Sendable (NetworkEvent.Kind) -> Void
+    note: @escaping @Sendable (NetworkEvent.Kind) -> Void,
+    onAcceptance: @escaping @Sendable (ReportRequest) -> Void
   ) {
     self.life = life
+    self.onAcceptance = onAcceptance
     http = HTTPReportTransport(client: client)
     self.note = note
   }
@@ -94,6 +98,7 @@ struct NetworkReports: ReportTransport {
     do {
       let answer = try await http.post(request)
       note(.reportAnswered(status: answer.status))
+      if request.isAccepted(by: answer) { onAcceptance(request) }
       return answer
     } catch {
       if life.isAlive { note(.reportFailed(reason: "\(error)")) }

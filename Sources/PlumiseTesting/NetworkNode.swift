@@ -19,6 +19,8 @@ public final class NetworkNode: Sendable {
     var isRunning = true
     /// Whether reports were sent at intervals when it ended.
     var wasReporting = false
+    /// Tokens that earlier lives counted.
+    var served = 0
     /// Keep its ports while it does not run.
     var reservations: [PortReservation] = []
   }
@@ -75,6 +77,12 @@ public final class NetworkNode: Sendable {
   }
 
   var life: NetworkNodeLife { state.withLock { $0.life } }
+
+  /// Tokens that it counted since its first start.
+  var served: Int {
+    let (earlier, life) = state.withLock { ($0.served, $0.life) }
+    return earlier + Int(life.node.metrics.snapshot.totalTokens)
+  }
 
   /// Its name in ``PetalsNetwork/events``.
   static func name(_ index: Int) -> String { "node \(index)" }
@@ -166,10 +174,8 @@ extension NetworkNode {
     try await turn.withLock {
       _ = await end(kills: false)
       let proofs = keepingState ? life.node.metrics.proofs : ProofBuffer()
-      // The life belongs to the node, and must not keep it.
       let next = try NetworkNodeLife(
-        configuration, key: key, proofs: proofs, setting: setting,
-        note: { [setting, index] in setting.note($0, of: Self.name(index)) })
+        configuration, key: key, proofs: proofs, setting: setting, index: index)
       try await next.waitUntilReady()
       do {
         try await setting.reach?.attach(next.node, of: address)
@@ -177,7 +183,9 @@ extension NetworkNode {
         await next.kill()
         throw error
       }
+      let counted = Int(life.node.metrics.snapshot.totalTokens)
       let wasReporting = state.withLock { state in
+        state.served += counted
         state.life = next
         state.isRunning = true
         state.reservations = []

@@ -34,9 +34,10 @@ final class NetworkNodeLife: Sendable {
   /// Begins to start a node.
   init(
     _ configuration: NodeConfiguration, key: SecretKey, proofs: ProofBuffer, setting: NodeSetting,
-    note: @escaping @Sendable (NetworkEvent.Kind) -> Void
+    index: Int
   ) throws {
-    let (plan, time) = (setting.plan, setting.time)
+    let (plan, time, part) = (setting.plan, setting.time, NetworkNode.name(index))
+    let recorder = setting.recorder
     grace = GraceClock()
     var configuration = configuration
     // The end of a network does not wait for a test to move the clock.
@@ -50,7 +51,9 @@ final class NetworkNodeLife: Sendable {
         oracleURL: setting.oracleAddress.url, interval: plan.reportInterval,
         dialect: plan.dialect),
       key: key, collector: metrics,
-      transport: NetworkReports(of: identity, over: setting.client, note: note),
+      transport: NetworkReports(
+        of: identity, over: setting.client, note: { setting.note($0, of: part) },
+        onAcceptance: { recorder.record(part, .reportAccepted($0)) }),
       clock: time.clock, unixClock: time.unixClock, logger: plan.logger)
     agent = ChainAgent(
       ChainAgentConfiguration(chainID: plan.chain.rules.chainID), key: key,

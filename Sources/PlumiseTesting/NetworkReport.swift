@@ -1,4 +1,5 @@
 import EthereumPrimitives
+import Foundation
 import HTTPTypes
 import MockOracle
 import MockServing
@@ -8,7 +9,9 @@ import PlumiseWire
 /// What happened in a network, for whoever looks at a test that failed.
 ///
 /// The trait of a network adds ``causes(of:)`` to the comments of each issue, and attaches ``text`` to
-/// the test, as `network.txt`; with `--attachments-path DIR` the test runner writes it there.
+/// the test, as `network.txt`, and a page of it as `report.html`; with `--attachments-path DIR` the test
+/// runner writes them there. With the environment variable `PLUMISE_FAILURE_REPORTS=DIR` each failed test
+/// has a folder in DIR, as ``write(to:)`` makes it.
 public struct NetworkReport: Sendable, CustomStringConvertible {
   private let network: PetalsNetwork
 
@@ -28,6 +31,24 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
       section("Chain", transactions), section("Refused by the chain", refusals),
       section("Faults", faults), section("Seeds", seeds),
     ].joined(separator: "\n")
+  }
+
+  /// The report as a page that needs nothing but itself: the time line of all parts, requests over the
+  /// faults that were on, and the ledger of the nodes.
+  public var html: String { bundle.page }
+
+  /// Writes the report into a folder, which is made: `report.html` (``html``), `report.json` with its
+  /// numbers, `network.txt` (``text``), `events.jsonl` and `requests.jsonl`.
+  /// - Parameter folder: A path.
+  /// - Throws: ``NetworkReportError`` that names the folder.
+  public func write(to folder: String) throws {
+    try bundle.write(to: URL(filePath: folder, directoryHint: .isDirectory))
+  }
+
+  private var bundle: FailureBundle {
+    FailureBundle(
+      network, title: "network", issues: [],
+      command: ProcessInfo.processInfo.arguments.joined(separator: " "))
   }
 
   /// What probably keeps a test from passing, each with what to do about it.

@@ -25,9 +25,14 @@ struct NetworkServices: Sendable {
   let links = ServiceLinks()
 
   /// Services that are not started yet: chain, oracle and gateway are, in this order.
-  init(_ plan: NetworkPlan, _ time: NetworkTime, oracleFaults: FaultScript) {
+  init(
+    _ plan: NetworkPlan, _ time: NetworkTime, oracleFaults: FaultScript, recorder: NetworkRecorder
+  ) {
+    recorder.follow(oracleFaults, of: "oracle")
     let chain = NetworkService<MockWeb3> {
-      MockWeb3(plan.chain, clock: time.clock, unixClock: time.unixClock)
+      let chain = MockWeb3(plan.chain, clock: time.clock, unixClock: time.unixClock)
+      recorder.follow(chain)
+      return chain
     } serve: { chain, port, grace, body in
       var server = MockWeb3.serverConfiguration(limits: time.serverLimits)
       server.port = port
@@ -40,7 +45,13 @@ struct NetworkServices: Sendable {
       let address = links.oracleToChain?.serverAddress ?? chain.address
       let client = EthereumClient(
         transport: HTTPTransport(url: address.url, client: httpClient), clock: time.clock)
-      return MockOracle(plan.oracleConfiguration(client, time, contributions: contributions))
+      var configuration = plan.oracleConfiguration(client, time, contributions: contributions)
+      let observe = configuration.onEntry
+      configuration.onEntry = { entry in
+        observe(entry)
+        recorder.record("oracle", .request(entry))
+      }
+      return MockOracle(configuration)
     } serve: { oracle, port, grace, body in
       try await oracle.withServer(port: port, faults: oracleFaults, graceClock: grace, body)
     }

@@ -14,6 +14,8 @@ struct NodeSetting: Sendable {
   var chainAddress: ServerAddress
   var oracleAddress: ServerAddress
   let events: Journal<NetworkEvent>
+  /// Keeps what happens for the report of a failure.
+  let recorder: NetworkRecorder
   /// Asks the chain and the oracle.
   let client: HTTPClient
   /// The way to the nodes where it is not that to their own addresses.
@@ -22,6 +24,9 @@ struct NodeSetting: Sendable {
   /// Notes an event of a part.
   func note(_ kind: NetworkEvent.Kind, of part: String) {
     events.record(NetworkEvent(time: time.clock.now.offset, part: part, kind: kind))
+    // What an accepted report said is noted by whoever sent it.
+    if case .reportAnswered(200..<300) = kind { return }
+    recorder.record(part, .part(kind))
   }
 
   /// The configuration of a node at a place of the network.
@@ -38,6 +43,11 @@ struct NodeSetting: Sendable {
       configuration.clientIdleLimit = time.serverLimits.idleTime
     }
     plan.configureNode(index, &configuration)
+    let (part, observe) = (NetworkNode.name(index), configuration.onActivity)
+    configuration.onActivity = { [recorder] activity in
+      observe?(activity)
+      recorder.record(part, .session(activity))
+    }
     return configuration
   }
 
@@ -51,12 +61,13 @@ struct NodeSetting: Sendable {
       if plan.hasFaultyLinks {
         links.toChain = try await time.startLink(to: chainAddress)
         links.toOracle = try await time.startLink(to: oracleAddress)
+        follow(links.toChain, from: .node(index), to: .chain)
+        follow(links.toOracle, from: .node(index), to: .oracle)
         if let link = links.toChain { setting.chainAddress = link.serverAddress }
         if let link = links.toOracle { setting.oracleAddress = link.serverAddress }
       }
       let life = try NetworkNodeLife(
-        configuration, key: key, proofs: ProofBuffer(), setting: setting,
-        note: { note($0, of: NetworkNode.name(index)) })
+        configuration, key: key, proofs: ProofBuffer(), setting: setting, index: index)
       try await life.waitUntilReady()
       guard let address = life.node.address else {
         preconditionFailure("a ready node has an address")
@@ -66,8 +77,10 @@ struct NodeSetting: Sendable {
           links.fromClients = try await FaultyLink.start(
             to: address, clock: plan.delaysClientsOnNetworkTime ? time.clock : ContinuousClock(),
             monitor: time.clock.monitor)
+          follow(links.fromClients, from: .client, to: .node(index))
           if let http = life.node.httpAddress {
             links.toHTTP = try await time.startLink(to: http)
+            follow(links.toHTTP, from: .gateway, to: .node(index))
           }
         }
         try await reach?.attach(life.node, of: key.address)
@@ -82,5 +95,9 @@ struct NodeSetting: Sendable {
       for link in links.all { await link.close() }
       throw error
     }
+  }
+
+  private func follow(_ link: FaultyLink?, from: NetworkPlace, to: NetworkPlace) {
+    if let link { recorder.follow(link, from: from, to: to) }
   }
 }

@@ -23,6 +23,8 @@ public final class PetalsNetwork: Sendable {
   public let oracleFaults: FaultScript
   /// What parts did by themselves and had done to them, in order.
   public let events = Journal<NetworkEvent>()
+  /// Keeps what happens for the report of a failure.
+  let recorder: NetworkRecorder
   let services: NetworkServices
   private let members = Mutex<[NetworkNode]>([])
   private let transport = Mutex<(any NetworkReach)?>(nil)
@@ -33,7 +35,8 @@ public final class PetalsNetwork: Sendable {
     self.plan = plan
     self.time = time
     oracleFaults = FaultScript(clock: time.clock)
-    services = NetworkServices(plan, time, oracleFaults: oracleFaults)
+    recorder = NetworkRecorder()
+    services = NetworkServices(plan, time, oracleFaults: oracleFaults, recorder: recorder)
   }
 
   /// The chain.
@@ -55,7 +58,7 @@ public final class PetalsNetwork: Sendable {
   var setting: NodeSetting {
     NodeSetting(
       plan: plan, time: time, chainAddress: chainAddress, oracleAddress: oracleAddress,
-      events: events, client: services.client, reach: reach)
+      events: events, recorder: recorder, client: services.client, reach: reach)
   }
 
   /// The way to the nodes where it is not that to their own addresses.
@@ -102,7 +105,9 @@ extension PetalsNetwork {
     do {
       try await services.chain.start()
       if plan.hasFaultyLinks {
-        services.links.oracleToChain = try await time.startLink(to: chainAddress)
+        let link = try await time.startLink(to: chainAddress)
+        services.links.oracleToChain = link
+        recorder.follow(link, from: .oracle, to: .chain)
       }
       try await services.oracle.start()
       if let begin = plan.transport.begin {
@@ -112,7 +117,9 @@ extension PetalsNetwork {
       try await begin(try await startNodes(plan.blocks, from: 0))
       if let gateway = services.gateway {
         if plan.hasFaultyLinks {
-          services.links.gatewayToOracle = try await time.startLink(to: oracleAddress)
+          let link = try await time.startLink(to: oracleAddress)
+          services.links.gatewayToOracle = link
+          recorder.follow(link, from: .gateway, to: .oracle)
         }
         try await gateway.start()
       }

@@ -25,6 +25,78 @@ struct BenchTests {
     }
   }
 
+  @Test("A report has every figure with each run's value, and what makes it again")
+  func report() async throws {
+    try await withTemporaryFolder { folder in
+      let result = try await Command.run([
+        "bench", "--only", "evm", "--runs", "2", "--report", folder.path, "--json",
+      ])
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let report = try JSON.parse(Data(contentsOf: URL(filePath: folder.file("report.json"))))
+      #expect(try result.json() == report && report["schema"] == "petals-e2e/bench/1")
+      for row in try #require(report["rows"]?.arrayValue) {
+        let values = (row["values"]?.arrayValue ?? []).compactMap(\.doubleValue)
+        #expect(values.count == row["runs"]?.integerValue.map { Int($0) })
+        #expect(values.first == row["least"]?.doubleValue)
+        #expect(values.last == row["greatest"]?.doubleValue)
+      }
+      #expect(report["command"]?.arrayValue?.contains("--report") == true)
+      let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
+      #expect(units.contains("petals-e2e bench\" tests=\"6\" failures=\"0\""), "\(units)")
+      let same = try await Command.run("report", folder.path, folder.path)
+      #expect(same.status == .exited(0) && same.output.contains("+0.0 %"), "\(same.output)")
+    }
+  }
+
+  @Test(
+    "The page of a report opens from disk, and its plots have the numbers of report.json",
+    .enabled(if: Browser.isWanted, Browser.absence))
+  func page() async throws {
+    try await withTemporaryFolder { folder in
+      let result = try await Command.run([
+        "bench", "--only", "inference", "--model", "tiny", "--runs", "2", "--report", folder.path,
+        "--json",
+      ])
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let report = try result.json()
+      try await Browser.with { browser in
+        try await browser.open("file://" + folder.file("report.html"))
+        let medians = try await browser.run(
+          """
+          return [...document.querySelectorAll("rect[data-median]")].map((bar) => [bar.dataset.name,
+            Number(bar.dataset.median), [...document.querySelectorAll("circle[data-value]")].filter(
+              (dot) => dot.dataset.name === bar.dataset.name).map((dot) => Number(dot.dataset.value))]);
+          """)
+        // Figures of one unit stand together.
+        func sorted(_ rows: [JSON]) -> [String] { rows.map(\.text).sorted() }
+        let rows = (report["rows"]?.arrayValue ?? []).map { row -> JSON in
+          [row["name"] ?? .null, row["median"] ?? .null, row["values"] ?? .null]
+        }
+        #expect(!rows.isEmpty && medians.arrayValue?.count == rows.count)
+        let shown = (medians.arrayValue ?? []).map { row -> JSON in
+          let values = (row[2]?.arrayValue ?? []).compactMap(\.doubleValue)
+          return [
+            row[0] ?? .null, .decimal(row[1]?.doubleValue ?? .nan, places: 3),
+            .array(values.map { .decimal($0, places: 3) }),
+          ]
+        }
+        #expect(sorted(shown) == sorted(rows))
+        let points = try await browser.run(
+          """
+          return [...document.querySelectorAll("circle[data-throughput]")].map((point) => ({
+            name: point.dataset.name, throughput: Number(point.dataset.throughput),
+            latency_ms: Number(point.dataset.latency) }));
+          """)
+        let written = report["plots"]?["throughput"]?[0]?["points"]
+        #expect(
+          points.withPlainNumbers == written?.withPlainNumbers && written?.arrayValue?.count == 5)
+        try await Page(browser: browser).keepPicture(
+          of: Browser.Screen(width: 1440, height: 900, isDark: false), as: "bench")
+        #expect(try await browser.consoleErrors() == [])
+      }
+    }
+  }
+
   @Test("Bytecode is measured without anything around it")
   func bytecode() async throws {
     let result = try await Command.run(["bench", "--only", "evm", "--runs", "1", "--json"])

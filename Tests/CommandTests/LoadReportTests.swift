@@ -179,15 +179,13 @@ struct LoadReportTests {
         #expect(result.status == .exited(0), "\(result.errors)")
       }
       let report = try JSON.parse(Data(contentsOf: URL(filePath: folder.file("report.json"))))
+      let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
+      #expect(units.contains("petals-e2e load\" tests=\"1\" failures=\"0\""), "\(units)")
       try await Browser.with { browser in
         try await browser.open("file://" + folder.file("report.html"))
-        let bars = try await browser.run(
-          """
-          return [...document.querySelectorAll("rect[data-count]")].map((bar) => ({
-            from_ms: Number(bar.dataset.from), to_ms: Number(bar.dataset.to),
-            count: Number(bar.dataset.count) }));
-          """)
-        #expect(bars == report["plots"]?["e2el"]?["histogram"])
+        let page = ReportOnDisk(browser: browser)
+        try await page.checkDistribution("e2el", report)
+        try await page.checkPercentiles("e2el", Self.names, report)
         let seconds = try await browser.run(
           """
           return [...document.querySelectorAll("rect[data-succeeded]")].map((bar) =>
@@ -197,16 +195,16 @@ struct LoadReportTests {
           [second["second"] ?? .null, second["succeeded"] ?? .null]
         }
         #expect(seconds == .array(series) && !series.isEmpty)
-        for name in Self.names {
-          let shown = try await browser.run(
-            "return Number(document.querySelector(`[data-share='${arguments[0]}']`).textContent)",
-            .string(name))
-          #expect(shown.doubleValue == report["e2el_ms"]?[name]?.doubleValue)
+        let operations = try await browser.run(
+          """
+          return [...document.querySelectorAll("circle[data-throughput]")].map((point) =>
+            [Number(point.dataset.throughput), Number(point.dataset.latency)]);
+          """)
+        let pairs = (report["series"]?.arrayValue ?? []).compactMap { second -> JSON? in
+          second["p50_ms"].flatMap { $0 == .null ? nil : [second["succeeded"] ?? .null, $0] }
         }
-        // A line goes as high as the share does: the last point of the distribution is the greatest value.
-        let points = try await browser.run(
-          "return document.querySelector('[data-cdf=e2el]').points.numberOfItems")
-        #expect(points == 101)
+        let expected = JSON.array(pairs).withPlainNumbers
+        #expect(operations.withPlainNumbers == expected && !pairs.isEmpty, "\(operations.text)")
         let screen = Browser.Screen(width: 1440, height: 900, isDark: false)
         try await browser.show(on: screen)
         try await Page(browser: browser).keepPicture(of: screen, as: "report")
@@ -260,6 +258,32 @@ struct ReportCommandTests {
       #expect(text.output.contains("200  +100.0 % ± 10.0 %"), "\(text.output)")
       let same = try await Command.run("report", before, before)
       #expect(same.output.contains("(+0.0 % ± 10.0 %)"), "\(same.output)")
+    }
+  }
+
+  @Test("Of a benchmark each figure is compared, with the spread of its runs")
+  func benchmarks() async throws {
+    func bench(_ values: [Double]) -> JSON {
+      [
+        "schema": "petals-e2e/bench/1",
+        "rows": [
+          [
+            "group": "chain", "name": "blocks", "unit": "ms",
+            "median": .number(JSONNumber(python: values[values.count / 2])),
+            "values": .array(values.map { .number(JSONNumber(python: $0)) }),
+          ]
+        ],
+      ]
+    }
+    try await withTemporaryFolder { folder in
+      let before = try write(bench([8, 9, 10, 11, 12]), "before", in: folder)
+      let after = try write(bench([18, 19, 20, 21, 22]), "after", in: folder)
+      let result = try await Command.run("report", before, after, "--json")
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let figure = try #require(try result.json()["figures"]?[0])
+      #expect(figure["name"] == "chain: blocks, ms")
+      #expect(numbers(figure["values"]) == [10, 20] && numbers(figure["changes"]) == [1])
+      #expect(numbers(figure["spreads"]) == [0.2])
     }
   }
 

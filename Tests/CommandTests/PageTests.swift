@@ -142,7 +142,7 @@ struct Page {
       until: "document.querySelector('[data-node=node-1]').textContent.includes('open')")
   }
 
-  func checkFaults(_ network: JSON) async throws {
+  private func switchOn(_ kind: String, of service: String) async throws {
     _ = try await browser.run(
       """
       const choose = (id, value) => {
@@ -150,10 +150,14 @@ struct Page {
         select.value = value;
         select.dispatchEvent(new Event("input"));
       };
-      choose("fault-service", "oracle");
-      choose("fault-kind", "every report answered 503");
+      choose("fault-service", arguments[0]);
+      choose("fault-kind", arguments[1]);
       document.querySelector("#fault button").click();
-      """)
+      """, .string(service), .string(kind))
+  }
+
+  func checkFaults(_ network: JSON) async throws {
+    try await switchOn("every report answered 503", of: "oracle")
     try await browser.wait(until: "document.querySelector('#fault-list button')")
     let admin = try #require(network["oracle_admin"]?.stringValue) + "/admin/faults"
     #expect(try await fetch(admin).json["faults"]?[0]?["status"] == 503)
@@ -163,6 +167,20 @@ struct Page {
     _ = try await browser.run("document.querySelector('#fault-list button').click()")
     try await browser.wait(until: "!document.querySelector('#fault-list button')")
     #expect(try await fetch(admin).json["faults"] == [])
+    // One that has met all that it could is listed no more, though nobody took it back.
+    try await switchOn("next report answered 503", of: "oracle")
+    try await browser.wait(
+      until:
+        "[...document.querySelectorAll('#timeline tr')].some(r => /oracle used-up/.test(r.textContent))"
+    )
+    try await browser.wait(until: "!document.querySelector('#fault-list button')")
+    // The id of a link's fault has a colon.
+    try await switchOn("connections 80 ms later", of: "links")
+    try await browser.wait(until: "document.querySelector('#fault-list button')")
+    _ = try await browser.run("document.querySelector('#fault-list button').click()")
+    try await browser.wait(until: "!document.querySelector('#fault-list button')")
+    #expect(
+      try await browser.run("return document.getElementById('order-problem').textContent") == "")
     // A request that no fault meets: the journal has it, as a near miss.
     let wrong = try await fetch(
       try #require(network["oracle"]?.stringValue) + "/api/v1/report", json: ["payload": [:]])
@@ -182,6 +200,9 @@ struct Page {
     try await browser.wait(
       until: "document.querySelector('[data-node=node-1] dd').textContent === 'killed'")
     #expect(!ChildProcesses.isAlive(Int32(process)))
+    try await click("Kill node-1")
+    let problem = "document.getElementById('order-problem').textContent"
+    #expect(try await browser.wait(until: problem) == "Not done: node-1 does not run")
     #expect(try await generate(2).hasPrefix("It failed"))
     try await click("Start node-1")
     try await browser.wait(

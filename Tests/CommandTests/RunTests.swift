@@ -39,6 +39,66 @@ struct RunTests {
       let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
       #expect(units.contains("tests=\"\(steps.count)\" failures=\"0\""))
       #expect(units.split(separator: "<testcase ").count == steps.count + 1)
+      try checkLedger(report, tokens: ids.count, nodes: nodes)
+      for (name, count) in [("events.jsonl", "events"), ("requests.jsonl", "requests")] {
+        let lines = try String(contentsOfFile: folder.file(name), encoding: .utf8)
+          .split(separator: "\n").map { try JSON.parse(String($0)) }
+        #expect(Int64(lines.count) == report[count]?.integerValue && !lines.isEmpty, "\(name)")
+      }
+    }
+  }
+
+  /// Requires that every node's account has the generated tokens in each column, and balances.
+  private func checkLedger(_ report: JSON, tokens: Int, nodes: Int) throws {
+    let ledger = try #require(report["ledger"])
+    #expect(ledger["balanced"] == true, "\(ledger.text)")
+    let accounts = try #require(ledger["nodes"]?.arrayValue)
+    #expect(accounts.count == nodes)
+    for account in accounts {
+      for column in ["served", "reported", "acknowledged"] {
+        #expect(account[column] == .integer(tokens), "\(column): \(account.text)")
+      }
+      #expect(account["paid_wei"] == "0" && account["gaps"] == [])
+    }
+    #expect(report["ttft_ms"]?["count"] == 1)
+    #expect(report["itl_ms"]?["count"] == .integer(tokens - 1))
+    let lanes = report["time_line"]?["lanes"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    #expect(lanes == ["network", "oracle", "chain"] + (1...nodes).map { "node-\($0)" })
+  }
+
+  @Test(
+    "The page of a report opens from disk, and its plots have the numbers of report.json",
+    .enabled(if: Browser.isWanted, Browser.absence))
+  func page() async throws {
+    try await withTemporaryFolder { folder in
+      let result = try await Command.run(
+        ["run", "--report", folder.path, "--json", "--max-new-tokens", "8"] + Self.tiny)
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let report = try result.json()
+      try await Browser.with { browser in
+        try await browser.open("file://" + folder.file("report.html"))
+        let page = ReportOnDisk(browser: browser)
+        try await page.checkHistory(report)
+        for name in ["ttft", "tpot", "itl", "e2el"] {
+          try await page.checkDistribution(name, report)
+          try await page.checkPercentiles(name, ["p50", "p99.9", "max"], report)
+        }
+        let steps = try await browser.run(
+          """
+          return [...document.querySelectorAll("td[data-start]")].map((cell) =>
+            [Number(cell.dataset.start), Number(cell.dataset.seconds)]);
+          """)
+        let written = (report["steps"]?.arrayValue ?? []).map { step -> JSON in
+          [step["start"] ?? .null, step["seconds"] ?? .null]
+        }
+        let expected = JSON.array(written).withPlainNumbers
+        #expect(steps.withPlainNumbers == expected && !written.isEmpty)
+        for screen in Page.screens {
+          try await browser.show(on: screen)
+          try await Page(browser: browser).keepPicture(of: screen, as: "run")
+        }
+        #expect(try await browser.consoleErrors() == [])
+      }
     }
   }
 

@@ -58,6 +58,37 @@ struct FaultAdministrationTests {
       ])
   }
 
+  @Test("Who observes an administration hears of a fault that has met all that it could, once")
+  func usedUp() {
+    let changes = Journal<FaultAdministration.Change>()
+    let script = FaultScript()
+    let observed = administration(of: script).observed { changes.record($0) }
+    let order: JSON = ["status": 503, "count": 2]
+    _ = observed.respond(to: WebRequest(.post, "/faults", body: order.serialized()))
+    #expect(script.take(for: WebRequest(.get, "/")) != nil && changes.count == 1)
+    #expect(script.take(for: WebRequest(.get, "/")) != nil)
+    #expect(script.take(for: WebRequest(.get, "/")) == nil)
+    #expect(changes.entries == [.ordered(id: 0, order: order), .usedUp(id: "0")])
+  }
+
+  @Test("Who observes a script hears of what is done in process as well, in the fault's own words")
+  func script() {
+    let changes = Journal<FaultAdministration.Change>()
+    let script = FaultScript()
+    script.observe { changes.record($0) }
+    let id = script.add(.neverAnswer, count: nil)
+    script.remove(id)
+    script.remove(id)
+    script.add(.drop(.midBody(after: 3), .reset))
+    script.clear()
+    let orders = changes.entries.compactMap { change -> String? in
+      if case .ordered(_, let order) = change { order["fault"]?.stringValue } else { nil }
+    }
+    #expect(orders == ["no answer", "reset after 3 bytes of the answer"])
+    #expect(changes.count == 4 && changes.entries[1] == .takenBack(id: "0"))
+    #expect(changes.entries[3] == .cleared)
+  }
+
   @Test("An order that is none is refused by the member that is wrong, and adds nothing")
   func refused() throws {
     let script = FaultScript()

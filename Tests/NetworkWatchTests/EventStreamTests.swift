@@ -125,6 +125,15 @@ struct EventStreamTests {
     #expect(try await events.entries(after: 2).isEmpty)
   }
 
+  @Test("Whoever asks for events behind any number there can be gets the end of the stream")
+  func beyond() async throws {
+    let events = EventStream()
+    events.record("chain", .clock(ClockNews(seconds: 1)))
+    events.close()
+    #expect(try await events.entries(after: .max).isEmpty)
+    #expect(events.kept.map(\.number) == [1])
+  }
+
   @Test("Who waits is cancelled")
   func cancellation() async throws {
     let events = EventStream()

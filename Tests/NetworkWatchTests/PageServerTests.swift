@@ -71,7 +71,8 @@ struct PageServerTests {
   func files(_ path: String, _ type: String) async throws {
     let answer = await server.respond(to: request(.get, path))
     #expect(answer.status == .ok && answer.headers[.contentType] == type)
-    #expect(answer.headers[.contentSecurityPolicy]?.hasPrefix("default-src 'self'") == true)
+    let policy = answer.headers[.contentSecurityPolicy] ?? ""
+    #expect(policy.hasPrefix("default-src 'self'") && policy.contains("frame-ancestors 'none'"))
     let text = String(decoding: answer.body, as: UTF8.self)
     #expect(!text.isEmpty && !text.contains("http://") && !text.contains("https://"))
   }
@@ -98,9 +99,11 @@ struct PageServerTests {
     #expect(network.orders == [order])
   }
 
-  @Test("A fault is taken back by its id")
-  func removal() async throws {
-    let answer = await server.respond(to: request(.delete, "/orders/faults/links/node-1:2"))
+  @Test(
+    "A fault is taken back by its id, as a browser escapes it as well",
+    arguments: ["node-1:2", "node-1%3A2"])
+  func removal(_ id: String) async throws {
+    let answer = await server.respond(to: request(.delete, "/orders/faults/links/\(id)"))
     #expect(answer.status == .ok)
     #expect(network.orders == [.removeFault(of: "links", id: "node-1:2")])
   }
@@ -111,6 +114,7 @@ struct PageServerTests {
       ("generate", "{}", "prompt must be a text"),
       ("generate", #"{"prompt":"a","max_new_tokens":0}"#, "max_new_tokens must be a whole number"),
       ("generate", #"{"prompt":"a","temperature":-1}"#, "temperature must be"),
+      ("generate", #"{"prompt":"a","temperature":"1"}"#, "temperature must be"),
       ("links/node-1", #"{"action":"x"}"#, "cut, hold, slow or open"),
       ("nodes/node-1", "{}", "kill or start"), ("clock", "{}", "seconds is missing"),
       ("clock", "no JSON", ""),

@@ -2,11 +2,13 @@ import Bloom
 import ChainAgent
 import EthereumClient
 import EthereumPrimitives
+import Foundation
 import MockOracle
 import MockWeb3
 import PetalsNode
 import PlumiseTesting
 import PlumiseWire
+import TestSupport
 import Testing
 
 /// The whole documented flow over sockets, every part real.
@@ -119,6 +121,26 @@ struct EndToEndTests {
     #expect(claimed == reward)
     let blocks = Word(chain.blockNumber)
     #expect(chain.balance(of: pool) == blocks * PlumiseNetwork.blockReward - claimed)
+    try await checkLedger(network, claimed: claimed)
+  }
+
+  /// Requires that the report's ledger has all of it, and balances.
+  private func checkLedger(_ network: PetalsNetwork, claimed: Word) async throws {
+    try await withTemporaryFolder { folder in
+      try network.report.write(to: folder.path)
+      let report = try JSON.parse(Data(contentsOf: folder.appending(path: "report.json")))
+      #expect(report["ledger"]?["balanced"] == true, "\(report["ledger"]?.text ?? "")")
+      let accounts = try #require(report["ledger"]?["nodes"]?.arrayValue)
+      #expect(accounts.count == network.nodes.count)
+      for (account, node) in zip(accounts, network.nodes) {
+        let tokens = JSON.integer(network.oracle.agent(node.address)?.processedTokens ?? 0)
+        for column in ["served", "reported", "acknowledged", "contributed"] {
+          #expect(account[column] == tokens, "\(column): \(account.text)")
+        }
+      }
+      let paid = try accounts.map { try Word(decimal: try #require($0["paid_wei"]?.stringValue)) }
+      #expect(paid.reduce(.zero, +) == claimed)
+    }
   }
 
   @Test(

@@ -16,7 +16,7 @@ extension MockOracle {
   ///   - faults: the script of the server that nodes reach.
   ///   - host: where to listen.
   ///   - port: where to listen; 0 takes any free port.
-  ///   - onFaultChange: is told of faults that are ordered and taken back.
+  ///   - onFaultChange: is told of faults that are ordered, taken back and used up.
   ///   - isolation: the actor that `body` runs on; the caller's.
   ///   - body: what is done meanwhile.
   /// - Throws: `ServingError` when it cannot listen, and whatever `body` throws.
@@ -28,21 +28,26 @@ extension MockOracle {
   ) async throws -> R {
     let server = ServerConfiguration(
       host: host, port: port, maximumBodyBytes: 64 << 10, serviceName: "oracle's administration")
+    let administration = Self.administration(of: faults).observed(by: onFaultChange)
     return try await withWebServer(
-      server, respond: { await self.administer($0, faults, onFaultChange: onFaultChange) }, body)
+      server, respond: { await self.administer($0, administration) }, body)
   }
 
   /// Answers one request of the administration.
   /// - Parameters:
   ///   - asked: the request.
   ///   - faults: the script that it may be about.
-  ///   - onFaultChange: is told of faults that are ordered and taken back.
-  public func administer(
-    _ asked: WebRequest, _ faults: FaultScript,
-    onFaultChange: @escaping @Sendable (FaultAdministration.Change) -> Void = { _ in }
+  public func administer(_ asked: WebRequest, _ faults: FaultScript) async -> WebResponse {
+    await administer(asked, Self.administration(of: faults))
+  }
+
+  private static func administration(of faults: FaultScript) -> FaultAdministration {
+    FaultAdministration(of: faults) { try FaultOrder(json: $0).rule }
+  }
+
+  private func administer(
+    _ asked: WebRequest, _ administration: FaultAdministration
   ) async -> WebResponse {
-    let administration = FaultAdministration(of: faults) { try FaultOrder(json: $0).rule }
-      .observed(by: onFaultChange)
     if let answer = administration.respond(to: asked) { return answer }
     var request = asked
     if asked.method == .head { request.method = .get }

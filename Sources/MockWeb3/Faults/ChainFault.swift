@@ -77,6 +77,10 @@ package struct ChainFaults {
   private var withheld: [Hash32: UInt64] = [:]
   private var reorganisation: Int?
   private var connections: ConnectionChange?
+  /// What is new for whoever observes the faults.
+  private var changes: [FaultAdministration.Change] = []
+  /// Whether anybody does.
+  var isObserved = false
   /// Where draws begin.
   var seed: UInt64 = 0
   /// Whether no block is made, but for one that is asked for.
@@ -92,6 +96,7 @@ package struct ChainFaults {
   mutating func remove(_ id: UInt64) -> Bool {
     let count = entries.count
     entries.removeAll { $0.id == id }
+    if entries.count < count { note(.takenBack(id: "\(id)")) }
     return entries.count < count
   }
 
@@ -106,16 +111,30 @@ package struct ChainFaults {
       connections?.added.append(rule)
     } else {
       entries.append(Entry(id: nextID, rule: rule))
-      return nextID
+      let id = nextID
+      note(.ordered(id: .integer(id), order: .object(rule.listing)))
+      return id
     }
     return nil
   }
 
   mutating func clear() {
-    let seed = seed
+    let (seed, isObserved, changes) = (seed, isObserved, changes)
     self = ChainFaults()
-    self.seed = seed
+    (self.seed, self.isObserved, self.changes) = (seed, isObserved, changes)
     connections = ConnectionChange(clears: true)
+    note(.cleared)
+  }
+
+  private mutating func note(_ change: @autoclosure () -> FaultAdministration.Change) {
+    if isObserved { changes.append(change()) }
+  }
+
+  /// What is new for whoever observes the faults.
+  mutating func takeChanges() -> [FaultAdministration.Change] {
+    if changes.isEmpty { return [] }
+    defer { changes = [] }
+    return changes
   }
 
   /// What is new for the connections.
@@ -213,7 +232,10 @@ package struct ChainFaults {
       }
       entries[index].rule = rule
       guard isMet else { continue }
-      if rule.schedule.isExhausted { entries.remove(at: index) }
+      if rule.schedule.isExhausted {
+        entries.remove(at: index)
+        note(.usedUp(id: "\(id)"))
+      }
       return rule.fault
     }
     return nil

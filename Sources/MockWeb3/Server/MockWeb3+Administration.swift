@@ -1,6 +1,7 @@
 import EthereumPrimitives
 public import MockServing
 import PlumiseWire
+import Synchronization
 
 extension MockWeb3 {
   /// What decides about faults with a probability.
@@ -23,7 +24,35 @@ extension MockWeb3 {
       clear: {
         self.clearFaults()
         self.connectionFaults.clear()
+      },
+      observeUse: { tell in
+        self.observeFaults { if case .usedUp(let id) = $0 { tell(id) } }
       })
+  }
+
+  /// Has a closure called with each change of the chain's faults from here on, those of connections included.
+  ///
+  /// It may be called while the chain is locked: it must neither block nor use the chain.
+  package func observeFaults(_ tell: @escaping @Sendable (FaultAdministration.Change) -> Void) {
+    faultObservers.withLock { $0.append(tell) }
+    change { $0.faults.isObserved = true }
+    connectionFaults.observe { change in
+      switch change {
+      case .ordered(let id, let order):
+        tell(.ordered(id: .string(Self.connectionPrefix + id.text), order: order))
+      case .takenBack(let id): tell(.takenBack(id: Self.connectionPrefix + id))
+      case .usedUp(let id): tell(.usedUp(id: Self.connectionPrefix + id))
+      // The chain says so itself.
+      case .cleared: break
+      }
+    }
+  }
+
+  /// Tells the observers of faults of changes.
+  func tellFaultObservers(of changes: [FaultAdministration.Change]) {
+    if changes.isEmpty { return }
+    let observers = faultObservers.withLock { $0 }
+    for change in changes { for tell in observers { tell(change) } }
   }
 
   private static let connectionPrefix = "connection-"
@@ -62,6 +91,15 @@ extension MockWeb3 {
     var object: JSONObject = ["id": id]
     for member in order.members + schedule.json.members { object[member.key] = member.value }
     return .object(object)
+  }
+}
+
+extension ChainFaultRule {
+  /// What orders the fault, with its schedule.
+  var listing: JSONObject {
+    var object = order
+    for member in schedule.json.members { object[member.key] = member.value }
+    return object
   }
 }
 

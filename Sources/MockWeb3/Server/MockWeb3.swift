@@ -24,6 +24,7 @@ public final class MockWeb3: Sendable {
   private let onExchange: @Sendable (RPCExchange) -> Void
   private let cell: Mutex<PersistentChain>
   let blockObservers = Mutex<[@Sendable (Block, [Int: String]) -> Void]>([])
+  let faultObservers = Mutex<[@Sendable (FaultAdministration.Change) -> Void]>([])
   let producer: BlockProducer
   let clock: any Clock<Duration>
   private let unixClock: UnixClock
@@ -275,6 +276,7 @@ public final class MockWeb3: Sendable {
     if let change = cell.chain.faults.takeConnectionChange() {
       connectionFaults.apply(change, seed: cell.chain.faults.seed)
     }
+    tellFaultObservers(of: cell.chain.faults.takeChanges())
     producer.setInterval(cell.chain.mining.interval)
   }
 

@@ -1,10 +1,15 @@
 // What the page knows of the network: made of the events alone, in their order.
 
 const secondsOfRates = 10;
+/** How many events are kept: the newest. A network that is up for a day makes many more. */
+export const mostEvents = 20_000;
 
 /** The state of a network, to which events are applied; `dirty` names the views that have to be drawn. */
 export class Model {
-  constructor(network) {
+  constructor(network, most = mostEvents) {
+    this.most = most;
+    /** How many events came, those that are kept no more among them. */
+    this.count = 0;
     this.network = network;
     this.dirty = new Set(["nodes", "agents", "faults"]);
     this.events = [];
@@ -19,7 +24,10 @@ export class Model {
 
   /** Takes an event in. */
   apply(event) {
+    this.count += 1;
     this.events.push(event);
+    // A tenth at a time: to move all others for each event would take longer than to draw it.
+    if (this.events.length > this.most * 1.1) this.events.splice(0, this.events.length - this.most);
     if (!this.parts.has(event.part)) {
       this.parts.add(event.part);
       this.dirty.add("parts");
@@ -30,16 +38,12 @@ export class Model {
     if (take) take(this, event, body);
   }
 
-  /** A node's name for an agent's address; null for an agent of no node. */
-  nodeOf(address) {
-    if (!address) return null;
-    for (const node of this.nodes.values()) {
-      if (node.agent.toLowerCase() === address.toLowerCase()) return node.name;
-    }
-    return null;
+  /** Has a text told to screen readers at the next drawing, which tells the latest three. */
+  announce(text) {
+    this.announcements.push(text);
+    // A page that is not shown draws nothing.
+    if (this.announcements.length > 3) this.announcements.shift();
   }
-
-  announce(text) { this.announcements.push(text); }
 }
 
 function newNode(node) {
@@ -55,7 +59,14 @@ const takers = {
     const node = model.nodes.get(event.part);
     if (node) {
       node.state = life.state;
-      if (life.state !== "listening") node.sessions = 0;
+      if (life.state !== "listening") {
+        node.sessions = 0;
+        node.cacheBytes = 0;
+        // A process that is gone has no time to say that its sessions have ended.
+        for (const route of model.routes.values()) {
+          if (route.open.delete(event.part)) model.dirty.add("routes");
+        }
+      }
       model.dirty.add("nodes");
     }
     if (["killed", "failed"].includes(life.state)) model.announce(describe(event));
@@ -91,6 +102,7 @@ const takers = {
       const last = node.passes.at(-1);
       if (last?.second === second) last.tokens += session.tokens;
       else node.passes.push({ second, tokens: session.tokens });
+      if (node.passes.length > 2 * secondsOfRates) node.passes.shift();
     }
     model.dirty.add("nodes");
     takeRoute(model, event.part, session);

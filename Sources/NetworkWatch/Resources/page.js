@@ -41,12 +41,15 @@ async function send(path, body, method = "POST") {
   return said;
 }
 
+/** Sends an order of a button, and says where it can be seen why one is not done. */
 async function order(path, body, method) {
+  const problem = byId("order-problem");
   try {
-    return await send(path, body, method);
+    const said = await send(path, body, method);
+    setText(problem, "");
+    return said;
   } catch (error) {
-    setText(byId("announcement"), `Not done: ${error.message}`);
-    setText(byId("connection"), `not done: ${error.message}`);
+    setText(problem, `Not done: ${error.message}`);
     return null;
   }
 }
@@ -61,8 +64,12 @@ class Page {
       tokens: new Rows(byId("tokens"), 500, tokenRow),
       timeline: new Rows(byId("timeline"), rowsOnAPage, eventRow),
     };
-    /** Behind which of the events the time line ends; null follows the latest one. */
+    /** The number of the event with which the time line ends; null follows the latest one. */
     this.end = null;
+    /** What the filter leaves of the events, up to which one, and the filter. */
+    this.found = { part: "", text: "", last: 0, events: [] };
+    /** Counts the requests for the faults: only the answer to the latest one is drawn. */
+    this.faultRequests = 0;
     this.shownGeneration = null;
     this.lastStrip = 0;
     this.lastDrawn = 0;
@@ -83,8 +90,8 @@ class Page {
     source.onopen = async () => {
       setText(byId("connection"), "connected");
       // Behind the same address there may be another network by now, whose events begin anew.
-      const now = await (await fetch("/network")).json();
-      if (now.run !== this.model.network.run) location.reload();
+      const now = await read("/network");
+      if (now && now.run !== this.model.network.run) location.reload();
     };
     source.onerror = () => setText(byId("connection"), "the network does not answer");
     source.onmessage = (message) => {
@@ -146,9 +153,9 @@ class Page {
       drawStrip(model, now);
     }
     if (model.announcements.length) {
-      setText(byId("announcement"), model.announcements.splice(0).slice(-3).join(". "));
+      setText(byId("announcement"), model.announcements.splice(0).join(". "));
     }
-    setText(byId("event-count"), `${model.events.length} events`);
+    setText(byId("event-count"), `${model.count} events`);
   }
 
   drawParts() {
@@ -159,21 +166,35 @@ class Page {
     }
   }
 
+  /** The events that the filter leaves: those before the last look are not looked at again. */
   get filtered() {
+    const events = this.model.events;
     const part = byId("filter-part").value;
     const text = byId("filter-text").value.toLowerCase();
-    if (!part && !text) return this.model.events;
-    return this.model.events.filter((event) => (!part || event.part === part)
-      && (!text || describe(event).toLowerCase().includes(text)));
+    if (!part && !text) return events;
+    if (this.found.part !== part || this.found.text !== text) {
+      this.found = { part, text, last: 0, events: [] };
+    }
+    const { found } = this;
+    for (let index = placeBehind(events, found.last); index < events.length; index += 1) {
+      const event = events[index];
+      if ((!part || event.part === part)
+        && (!text || describe(event).toLowerCase().includes(text))) found.events.push(event);
+    }
+    found.last = events.at(-1)?.number ?? 0;
+    const gone = placeBehind(found.events, (events[0]?.number ?? 1) - 1);
+    if (gone) found.events.splice(0, gone);
+    return found.events;
   }
 
   drawTimeline() {
     const events = this.filtered;
-    const end = this.end ?? events.length;
+    const end = this.end === null ? events.length : placeBehind(events, this.end);
     if (this.end === null) this.rows.timeline.show(events, (event) => event.number);
     const first = Math.max(0, end - rowsOnAPage);
-    setText(byId("timeline-range"), events.length
-      ? `${first + 1} to ${end} of ${events.length}` : "nothing");
+    const gone = this.model.count - this.model.events.length;
+    setText(byId("timeline-range"), (end ? `${first + 1} to ${end} of ${events.length}` : "nothing")
+      + (gone ? `; ${gone} older ones are kept no more` : ""));
     byId("older").disabled = first === 0;
     byId("newer").disabled = this.end === null;
   }
@@ -181,8 +202,9 @@ class Page {
   setUpTimeline() {
     const turn = (change) => {
       const events = this.filtered;
-      const end = Math.max(rowsOnAPage, (this.end ?? events.length) + change);
-      this.end = change === 0 || end >= events.length ? null : end;
+      const last = this.end === null ? events.length : placeBehind(events, this.end);
+      const end = Math.max(Math.min(rowsOnAPage, events.length), last + change);
+      this.end = change === 0 || end >= events.length ? null : events[end - 1].number;
       this.rows.timeline.clear();
       if (this.end !== null) {
         this.rows.timeline.show(
@@ -198,7 +220,10 @@ class Page {
   }
 
   async drawFaults() {
-    const faults = await (await fetch("/faults")).json();
+    this.faultRequests += 1;
+    const request = this.faultRequests;
+    const faults = await read("/faults");
+    if (!faults || request !== this.faultRequests) return;
     const items = Object.entries(faults).flatMap(([service, list]) => list.map((fault) => {
       const { id, ...rest } = fault;
       const text = `${service}: ${JSON.stringify(rest)}`;
@@ -236,6 +261,26 @@ class Page {
   }
 }
 
+/** What is at a path, as JSON; null where the network does not answer, which its connection tells. */
+async function read(path) {
+  try {
+    return await (await fetch(path)).json();
+  } catch {
+    return null;
+  }
+}
+
+/** How many of some events, in the order of their numbers, come up to a number. */
+function placeBehind(events, number) {
+  let [low, high] = [0, events.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (events[middle].number <= number) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 function onSubmit(id, work) {
   const form = byId(id);
   form.addEventListener("submit", async (event) => {
@@ -252,4 +297,5 @@ function onSubmit(id, work) {
 
 const network = await (await fetch("/network")).json();
 document.title = `petals-e2e: ${network.model}`;
-new Page(network);
+// Here whoever debugs the page, or tests it, finds what it knows.
+window.page = new Page(network);

@@ -23,6 +23,7 @@ struct BenchCommand: AsyncParsableCommand {
     discussion: """
       EXAMPLE
         petals-e2e bench --only inference --model bloom-560m --dtype f16 --dtype q8
+        petals-e2e bench --only fixtures --report before
       """)
 
   @Option(help: "Measure only: \(Subject.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -44,6 +45,10 @@ struct BenchCommand: AsyncParsableCommand {
     help: "Another oracle of the documented dialect to measure beside ours: its URL.")
   var oraclePeer: String?
 
+  @Option(
+    help: "A folder for report.html, report.json and junit.xml.", completion: .directory)
+  var report: String?
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -56,21 +61,23 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let machine = Machine.current
-    output.note(machine.line)
+    let folder = try report.map { try ReportFolder($0) }
+    let began = ContinuousClock.now
+    var measured = BenchReport(started: Date())
+    output.note(Machine.current.line)
     if Machine.isDebugBuild {
       output.note("this is a debug build: figures are of no use; build with -c release")
     }
-    var rows: [BenchRow] = []
     for subject in Subject.allCases where only == nil || only == subject {
       for row in try await measure(subject) {
-        rows.append(row)
+        measured.rows.append(row)
         if !output.json { output.result(.null, text: row.line) }
       }
     }
-    if output.json {
-      output.result(["machine": machine.json, "rows": .array(rows.map(\.json))], text: "")
-    }
+    measured.duration = ContinuousClock.now - began
+    try folder?.write(measured.json, page: measured.page)
+    if output.json { output.result(measured.json, text: "") }
+    if let folder, !output.json { output.result(.null, text: "report: \(folder.page)") }
   }
 
   private func forEachModel(
@@ -143,6 +150,11 @@ struct BenchRow: Sendable {
   var model: String?
   /// How its weights are stored.
   var dtype: String?
+  /// How many sessions made the rate together; nil for other figures.
+  var sessions: Int?
+
+  /// The model with the type of its weights.
+  var modelName: String { [model, dtype].compactMap(\.self).joined(separator: " ") }
 
   /// - Parameter values: one for each run, at least one.
   init(_ group: String, _ name: String, _ unit: String, _ values: [Double]) {
@@ -159,13 +171,16 @@ struct BenchRow: Sendable {
   }
 
   var json: JSON {
-    [
+    var object: JSONObject = [
       "group": .string(group), "name": .string(name), "unit": .string(unit),
       "median": .decimal(median, places: 3), "least": .decimal(values[0], places: 3),
       "greatest": .decimal(values[values.count - 1], places: 3), "runs": .integer(values.count),
       "model": model.map(JSON.string) ?? .null,
       "dtype": dtype.map(JSON.string) ?? .null,
+      "values": .array(values.map { .decimal($0, places: 3) }),
     ]
+    if let sessions { object["sessions"] = .integer(sessions) }
+    return .object(object)
   }
 
   /// One line of the table.

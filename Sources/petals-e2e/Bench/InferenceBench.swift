@@ -113,8 +113,10 @@ struct BatchBench: Sendable {
       }
     }
     let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
-    let rows = zip(Self.sessions, rates).map { count, rates in
-      BenchRow("inference", "\(name): \(count) at once, in all", "tokens/s", rates)
+    let rows = zip(Self.sessions, rates).map { count, rates -> BenchRow in
+      var row = BenchRow("inference", "\(name): \(count) at once, in all", "tokens/s", rates)
+      row.sessions = count
+      return row
     }
     guard let index = Self.sessions.firstIndex(of: 8) else { return rows }
     return rows + [

@@ -1,6 +1,6 @@
-import Bloom
 import EthereumPrimitives
 import Foundation
+import PlumiseTesting
 import PlumiseWire
 
 #if canImport(Glibc)
@@ -9,37 +9,15 @@ import PlumiseWire
 
 /// The machine on which figures were measured.
 struct Machine: Sendable {
-  let processor: String
-  let cores: Int
-  let kernels: String
-  let threads: Int
-  let blas: String
+  private let description: MachineDescription
 
-  static var current: Machine {
-    Machine(
-      processor: processorName, cores: ProcessInfo.processInfo.activeProcessorCount,
-      kernels: Arithmetic.instructionSet, threads: Arithmetic.threads, blas: Arithmetic.blas)
-  }
+  static var current: Machine { Machine(description: .current) }
 
-  static var isDebugBuild: Bool {
-    #if DEBUG
-      true
-    #else
-      false
-    #endif
-  }
+  static var isDebugBuild: Bool { MachineDescription.isDebugBuild }
 
-  var line: String {
-    "\(processor), \(cores) cores; \(threads) threads, kernels: \(kernels), BLAS: \(blas)"
-  }
+  var line: String { description.line }
 
-  var json: JSON {
-    [
-      "processor": .string(processor), "cores": .integer(cores),
-      "threads": .integer(threads), "kernels": .string(kernels), "blas": .string(blas),
-      "debug_build": .bool(Self.isDebugBuild),
-    ]
-  }
+  var json: JSON { description.json }
 
   /// What this process has computed so far on all cores, in microseconds: unlike a wall clock it
   /// does not count the time that other programs took.
@@ -77,20 +55,9 @@ struct Machine: Sendable {
 
   /// A size of /proc/self/status, or another process's, in KiB.
   private static func status(_ name: String, of process: String = "self") -> Double? {
-    field("/proc/\(process)/status", name)?.split(separator: " ").first.flatMap { Double($0) }
-  }
-
-  private static var processorName: String {
-    field("/proc/cpuinfo", "model name") ?? "unknown processor"
-  }
-
-  /// What stands after a name and a colon; nil where there is no such file, as on macOS.
-  private static func field(_ path: String, _ name: String) -> String? {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8),
-      let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
-      let colon = line.firstIndex(of: ":")
-    else { return nil }
-    return line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+    MachineDescription.field("/proc/\(process)/status", name)?.split(separator: " ").first.flatMap {
+      Double($0)
+    }
   }
 }
 

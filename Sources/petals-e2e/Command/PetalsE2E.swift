@@ -3,12 +3,13 @@ import Bloom
 import Foundation
 import Logging
 import MockServing
+import ReportPages
 import TextKeys
 
 /// The root of the command: what it is for, and its subcommands.
 struct PetalsE2E: AsyncParsableCommand {
   /// The version, which reports name.
-  static let release = "0.1.0"
+  static let release = PackageRelease.version
 
   static let configuration = CommandConfiguration(
     commandName: "petals-e2e",

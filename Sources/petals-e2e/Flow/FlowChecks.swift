@@ -6,6 +6,7 @@ import Foundation
 import MockWeb3
 import NIOCore
 import NIOHTTP1
+import NetworkWatch
 import PetalsNode
 import PlumiseWire
 
@@ -105,6 +106,16 @@ struct FlowChecks: Sendable {
         }
       }
       return (stored, "\(tokens) tokens for each of \(stored.count) nodes")
+    }
+  }
+}
+
+extension FlowChecks {
+  /// Records what the chain keeps of each node's agent.
+  func recordStandings(in events: EventStream) async throws {
+    let client = EthereumClient(url: network.chainURL)
+    for (index, node) in network.nodes.enumerated() {
+      events.record("node-\(index + 1)", .standing(try await client.standing(of: node.agent)))
     }
   }
 }

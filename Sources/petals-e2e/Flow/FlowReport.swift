@@ -1,7 +1,9 @@
 import Bloom
 import EthereumPrimitives
 import Foundation
+import NetworkWatch
 import PlumiseWire
+import ReportPages
 import SystemErrors
 
 /// The steps and results of a run of the whole flow.
@@ -39,6 +41,8 @@ struct FlowReport: Sendable {
     let text: String?
     let timeToFirstToken: Duration?
     let tokensPerSecond: Double
+    /// When each token came, since the generation's beginning.
+    let tokenTimes: [Duration]
   }
 
   let started: Date
@@ -48,6 +52,8 @@ struct FlowReport: Sendable {
   var agents: [Agent] = []
   var generation: Generation?
   var steps: [Step] = []
+  /// What happened in the network; nil where none was started.
+  var history: NetworkHistory?
   /// Why the run failed, in one line; nil when every step passed.
   var failure: String?
 
@@ -60,7 +66,7 @@ extension FlowReport {
 
   /// One object; durations in seconds unless the name says milliseconds.
   var json: JSON {
-    [
+    var object: JSONObject = [
       "schema": .string(Self.schema),
       "version": .string(PetalsE2E.release),
       "command": .array(CommandLine.arguments.map { .string($0) }),
@@ -75,6 +81,23 @@ extension FlowReport {
       "generation": generation.map(\.json) ?? .null,
       "steps": .array(steps.map(\.json)),
     ]
+    for (name, values) in distributions { object["\(name)_ms"] = values.json }
+    object["plots"] = .object(
+      JSONObject(uniqueMembers: distributions.map { ($0.name, $0.values.plotJSON) }))
+    for (name, value) in history?.members ?? [] { object[name] = value }
+    return .object(object)
+  }
+
+  /// The times of the generation by their names in serving benchmarks, in milliseconds.
+  var distributions: [(name: String, values: Distribution)] {
+    let times = (generation?.tokenTimes ?? []).map { $0 / .milliseconds(1) }
+    guard let first = times.first, let last = times.last else { return [] }
+    let steps = zip(times, times.dropFirst()).map { $1 - $0 }
+    let mean = steps.isEmpty ? [] : [(last - first) / Double(steps.count)]
+    let all: [(LoadMeasure, [Double])] = [
+      (.ttft, [first]), (.tpot, mean), (.itl, steps), (.e2el, [last]),
+    ]
+    return all.compactMap { $1.isEmpty ? nil : ($0.rawValue, Distribution($1)) }
   }
 }
 
@@ -120,7 +143,8 @@ extension FlowReport.Generation {
 extension Step {
   fileprivate var json: JSON {
     [
-      "step": .string(title), "ok": .bool(passed), "seconds": .seconds(duration),
+      "step": .string(title), "ok": .bool(passed), "start": .seconds(start),
+      "seconds": .seconds(duration),
       "detail": .string(detail),
     ]
   }
@@ -142,6 +166,15 @@ extension FlowReport {
     agents = network.nodes.map { Agent(address: $0.agent.checksummed, blocks: "\($0.blocks)") }
   }
 
+  /// Records what happened until now.
+  mutating func record(_ events: EventStream) {
+    let start = started.timeIntervalSince1970 * 1000
+    history = NetworkHistory(
+      events.kept,
+      nodes: agents.enumerated().map { .init(name: "node-\($0 + 1)", agent: $1.address) },
+      from: start, to: start + duration / .milliseconds(1))
+  }
+
   /// - Parameter proofs: verified ones of each agent, in the agents' order.
   mutating func record(proofs: [Int]) {
     for (index, count) in zip(agents.indices, proofs) { agents[index].proofsVerified = count }
@@ -158,7 +191,7 @@ extension FlowReport.Generation {
     self.init(
       prompt: prompt, promptIDs: generated.promptIDs, generatedIDs: generated.generatedIDs,
       text: generated.text, timeToFirstToken: generated.timeToFirstToken,
-      tokensPerSecond: generated.tokensPerSecond)
+      tokensPerSecond: generated.tokensPerSecond, tokenTimes: generated.tokenTimes)
   }
 }
 
@@ -182,16 +215,21 @@ struct ReportFolder: Sendable {
     }
   }
 
-  /// Writes `report.json`, `report.html` and `junit.xml`.
+  /// Writes `report.json`, `report.html`, `junit.xml`, `events.jsonl` and `requests.jsonl`.
   func write(_ report: FlowReport) throws {
-    try write(report.json, page: ReportPage.render(report))
-    try write(JUnit.text(of: report), to: "junit.xml")
+    try write(
+      report.json, page: ReportPage.render(report), units: JUnit.text(of: report))
+    guard let history = report.history else { return }
+    try write(history.events.map { $0.line + "\n" }.joined(), to: "events.jsonl")
+    try write(history.requests.map { $0.json.text + "\n" }.joined(), to: "requests.jsonl")
   }
 
-  /// Writes `report.json` and `report.html`.
-  func write(_ json: JSON, page: String) throws {
+  /// Writes `report.json`, `report.html` and `junit.xml`.
+  /// - Parameter units: The last of them; what follows from the JSON by default.
+  func write(_ json: JSON, page: String, units: String? = nil) throws {
     try write(json.text + "\n", to: "report.json")
     try write(page, to: "report.html")
+    try write(units ?? JUnit.text(of: json), to: "junit.xml")
   }
 
   private func write(_ text: String, to name: String) throws {

@@ -3,6 +3,7 @@ import Bloom
 import Foundation
 import MockServing
 import NetworkWatch
+import PlumiseTesting
 import Synchronization
 
 /// `run`: the whole flow on real processes, every step checked.
@@ -35,8 +36,8 @@ struct RunCommand: AsyncParsableCommand {
     let clock = ContinuousClock()
     let began = clock.now
     let found = Mutex(FlowReport(started: Date()))
-    let watcher = watch || watching.events != nil ? try watching.makeWatcher() : nil
-    let log = StepLog(onStep: { watcher?.record($0) }) { line in output.note(line) }
+    let watcher = try watching.makeWatcher()
+    let log = StepLog(onStep: { watcher.record($0) }) { line in output.note(line) }
     let session = NetworkSession(
       options: network, log: log, signals: ShutdownSignals(), quiet: output.quiet,
       servicesTakeFaults: watch, watcher: watcher)
@@ -57,9 +58,10 @@ struct RunCommand: AsyncParsableCommand {
       found.withLock { $0.record(proofs: proofs) }
       let stored = try await checks.checkReports(tokens: tokens)
       found.withLock { $0.record(stored: stored) }
+      try await checks.recordStandings(in: watcher.events)
     }
     let outcome = await session.run(prepare: request) { network, processes, request in
-      guard watch, let watcher else { return try await check(network, request) }
+      guard watch else { return try await check(network, request) }
       let port = watching.port(beside: self.network.ports)
       let tell: @Sendable (FaultAdministration.Change) -> Void = {
         watcher.events.record("links", .fault(FaultNews($0)))
@@ -75,6 +77,7 @@ struct RunCommand: AsyncParsableCommand {
       report.steps = log.steps
       report.failure = outcome.failure?.description
       report.duration = clock.now - began
+      report.record(watcher.events)
       return report
     }
     try folder.write(result)

@@ -5,6 +5,7 @@ import Synchronization
 final class StepLog: Sendable {
   private let done = Mutex<[Step]>([])
   private let clock = ContinuousClock()
+  private let start = ContinuousClock.now
   private let print: @Sendable (String) -> Void
   private let onStep: @Sendable (Step) -> Void
 
@@ -30,21 +31,24 @@ final class StepLog: Sendable {
     let began = clock.now
     do {
       let (value, detail) = try await body()
-      record(Step(title: title, passed: true, duration: clock.now - began, detail: detail))
+      record(title, began, passed: true, detail)
       return value
     } catch is CancellationError {
       // Something else ended the flow, and says so itself.
-      record(
-        Step(title: title, passed: false, duration: clock.now - began, detail: "not finished"))
+      record(title, began, passed: false, "not finished")
       throw CancellationError()
     } catch {
-      let detail = String(describing: error).singleLine
-      record(Step(title: title, passed: false, duration: clock.now - began, detail: detail))
+      record(title, began, passed: false, String(describing: error).singleLine)
       throw error
     }
   }
 
-  private func record(_ step: Step) {
+  private func record(
+    _ title: String, _ began: ContinuousClock.Instant, passed: Bool, _ detail: String
+  ) {
+    let step = Step(
+      title: title, passed: passed, start: began - start, duration: clock.now - began,
+      detail: detail)
     done.withLock { $0.append(step) }
     print(step.line)
     onStep(step)
@@ -55,6 +59,8 @@ final class StepLog: Sendable {
 struct Step: Sendable {
   let title: String
   let passed: Bool
+  /// When it began, since the log was made.
+  let start: Duration
   let duration: Duration
   /// What was found, or why it failed; one line.
   let detail: String

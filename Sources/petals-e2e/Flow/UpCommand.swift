@@ -3,6 +3,7 @@ import EthereumPrimitives
 import Foundation
 import NetworkWatch
 import OracleReporter
+import PlumiseTesting
 import PlumiseWire
 
 /// `up`: the network of `run`, left running for other programs to use.

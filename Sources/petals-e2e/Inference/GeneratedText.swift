@@ -2,6 +2,7 @@ import Bloom
 import Foundation
 import PetalsNode
 import PlumiseWire
+import Synchronization
 
 /// The result of a generation, local or remote.
 struct GeneratedText: Sendable {
@@ -17,6 +18,8 @@ struct GeneratedText: Sendable {
   let timeToFirstToken: Duration?
   let tokensPerSecond: Double
   let route: [Hop]
+  /// When each token came, since the beginning; none where that is not told.
+  var tokenTimes: [Duration] = []
 
   var json: JSON {
     [
@@ -51,6 +54,7 @@ enum RemoteGeneration {
     _ tokenizer: Tokenizer?, peers: [PeerAddress], limits: TransportLimits = TransportLimits(),
     onToken: @Sendable (Int32) -> Void = { _ in }
   ) async throws -> GeneratedText {
+    let times = Mutex<[Duration]>([])
     let result = try await CommandFailure.mappingPeerErrors {
       let ends = ClientModel(checkpoint, tokenizer: tokenizer)
       return try await withPipelineClient(ends, peers: peers, limits: limits) { client in
@@ -58,13 +62,17 @@ enum RemoteGeneration {
           PipelineRequest(
             promptIDs: request.prompt, prompt: text, maxNewTokens: request.maxNewTokens,
             sampling: request.sampling, seed: request.seed))
-        return try await tokens.collect { onToken($0.id) }
+        return try await tokens.collect { token in
+          times.withLock { $0.append(token.elapsed) }
+          onToken(token.id)
+        }
       }
     }
     return GeneratedText(
       promptIDs: result.promptIDs, generatedIDs: result.generatedIDs, text: result.text,
       timeToFirstToken: result.timeToFirstToken, tokensPerSecond: result.tokensPerSecond,
-      route: result.route.hops.map { GeneratedText.Hop(peer: $0.peer, blocks: $0.blocks.indices) })
+      route: result.route.hops.map { GeneratedText.Hop(peer: $0.peer, blocks: $0.blocks.indices) },
+      tokenTimes: times.withLock { $0 })
   }
 }
 

@@ -7,11 +7,11 @@ import SystemErrors
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Compare the reports of runs and loads, with each change and its spread.",
+    abstract: "Compare reports of runs, loads or benchmarks, with each change and its spread.",
     discussion: """
-      Each folder holds a report.json of `run` or `load`; all are compared with the first one. A change is
-      called one where it is larger than the spread: of a load's figures, how far those of single seconds lie
-      apart in both (the middle half of them); other figures have none.
+      Each folder holds a report.json of `run`, `load` or `bench`; all are compared with the first one. A change
+      is called one where it is larger than the spread: of a load's figures, how far those of single seconds lie
+      apart in both (the middle half of them), of a benchmark's those of single runs; other figures have none.
 
       EXAMPLE
         petals-e2e report before after
@@ -73,21 +73,20 @@ struct StoredReport: Sendable {
     case FlowReport.schema?:
       schema = FlowReport.schema
       figures = Self.flowFigures(json)
+    case BenchReport.schema?:
+      schema = BenchReport.schema
+      figures = Self.benchFigures(json)
     case let name:
       throw CommandFailure.wrongInput(
         "\(path.path) has the schema \(name ?? "of no name"), which this program does not read: "
-          + "it reads \(LoadReport.schema) and \(FlowReport.schema)")
+          + "it reads \(LoadReport.schema), \(FlowReport.schema) and \(BenchReport.schema)")
     }
   }
 
   private static func loadFigures(_ json: JSON) -> [Figure] {
     let seconds = json["series"]?.arrayValue ?? []
     func spread(_ name: String) -> Double? {
-      let values = Distribution(seconds.compactMap { $0[name]?.doubleValue })
-      guard values.values.count >= 4, let low = values.percentile(0.25),
-        let high = values.percentile(0.75)
-      else { return nil }
-      return high - low
+      Distribution(seconds.compactMap { $0[name]?.doubleValue }).middleHalf
     }
     var figures: [Figure] = []
     func add(_ name: String, _ value: JSON?, spread: Double? = nil) {
@@ -119,11 +118,37 @@ struct StoredReport: Sendable {
     }
     add("seconds", json["seconds"])
     add("ttft ms", json["generation"]?["ttft_ms"])
+    add("itl p50 ms", json["itl_ms"]?["p50"])
+    add("e2el p50 ms", json["e2el_ms"]?["p50"])
     add("tokens a second", json["generation"]?["tokens_per_second"])
     for step in json["steps"]?.arrayValue ?? [] {
       add("s: " + (step["step"]?.stringValue ?? ""), step["seconds"])
     }
     return figures
+  }
+}
+
+extension StoredReport {
+  fileprivate static func benchFigures(_ json: JSON) -> [Figure] {
+    (json["rows"]?.arrayValue ?? []).compactMap { row in
+      guard let value = row["median"]?.doubleValue else { return nil }
+      let name = [row["group"], row["name"]].compactMap { $0?.stringValue }.joined(separator: ": ")
+      let unit = row["unit"]?.stringValue ?? ""
+      let values = (row["values"]?.arrayValue ?? []).compactMap(\.doubleValue)
+      return Figure(
+        name: unit.isEmpty ? name : "\(name), \(unit)", value: value,
+        spread: Distribution(values).middleHalf)
+    }
+  }
+}
+
+extension Distribution {
+  /// The distance of the quartiles; nil where there are fewer than four values.
+  fileprivate var middleHalf: Double? {
+    guard values.count >= 4, let low = percentile(0.25), let high = percentile(0.75) else {
+      return nil
+    }
+    return high - low
   }
 }
 

@@ -5,6 +5,7 @@ import Foundation
 import MockServing
 import MockWeb3
 import NetworkWatch
+import PlumiseTesting
 import PlumiseWire
 import SystemErrors
 

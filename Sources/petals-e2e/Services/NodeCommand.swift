@@ -10,6 +10,7 @@ import MockServing
 import NetworkWatch
 import OracleReporter
 import PetalsNode
+import PlumiseTesting
 import PlumiseWire
 
 /// `node`: one node, and its agent if an oracle or a chain is named.

@@ -5,6 +5,7 @@ import Foundation
 import MockOracle
 import MockServing
 import NetworkWatch
+import PlumiseTesting
 import PlumiseWire
 
 /// `oracle`: an oracle of its own.

@@ -79,7 +79,8 @@ final class LiveNetwork: WatchedNetwork {
     case .removeFault(of: "links", let id):
       return try changeLinkFaults(WebRequest(.delete, "/faults/\(id)"))
     case .removeFault(let name, let id):
-      try await ServiceRequest.send(.DELETE, "\(try url(of: name))/admin/faults/\(id)")
+      let escaped = id.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? id
+      try await ServiceRequest.send(.DELETE, "\(try url(of: name))/admin/faults/\(escaped)")
     case .link(let name, let action): try await change(try index(of: name), action)
     case .kill(let name): try await kill(try index(of: name), name)
     case .start(let name): try await start(try index(of: name), name)
@@ -118,8 +119,11 @@ extension LiveNetwork {
 
   private func changeLinkFaults(_ request: WebRequest) throws -> JSONObject {
     let answer = linkAnswer(request)
-    if let message = answer["error"]?.stringValue { throw OrderRefusal(message) }
-    return answer.objectValue ?? [:]
+    guard let members = answer.objectValue else {
+      throw OrderRefusal("there is no such fault: GET /faults lists them")
+    }
+    if let message = members["error"]?.stringValue { throw OrderRefusal(message) }
+    return members
   }
 
   private func change(_ index: Int, _ action: PageOrder.LinkAction) async throws {
@@ -199,23 +203,13 @@ extension LiveNetwork {
       guard hasNews || known.contains(nil) else { continue }
       for (index, node) in network.nodes.enumerated() {
         // A chain that does not answer just then is asked again at the next block.
-        guard let standing = try? await standing(of: node.agent), standing != known[index] else {
+        guard let standing = try? await chain.standing(of: node.agent), standing != known[index]
+        else {
           continue
         }
         known[index] = standing
         watcher.events.record(links[index].name, .standing(standing))
       }
     }
-  }
-
-  private func standing(of agent: Address) async throws -> AgentStanding {
-    let status = try await chain.agentStatus(of: agent)
-    let pending = try await chain.call(
-      to: PlumiseNetwork.Contract.rewardPool, data: RewardPoolCall.getPendingReward(agent).input)
-    return AgentStanding(
-      agent: agent.checksummed, name: status.metadata, registered: status.isRegistered,
-      active: status.isActive, lastHeartbeat: Int(clamping: status.lastHeartbeat),
-      paid: "\(status.totalRewards)", pending: "\(try Word(bigEndian: pending))",
-      balance: "\(try await chain.balance(of: agent))")
   }
 }

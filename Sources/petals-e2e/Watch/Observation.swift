@@ -1,7 +1,6 @@
 import MockServing
 import NetworkWatch
-import PetalsNode
-import PlumiseWire
+import PlumiseTesting
 
 /// Prints what a service does for the process that watches it, one line an event.
 ///
@@ -39,38 +38,6 @@ final class Observation: Sendable {
   func finish() async {
     events.finish()
     await writing?.value
-  }
-}
-
-extension FaultNews {
-  /// The news of a change.
-  init(_ change: FaultAdministration.Change) {
-    switch change {
-    case .ordered(let id, let order):
-      self.init(.ordered, id: id.stringValue ?? id.text, order: order.text)
-    case .takenBack(let id): self.init(.takenBack, id: id)
-    case .cleared: self.init(.cleared)
-    }
-  }
-}
-
-extension SessionNews {
-  /// What a node tells of a session.
-  init(_ activity: SessionActivity) {
-    let state: State
-    var (tokens, position, milliseconds): (Int?, Int?, Double?)
-    switch activity.kind {
-    case .opened: state = .opened
-    case .step(let count, let end, let time):
-      (state, tokens, position) = (.step, count, end)
-      milliseconds = time / .milliseconds(1)
-    case .finished(let generated): (state, tokens) = (.finished, generated)
-    case .ended: state = .ended
-    }
-    self.init(
-      activity.session, state, blocks: "\(activity.blocks)", tokens: tokens, position: position,
-      milliseconds: milliseconds, sessions: activity.cache.sessions,
-      cacheBytes: activity.cache.usedBytes, cacheBudget: activity.cache.budgetBytes)
   }
 }
 

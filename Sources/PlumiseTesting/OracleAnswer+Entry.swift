@@ -1,12 +1,12 @@
 import EthereumPrimitives
 import HTTPTypes
-import MockOracle
+package import MockOracle
 import MockServing
-import NetworkWatch
+package import NetworkWatch
 
 extension OracleAnswer {
   /// What the oracle's journal says of a request.
-  init(_ entry: OracleEntry) {
+  package init(_ entry: OracleEntry) {
     let outcome: Outcome =
       switch entry.outcome {
       case .accepted: .accepted

@@ -1,12 +1,12 @@
 import EthereumPrimitives
-import MockWeb3
-import NetworkWatch
+package import MockWeb3
+package import NetworkWatch
 import PlumiseWire
 
 extension BlockNews {
   /// A block with its transactions read.
   /// - Parameter failures: Why transactions failed, by their positions.
-  init(_ block: Block, failures: [Int: String]) {
+  package init(_ block: Block, failures: [Int: String]) {
     self.init(
       height: Int(clamping: block.number), hash: block.hash.hex,
       timestamp: Int(clamping: block.header.timestamp),
@@ -56,7 +56,21 @@ extension BlockNews.Sent {
   }
 
   private static func reading(_ call: some ContractCall) -> (String, String?) {
-    let arguments = call.arguments.map { "\($0)" }.joined(separator: ", ")
+    let arguments = call.arguments.map(text).joined(separator: ", ")
     return (call.signature, arguments.isEmpty ? nil : arguments)
+  }
+
+  /// An argument as people write it.
+  private static func text(_ value: ABIValue) -> String {
+    switch value {
+    case .uint(let number): "\(number)"
+    case .address(let address): address.checksummed
+    case .bool(let truth): "\(truth)"
+    case .bytes32(let hash): hash.hex
+    case .bytes(let bytes): Hex.encode(bytes)
+    case .string(let text): text
+    case .array(let values), .tuple(let values):
+      "[" + values.map(Self.text).joined(separator: ", ") + "]"
+    }
   }
 }
