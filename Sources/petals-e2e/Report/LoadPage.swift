@@ -26,14 +26,15 @@ enum LoadPage {
       <main>
       <section class="figures">
       \(figure(number(figures.rate), "requests a second"))
-      \(figures.good.map { figure(number(Double($0) / figures.seconds), "good requests a second") } ?? "")
-      \(figures.tokens > 0 ? figure(number(Double(figures.tokens) / figures.seconds), "tokens a second") : "")
+      \(figures.good.map { figure(number(figures.perSecond($0)), "good requests a second") } ?? "")
+      \(figures.tokens > 0 ? figure(number(figures.perSecond(figures.tokens)), "tokens a second") : "")
       </section>
       <section><h2>Times in milliseconds</h2>
       <table>
       <tr><th></th>\(Distribution.shares.map { share -> HTML in "<th>\(share.name)</th>" })<th>mean</th></tr>
       \(measures.compactMap { measure in figures.distributions[measure].map { row(measure, $0) } })
       </table></section>
+      \(LoadTargetTable.section(report.targets))
       <section><h2>Distributions</h2>
       \(measures.compactMap { measure in
         figures.distributions[measure].map { Plot.distribution(measure.rawValue, $0) } })
