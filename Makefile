@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop check-deploy lint-scripts mutations own-suite protos sanitize clean
+.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop load-peers check-deploy lint-scripts mutations own-suite protos sanitize clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -63,12 +63,14 @@ ci: lint ## what GitHub Actions runs: lint, warnings as errors, tests, documenta
 bench: build ## measure inference, chain, oracle and fixtures (BENCH_FLAGS adds options)
 	@$(COMMAND) bench $(BENCH_FLAGS)
 
-docs: deps ## check links, reading lists, glossary and the documentation's Swift, build the products' DocC archives
+docs: deps ## check links, reading lists, glossary, the documentation's Swift and its commands, build the products' DocC archives
 	@python3 Scripts/check-links.py --self-test
 	@python3 Scripts/check-links.py
 	@python3 Scripts/check-snippets.py --self-test
 	@python3 Scripts/check-snippets.py
+	@python3 Scripts/check-commands.py --self-test
 	$(SWIFT_BUILD)
+	@source Scripts/blas-environment.sh && python3 Scripts/check-commands.py "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e"
 	@python3 Scripts/docs.py --configuration $(CONFIGURATION) $(DOCS_FLAGS)
 
 coverage: deps ## run the tests with coverage, print a table per target
@@ -79,6 +81,10 @@ interop: build ## web3.py 6, 7, 8, eth-account, py-evm and torch against the cha
 
 check-deploy: build ## check the image, compose, Kubernetes and systemd files of Deploy (CHROOT=1: run the image's steps, as root)
 	@python3 Scripts/check-deploy.py --command "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e" $(if $(CHROOT),--chroot)
+
+load-peers: build ## petals-e2e load beside wrk and a client in Python, on one node (needs wrk and Python; LOAD_FLAGS adds options)
+	@model=$$(mktemp -d) && trap 'rm -rf "$$model"' EXIT && $(COMMAND) model synthesize --shape tiny --out "$$model/tiny" --quiet && \
+	  python3 Tests/Interop/load_beside_wrk.py "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e" "$$model/tiny" $(LOAD_FLAGS)
 
 own-suite: deps ## build and run Documentation/Examples/OwnSuite, which knows this package by its products alone
 	@Scripts/own-suite.sh

@@ -3,7 +3,7 @@ import Foundation
 extension WatchedEvent: Codable {
   private enum Key: String, CodingKey {
     case number, time, part, kind
-    case life, agent, standing, session, request, block, fault, link, clock, generation, check
+    case life, agent, standing, session, request, block, fault, link, clock, generation, check, load
   }
 
   /// Reads an event.
@@ -27,6 +27,7 @@ extension WatchedEvent: Codable {
       case .clock: .clock(try read(.clock))
       case .generation: .generation(try read(.generation))
       case .check: .check(try read(.check))
+      case .load: .load(try read(.load))
       case .number, .time, .part, .kind, nil:
         throw DecodingError.dataCorruptedError(
           forKey: .kind, in: members, debugDescription: "unknown kind of event \"\(name)\"")
@@ -57,6 +58,7 @@ extension WatchedEvent: Codable {
     case .clock(let body): try write(body, .clock)
     case .generation(let body): try write(body, .generation)
     case .check(let body): try write(body, .check)
+    case .load(let body): try write(body, .load)
     }
   }
 

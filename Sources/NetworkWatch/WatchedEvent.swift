@@ -57,6 +57,8 @@ public enum WatchedKind: Sendable, Hashable {
   case generation(GenerationNews)
   /// A step of `run` or of the start of `up`.
   case check(CheckNews)
+  /// How a load on the network goes.
+  case load(LoadNews)
 }
 
 /// The beginning or the end of a part.

@@ -44,6 +44,10 @@ struct EventStreamTests {
       .fault(FaultNews(.takenBack, id: "1", order: "{}")), .link(LinkNews(.slow, milliseconds: 80)),
       .clock(ClockNews(seconds: 3600)), .generation(token),
       .check(CheckNews(title: "up", passed: true, milliseconds: 2, detail: "d")),
+      .load(
+        LoadNews(
+          target: "oracle http://127.0.0.1:1", ended: 9, failed: 1, perSecond: 4, p50: 1.5, p99: 2,
+          inFlight: 3)),
     ]
   }()
 

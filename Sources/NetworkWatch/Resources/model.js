@@ -223,6 +223,9 @@ const writers = {
     if (news.state === "ended") return `${name} ended after ${news.tokens} tokens: ${news.reason}`;
     return `${name} failed: ${news.reason}`;
   },
+  load: (load) => `load on ${load.target}: ${load.per_second} a second`
+    + (load.p50 === undefined ? "" : `, p50 ${load.p50.toFixed(1)} ms, p99 ${load.p99.toFixed(1)} ms`)
+    + (load.failed ? `, ${load.failed} failed` : ""),
   check: (check) => `${check.passed ? "passed" : "failed"}: ${check.title} ${check.detail}`,
 };
 

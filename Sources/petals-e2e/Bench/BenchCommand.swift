@@ -68,16 +68,28 @@ struct BenchCommand: AsyncParsableCommand {
     if Machine.isDebugBuild {
       output.note("this is a debug build: figures are of no use; build with -c release")
     }
-    for subject in Subject.allCases where only == nil || only == subject {
-      for row in try await measure(subject) {
+    let subjects = Subject.allCases.filter { only == nil || only == $0 }
+    let pace = BenchPace(subjects.count)
+    for (index, subject) in subjects.enumerated() {
+      let text =
+        "measuring \(subject.rawValue) (\(index + 1) of \(subjects.count))\(pace.timeLeft(after: index))"
+      let found = try await ActivityLine.showing(text, quiet: output.quiet) {
+        try await measure(subject)
+      }
+      for row in found {
         measured.rows.append(row)
-        if !output.json { output.result(.null, text: row.line) }
+        if !output.json { output.result(.null, text: row.line(in: output.style)) }
       }
     }
     measured.duration = ContinuousClock.now - began
     try folder?.write(measured.json, page: measured.page)
-    if output.json { output.result(measured.json, text: "") }
-    if let folder, !output.json { output.result(.null, text: "report: \(folder.page)") }
+    if output.json {
+      output.result(measured.json, text: "")
+    } else if let folder {
+      output.result(.null, text: "report: \(folder.page)")
+    } else {
+      output.note("what limits each row: Documentation/Performance.md")
+    }
   }
 
   private func forEachModel(
@@ -140,6 +152,21 @@ struct BenchCommand: AsyncParsableCommand {
   }
 }
 
+/// How long the rest of several measurements takes, by those that are done.
+private struct BenchPace {
+  private let count: Int
+  private let start = ContinuousClock.now
+
+  init(_ count: Int) { self.count = count }
+
+  /// `, about 40 s left` with a comma before it; nothing before the first is done.
+  func timeLeft(after done: Int) -> String {
+    let passed = ContinuousClock.now - start
+    let text = TimeLeft.text(done: Double(done) / Double(count), passed: passed)
+    return text.map { ", about \($0)" } ?? ""
+  }
+}
+
 /// One figure: the median of several runs, with the least and the greatest of them.
 struct BenchRow: Sendable {
   let group: String
@@ -184,12 +211,13 @@ struct BenchRow: Sendable {
   }
 
   /// One line of the table.
-  var line: String {
+  func line(in style: TerminalStyle) -> String {
     let name = name.padding(toLength: 58, withPad: " ", startingAt: 0)
     let spread =
       values.count > 1 ? "  (\(Self.text(values[0])) – \(Self.text(values[values.count - 1])))" : ""
     let figure = unit.isEmpty ? Self.text(median) : "\(Self.text(median)) \(unit)"
-    return "\(group.padding(toLength: 10, withPad: " ", startingAt: 0)) \(name) \(figure)\(spread)"
+    let group = style.faint(group.padding(toLength: 10, withPad: " ", startingAt: 0))
+    return "\(group) \(name) \(style.strong(figure))\(style.faint(spread))"
   }
 
   /// Three digits say what a measurement can say.

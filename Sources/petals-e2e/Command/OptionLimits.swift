@@ -64,6 +64,15 @@ extension Option {
       transform: { try limits.read($0) })
   }
 
+  /// An option that may be repeated; each value lies within the limits.
+  init<Limits: OptionLimits>(
+    wrappedValue: Value, within limits: Limits, name: NameSpecification = .long, help: String
+  ) where Value == [Limits.Value] {
+    self.init(
+      wrappedValue: wrappedValue, name: name, parsing: .unconditionalSingleValue,
+      help: limits.help(help, default: nil), transform: { try limits.read($0) })
+  }
+
   /// An option that need not be given; a value that is lies within the limits.
   init<Limits: OptionLimits>(
     within limits: Limits, name: NameSpecification = .long, help: String

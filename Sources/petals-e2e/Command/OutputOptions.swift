@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import Logging
 import PlumiseWire
-import Synchronization
 
 /// The options of every subcommand that prints: the format of its results, and its verbosity.
 struct OutputOptions: ParsableArguments {
@@ -11,6 +10,15 @@ struct OutputOptions: ParsableArguments {
 
   @Flag(help: "Print results and errors only.")
   var quiet = false
+
+  @Option(
+    help: """
+      Colours: auto (on a terminal, unless NO_COLOR is set), always or never; JSON has none.
+      """)
+  var color = ColorChoice.auto
+
+  /// The colours of text that `result` and `note` print.
+  var style: TerminalStyle { TerminalStyle(color, on: json ? .error : .output) }
 
   /// Prints a result, in the form that was asked for.
   func result(_ object: @autoclosure () -> JSON, text: @autoclosure () -> String) {
@@ -44,9 +52,22 @@ enum StandardStream: Sendable {
   /// Whether it is a terminal; progress is drawn on a terminal only.
   var isTerminal: Bool { isatty(descriptor) == 1 }
 
+  /// The terminal's width; 80 where none is told.
+  var columns: Int {
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
   func write(line: String) { write(line + "\n") }
 
+  /// Prints text, above the lines that are drawn again.
   func write(_ text: String) {
+    LiveLines.standardError.aside { writeDirectly(text) }
+  }
+
+  /// Prints text wherever the cursor is.
+  func writeDirectly(_ text: String) {
     var bytes = ArraySlice(Array(text.utf8))
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
@@ -55,41 +76,6 @@ enum StandardStream: Sendable {
       guard count > 0 else { return }
       bytes = bytes.dropFirst(count)
     }
-  }
-}
-
-/// A progress bar on standard error; silent unless that is a terminal.
-final class ProgressBar: Sendable {
-  private static let cells = 32
-
-  private let title: String
-  private let isDrawn: Bool
-  private let lastPercent = Mutex(-1)
-
-  init(_ title: String, quiet: Bool) {
-    self.title = title
-    isDrawn = !quiet && StandardStream.error.isTerminal
-  }
-
-  /// Shows how far the work is.
-  /// - Parameter fraction: 0 (nothing done) to 1 (all done).
-  func update(_ fraction: Double) {
-    guard isDrawn, fraction.isFinite else { return }
-    let percent = Int(100 * min(1, max(0, fraction)))
-    let isNew = lastPercent.withLock { last in
-      defer { last = percent }
-      return percent != last
-    }
-    guard isNew else { return }
-    let filled = Self.cells * percent / 100
-    let bar =
-      String(repeating: "█", count: filled) + String(repeating: "░", count: Self.cells - filled)
-    StandardStream.error.write("\r\(title) \(bar) \(percent) %")
-  }
-
-  /// Clears the bar's line.
-  func finish() {
-    if isDrawn { StandardStream.error.write("\r\u{1B}[2K") }
   }
 }
 

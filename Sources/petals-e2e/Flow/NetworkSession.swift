@@ -30,6 +30,8 @@ struct NetworkSession: Sendable {
   var servicesTakeFaults = false
   /// Gathers what the network does; nil where nobody watches.
   var watcher: NetworkWatcher?
+  /// Whether a request to shut down is for the body to notice, and does not end it.
+  var leavesSignals: @Sendable () -> Bool = { false }
 
   /// Starts the network, runs the body, and stops everything, whatever happened in between.
   ///
@@ -81,7 +83,13 @@ struct NetworkSession: Sendable {
     try await withThrowingTaskGroup(of: R.self) { group in
       group.addTask(operation: body)
       group.addTask { throw try await processes.firstFailure() }
-      group.addTask { [signals] in throw ShutdownRequested(reason: try await signals.next()) }
+      group.addTask { [signals, leavesSignals] in
+        let reason = try await signals.next()
+        if !leavesSignals() { throw ShutdownRequested(reason: reason) }
+        // The body ends by itself, and then this.
+        for await _ in AsyncStream<Never>.makeStream().stream {}
+        throw CancellationError()
+      }
       defer { group.cancelAll() }
       guard let result = try await group.next() else { throw CancellationError() }
       return result

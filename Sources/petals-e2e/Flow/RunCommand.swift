@@ -37,7 +37,9 @@ struct RunCommand: AsyncParsableCommand {
     let began = clock.now
     let found = Mutex(FlowReport(started: Date()))
     let watcher = try watching.makeWatcher()
-    let log = StepLog(onStep: { watcher.record($0) }) { line in output.note(line) }
+    let log = StepLog(
+      style: output.style, quiet: output.quiet, onStep: { watcher.record($0) }
+    ) { line in output.note(line) }
     let session = NetworkSession(
       options: network, log: log, signals: ShutdownSignals(), quiet: output.quiet,
       servicesTakeFaults: watch, watcher: watcher)

@@ -6,16 +6,23 @@ final class StepLog: Sendable {
   private let done = Mutex<[Step]>([])
   private let clock = ContinuousClock()
   private let start = ContinuousClock.now
+  private let style: TerminalStyle
+  private let quiet: Bool
   private let print: @Sendable (String) -> Void
   private let onStep: @Sendable (Step) -> Void
 
   /// - Parameters:
+  ///   - style: the colours of the lines.
+  ///   - quiet: whether nothing is shown of a step that goes on.
   ///   - onStep: gets each step.
   ///   - print: gets each step's line.
   init(
+    style: TerminalStyle = .plain, quiet: Bool = false,
     onStep: @escaping @Sendable (Step) -> Void = { _ in },
     print: @escaping @Sendable (String) -> Void
   ) {
+    self.style = style
+    self.quiet = quiet
     self.onStep = onStep
     self.print = print
   }
@@ -30,7 +37,7 @@ final class StepLog: Sendable {
   func run<R>(_ title: String, _ body: () async throws -> (R, detail: String)) async throws -> R {
     let began = clock.now
     do {
-      let (value, detail) = try await body()
+      let (value, detail) = try await ActivityLine.showing(title, quiet: quiet, body)
       record(title, began, passed: true, detail)
       return value
     } catch is CancellationError {
@@ -50,7 +57,7 @@ final class StepLog: Sendable {
       title: title, passed: passed, start: began - start, duration: clock.now - began,
       detail: detail)
     done.withLock { $0.append(step) }
-    print(step.line)
+    print(step.line(in: style))
     onStep(step)
   }
 }
@@ -66,10 +73,11 @@ struct Step: Sendable {
   let detail: String
 
   /// One line: `✓ the chain is up     0.05 s  http://127.0.0.1:26902`.
-  var line: String {
+  func line(in style: TerminalStyle) -> String {
     let seconds = (duration / .seconds(1)).formatted(.number.precision(.fractionLength(2)))
     let name = title.padding(toLength: 41, withPad: " ", startingAt: 0)
     let time = String(repeating: " ", count: max(0, 7 - seconds.count)) + seconds
-    return "\(passed ? "✓" : "✗") \(name)\(time) s  \(detail)"
+    let mark = passed ? style.good("✓") : style.bad("✗")
+    return "\(mark) \(name)\(style.faint("\(time) s"))  \(passed ? detail : style.bad(detail))"
   }
 }

@@ -36,7 +36,9 @@ struct UpCommand: AsyncParsableCommand {
     try LocalPort.requireFree(
       network.ports.fixed(nodes: network.nodes, of: agents.kind) + [port].filter { $0 != 0 })
     let watcher = try watching.makeWatcher()
-    let log = StepLog(onStep: { watcher.record($0) }) { line in output.note(line) }
+    let log = StepLog(
+      style: output.style, quiet: output.quiet, onStep: { watcher.record($0) }
+    ) { line in output.note(line) }
     let session = NetworkSession(
       options: network, form: agents.form, log: log, signals: ShutdownSignals(),
       quiet: output.quiet, servicesTakeFaults: true, watcher: watcher)
@@ -99,7 +101,7 @@ struct UpCommand: AsyncParsableCommand {
       oracle  \(network.oracleURL)
       \(orders.map { $0 + "\n" }.joined())\(network.agents?.text ?? "")\(nodes.joined(separator: "\n"))
 
-      up; Ctrl-C stops everything
+      up: the page above shows what happens; Ctrl-C stops everything
       """
   }
 }

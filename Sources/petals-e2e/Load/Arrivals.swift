@@ -27,6 +27,11 @@ package struct LoadStage: Sendable, Hashable {
     self.seconds = seconds
   }
 
+  /// The same course at a share of its rates.
+  func scaled(by share: Double) -> LoadStage {
+    LoadStage(from: from * share, to: to * share, seconds: seconds)
+  }
+
   /// How many requests are due in it.
   var requests: Double { (from + to) / 2 * seconds }
 
@@ -96,7 +101,7 @@ package struct ArrivalTimes: Sequence, IteratorProtocol {
     let d = shape - 1.0 / 3
     let c = 1 / (9 * d).squareRoot()
     while true {
-      let normal = (-2 * log(1 - chance.unit())).squareRoot() * cos(2 * .pi * chance.unit())
+      let normal = chance.normal()
       let v = pow(1 + c * normal, 3)
       guard v > 0 else { continue }
       if log(1 - chance.unit()) < 0.5 * normal * normal + d - d * v + d * log(v) { return d * v }

@@ -97,6 +97,9 @@ struct LoadFigures: Sendable {
   let seconds: Double
   let distributions: [LoadMeasure: Distribution]
   let tokens: Int
+  /// How much later than they were due requests were sent, in milliseconds: what this program itself
+  /// adds to the latencies of an open loop.
+  let sendingDelays: Distribution
   /// Successes that keep every goal; nil without goals.
   let good: Int?
   /// Reasons with their counts, the most frequent first.
@@ -113,8 +116,9 @@ struct LoadFigures: Sendable {
     let successes = counted.filter(\.isGood)
     sent = counted.count
     succeeded = successes.count
-    seconds = elapsed - warmUp
-    tokens = successes.reduce(0) { $0 + $1.tokens.count }
+    // A load that is ended within its warm-up counts nothing, in no time.
+    seconds = max(0, elapsed - warmUp)
+    tokens = successes.reduce(0) { $0 + $1.tokenCount }
     good = goals.map { goals in successes.count { goals.areMet(by: $0) } }
     var distributions: [LoadMeasure: Distribution] = [:]
     for measure in LoadMeasure.allCases {
@@ -124,6 +128,7 @@ struct LoadFigures: Sendable {
       if !values.isEmpty || measure == .e2el { distributions[measure] = Distribution(values) }
     }
     self.distributions = distributions
+    sendingDelays = Distribution(counted.map { 1000 * ($0.sent - $0.due) })
     var reasons: [String: Int] = [:]
     for case let failure? in counted.map(\.failure) {
       let isKnown = reasons[failure] != nil || reasons.count < Self.kinds
@@ -144,7 +149,10 @@ struct LoadFigures: Sendable {
   private static let kinds = 20
 
   /// Successful requests a second.
-  var rate: Double { Double(succeeded) / max(seconds, .leastNormalMagnitude) }
+  var rate: Double { perSecond(succeeded) }
+
+  /// So many, by the second; none in no time.
+  func perSecond(_ count: Int) -> Double { seconds > 0 ? Double(count) / seconds : 0 }
 
   var json: JSONObject {
     var object: JSONObject = [
@@ -156,36 +164,39 @@ struct LoadFigures: Sendable {
       object[measure.rawValue + "_ms"] = distribution.json
     }
     if tokens > 0 {
-      object["tokens_per_second"] = .decimal(Double(tokens) / seconds, places: 1)
+      object["tokens_per_second"] = .decimal(perSecond(tokens), places: 1)
     }
-    if let good { object["goodput_per_second"] = .decimal(Double(good) / seconds, places: 1) }
+    if let good { object["goodput_per_second"] = .decimal(perSecond(good), places: 1) }
+    object["sending_delay_ms"] = sendingDelays.json
     object["failures"] = .array(
       failures.map { ["reason": .string($0.reason), "count": .integer($0.count)] })
     return object
   }
 
-  var text: String {
+  /// The figures in lines.
+  func text(in style: TerminalStyle = .plain) -> String {
+    let summary = "\(succeeded) of \(sent) succeeded"
     var lines = [
-      "\(succeeded) of \(sent) succeeded in \(Self.number(seconds)) s, \(Self.number(rate)) a second"
+      (succeeded == sent ? style.good(summary) : style.bad(summary))
+        + " in \(ShortNumber.text(seconds)) s, \(ShortNumber.text(rate)) a second"
     ]
     if let good {
       lines.append(
-        "goodput: \(good) kept the goals, \(Self.number(Double(good) / seconds)) a second")
+        "goodput: \(good) kept the goals, \(ShortNumber.text(perSecond(good))) a second")
     }
     if tokens > 0 {
-      lines.append("\(tokens) tokens, \(Self.number(Double(tokens) / seconds)) a second")
+      lines.append("\(tokens) tokens, \(ShortNumber.text(perSecond(tokens))) a second")
     }
+    var table = TextTable(
+      [("ms", .left)] + Distribution.shares.map { ($0.name, .right) } + [("mean", .right)])
     for measure in [LoadMeasure.ttft, .tpot, .itl, .e2el] {
       guard let distribution = distributions[measure] else { continue }
-      let values = Distribution.shares.map { name, share in
-        "\(name) \(distribution.percentile(share).map(Self.number) ?? "–")"
-      }
-      lines.append("\(measure.rawValue) in ms: " + values.joined(separator: "  "))
+      table.add(
+        [measure.rawValue]
+          + Distribution.shares.map { ShortNumber.text(distribution.percentile($0.share)) }
+          + [ShortNumber.text(distribution.mean)])
     }
-    return (lines + failures.map { "\($0.count) × \($0.reason)" }).joined(separator: "\n")
-  }
-
-  private static func number(_ value: Double) -> String {
-    value.formatted(.number.precision(.significantDigits(1...4)).grouping(.never))
+    let reasons = failures.map { style.bad("\($0.count) × \($0.reason)") }
+    return (lines + table.lines + reasons).joined(separator: "\n")
   }
 }

@@ -19,7 +19,7 @@ struct LoadLoopOptions: ParsableArguments {
     help: "With --arrivals gamma: below 1 requests come in bursts, above it more evenly.")
   var shape = 0.5
 
-  @Option(within: .seed, help: "Where the chance of the arrivals begins.")
+  @Option(within: .seed, help: "Where the chance of arrivals, lengths and prompts begins.")
   var seed: UInt64 = 0
 
   @Option(

@@ -1,37 +1,64 @@
-import ArgumentParser
+import ChainAgent
 import EthereumClient
 import EthereumPrimitives
-import Foundation
 import MockWeb3
 import NIOCore
 import PlumiseWire
-import SystemErrors
+import Synchronization
+
+/// What a service under load is, and what it is sent.
+enum LoadKind: String, CaseIterable, Sendable {
+  case chain, oracle, node, gateway
+}
 
 /// Makes the requests of a load test, and judges the responses.
 protocol Workload: Sendable {
+  /// What the requests are for.
+  var kind: LoadKind { get }
+
   /// The kind of request, for the user.
   var name: String { get }
 
-  /// The request of an index, from 0.
-  func request(_ index: Int) throws -> LoadRequest
+  /// The request of an index; indices begin with 0 and have no gaps.
+  /// - Parameter due: When it is due, in seconds from the load's beginning.
+  func request(_ index: Int, due: Double) throws -> LoadRequest
+
+  /// How many tokens a whole answer says that it has; zero where answers have none.
+  func tokens(in body: ByteBuffer) -> Int
 
   /// Why a response counts as a failure; nil when it is a success.
   func failureReason(status: UInt, body: ByteBuffer) -> String?
+}
+
+extension Workload {
+  func tokens(in body: ByteBuffer) -> Int { 0 }
 }
 
 /// One POST of JSON.
 struct LoadRequest: Sendable {
   let path: String
   let body: [UInt8]
+  /// How long the prompt was made, in tokens; nil where none was.
+  var promptTokens: Int?
+  /// How many tokens are asked for.
+  var newTokens: Int?
 }
 
-/// Raw transfers of one wei among the ten well-known accounts.
+/// Raw transfers of one wei among the well-known accounts.
+///
+/// The first and the last are left alone: they register the agents of reports, and the last one is that with
+/// which the oracle of a network of agents sends.
 struct ChainWorkload: Workload {
+  let kind = LoadKind.chain
   let name = "transfers"
   private let chainID: UInt64
   private let gasPrice: Word
   private let firstNonces: [UInt64]
-  private let accounts = DevelopmentAccount.standard
+  private let accounts = Self.senders
+
+  private static var senders: [DevelopmentAccount] {
+    Array(DevelopmentAccount.standard.dropFirst().dropLast())
+  }
 
   /// - Throws: `CommandFailure` (wrong input) when the accounts have no coins there.
   init(client: EthereumClient) async throws {
@@ -40,7 +67,7 @@ struct ChainWorkload: Workload {
     let doubled = price.addingReportingOverflow(price)
     gasPrice = doubled.overflow ? .max : doubled.partialValue
     var nonces: [UInt64] = []
-    for account in DevelopmentAccount.standard {
+    for account in Self.senders {
       guard try await client.balance(of: account.address) > 0 else {
         throw CommandFailure.wrongInput(
           "\(account.address.checksummed) has no coins on that chain; load is for development "
@@ -58,7 +85,7 @@ struct ChainWorkload: Workload {
     firstNonces = nonces
   }
 
-  func request(_ index: Int) throws -> LoadRequest {
+  func request(_ index: Int, due: Double) throws -> LoadRequest {
     let sender = index % accounts.count
     let transaction = Transaction(
       chainID: chainID, nonce: firstNonces[sender] + UInt64(index / accounts.count),
@@ -82,25 +109,61 @@ struct ChainWorkload: Workload {
 }
 
 /// Signed reports of so many agents that none reports twice in a second.
+///
+/// The timestamps are when reports are due, so that those that wait for a stalled oracle do not run ahead of the
+/// clock when they are sent at once. An agent whose turn comes again within the same second, because reports are
+/// faster than was expected, has one that is ahead by as little as can be.
 struct OracleWorkload: Workload {
+  /// The most agents that are registered on a chain first, each of which is a transaction.
+  static let mostRegistered = 500
+
+  let kind = LoadKind.oracle
   let name: String
   private let dialect: ReportDialect
   private let keys: [SecretKey]
-  private let start = UnixClock.system.seconds
+  private let timestamps: TimestampTable
 
-  /// - Parameter rate: reports a second.
-  init(_ dialect: ReportDialect, rate: Double) {
+  /// - Parameters:
+  ///   - dialect: That of the oracle.
+  ///   - rate: Reports a second.
+  ///   - chainURL: The chain on which the agents are registered first; nil where no oracle asks one.
+  /// - Throws: What the chain refuses.
+  init(_ dialect: ReportDialect, rate: Double, registeredOn chainURL: String?) async throws {
     self.dialect = dialect
-    keys = (0..<Int(rate.rounded(.up)) + 1).map { _ in SecretKey.random() }
-    name = "\(dialect.rawValue) reports of \(keys.count) agents"
+    let wanted = Int(min(rate, 1e6).rounded(.up)) + 1
+    let count = chainURL == nil ? wanted : min(wanted, Self.mostRegistered)
+    keys = (0..<count).map { _ in SecretKey.random() }
+    timestamps = TimestampTable(count: count, start: UnixClock.system.seconds)
+    name = "\(dialect.rawValue) reports of \(count) agents"
+    if let chainURL { try await Self.register(keys, on: chainURL) }
   }
 
-  func request(_ index: Int) throws -> LoadRequest {
-    let key = keys[index % keys.count]
+  /// Registers agents, at the cost of the first well-known account.
+  private static func register(_ keys: [SecretKey], on url: String) async throws {
+    let client = EthereumClient(url: url)
+    let configuration = ChainAgentConfiguration(
+      chainID: try await client.chainID(), pollInterval: .milliseconds(20))
+    let sponsor = ChainAgent(
+      configuration, key: DevelopmentAccount.standard[0].key, client: client)
+    for start in stride(from: 0, to: keys.count, by: 32) {
+      let agents = keys[start..<min(keys.count, start + 32)].map(\.address)
+      try await agents.concurrentMap { agent in
+        let name = "load-\(agent.checksummed.suffix(8))"
+        _ = try await sponsor.register(
+          AgentRegistration(
+            name: name, modelHash: Keccak256.hash("load"), beneficiary: agent))
+      }
+    }
+  }
+
+  func request(_ index: Int, due: Double) throws -> LoadRequest {
+    let agent = index % keys.count
+    let key = keys[agent]
     let round = Int64(index / keys.count)
+    let (timestamp, uptime) = timestamps.next(of: agent, due: due)
     let measures = try ReportMeasures(
       agent: key.address, processedTokens: 100 * (round + 1), averageLatencyMilliseconds: 12.5,
-      uptimeSeconds: round + 1, tasksCompleted: round + 1, timestamp: start + round)
+      uptimeSeconds: uptime, tasksCompleted: round + 1, timestamp: timestamp)
     let body =
       switch dialect {
       case .documented: DocumentedReport.Payload(measures).signed(with: key).body
@@ -116,69 +179,22 @@ struct OracleWorkload: Workload {
   }
 }
 
-/// What generations of a load ask for.
-struct GenerationLoadOptions: ParsableArguments {
-  @Option(
-    help:
-      "For a node: a file of prompts, one a line, which are sent in their order, over and over.",
-    completion: .file())
-  var prompts: String?
+/// The latest timestamp of each agent, so that every report's is above the one before.
+private final class TimestampTable: Sendable {
+  private let start: Int64
+  private let latest: Mutex<[Int64]>
 
-  @Option(
-    within: WholeNumbers("a number of tokens", 1...4096),
-    help: "For a node: how many tokens each generation makes.")
-  var tokens = 8
-
-  @Flag(help: "For a node: have tokens streamed, so that ttft, tpot and itl are measured.")
-  var stream = false
-}
-
-/// Generations through a node's HTTP interface.
-struct NodeWorkload: Workload {
-  static let path = "/api/v1/generate"
-
-  let name: String
-  private let prompts: [String]
-  private let tokens: Int
-  private let isStreamed: Bool
-
-  /// - Throws: `CommandFailure` (wrong input) for a file of prompts that cannot be read or has none.
-  init(_ options: GenerationLoadOptions) throws {
-    tokens = options.tokens
-    isStreamed = options.stream
-    name = "\(options.stream ? "streamed " : "")generations of \(options.tokens) tokens"
-    guard let path = options.prompts else {
-      prompts = []
-      return
-    }
-    do {
-      prompts = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(
-        String.init)
-    } catch {
-      throw CommandFailure.wrongInput("cannot read --prompts \(path): \(error.systemReason)")
-    }
-    guard !prompts.isEmpty else {
-      throw CommandFailure.wrongInput("--prompts \(path) has no line with a prompt")
-    }
+  init(count: Int, start: Int64) {
+    self.start = start
+    latest = Mutex([Int64](repeating: start - 1, count: count))
   }
 
-  func request(_ index: Int) throws -> LoadRequest {
-    let prompt =
-      prompts.isEmpty
-      ? "Explain quantum computing, part \(index + 1)" : prompts[index % prompts.count]
-    let body: JSON = [
-      "inputs": .string(prompt), "stream": .bool(isStreamed),
-      "parameters": ["max_new_tokens": .integer(tokens), "do_sample": false],
-    ]
-    return LoadRequest(path: Self.path, body: body.serialized())
-  }
-
-  func failureReason(status: UInt, body: ByteBuffer) -> String? {
-    guard status == 200 else { return "status \(status): \(String(buffer: body).prefix(120))" }
-    // A stream that breaks down says so in its last event, or has none.
-    if !isStreamed { return nil }
-    let last = try? JSON.parse(Array(body.readableBytesView))
-    if last?["is_finished"] == true { return nil }
-    return last?["message"]?.stringValue ?? "the stream ended without its last event"
+  /// The timestamp of an agent's next report, and the seconds since the beginning.
+  /// - Parameter due: When the report is due, in seconds from the beginning.
+  func next(of agent: Int, due: Double) -> (timestamp: Int64, uptime: Int64) {
+    latest.withLock { latest in
+      latest[agent] = max(start + Int64(due), latest[agent] + 1)
+      return (latest[agent], latest[agent] - start + 1)
+    }
   }
 }

@@ -9,7 +9,6 @@ enum LoadPage {
     let distributions = [LoadMeasure.ttft, .tpot, .itl, .e2el].compactMap { measure in
       figures.distributions[measure].map { (name: measure.rawValue, values: $0) }
     }
-    let good = figures.good.map { Double($0) / figures.seconds }
     return ReportDocument(
       title: "petals-e2e load: \(report.workload)",
       heading: "\(figures.succeeded) of \(figures.sent) requests succeeded",
@@ -20,12 +19,14 @@ enum LoadPage {
         """
         <section class="figures">
         \(HTML.figure(number(figures.rate), "requests a second"))
-        \(good.map { HTML.figure(number($0), "good requests a second") } ?? "")
+        \(figures.good.map {
+          HTML.figure(number(figures.perSecond($0)), "good requests a second") } ?? "")
         \(figures.tokens > 0
-          ? HTML.figure(number(Double(figures.tokens) / figures.seconds), "tokens a second") : "")
+          ? HTML.figure(number(figures.perSecond(figures.tokens)), "tokens a second") : "")
         </section>
         """,
         HTML.section("Times in milliseconds", DistributionTable.html(distributions)),
+        LoadTargetTable.section(report.targets),
         HTML.section(
           "Distributions", HTML(distributions.map { Plot.distribution($0.name, $0.values) })),
         HTML.section("Over time", HTML(Plot.seconds(figures.series))),

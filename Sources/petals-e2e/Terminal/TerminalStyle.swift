@@ -1,0 +1,68 @@
+import ArgumentParser
+import Foundation
+
+/// When what is printed has colours.
+enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
+  /// On a terminal, unless `NO_COLOR` says otherwise.
+  case auto
+  case always
+  case never
+}
+
+/// What a terminal is able and allowed to show.
+struct TerminalTraits: Sendable {
+  /// Whether text may have colours when nothing else is asked for.
+  let takesColors: Bool
+  /// Whether lines that were printed may be drawn again.
+  let redraws: Bool
+
+  /// - Parameters:
+  ///   - isTerminal: Whether the stream is one.
+  ///   - environment: The variables that have a say: `NO_COLOR` (no-color.org: any value but none), `CI` and
+  ///     `TERM`.
+  init(isTerminal: Bool, environment: [String: String]) {
+    func isSet(_ name: String) -> Bool { environment[name].map { !$0.isEmpty } ?? false }
+    let isAble = isTerminal && environment["TERM"] != "dumb" && !isSet("CI")
+    redraws = isAble
+    takesColors = isAble && !isSet("NO_COLOR")
+  }
+
+  /// Those of a stream of this process.
+  init(_ stream: StandardStream) {
+    self.init(
+      isTerminal: stream.isTerminal, environment: ProcessInfo.processInfo.environment)
+  }
+}
+
+/// Colours for text, or none.
+///
+/// The codes are those of ECMA-48 (SGR), which every terminal knows.
+struct TerminalStyle: Sendable {
+  /// Text without colours.
+  static let plain = TerminalStyle(isColored: false)
+
+  let isColored: Bool
+
+  init(isColored: Bool) { self.isColored = isColored }
+
+  /// - Parameters:
+  ///   - choice: What the user asked for, which counts more than the environment.
+  ///   - stream: Where the text goes.
+  init(_ choice: ColorChoice, on stream: StandardStream) {
+    switch choice {
+    case .always: isColored = true
+    case .never: isColored = false
+    case .auto: isColored = TerminalTraits(stream).takesColors
+    }
+  }
+
+  func good(_ text: String) -> String { coded(text, "32") }
+  func bad(_ text: String) -> String { coded(text, "31") }
+  func warning(_ text: String) -> String { coded(text, "33") }
+  func faint(_ text: String) -> String { coded(text, "2") }
+  func strong(_ text: String) -> String { coded(text, "1") }
+
+  private func coded(_ text: String, _ code: String) -> String {
+    isColored && !text.isEmpty ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+  }
+}
