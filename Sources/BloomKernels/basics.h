@@ -22,9 +22,11 @@
 
 // The tables of kernels, one for each instruction set that this build holds.
 extern const bloom_kernels bloom_kernels_portable;
+extern const bloom_kernels bloom_kernels_tiles;
 #if defined(__x86_64__)
 extern const bloom_kernels bloom_kernels_avx2;
 extern const bloom_kernels bloom_kernels_avx512;
+extern const bloom_kernels bloom_kernels_amx;
 #endif
 
 #endif

@@ -1,4 +1,5 @@
 import Bloom
+import BloomKernels
 import TestSupport
 import Testing
 
@@ -132,6 +133,41 @@ struct ALiBiTests {
     ])
   func others(_ heads: Int, _ expected: [Float]) {
     #expect(ALiBi.slopes(headCount: heads) == expected)
+  }
+
+  @Test(
+    "Keys that are too far behind to count can be left out without changing a bit",
+    arguments: InstructionSet.all, [1, 0.25, 0.0625] as [Float])
+  func distantKeys(_ set: InstructionSet, _ slope: Float) {
+    let (length, size) = (1900, 16)
+    let query = numbers(size, scale: 4)
+    let keys = numbers(length * size, seed: 2, scale: 2)
+    let values = numbers(length * size, seed: 3)
+    func norm(_ x: ArraySlice<Float>) -> Float { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+    let longest = (0..<length).map { norm(keys[$0 * size..<($0 + 1) * size]) }.max() ?? 0
+    let first = ALiBi.firstKey(
+      position: length - 1, slope: slope, largestScore: 0.25 * norm(query[...]) * longest)
+    #expect(first.isMultiple(of: 16) && first > 0 && first < length - Int(60 / slope))
+    func attend(from start: Int) -> (scores: [Float], context: [Float]) {
+      var scores = [Float](repeating: 9, count: length - start)
+      var context = [Float](repeating: 9, count: size)
+      set.kernels.attend(
+        query, Array(keys[(start * size)...]), Array(values[(start * size)...]), length - start,
+        size, 0.25, slope, &scores, &context)
+      return (scores, context)
+    }
+    let all = attend(from: 0)
+    #expect(all.scores[..<first].allSatisfy { $0 == 0 })
+    #expect(all.scores[first...].contains { $0 > 0 })
+    #expect(attend(from: first).context == all.context)
+  }
+
+  @Test("No key is left out where a score is not a number, or nothing is far")
+  func everyKey() {
+    #expect(ALiBi.firstKey(position: 5000, slope: 1, largestScore: .nan) == 0)
+    #expect(ALiBi.firstKey(position: 5000, slope: 1, largestScore: .infinity) == 0)
+    #expect(ALiBi.firstKey(position: 5000, slope: 0x1p-8, largestScore: 0) == 0)
+    #expect(ALiBi.firstKey(position: 0, slope: 1, largestScore: 1) == 0)
   }
 
   @Test("Every head count gives positive slopes below one, no two alike", arguments: 1...70)

@@ -1,4 +1,5 @@
 import Bloom
+import Foundation
 import Synchronization
 import TestSupport
 import Testing
@@ -21,6 +22,18 @@ struct ConcurrencyTests {
     }
     for (index, ids) in alone.enumerated() { #expect(together[index] == ids) }
   }
+
+  #if os(Linux)
+    @Test("Compute threads have names of their own")
+    func threadNames() async throws {
+      let name = try await ComputePool.shared.run { _ in
+        try String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)
+      }
+      let index = try #require(Int(name.dropFirst("bloom-".count).dropLast()), "\(name)")
+      #expect(name == "bloom-\(index)\n")
+      #expect((0..<ComputePool.shared.threads).contains(index))
+    }
+  #endif
 
   @Test("Steps of a batch equal steps alone, at every size", arguments: [2, 3, 5, 13])
   func batches(_ count: Int) async throws {

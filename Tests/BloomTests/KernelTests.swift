@@ -1,3 +1,4 @@
+import Bloom
 import BloomKernels
 import Foundation
 import TestSupport
@@ -103,6 +104,52 @@ struct KernelTests {
     expectClose(y, expected, tolerance: 1e-5, "context")
   }
 
+  @Test(
+    "Attention of several queries is that of each alone", arguments: InstructionSet.all,
+    [1, 3, 4, 9, 50])
+  func attentionRows(_ set: InstructionSet, _ rows: Int) {
+    for (size, first) in [(1, 0), (8, 5), (16, 33), (19, 2), (64, 7), (80, 0)] {
+      let length = first + rows
+      let queries = numbers(rows * (size + 2))
+      let keys = numbers(length * size, seed: 2, scale: 3)
+      let values = numbers(length * size, seed: 3)
+      var scores = [Float](repeating: 9, count: rows * length)
+      var y = [Float](repeating: 9, count: rows * (size + 3))
+      set.kernels.attend_rows(
+        queries, size + 2, rows, keys, values, first, size, 0.5, 0.25, &scores, &y, size + 3)
+      var found: [Float] = []
+      var expected: [Float] = []
+      for row in 0..<rows {
+        let probabilities = exactProbabilities(
+          Array(queries[row * (size + 2)..<row * (size + 2) + size]), keys, first + row + 1, size)
+        expected += (0..<size).map { column in
+          Float(
+            (0...first + row).reduce(0.0) {
+              $0 + probabilities[$1] * Double(values[$1 * size + column])
+            })
+        }
+        let own = y[row * (size + 3)..<(row + 1) * (size + 3)]
+        found += own.prefix(size)
+        #expect(own.dropFirst(size).allSatisfy { $0 == 9 })
+      }
+      expectClose(found, expected, tolerance: 1e-5, "\(rows) queries of \(size) from \(first)")
+    }
+  }
+
+  @Test("A key that is far behind the best counts for nothing", arguments: InstructionSet.all)
+  func negligible(_ set: InstructionSet) {
+    let length = 300
+    var scores = [Float](repeating: 0, count: length)
+    var y: [Float] = [9]
+    // Slope 1: the weight of a key is e to minus its distance.
+    set.kernels.attend(
+      [0], [Float](repeating: 0, count: length), [Float](repeating: 1, count: length), length, 1,
+      1, 1, &scores, &y)
+    expectClose(y, [1], tolerance: 1e-6, "context")
+    #expect(scores[..<(length - 62)].allSatisfy { $0 == 0 })
+    #expect(scores[(length - 60)...].allSatisfy { $0 > 0 && $0.isNormal })
+  }
+
   @Test("The causal softmax hides later keys", arguments: InstructionSet.all, [0, 1, 5])
   func causalSoftmax(_ set: InstructionSet, _ first: Int) {
     let rows = 3
@@ -160,8 +207,8 @@ struct InstructionSet: @unchecked Sendable, CustomTestStringConvertible {
   var testDescription: String { String(cString: kernels.name) }
 
   /// Those that this machine runs, the best last.
-  static let all: [InstructionSet] = [BLOOM_PORTABLE, BLOOM_AVX2, BLOOM_AVX512]
-    .compactMap { bloom_kernels_of($0) }
+  static let all: [InstructionSet] = (0..<UInt32(BLOOM_SETS))
+    .compactMap { bloom_kernels_of(bloom_instructions(rawValue: $0)) }
     .map { InstructionSet(kernels: $0.pointee) }
 }
 
@@ -175,11 +222,42 @@ func numbers(_ count: Int, seed: UInt64 = 1, scale: Float = 1) -> [Float] {
 
 @Suite("Instruction sets")
 struct InstructionSetTests {
-  @Test("The library uses the best set that the machine has; one runs anywhere")
+  @Test("The library uses the best set that the machine has, unless one is asked for")
   func best() throws {
-    let last = try #require(InstructionSet.all.last)
-    #expect(String(cString: bloom_instruction_set()) == last.testDescription)
-    #expect(InstructionSet.all.first?.testDescription == "portable")
+    let best = try #require(bloom_kernels_of(bloom_best_instructions()))
+    let wanted = ProcessInfo.processInfo.environment["BLOOM_KERNELS"] ?? ""
+    let expected = wanted.isEmpty ? String(cString: best.pointee.name) : wanted
+    #expect(String(cString: bloom_instruction_set()) == expected)
+    #expect(KernelSet.used.rawValue == expected)
+  }
+
+  @Test("Every set has a name of its own, and one runs anywhere")
+  func names() {
+    let names = InstructionSet.all.map(\.testDescription)
+    #expect(names == KernelSet.available.map(\.rawValue))
+    #expect(Set(names).count == names.count)
+    #expect(names.first == "portable")
+    #expect(KernelSet.allCases.count == Int(BLOOM_SETS))
+  }
+
+  @Test("No setting, an empty one and a set that is there are taken")
+  func settings() throws {
+    try KernelSet.check(nil)
+    try KernelSet.check("")
+    for set in KernelSet.available { try KernelSet.check(set.rawValue) }
+  }
+
+  @Test("An unknown set and one that is missing are refused", arguments: ["sse9", "AVX2", " "])
+  func refusals(_ unknown: String) {
+    let missing = KernelSet.allCases.filter { !KernelSet.available.contains($0) }.map(\.rawValue)
+    for setting in missing + [unknown] {
+      #expect {
+        try KernelSet.check(setting)
+      } throws: { error in
+        "\(error)".contains("BLOOM_KERNELS") && "\(error)".contains("portable")
+          && "\(error)".contains("\"\(setting)\"")
+      }
+    }
   }
 
   @Test("Seeded numbers are the same on every set", arguments: InstructionSet.all)

@@ -20,22 +20,41 @@ struct ProductTests {
     (23, 40), (24, 65), (41, 96),
   ].map { Shape(rows: $0, columns: $1) }
 
+  /// Panels of rows and parts of them, columns of one panel and of several.
+  static let largeShapes = [(33, 64), (50, 128), (16, 320), (37, 1088), (19, 1100)]
+    .map { Shape(rows: $0, columns: $1) }
+
+  /// From one to the most that a tile of each set has, and beyond.
+  static let few = 1...9
+  /// Whole tiles and rests of them, on both sides of the number from which panels are used.
+  static let many = [8, 13, 47, 48, 51]
+
   @Test(
     "Weights of 32 and 16 bits times one to nine vectors", arguments: InstructionSet.all, shapes)
   func matrixVectors(_ set: InstructionSet, _ shape: Shape) {
+    matrixVectors(set, shape, Array(Self.few))
+  }
+
+  @Test(
+    "Weights of 32 and 16 bits times many vectors", arguments: InstructionSet.all, largeShapes)
+  func panels(_ set: InstructionSet, _ shape: Shape) {
+    matrixVectors(set, shape, Self.many)
+  }
+
+  private func matrixVectors(_ set: InstructionSet, _ shape: Shape, _ counts: [Int]) {
     let (rows, columns) = (shape.rows, shape.columns)
     for element in [BLOOM_F32, BLOOM_F16, BLOOM_BF16] {
-      let stored = store(numbers(rows * columns, scale: 2), element)
-      let weights = load(stored, element, rows * columns)
+      let stored = Self.store(numbers(rows * columns, scale: 2), element)
+      let weights = Self.load(stored, element, rows * columns)
       let bias = numbers(rows, seed: 5)
-      for vectors in 1...9 {
+      for vectors in counts {
         // Rows of x and y lie further apart than they are long.
         let x = numbers(vectors * (columns + 3), seed: 6)
         var y = [Float](repeating: 9, count: vectors * (rows + 2))
         set.kernels.matrix_vectors(
           element, stored, rows, columns, x, columns + 3, vectors, bias, &y, rows + 2)
         for vector in 0..<vectors {
-          let expected = product(
+          let expected = Self.product(
             weights, rows, columns, Array(x.dropFirst(vector * (columns + 3)).prefix(columns)),
             bias)
           let found = y.dropFirst(vector * (rows + 2))
@@ -53,12 +72,21 @@ struct ProductTests {
     let x = numbers(33, seed: 2)
     var y = [Float](repeating: 9, count: 7)
     set.kernels.matrix_vectors(BLOOM_F32, weights, 7, 33, x, 33, 1, nil, &y, 7)
-    let expected = product(weights, 7, 33, x, [Float](repeating: 0, count: 7))
+    let expected = Self.product(weights, 7, 33, x, [Float](repeating: 0, count: 7))
     expectClose(y, expected, tolerance: 1e-5, "product")
   }
 
   @Test("8-bit weights times one to nine vectors", arguments: InstructionSet.all, shapes)
   func integers(_ set: InstructionSet, _ shape: Shape) {
+    integers(set, shape, Array(Self.few))
+  }
+
+  @Test("8-bit weights times many vectors", arguments: InstructionSet.all, largeShapes)
+  func integerPanels(_ set: InstructionSet, _ shape: Shape) {
+    integers(set, shape, Self.many)
+  }
+
+  private func integers(_ set: InstructionSet, _ shape: Shape, _ counts: [Int]) {
     let (rows, columns) = (shape.rows, shape.columns)
     let groups = (columns + 63) / 64
     var packed = [Int8](repeating: 9, count: rows * columns)
@@ -68,7 +96,7 @@ struct ProductTests {
       Float(packed[index]) * scales[index / columns * groups + index % columns / 64]
     }
     let bias = numbers(rows, seed: 5)
-    for vectors in 1...9 {
+    for vectors in counts {
       let x = numbers(vectors * columns, seed: 6)
       var integers = [Int16](repeating: 9, count: vectors * columns)
       var steps = [Float](repeating: 9, count: vectors * groups)
@@ -77,7 +105,7 @@ struct ProductTests {
       set.kernels.q8_matrix_vectors(
         packed, scales, rows, columns, integers, steps, vectors, bias, &y, rows)
       for vector in 0..<vectors {
-        let expected = product(
+        let expected = Self.product(
           weights, rows, columns, Array(x[vector * columns..<(vector + 1) * columns]), bias)
         // A vector's elements are rounded to 1/65534 of the largest of their group.
         expectClose(
@@ -88,8 +116,87 @@ struct ProductTests {
   }
 }
 
+/// Weights as they lie times vectors that were packed for tile registers.
+@Suite("Products by tiles")
+struct TileProductTests {
+  /// Those that have tiles: the emulated ones, and the processor's.
+  static let sets = InstructionSet.all.filter { $0.kernels.tile_product != nil }
+
+  /// Parts of tiles, whole ones, and several with a rest.
+  static let shapes = [(5, 64), (15, 128), (16, 64), (17, 192), (32, 320), (33, 64), (50, 1088)]
+    .map { ProductTests.Shape(rows: $0, columns: $1) }
+  static let counts = [1, 8, 15, 16, 17, 32, 33, 50]
+
+  @Test("Every processor tests tiles; what has no tiles has no number of vectors for them")
+  func available() throws {
+    #expect(Self.sets.contains { $0.testDescription == "tiles" })
+    for set in InstructionSet.all where set.kernels.tile_product == nil {
+      #expect(set.kernels.tile_bytes == nil && set.kernels.tile_pack == nil)
+    }
+  }
+
+  @Test("Columns that do not fill a tile are left to other kernels", arguments: sets)
+  func columns(_ set: InstructionSet) throws {
+    let bytes = try #require(set.kernels.tile_bytes)
+    #expect(bytes(BLOOM_TILES_BF16, 3, 48) == 0)
+    #expect(bytes(BLOOM_TILES_Q8, 3, 96) == 0)
+    // 16 vectors of three 16-bit terms, or of two bytes with a step for 64 of them.
+    #expect(bytes(BLOOM_TILES_BF16, 16, 64) == 16 * 64 * 3 * 2)
+    #expect(bytes(BLOOM_TILES_BF16, 17, 64) == 2 * 16 * 64 * 3 * 2)
+    #expect(bytes(BLOOM_TILES_Q8, 1, 64) == 16 * (64 * 2 + 4))
+  }
+
+  @Test("bf16 weights times vectors of floats, as exact as floats are", arguments: sets, shapes)
+  func halves(_ set: InstructionSet, _ shape: ProductTests.Shape) throws {
+    let (rows, columns) = (shape.rows, shape.columns)
+    let stored = ProductTests.store(numbers(rows * columns, scale: 2), BLOOM_BF16)
+    let weights = ProductTests.load(stored, BLOOM_BF16, rows * columns)
+    try check(set, BLOOM_TILES_BF16, shape, stored, [], weights, tolerance: 5e-6)
+  }
+
+  @Test("8-bit weights times vectors of two bytes", arguments: sets, shapes)
+  func integers(_ set: InstructionSet, _ shape: ProductTests.Shape) throws {
+    let (rows, columns) = (shape.rows, shape.columns)
+    var packed = [Int8](repeating: 9, count: rows * columns)
+    var scales = [Float](repeating: 9, count: rows * columns / 64)
+    set.kernels.q8_pack(numbers(rows * columns, scale: 2), rows, columns, &packed, &scales)
+    let weights = packed.indices.map { Float(packed[$0]) * scales[$0 / 64] }
+    let stored = packed.map { UInt8(bitPattern: $0) }
+    try check(set, BLOOM_TILES_Q8, shape, stored, scales, weights, tolerance: 1e-4)
+  }
+
+  private func check(
+    _ set: InstructionSet, _ kind: bloom_tiles, _ shape: ProductTests.Shape, _ stored: [UInt8],
+    _ scales: [Float], _ weights: [Float], tolerance: Float
+  ) throws {
+    let (rows, columns) = (shape.rows, shape.columns)
+    let byteCount = try #require(set.kernels.tile_bytes)
+    let pack = try #require(set.kernels.tile_pack)
+    let multiply = try #require(set.kernels.tile_product)
+    let bias = numbers(rows, seed: 5)
+    for vectors in Self.counts {
+      let x = numbers(vectors * (columns + 3), seed: 6)
+      let buffer = UnsafeMutableRawPointer.allocate(
+        byteCount: byteCount(kind, vectors, columns), alignment: 64)
+      defer { buffer.deallocate() }
+      pack(kind, x, columns + 3, vectors, columns, buffer)
+      var y = [Float](repeating: 9, count: vectors * (rows + 2))
+      multiply(
+        kind, stored, scales, rows, columns, buffer, vectors, bias, &y, rows + 2)
+      for vector in 0..<vectors {
+        let expected = ProductTests.product(
+          weights, rows, columns, Array(x.dropFirst(vector * (columns + 3)).prefix(columns)), bias)
+        let found = y.dropFirst(vector * (rows + 2))
+        expectClose(
+          found.prefix(rows), expected, tolerance: tolerance, "vector \(vector) of \(vectors)")
+        #expect(found.dropFirst(rows).prefix(2).allSatisfy { $0 == 9 })
+      }
+    }
+  }
+}
+
 extension ProductTests {
-  private func product(
+  fileprivate static func product(
     _ weights: [Float], _ rows: Int, _ columns: Int, _ x: [Float], _ bias: [Float]
   ) -> [Float] {
     (0..<rows).map { row in
@@ -100,7 +207,7 @@ extension ProductTests {
     }
   }
 
-  private func store(_ values: [Float], _ element: bloom_element) -> [UInt8] {
+  fileprivate static func store(_ values: [Float], _ element: bloom_element) -> [UInt8] {
     let size = element == BLOOM_F32 ? 4 : 2
     return [UInt8](unsafeUninitializedCapacity: values.count * size) { buffer, filled in
       bloom_from_float(element, values, values.count, buffer.baseAddress)
@@ -108,7 +215,8 @@ extension ProductTests {
     }
   }
 
-  private func load(_ bytes: [UInt8], _ element: bloom_element, _ count: Int) -> [Float] {
+  fileprivate static func load(_ bytes: [UInt8], _ element: bloom_element, _ count: Int) -> [Float]
+  {
     [Float](unsafeUninitializedCapacity: count) { buffer, filled in
       bloom_to_float(element, bytes, count, buffer.baseAddress)
       filled = count

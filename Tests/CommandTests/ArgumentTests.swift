@@ -122,7 +122,7 @@ struct TextArgumentTests {
 struct EnvironmentTests {
   /// What each variable that a target reads holds; a number has tests of its own here.
   private static let variables = [
-    "BLOOM_THREADS": "number", "OPENBLAS_NUM_THREADS": "left to OpenBLAS",
+    "BLOOM_THREADS": "number", "BLOOM_KERNELS": "name", "OPENBLAS_NUM_THREADS": "left to OpenBLAS",
     "OPENBLAS_CORETYPE": "left to OpenBLAS", "HF_ENDPOINT": "URL", "HF_TOKEN": "text",
     "HOME": "path", "XDG_CACHE_HOME": "path", "PATH": "path",
   ]

@@ -1,4 +1,3 @@
-internal import BloomKernels
 import Foundation
 
 #if canImport(Accelerate)
@@ -9,8 +8,8 @@ import Foundation
 
 /// The processor features and libraries that this process computes with, for benchmarks.
 public enum Arithmetic {
-  /// The instruction set of the kernels: `avx512`, `avx2` or `portable`.
-  public static var instructionSet: String { String(cString: bloom_instruction_set()) }
+  /// The instruction set of the kernels: the name of a ``KernelSet``.
+  public static var instructionSet: String { KernelSet.used.rawValue }
 
   /// The BLAS, with the processor that it takes this one for.
   public static var blas: String { BLAS.description }
@@ -18,7 +17,7 @@ public enum Arithmetic {
   /// Threads that share the arithmetic of all models in the process.
   public static var threads: Int { ComputePool.shared.threads }
 
-  /// Validates the environment variables of the arithmetic (`BLOOM_THREADS`).
+  /// Validates the environment variables of the arithmetic (`BLOOM_THREADS`, `BLOOM_KERNELS`).
   ///
   /// Without it the first arithmetic throws the same error.
   /// - Throws: ``EnvironmentError``.

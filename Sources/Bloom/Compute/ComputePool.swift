@@ -10,8 +10,8 @@ import Synchronization
 /// sized to the cores. A job runs on one thread; a product that is large enough is cut into parts
 /// which idle threads help with. With as many jobs as cores, each keeps to its own thread.
 /// `BLOOM_THREADS` in the environment sets another number of threads, for processes that are to share
-/// a machine by a fixed plan. Where it holds no such number, the process's pool computes nothing that
-/// can be refused.
+/// a machine by a fixed plan. Where it holds no such number, or `BLOOM_KERNELS` no set of kernels that the
+/// processor has, the process's pool computes nothing that can be refused.
 package final class ComputePool: @unchecked Sendable {
   // Sendable: `jobs` and `teams` are touched under `condition` alone; the rest is atomic or constant.
 
@@ -27,6 +27,7 @@ package final class ComputePool: @unchecked Sendable {
     let information = ProcessInfo.processInfo
     let cores = information.activeProcessorCount
     do throws(EnvironmentError) {
+      try KernelSet.check(information.environment["BLOOM_KERNELS"])
       return ComputePool(
         threads: try threadCount(information.environment["BLOOM_THREADS"], cores: cores))
     } catch {
@@ -92,8 +93,10 @@ package final class ComputePool: @unchecked Sendable {
     executor = nil
     BLAS.useOneThread()
     for index in 0..<threads {
-      let thread = Thread { [unowned self] in serve() }
-      thread.name = "bloom-\(index)"
+      let thread = Thread { [unowned self] in
+        bloom_name_thread("bloom-\(index)")
+        serve()
+      }
       thread.stackSize = 1 << 20
       thread.start()
     }

@@ -2,8 +2,8 @@ import BloomKernels
 
 /// A stored matrix [rows, columns], used in place in the element type it has in its file.
 ///
-/// A kernel converts weights in registers, once for several vectors. Where the BLAS is faster, it
-/// takes weights other than float32 in tiles that are converted first.
+/// A kernel converts weights in registers or in the nearest cache, once for several vectors. Where the
+/// BLAS is faster, it takes weights other than float32 in tiles that are converted first.
 package struct WeightMatrix: Sendable {
   package let rows: Int
   package let columns: Int
@@ -103,12 +103,9 @@ extension WeightMatrix {
     case adding(UnsafePointer<Float>)
   }
 
-  /// From these numbers of vectors on, the BLAS is faster than the kernel.
-  ///
-  /// Measured on AVX2, where products of 16- and 8-bit weights are faster in the kernel at any
-  /// number; a portable kernel is no match for a BLAS.
-  private static let blasThresholds: (floats: Int, others: Int) =
-    bloom_best_instructions() == BLOOM_PORTABLE ? (24, 24) : (96, .max)
+  /// From this number of vectors on, the BLAS is faster than the kernel: a portable one is no match.
+  private static let blasThreshold =
+    bloom_used_instructions() == BLOOM_PORTABLE ? 24 : Int.max
 
   /// How a product is made.
   package enum Kernel: Sendable, CaseIterable {
@@ -118,9 +115,7 @@ extension WeightMatrix {
 
   /// The faster kernel for so many vectors.
   private func fasterKernel(_ tokens: Int) -> Kernel {
-    let thresholds = Self.blasThresholds
-    let threshold = elementType == .f32 ? thresholds.floats : thresholds.others
-    return tokens < threshold ? .kernel : .blas
+    tokens < Self.blasThreshold ? .kernel : .blas
   }
 
   /// Below this many multiplications, another thread's help costs more than it brings.
@@ -136,7 +131,21 @@ extension WeightMatrix {
     on pool: ComputePool = .shared
   ) {
     let kernel = kernel ?? fasterKernel(tokens)
-    if elementType == .q8 && kernel == .kernel {
+    if kernel == .kernel, let kind = tileKind,
+      let bytes = PackedVectors.byteCount(kind, tokens: tokens, columns: columns)
+    {
+      PackedVectors.with(kind, x, tokens: tokens, columns: columns, byteCount: bytes) { packed in
+        guard let parts = parts(tokens, across: rows, on: pool) else {
+          multiply(packed, kind, 0..<rows, tokens, bias, y)
+          return end(0..<rows, tokens, y, epilogue)
+        }
+        pool.parallel(parts) { part in
+          let range = range(part, of: parts, across: rows)
+          multiply(packed, kind, range, tokens, bias, y)
+          end(range, tokens, y, epilogue)
+        }
+      }
+    } else if elementType == .q8 && kernel == .kernel {
       RoundedVectors.with(x, tokens: tokens, columns: columns) { rounded in
         // Small products are made here, without the cost of a closure that outlives the call.
         guard let parts = parts(tokens, across: rows, on: pool) else {
@@ -196,6 +205,24 @@ extension WeightMatrix {
     } else {
       tiled(range, x, tokens, y)
     }
+  }
+
+  /// How tile registers take these weights; nil where they do not.
+  private var tileKind: bloom_tiles? {
+    switch elementType {
+    case .bf16: BLOOM_TILES_BF16
+    case .q8: BLOOM_TILES_Q8
+    case .f16, .f32: nil
+    }
+  }
+
+  private func multiply(
+    _ x: PackedVectors, _ kind: bloom_tiles, _ range: Range<Int>, _ tokens: Int,
+    _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>
+  ) {
+    bloom_tile_product(
+      kind, address(range.lowerBound, 0), scales(from: range.lowerBound), range.count, columns,
+      x.bytes, tokens, bias.map { $0 + range.lowerBound }, y + range.lowerBound, rows)
   }
 
   private func multiply(

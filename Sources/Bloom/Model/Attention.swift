@@ -64,9 +64,13 @@ struct Attention: Sendable {
     for head in 0..<headCount {
       let keys = segment.cache.keys(block: block, head: head)
       let values = segment.cache.values(block: block, head: head)
+      let longest = segment.cache.longestKey(block: block, head: head)
       for (offset, row) in segment.rows.enumerated() {
         let source = query(workspace, row, head)
         let target = (segment.position + offset) * headSize
+        let length = norm(source + headSize)
+        // What is not a number stays: no key may then be passed over.
+        if !(length <= longest.pointee) { longest.pointee = length }
         (keys + target).update(from: source + headSize, count: headSize)
         (values + target).update(from: source + 2 * headSize, count: headSize)
       }
@@ -92,9 +96,12 @@ struct Attention: Sendable {
     let keys = segment.cache.keys(block: block, head: head)
     let values = segment.cache.values(block: block, head: head)
     for (offset, row) in segment.rows.enumerated() {
+      let position = segment.position + offset
+      let query = query(workspace, row, head)
+      let first = firstKey(norm(query), position, segment, block, head)
       bloom_attend(
-        query(workspace, row, head), keys, values, segment.position + offset + 1, headSize, scale,
-        slopes[head], scores, context(workspace, row, head))
+        query, keys + first * headSize, values + first * headSize, position - first + 1, headSize,
+        scale, slopes[head], scores, context(workspace, row, head))
     }
   }
 
@@ -102,16 +109,31 @@ struct Attention: Sendable {
     _ workspace: Workspace, _ segment: Segment, _ block: Int, _ head: Int,
     _ scores: UnsafeMutablePointer<Float>
   ) {
-    let rows = segment.rows.count
-    let length = segment.position + rows
     let width = headCount * headSize
-    BLAS.multiply(
-      rows, length, headSize, query(workspace, segment.rows.lowerBound, head), 3 * width,
-      segment.cache.keys(block: block, head: head), headSize, transposing: true, scores, length)
-    bloom_causal_softmax(scores, rows, length, segment.position, scale, slopes[head])
-    BLAS.multiply(
-      rows, headSize, length, scores, length, segment.cache.values(block: block, head: head),
-      headSize, context(workspace, segment.rows.lowerBound, head), width)
+    let rows = segment.rows
+    let longest = rows.reduce(Float(0)) { longest, row in
+      let length = norm(query(workspace, row, head))
+      return length <= longest ? longest : length
+    }
+    let first = firstKey(longest, segment.position, segment, block, head)
+    bloom_attend_rows(
+      query(workspace, rows.lowerBound, head), 3 * width, rows.count,
+      segment.cache.keys(block: block, head: head) + first * headSize,
+      segment.cache.values(block: block, head: head) + first * headSize, segment.position - first,
+      headSize, scale, slopes[head], scores, context(workspace, rows.lowerBound, head), width)
+  }
+
+  private func norm(_ vector: UnsafePointer<Float>) -> Float {
+    bloom_dot(vector, vector, headSize).squareRoot()
+  }
+
+  /// The first key that counts for queries up to a length, the first of them at a position.
+  private func firstKey(
+    _ length: Float, _ position: Int, _ segment: Segment, _ block: Int, _ head: Int
+  ) -> Int {
+    let longest = segment.cache.longestKey(block: block, head: head).pointee
+    return ALiBi.firstKey(
+      position: position, slope: slopes[head], largestScore: scale * length * longest)
   }
 }
 
@@ -201,6 +223,20 @@ public enum ALiBi {
     let regular = (1...power).map { slope($0, of: power) }
     let extra = (0..<headCount - power).map { slope(2 * $0 + 1, of: 2 * power) }
     return regular + extra
+  }
+
+  /// The first key whose probability can be other than zero for a query at a position.
+  ///
+  /// The kernels count a probability below e^-60 of the largest as zero. A score differs from that of the
+  /// query's own position by at most twice the largest magnitude of a score without its ALiBi term, and
+  /// falls by the slope with each position. A multiple of 16, so that the kernels sum up the rest in the
+  /// same order as with all keys before it.
+  /// - Parameter largestScore: A bound of the scores' magnitudes without their ALiBi terms.
+  package static func firstKey(position: Int, slope: Float, largestScore: Float) -> Int {
+    let distance = (61 + 2.01 * largestScore) / slope
+    // False for what is not a number.
+    guard distance < Float(position) else { return 0 }
+    return max(0, position - Int(distance) - 1) / 16 * 16
   }
 
   private static func slope(_ position: Int, of count: Int) -> Float {

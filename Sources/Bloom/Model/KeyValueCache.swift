@@ -61,7 +61,9 @@ public final class KeyValueCache: Sendable {
   /// Reserves the memory, once; throws ``CacheError/noMemory(bytes:)`` where the system has none.
   func allocate() throws(CacheError) {
     try state.withLock { _ throws(CacheError) in
-      if memory == nil { memory = try CacheMemory(byteCount: byteCount) }
+      if memory == nil {
+        memory = try CacheMemory(byteCount: byteCount, heads: blocks.count * headCount)
+      }
     }
   }
 
@@ -93,6 +95,10 @@ public final class KeyValueCache: Sendable {
     for plane in 0..<2 * blocks.count where tokens > 0 {
       for head in 0..<headCount {
         copy.run(plane, head).update(from: run(plane, head), count: tokens * headSize)
+        if plane.isMultiple(of: 2) {
+          copy.longestKey(block: plane / 2, head: head).pointee =
+            longestKey(block: plane / 2, head: head).pointee
+        }
       }
     }
     copy.release(adding: tokens)
@@ -135,12 +141,21 @@ public final class KeyValueCache: Sendable {
   /// The values of one head, [maximumLength, headSize].
   func values(block: Int, head: Int) -> UnsafeMutablePointer<Float> { run(2 * block + 1, head) }
 
+  /// The largest length (Euclidean norm) of a head's keys, those of forgotten tokens included.
+  func longestKey(block: Int, head: Int) -> UnsafeMutablePointer<Float> {
+    claimed.longestKeys + block * headCount + head
+  }
+
   /// [block, key/value, head, token, element].
   private func run(_ plane: Int, _ head: Int) -> UnsafeMutablePointer<Float> {
+    claimed.pointer + (plane * headCount + head) * maximumLength * headSize
+  }
+
+  private var claimed: CacheMemory {
     guard let memory else {
       preconditionFailure("a cache is used in a pass, which claims it first")
     }
-    return memory.pointer + (plane * headCount + head) * maximumLength * headSize
+    return memory
   }
 }
 
@@ -151,9 +166,11 @@ public final class KeyValueCache: Sendable {
 private final class CacheMemory: @unchecked Sendable {
   // Sendable: a cache is claimed by one pass at a time.
   let pointer: UnsafeMutablePointer<Float>
+  /// [block, head]; zero for a head without keys.
+  let longestKeys: UnsafeMutablePointer<Float>
   private let byteCount: Int
 
-  init(byteCount: Int) throws(CacheError) {
+  init(byteCount: Int, heads: Int) throws(CacheError) {
     guard
       let address = mmap(
         nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
@@ -161,9 +178,14 @@ private final class CacheMemory: @unchecked Sendable {
     else { throw .noMemory(bytes: byteCount) }
     self.byteCount = byteCount
     pointer = address.assumingMemoryBound(to: Float.self)
+    longestKeys = .allocate(capacity: heads)
+    longestKeys.initialize(repeating: 0, count: heads)
   }
 
-  deinit { munmap(pointer, byteCount) }
+  deinit {
+    munmap(pointer, byteCount)
+    longestKeys.deallocate()
+  }
 }
 
 /// Why a cache refuses.

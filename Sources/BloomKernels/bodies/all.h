@@ -1,10 +1,10 @@
 // Every kernel, for the instruction set of the file that includes this, and their table.
 //
-// Such a file defines WIDTH (floats in a register), VARIANT_TABLE and VARIANT_NAME.
+// Such a file defines WIDTH (floats in a register), VARIANT_TABLE and VARIANT_NAME, and VARIANT_TILES,
+// the number of vectors from which its tile registers are faster, where it has any.
 
 #include "wide.h"
 
-#include "attention.h"
 #include "convert.h"
 #include "elementwise.h"
 #include "gelu.h"
@@ -12,6 +12,12 @@
 #include "layer_norm.h"
 #include "products.h"
 #include "random.h"
+
+// Built upon products.
+#include "attention.h"
+#if defined(VARIANT_TILES)
+#include "tile_products.h"
+#endif
 
 const bloom_kernels VARIANT_TABLE = {
   .name = VARIANT_NAME,
@@ -24,6 +30,8 @@ const bloom_kernels VARIANT_TABLE = {
   .largest_magnitude = largest_magnitude,
   .exponentials = exponentials,
   .attend = attend,
+  .attend_rows = attend_rows,
+  .dot = dot_product,
   .causal_softmax = causal_softmax,
   .causal_softmax_backward = causal_softmax_backward,
   .to_float = to_float,
@@ -36,4 +44,10 @@ const bloom_kernels VARIANT_TABLE = {
   .uniform = uniform,
   .uniform_pairs = uniform_pairs,
   .signs = signs,
+#if defined(VARIANT_TILES)
+  .tile_vectors = VARIANT_TILES,
+  .tile_bytes = tile_bytes,
+  .tile_pack = tile_pack,
+  .tile_product = tile_product,
+#endif
 };

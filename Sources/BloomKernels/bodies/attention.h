@@ -7,6 +7,8 @@ INLINE float dot(const float *a, const float *b, long n) {
   return sum;
 }
 
+static float dot_product(const float *a, const float *b, long count) { return dot(a, b, count); }
+
 // e^v for v up to 0; as bloom_exp, WIDTH at a time.
 INLINE void wide_exp(wide *v) {
   // Below -87 it is as good as zero. What is no number compares false, and stays none.
@@ -25,6 +27,11 @@ INLINE void wide_exp(wide *v) {
   const wide_bits power = ((wide_bits)shifted - 0x4b400000u + 127) << 23;
   *v = p * (wide)power;
 }
+
+// Differences from the largest score below which a key counts for nothing: e^-60 is 10^-26, where a
+// float's last bit is 10^-7 of the whole. Zero, and not the tiny number that it is: its products with
+// values would be subnormal, which take processors a hundred times as long.
+#define NEGLIGIBLE -60.0f
 
 // Turns `length` scores into probabilities up to the factor that is returned: the inverse of their
 // sum. The ALiBi term counts from the last visible key: a constant added to a whole row leaves its
@@ -56,13 +63,16 @@ INLINE float soften(float *scores, long length, float scale, float slope) {
     wide s;
     load_f32(&s, scores + j);
     s -= largest;
+    const wide_bits counts = ~(wide_bits)(s < NEGLIGIBLE);
     wide_exp(&s);
+    s = (wide)((wide_bits)s & counts);
     memcpy(scores + j, &s, sizeof s);
     sums += s;
   }
   float sum = 0;
   for (long j = whole; j < length; j++) {
-    scores[j] = bloom_exp(scores[j] - largest);
+    const float difference = scores[j] - largest;
+    scores[j] = difference < NEGLIGIBLE ? 0 : bloom_exp(difference);
     sum += scores[j];
   }
   for (int i = 0; i < WIDTH; i++) sum += sums[i];
@@ -151,6 +161,67 @@ static void causal_softmax(
     const float inverse = soften(row, visible, scale, slope);
     for (long j = 0; j < visible; j++) row[j] *= inverse;
     for (long j = visible; j < length; j++) row[j] = 0;
+  }
+}
+
+// Columns c ..< c + N * WIDTH of R rows of y: the sums over j of scores[r, j] * values[j]. Values are read
+// once for all rows.
+INLINE void mix(
+    const int R, const int N, const float *scores, long length, long keys, const float *values,
+    long d, float *y, long ldy) {
+  _Pragma("clang fp contract(fast)")
+  wide sums[16];
+  UNROLL for (int i = 0; i < R * N; i++) sums[i] = (wide){0};
+  for (long j = 0; j < keys; j++) {
+    wide value[4];
+    UNROLL for (int n = 0; n < N; n++) load_f32(&value[n], values + j * d + n * WIDTH);
+    UNROLL for (int r = 0; r < R; r++) {
+      const float p = scores[r * length + j];
+      UNROLL for (int n = 0; n < N; n++) sums[r * N + n] += value[n] * p;
+    }
+  }
+  UNROLL for (int r = 0; r < R; r++) {
+    UNROLL for (int n = 0; n < N; n++) {
+      memcpy(y + r * ldy + n * WIDTH, &sums[r * N + n], sizeof(wide));
+    }
+  }
+}
+
+// All columns of R rows.
+INLINE void mix_rows(
+    const int R, const float *scores, long length, long keys, const float *values, long d,
+    float *y, long ldy) {
+  const int most = WIDTH == 16 ? 4 : 2;
+  long c = 0;
+  for (; c + most * WIDTH <= d; c += most * WIDTH) {
+    mix(R, most, scores, length, keys, values + c, d, y + c, ldy);
+  }
+  for (; c + WIDTH <= d; c += WIDTH) {
+    mix(R, 1, scores, length, keys, values + c, d, y + c, ldy);
+  }
+  for (; c < d; c++) {
+    for (long r = 0; r < R; r++) {
+      float sum = 0;
+      for (long j = 0; j < keys; j++) sum += scores[r * length + j] * values[j * d + c];
+      y[r * ldy + c] = sum;
+    }
+  }
+}
+
+static void attend_rows(
+    const float *queries, long ldq, long rows, const float *keys, const float *values, long first,
+    long d, float scale, float slope, float *scores, float *y, long ldy) {
+  const long length = first + rows;
+  product_f32(keys, length, d, queries, ldq, rows, NULL, scores, length);
+  causal_softmax(scores, rows, length, first, scale, slope);
+  long r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    // Beyond the last of these rows' own keys all are zero.
+    mix_rows(
+        4, scores + r * length, length, first + r + 4, values, d, y + r * ldy, ldy);
+  }
+  for (; r < rows; r++) {
+    mix_rows(1, scores + r * length, length, first + r + 1, values, d, y + r * ldy, ldy);
   }
 }
 

@@ -19,107 +19,114 @@ INLINE void q8_load(q8_words *v, const int8_t *p) {
   *v = __builtin_convertvector(bytes, q8_words);
 }
 
-// sum += the products of two neighbours each.
-INLINE void q8_multiply(wide_integers *sum, const q8_words *a, const int16_t *p) {
-  q8_words b;
-  memcpy(&b, p, sizeof b);
-#if defined(VARIANT_X86) && WIDTH == 16
-  *sum += (wide_integers)_mm512_madd_epi16((__m512i)*a, (__m512i)b);
-#elif defined(VARIANT_X86)
-  *sum += (wide_integers)_mm256_madd_epi16((__m256i)*a, (__m256i)b);
+#if defined(VARIANT_X86)
+// Vectors of a tile, and groups of a panel.
+#define Q8_VECTORS (WIDTH == 16 ? 8 : 4)
+#define Q8_PANEL_GROUPS 4
+// From so many vectors on, turning a panel costs less than it brings.
+#define Q8_PANEL_FROM 8
+
+#if WIDTH == 16
+typedef __m512i q8_register;
+#define Q8(NAME) _mm512_##NAME
 #else
-  typedef int32_t pairs __attribute__((vector_size(8 * WIDTH)));
-  const pairs products = __builtin_convertvector(*a, pairs) * __builtin_convertvector(b, pairs);
-  wide_integers halves[2];
-  memcpy(halves, &products, sizeof halves);
-  *sum += halves[0] + halves[1];
+typedef __m256i q8_register;
+#define Q8(NAME) _mm256_##NAME
+#endif
+
+// Sixteen bytes of a row in each quarter (half) of a register, for every fourth row; of each four bytes
+// the middle ones change places.
+INLINE q8_register q8_quarters(const int8_t *p, long apart) {
+#if WIDTH == 16
+  q8_register v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)p));
+  v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(p + apart)), 1);
+  v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(p + 2 * apart)), 2);
+  v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(p + 3 * apart)), 3);
+#else
+  q8_register v = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
+  v = _mm256_inserti128_si256(
+      v, _mm_loadu_si128((const __m128i *)(const void *)(p + apart)), 1);
+#endif
+  const __m128i order = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+#if WIDTH == 16
+  return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order));
+#else
+  return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(order));
 #endif
 }
 
-// R rows, `step` rows apart, times V vectors.
-INLINE void q8_rows(
-    const int R, const int V, const int8_t *w, const float *scales, long step, long columns,
-    const int16_t *x, const float *steps, const float *bias, float *y, long ldy) {
-  _Pragma("clang fp contract(fast)")
-  const long groups = groups_of(columns);
-  const long whole = columns / GROUP;
-  wide sums[8];
-  UNROLL for (int i = 0; i < 8; i++) sums[i] = (wide){0};
-  for (long g = 0; g < whole; g++) {
-    UNROLL for (int r = 0; r < R; r++) {
-      const int8_t *p = w + r * step * columns + g * GROUP;
-      __builtin_prefetch(p + 256);
-      q8_words weights[GROUP_PARTS];
-      UNROLL for (int i = 0; i < GROUP_PARTS; i++) q8_load(&weights[i], p + 2 * WIDTH * i);
-      const float scale = scales[r * step * groups + g];
-      UNROLL for (int v = 0; v < V; v++) {
-        wide_integers sum = {0};
-        UNROLL for (int i = 0; i < GROUP_PARTS; i++) {
-          q8_multiply(&sum, &weights[i], x + v * columns + g * GROUP + 2 * WIDTH * i);
-        }
-        const wide product = __builtin_convertvector(sum, wide);
-        sums[r * V + v] += product * (scale * steps[v * groups + g]);
-      }
+// A group of WIDTH rows as pairs of 16-bit integers: register `pair * apart` of `panel` has columns
+// 2 * pair and 2 * pair + 1 of every row. Asks for the rows `ahead` bytes on.
+INLINE void q8_turn(
+    const int8_t *w, long columns, long ahead, wide_integers *panel, long apart) {
+  UNROLL for (int r = 0; r < WIDTH; r++) __builtin_prefetch(w + r * columns + ahead, 0, 2);
+  UNROLL for (int part = 0; part < GROUP / 16; part++) {
+    q8_register rows[4];
+    UNROLL for (int i = 0; i < 4; i++) {
+      rows[i] = q8_quarters(w + i * columns + 16 * part, 4 * columns);
     }
-  }
-  float totals[8];
-  wide_sums(totals, sums);
-  for (int r = 0; r < R; r++) {
-    const float start = bias != NULL ? bias[r * step] : 0;
-    for (int v = 0; v < V; v++) {
-      float total = totals[r * V + v] + start;
-      if (whole < groups) {
-        int32_t rest = 0;
-        for (long c = whole * GROUP; c < columns; c++) {
-          rest += w[r * step * columns + c] * x[v * columns + c];
-        }
-        total += (float)rest * (scales[r * step * groups + whole] * steps[v * groups + whole]);
-      }
-      y[v * ldy + r * step] = total;
+    const q8_register low0 = Q8(unpacklo_epi32)(rows[0], rows[1]);
+    const q8_register high0 = Q8(unpackhi_epi32)(rows[0], rows[1]);
+    const q8_register low1 = Q8(unpacklo_epi32)(rows[2], rows[3]);
+    const q8_register high1 = Q8(unpackhi_epi32)(rows[2], rows[3]);
+    const q8_register fours[4] = {
+      Q8(unpacklo_epi64)(low0, low1), Q8(unpackhi_epi64)(low0, low1),
+      Q8(unpacklo_epi64)(high0, high1), Q8(unpackhi_epi64)(high0, high1),
+    };
+    UNROLL for (int k = 0; k < 4; k++) {
+      wide_integers *pair = panel + (part * 8 + 2 * k) * apart;
+      pair[0] = (wide_integers)Q8(srai_epi16)(Q8(slli_epi16)(fours[k], 8), 8);
+      pair[apart] = (wide_integers)Q8(srai_epi16)(fours[k], 8);
     }
   }
 }
+#endif
 
-INLINE void q8_few(
-    const int R, const int8_t *w, const float *scales, long step, long columns, const int16_t *x,
-    const float *steps, long vectors, const float *bias, float *y, long ldy) {
-  switch (vectors) {
-    case 1: q8_rows(R, 1, w, scales, step, columns, x, steps, bias, y, ldy); break;
-    case 2: q8_rows(R, 2, w, scales, step, columns, x, steps, bias, y, ldy); break;
-    case 3: q8_rows(R, 3, w, scales, step, columns, x, steps, bias, y, ldy); break;
-    default: q8_rows(R, 4, w, scales, step, columns, x, steps, bias, y, ldy); break;
-  }
+#if defined(VARIANT_X86) && WIDTH == 16
+#define KIND plain
+#define MULTIPLY_PAIRS(SUM, A, B) \
+  SUM += (wide_integers)_mm512_madd_epi16((__m512i)(A), (__m512i)(B))
+#include "integer_products.h"
+
+// Of two target attributes only the first counts.
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target(TARGET ",avx512vnni"))), apply_to = function)
+#define KIND vnni
+// In place of the intrinsic, which clang takes apart again: vpmaddwd and vpaddd wait for less, but are
+// two instructions, and many sums side by side wait for nothing.
+#define MULTIPLY_PAIRS(SUM, A, B) __asm__("vpdpwssd %2, %1, %0" : "+v"(SUM) : "v"(A), "v"(B))
+#include "integer_products.h"
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
+#elif defined(VARIANT_X86)
+#define KIND plain
+#define MULTIPLY_PAIRS(SUM, A, B) \
+  SUM += (wide_integers)_mm256_madd_epi16((__m256i)(A), (__m256i)(B))
+#include "integer_products.h"
+#else
+// SUM += the products of two neighbours each.
+INLINE void q8_multiply(wide_integers *sum, const q8_words *a, const q8_words *b) {
+  typedef int32_t pairs __attribute__((vector_size(8 * WIDTH)));
+  const pairs products = __builtin_convertvector(*a, pairs) * __builtin_convertvector(*b, pairs);
+  wide_integers halves[2];
+  memcpy(halves, &products, sizeof halves);
+  *sum += halves[0] + halves[1];
 }
+#define KIND plain
+#define MULTIPLY_PAIRS(SUM, A, B) q8_multiply(&(SUM), &(A), &(B))
+#include "integer_products.h"
+#endif
 
-// Rows far apart, as in product.h: four of them for one vector, two for more.
 static void q8_matrix_vectors(
     const int8_t *w, const float *scales, long rows, long columns, const int16_t *x,
     const float *steps, long vectors, const float *bias, float *y, long ldy) {
-  const long groups = groups_of(columns);
-  const long together = vectors == 1 ? 4 : 2;
-  const long apart = rows / together;
-  for (long first = 0; first < rows;) {
-    const long limit = first < together * apart ? apart : rows;
-    const long end = first + 4 < limit ? first + 4 : limit;
-    for (long v = 0; v < vectors; v += 4) {
-      for (long r = first; r < end; r++) {
-        const int8_t *weights = w + r * columns;
-        const float *own = scales + r * groups;
-        const float *start = bias != NULL ? bias + r : NULL;
-        const int16_t *in = x + v * columns;
-        const float *step = steps + v * groups;
-        float *out = y + v * ldy + r;
-        if (limit == rows) {
-          q8_few(1, weights, own, 0, columns, in, step, vectors - v, start, out, ldy);
-        } else if (vectors == 1) {
-          q8_rows(4, 1, weights, own, apart, columns, in, step, start, out, ldy);
-        } else {
-          q8_few(2, weights, own, apart, columns, in, step, vectors - v, start, out, ldy);
-        }
-      }
-    }
-    first = end == apart ? together * apart : end;
+#if defined(VARIANT_X86) && WIDTH == 16
+  if (__builtin_cpu_supports("avx512vnni")) {
+    q8_product_vnni(w, scales, rows, columns, x, steps, vectors, bias, y, ldy);
+    return;
   }
+#endif
+  q8_product_plain(w, scales, rows, columns, x, steps, vectors, bias, y, ldy);
 }
 
 // The largest magnitude of a group over the largest integer; 0 for zeros.
@@ -152,6 +159,10 @@ INLINE int32_t nearest(float value) {
   }
 ROUND(round_bytes, int8_t, 127.0f)
 ROUND(round_words, int16_t, 32767.0f)
+#if defined(VARIANT_TILES)
+// The largest integer whose two signed bytes its negative has as well.
+ROUND(round_tile, int32_t, 32639.0f)
+#endif
 
 static void q8_pack(const float *x, long rows, long columns, int8_t *w, float *scales) {
   const long groups = groups_of(columns);

@@ -44,12 +44,34 @@ INLINE void load_f16(wide *v, const uint16_t *p) {
 INLINE void wide_sums(float sums[8], const wide v[8]) {
   lanes totals;
 #if WIDTH == 16
-  lanes folded[8];
-  for (int i = 0; i < 8; i++) {
-    folded[i] = LANES_SHUFFLE(v[i], v[i], 0, 1, 2, 3, 4, 5, 6, 7) +
-                LANES_SHUFFLE(v[i], v[i], 8, 9, 10, 11, 12, 13, 14, 15);
+  // As lanes_sums; the upper halves go along and are added last.
+  wide pairs[4];
+  for (int i = 0; i < 4; i++) {
+    pairs[i] = LANES_SHUFFLE(
+                   v[2 * i], v[2 * i + 1], 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14,
+                   30) +
+               LANES_SHUFFLE(
+                   v[2 * i], v[2 * i + 1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15,
+                   31);
   }
-  lanes_sums(&totals, folded);
+  wide quads[2];
+  for (int i = 0; i < 2; i++) {
+    quads[i] = LANES_SHUFFLE(
+                   pairs[2 * i], pairs[2 * i + 1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12,
+                   13, 28, 29) +
+               LANES_SHUFFLE(
+                   pairs[2 * i], pairs[2 * i + 1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14,
+                   15, 30, 31);
+  }
+  // Quarters 0 and 2 of both, and 1 and 3.
+  const wide eighths =
+      LANES_SHUFFLE(
+          quads[0], quads[1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+      LANES_SHUFFLE(
+          quads[0], quads[1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  const wide other = LANES_SHUFFLE(
+      eighths, eighths, 4, 5, 6, 7, 4, 5, 6, 7, 12, 13, 14, 15, 12, 13, 14, 15) + eighths;
+  totals = LANES_SHUFFLE(other, other, 0, 1, 2, 3, 8, 9, 10, 11);
 #else
   lanes_sums(&totals, v);
 #endif

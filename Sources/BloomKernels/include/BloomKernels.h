@@ -1,5 +1,6 @@
 // What a BLAS does not do for a BLOOM model, compiled once per instruction set.
-// Each function runs the best one that the processor has; `bloom_kernels_of` names one.
+// Each function runs the best one that the processor has, or the one that the environment names
+// (`BLOOM_KERNELS`); `bloom_kernels_of` gives any.
 //
 // Legend of shapes: T tokens, H hidden size, R rows and C columns of a weight matrix, d head size.
 // Every matrix is row-major and dense unless a leading dimension (`ld…`, in elements) is named.
@@ -21,15 +22,28 @@ typedef enum bloom_element {
 typedef enum bloom_instructions {
   BLOOM_PORTABLE = 0,  // the build's baseline: SSE2 on x86-64, NEON on arm64
   BLOOM_AVX2 = 1,      // with FMA and F16C
-  BLOOM_AVX512 = 2,    // F, BW, CD, DQ and VL
+  BLOOM_AVX512 = 2,    // F, BW, CD, DQ and VL; VNNI where there is one
+  BLOOM_AMX = 3,       // AVX-512, and tiles of bf16 and of 8-bit integers
+  BLOOM_TILES = 4,     // the baseline with emulated tiles: slow, for tests on any processor
 } bloom_instructions;
 
-// The instruction set that the kernels use on this processor, the best it has, and its name.
+// How many there are: each is below.
+#define BLOOM_SETS 5
+
+// The best instruction set of this processor. Asks the system for the use of tiles, once.
 bloom_instructions bloom_best_instructions(void);
+
+// The set that the kernels use, and its name: the best, unless BLOOM_KERNELS names another one that
+// this processor has when a kernel is first called.
+bloom_instructions bloom_used_instructions(void);
 const char *bloom_instruction_set(void);
 
 // Tells the processor that the calling thread is waiting in a loop.
 void bloom_pause(void);
+
+// Names the calling thread, in at most 15 bytes, for debuggers and for tools such as top. On Linux a
+// thread begins with its maker's name.
+void bloom_name_thread(const char *name);
 
 // ---- Normalisation -------------------------------------------------------------------------
 
@@ -57,6 +71,9 @@ void bloom_gelu_backward(const float *x, float *dy, long count);
 // y += x.
 void bloom_add(const float *x, long count, float *y);
 
+// The sum of the products of a's and b's elements.
+float bloom_dot(const float *a, const float *b, long count);
+
 // The index of the largest element; the first of equals. -1 for none.
 long bloom_argmax(const float *x, long count);
 
@@ -70,10 +87,16 @@ float bloom_exponentials(float *x, long count, float largest, float inverseTempe
 
 // One query against `length` keys, the last of which is the query's own position:
 // y = softmax(scale * q.k[j] + slope * j) v. keys and values are [length, d]; scores is scratch for
-// `length`.
+// `length`. A probability below e^-60 of the largest is zero.
 void bloom_attend(
     const float *query, const float *keys, const float *values, long length, long d,
     float scale, float slope, float *scores, float *y);
+
+// As bloom_attend, for `rows` queries, ldq apart, of which the first is at position `first`; y [rows, d],
+// ldy apart. scores is scratch for rows * (first + rows).
+void bloom_attend_rows(
+    const float *queries, long ldq, long rows, const float *keys, const float *values, long first,
+    long d, float scale, float slope, float *scores, float *y, long ldy);
 
 // scores [rows, length] holds raw products q.k. Row r is the query at position first + r: it sees
 // keys 0...first + r. Each row becomes softmax(scale * score + slope * j), zero beyond.
@@ -126,6 +149,31 @@ void bloom_q8_matrix_vectors(
     const int8_t *w, const float *scales, long rows, long columns, const int16_t *x,
     const float *steps, long vectors, const float *bias, float *y, long ldy);
 
+// ---- Products by tiles ---------------------------------------------------------------------
+
+// Weights that tile registers multiply.
+typedef enum bloom_tiles {
+  BLOOM_TILES_BF16 = 0,  // vectors as three bf16 terms: their 24 bits
+  BLOOM_TILES_Q8 = 1,    // vectors as two 8-bit integers, 64 to a step
+} bloom_tiles;
+
+// From so many vectors on, tiles are faster than the set's other products; the largest number without
+// tiles.
+long bloom_tile_vectors(void);
+
+// Bytes of vectors that are packed for tiles; 0 where the set has none, or for a number of columns that
+// does not fill them (a multiple of 32, or 64 for 8-bit weights).
+size_t bloom_tile_bytes(bloom_tiles kind, long vectors, long columns);
+
+// Packs vectors, ldx apart, into so many bytes at a multiple of 64.
+void bloom_tile_pack(
+    bloom_tiles kind, const float *x, long ldx, long vectors, long columns, void *packed);
+
+// bloom_matrix_vectors for packed vectors; 8-bit weights have scales.
+void bloom_tile_product(
+    bloom_tiles kind, const void *w, const float *scales, long rows, long columns,
+    const void *packed, long vectors, const float *bias, float *y, long ldy);
+
 // ---- Seeded weights ------------------------------------------------------------------------
 
 // Elements first ..< first + count of the seed's stream: uniform in [-limit, limit), encoded as
@@ -144,7 +192,8 @@ void bloom_signs(
 
 // ---- One instruction set -------------------------------------------------------------------
 
-// The functions above for one instruction set; each is named there without `bloom_`.
+// The functions above for one instruction set; each is named there without `bloom_`. Those of tiles are
+// NULL in a set without them.
 typedef struct bloom_kernels {
   const char *name;
   void (*layer_norm)(
@@ -162,6 +211,10 @@ typedef struct bloom_kernels {
   void (*attend)(
       const float *query, const float *keys, const float *values, long length, long d, float
       scale, float slope, float *scores, float *y);
+  void (*attend_rows)(
+      const float *queries, long ldq, long rows, const float *keys, const float *values, long
+      first, long d, float scale, float slope, float *scores, float *y, long ldy);
+  float (*dot)(const float *a, const float *b, long count);
   void (*causal_softmax)(
       float *scores, long rows, long length, long first, float scale, float slope);
   void (*causal_softmax_backward)(const float *p, float *dp, long rows, long length, float scale);
@@ -187,6 +240,13 @@ typedef struct bloom_kernels {
   void (*signs)(
       uint64_t seed, uint64_t first, long count, float magnitude, bloom_element element, void
       *target);
+  long tile_vectors;
+  size_t (*tile_bytes)(bloom_tiles kind, long vectors, long columns);
+  void (*tile_pack)(
+      bloom_tiles kind, const float *x, long ldx, long vectors, long columns, void *packed);
+  void (*tile_product)(
+      bloom_tiles kind, const void *w, const float *scales, long rows, long columns, const void
+      *packed, long vectors, const float *bias, float *y, long ldy);
 } bloom_kernels;
 
 // The kernels of an instruction set; NULL when this processor or build has it not.

@@ -8,12 +8,13 @@ import Subprocess
 enum BLASEnvironment {
   private static let neededFlags: Set<Substring> = ["avx512f", "avx512bw", "avx512dq", "avx512vl"]
 
-  /// The variables that the user has not set.
+  /// The variables that the user has not set, or to nothing.
   static var missing: [String: String] {
     let environment = ProcessInfo.processInfo.environment
     var values: [String: String] = [:]
-    if environment["OPENBLAS_NUM_THREADS"] == nil { values["OPENBLAS_NUM_THREADS"] = "1" }
-    if environment["OPENBLAS_CORETYPE"] == nil && neededFlags.isSubset(of: processorFlags) {
+    func isMissing(_ value: String?) -> Bool { value?.isEmpty ?? true }
+    if isMissing(environment["OPENBLAS_NUM_THREADS"]) { values["OPENBLAS_NUM_THREADS"] = "1" }
+    if isMissing(environment["OPENBLAS_CORETYPE"]) && neededFlags.isSubset(of: processorFlags) {
       values["OPENBLAS_CORETYPE"] = "SkylakeX"
     }
     return values
