@@ -35,6 +35,8 @@ extension WatchedEvent {
         + (detail.map { ": \($0)" } ?? "")
     case .check(let check):
       return "\(check.passed ? "passed" : "failed"): \(check.title) \(check.detail)"
+    case .load(let load):
+      return "load on \(load.target): \(load.ended) requests ended, \(load.failed) of them failed"
     }
   }
 
@@ -60,6 +62,7 @@ extension WatchedEvent {
     case .life(let life): life.state == .killed || life.state == .failed ? .bad : .good
     case .agent(let act): act.act == .trouble ? .bad : .good
     case .standing, .clock: .plain
+    case .load(let load): load.failed > 0 ? .bad : .plain
     case .session: .bar
     case .generation(let news): news.state == .failed ? .bad : .bar
     case .request(let answer):

@@ -124,7 +124,8 @@ struct EnvironmentTests {
   private static let variables = [
     "BLOOM_THREADS": "number", "BLOOM_KERNELS": "name", "OPENBLAS_NUM_THREADS": "left to OpenBLAS",
     "OPENBLAS_CORETYPE": "left to OpenBLAS", "HF_ENDPOINT": "URL", "HF_TOKEN": "text",
-    "HOME": "path", "XDG_CACHE_HOME": "path", "PATH": "path",
+    "HOME": "path", "XDG_CACHE_HOME": "path", "PATH": "path", "TERM": "name",
+    "PLUMISE_FAILURE_REPORTS": "path",
   ]
 
   @Test("Every variable that the sources read is known here")

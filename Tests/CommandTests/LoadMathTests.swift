@@ -90,7 +90,7 @@ struct LatencyHistogramTests {
     var chance = SeededGenerator(seed: 3)
     var histogram = LatencyHistogram()
     // Spread evenly over the powers of ten.
-    let values = (0..<20_000).map { _ in 0.001 * pow10(9.5 * chance.unit()) }
+    let values = (0..<20_000).map { _ in 0.001 * pow10(9.25 * chance.unit()) }
     for value in values { histogram.record(value) }
     let sorted = values.sorted()
     for share in [0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1] {

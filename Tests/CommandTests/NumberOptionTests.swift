@@ -232,14 +232,24 @@ struct OptionTable: Sendable {
 
     /// The arguments of a call that the command would run, but for this option's value.
     func call(_ value: String) -> [String] {
-      subcommand.split(separator: " ").map(String.init)
+      let others = OptionTable.others[option, default: ([], [])]
+      return subcommand.split(separator: " ").map(String.init)
         + OptionTable.calls[subcommand, default: []].filter { argument in
-          // The two name seeds in one way or the other.
-          !argument.hasPrefix("\(option)=") && !(option == "--seeds" && argument == "--seed=1")
+          !argument.hasPrefix("\(option)=") && !others.without.contains(argument)
         }
-        + ["\(option)=\(value)"]
+        + others.with + ["\(option)=\(value)"]
     }
   }
+
+  /// What an option takes the place of, and what it needs beside it.
+  static let others: [String: (without: [String], with: [String])] = [
+    // The two name seeds in one way or the other.
+    "--seeds": (["--seed=1"], []),
+    "--memory-mb": (["--blocks=0-1"], ["--num-blocks=auto", "--swarm=\(swarm)"]),
+  ]
+
+  private static let swarm =
+    "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGtqgWSLV7YCsgUxcpdJnMVPZXTSUZrv2qVAcLJozFpbf"
 
   /// What each subcommand needs so that it would run, besides what has a default.
   static let calls: [String: [String]] = [
@@ -266,7 +276,7 @@ struct OptionTable: Sendable {
     "swarm bootstrap": [],
     "swarm status": [
       "--model=m",
-      "--swarm=/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGtqgWSLV7YCsgUxcpdJnMVPZXTSUZrv2qVAcLJozFpbf",
+      "--swarm=\(swarm)",
     ],
     "evm run": ["--code=0x00"], "evm state-test": ["f"],
     "wallet import": ["--key-file=k", "--out=o", "--out-password-file=p"],

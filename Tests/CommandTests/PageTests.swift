@@ -26,7 +26,9 @@ struct PageTests {
         try await page.checkFaults(network)
         try await page.checkLives(network)
         try await page.checkClock(network)
-        #expect(try await browser.consoleErrors() == [])
+        // The browser notes the order that is refused: the second one to kill a node.
+        let errors = try await browser.consoleErrors().filter { !$0.contains("409 (Conflict)") }
+        #expect(errors == [])
       }
       try service.send(.terminate)
     }
@@ -48,7 +50,8 @@ struct PageTests {
           try await page.keepPicture(of: screen)
         }
         try await page.checkChecks()
-        #expect(try await browser.consoleErrors() == [])
+        let errors = try await browser.consoleErrors()
+        #expect(errors == [])
       }
       try service.send(.terminate)
     }

@@ -113,7 +113,7 @@ struct SweepTests {
       let page = try String(contentsOfFile: folder.file("report.html"), encoding: .utf8)
       for row in rows {
         let throughput = try #require(row["throughput"]?.text)
-        #expect(page.contains("data-y=\"\(throughput)"), "\(throughput)")
+        #expect(page.contains("data-y=\"\(throughput)\""), "\(throughput)")
       }
     }
   }

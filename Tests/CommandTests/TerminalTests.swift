@@ -20,8 +20,9 @@ import Testing
 
       /// The lines with carriage returns and codes left out.
       var plainLines: [String] {
-        output.replacing(/\u{1B}\[[0-9;]*[A-Za-z]/, with: "").replacing("\r", with: "")
-          .split(separator: "\n").map(String.init)
+        // A carriage return and a line feed are one character.
+        output.replacing(/\u{1B}\[[0-9;]*[A-Za-z]/, with: "").split(whereSeparator: \.isNewline)
+          .map(String.init)
       }
     }
 

@@ -1,3 +1,4 @@
+import CoreFoundation
 import EVM
 import EthereumPrimitives
 import Foundation

@@ -1,3 +1,4 @@
+import CoreFoundation
 import EthereumPrimitives
 import Foundation
 import PlumiseTesting

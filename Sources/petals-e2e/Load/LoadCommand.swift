@@ -19,7 +19,7 @@ struct LoadCommand: AsyncParsableCommand {
         petals-e2e load --target http://127.0.0.1:3100 --rate 500 --duration 10
         petals-e2e load --target http://127.0.0.1:31331 --users 4 --stream
         petals-e2e load --target http://127.0.0.1:3100 --stages 100:10,100-900:30
-        petals-e2e load --network agents --model tiny --rate 20 --soak --duration 1200
+        petals-e2e load --network agents --model tiny --rate 20 --soak --duration 600
         petals-e2e load --model tiny --sweep nodes=1-4,sessions=1-16 --report sweep
       """)
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AsyncPrimitives
 import NetworkWatch
+import PlumiseTesting
 
 /// What a load is on: services that run, or a network of its own.
 struct LoadSubjectOptions: ParsableArguments {

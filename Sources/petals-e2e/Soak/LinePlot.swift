@@ -26,6 +26,8 @@ struct LinePlot: Sendable {
   let lines: [Line]
   /// Before it points are drawn over a shade: they are not judged.
   var shadedUntil: Double?
+  /// How many decimals a point's value has, as in `report.json`.
+  var places = 4
   /// Whether the vertical axis begins at zero, or a little below the least value.
   var beginsAtZero = true
 
@@ -54,7 +56,7 @@ struct LinePlot: Sendable {
         """
       } ?? ""
     let drawn = lines.enumerated().map { index, line in
-      Self.draw(line, Self.colors[index % Self.colors.count], index, x, y)
+      draw(line, Self.colors[index % Self.colors.count], index, x, y)
     }
     return """
       <figure><svg viewBox="0 0 \(Self.width) \(Self.height)" role="img" aria-label="\(title)">
@@ -69,7 +71,7 @@ struct LinePlot: Sendable {
       """
   }
 
-  private static func draw(
+  private func draw(
     _ line: Line, _ color: String, _ index: Int, _ x: (Double) -> Double, _ y: (Double) -> Double
   ) -> HTML {
     let path = line.points.map { "\(x($0.x)),\(y($0.y))" }.joined(separator: " ")
@@ -78,7 +80,7 @@ struct LinePlot: Sendable {
       return """
         <circle cx="\(x(point.x))" cy="\(y(point.y))" r="\(isMarked ? 5 : 1.8)" fill="\(color)" \
         data-line="\(line.name)" data-x="\(JSON.decimal(point.x, places: 2).text)" \
-        data-y="\(JSON.decimal(point.y, places: 4).text)"/>
+        data-y="\(JSON.decimal(point.y, places: places).text)"/>
         """
     }
     let mark: HTML =
@@ -91,8 +93,8 @@ struct LinePlot: Sendable {
     return """
       <polyline fill="none" stroke="\(color)" stroke-width="1.5" points="\(path)"/>
       \(dots)\(mark)
-      <rect x="\(width - right + 10)" y="\(top + 15 * Double(index) - 8)" width="9" height="9" fill="\(color)"/>
-      <text x="\(width - right + 23)" y="\(top + 15 * Double(index))">\(line.name)</text>
+      <rect x="\(Self.width - Self.right + 10)" y="\(Self.top + 15 * Double(index) - 8)" width="9" height="9" fill="\(color)"/>
+      <text x="\(Self.width - Self.right + 23)" y="\(Self.top + 15 * Double(index))">\(line.name)</text>
       """
   }
 

@@ -172,7 +172,7 @@ enum SweepPage {
       lines[index].mark = (place, "knee: \(row.sessions)")
     }
     return LinePlot(
-      title: "Throughput over sessions", xUnit: "sessions", yUnit: unit, lines: lines)
+      title: "Throughput over sessions", xUnit: "sessions", yUnit: unit, lines: lines, places: 2)
   }
 
   private static func latency(_ report: SweepReport) -> LinePlot {
@@ -180,13 +180,13 @@ enum SweepPage {
       title: "p99 of the latency over sessions", xUnit: "sessions", yUnit: "ms",
       lines: lines(report) { row in
         row.time(.e2el, 0.99).map { (Double(row.sessions), $0) }
-      })
+      }, places: 3)
   }
 
   private static func against(_ report: SweepReport, _ unit: String) -> LinePlot {
     LinePlot(
       title: "Median latency against throughput", xUnit: unit, yUnit: "ms",
-      lines: lines(report) { row in row.time(.e2el, 0.5).map { (row.throughput, $0) } })
+      lines: lines(report) { row in row.time(.e2el, 0.5).map { (row.throughput, $0) } }, places: 3)
   }
 
   /// Of the fewest and the most sessions, where there are several numbers of nodes.
@@ -201,7 +201,8 @@ enum SweepPage {
     }
     let isSweep = Set(report.rows.map(\.blocks.count)).count > 1
     return LinePlot(
-      title: "Throughput over nodes", xUnit: "nodes", yUnit: unit, lines: isSweep ? lines : [])
+      title: "Throughput over nodes", xUnit: "nodes", yUnit: unit, lines: isSweep ? lines : [],
+      places: 2)
   }
 
   /// Whether the blocks are shared as `nodes=` shares them: no node has two more than another.

@@ -69,6 +69,7 @@ struct ChainLimitTests {
     _ = try await network.client.request(
       "anvil_setCode", [.string(target.lowercaseHex), "0xfe"])
     for _ in 0..<2 {
+      _ = try await network.client.request("anvil_setNextBlockBaseFeePerGas", ["0x1"])
       _ = try await network.client.send(
         network.transaction(
           from: network.account(0), fee: .legacy(gasPrice: 0x10), gas: 0x8000_0000_0000_0005,
