@@ -122,8 +122,9 @@ struct SwarmNetworkTests {
     let alone = try await network.generateLocally("Hello", maxNewTokens: 12)
     let prompt = try #require(network.plan.model.tokenizer).encode("Hello")
     var cutOff: NetworkNode?
-    // Silence, not a closed connection, is what tells of it.
-    try await network.withClient(limits: TransportLimits(silence: .seconds(3))) { client in
+    // Silence, not a closed connection, is what tells of it: more of it than a node that works beside all
+    // other tests needs for a sign of life.
+    try await network.withClient(limits: TransportLimits(silence: .seconds(20))) { client in
       let stream = try client.generate(
         PipelineRequest(promptIDs: prompt, maxNewTokens: 12, isTraced: true))
       var tokens: [GeneratedToken] = []
