@@ -25,6 +25,7 @@ MISSING = dict.fromkeys((
     "eth_getStorageValues", "eth_getBlockAccessList", "debug_getRawBlockAccessList"), LATER)
 DIFFERENT = {
     "eth_fillTransaction": "go-ethereum 1.13.15 says null for the price of a transaction with a fee cap",
+    "eth_signTransaction": "go-ethereum 1.13.15 says null for the price of a transaction with a fee cap",
 }
 # A pending block has no hash, and a pending transaction no block: null in go-ethereum's answers, which the
 # specification has not.
