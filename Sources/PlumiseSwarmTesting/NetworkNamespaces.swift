@@ -112,7 +112,7 @@ final class NetworkNamespaces: Sendable {
       state.hosts[host.name] = nil
       state.cutOff.remove(host.name)
     }
-    // One that is not there any more is removed.
+    // One that is not there any more is removed; what else stays, the next process takes away.
     try? await Self.run(["netns delete \(host.name)"])
   }
 
@@ -140,6 +140,7 @@ final class NetworkNamespaces: Sendable {
   func end() async {
     let hosts = state.withLock { Array($0.hosts.values) }
     for host in hosts { await remove(host) }
+    // What stays, the next process takes away.
     try? await Self.run(["netns delete \(hub)"])
   }
 
@@ -183,6 +184,7 @@ final class NetworkNamespaces: Sendable {
 
   /// Removes the namespaces of processes that ended without doing so.
   private static func removeAbandoned() async {
+    // Without the folder there never was a namespace.
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     for name in names where name.hasPrefix("\(purpose)-") {
       let parts = name.split(separator: "-")

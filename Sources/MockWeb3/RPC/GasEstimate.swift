@@ -30,6 +30,7 @@ extension Chain {
     } catch let error as PreflightFailure {
       throw RPCFailure.refused("failed with \(allowance) gas: \(error.reason)")
     }
+    // Where a plain transfer cannot be, the search below says why.
     if call.input.isEmpty, let to = call.to, !view.state[to].hasCode,
       (try? checkPayment(of: call, gas: Self.transferGas, on: view, overrides: overrides)) != nil,
       outcome(of: call, on: view, gas: Self.transferGas, overrides)?.completion == .returned
