@@ -110,6 +110,27 @@ struct PrecompileTests {
     "identity": 13, "modexp": 44, "ripemd160": 13, "sha256": 13,
   ]
 
+  /// The words of go-ethereum 1.13.15 for each input that is refused (core/vm/contracts.go, crypto/bn256).
+  ///
+  /// A length that nobody can pay for runs out of gas before the input is refused.
+  private static let failures: [String: Failure] = [
+    "modexp, exp length 2^256-1": .outOfGas,
+    "bn256Add, second point not on the curve": .inputRefused("bn256: malformed point"),
+    "bn256Add, x = p": .inputRefused("bn256: coordinate equals modulus"),
+    "bn256Add, x above p": .inputRefused("bn256: coordinate exceeds modulus"),
+    "bn256ScalarMul, point not on the curve": .inputRefused("bn256: malformed point"),
+    "bn256Pairing, 191 bytes": .inputRefused("bad elliptic curve pairing size"),
+    "bn256Pairing, G1 not on the curve": .inputRefused("bn256: malformed point"),
+    "bn256Pairing, G2 on the twist, outside the subgroup": .inputRefused("bn256: malformed point"),
+    "bn256Pairing, G1 infinity with G2 outside the subgroup":
+      .inputRefused("bn256: malformed point"),
+    "bn256Pairing, G2 with real and imaginary parts exchanged":
+      .inputRefused("bn256: malformed point"),
+    "blake2f, vector 0: empty input": .inputRefused("invalid input length"),
+    "blake2f, vector 1: less than 213 bytes input": .inputRefused("invalid input length"),
+    "blake2f, vector 3: malformed final block indicator flag": .inputRefused("invalid final flag"),
+  ]
+
   private static let vectors: JSON = {
     do {
       return try JSON.parse(
@@ -135,9 +156,8 @@ struct PrecompileTests {
         in: BlockContext(chainID: 1))
       guard let expected = row["expected"]?.stringValue else {
         #expect(row["error"] != nil)
-        // Lengths that nobody can pay for run out of gas before the input is refused.
-        let failures: [Completion] = [.failed(.precompileFailed), .failed(.outOfGas)]
-        #expect(failures.contains(outcome.completion), "\(name), \(title)")
+        let failure = try #require(Self.failures["\(name), \(title)"], "\(name), \(title)")
+        #expect(outcome.completion == .failed(failure), "\(name), \(title)")
         #expect(outcome.gasUsed == plenty, "\(name), \(title)")
         continue
       }
@@ -150,6 +170,26 @@ struct PrecompileTests {
         address, from: .zero, input: input, gas: gas - 1, on: MapState(),
         in: BlockContext(chainID: 1))
       #expect(short.completion == .failed(.outOfGas), "\(name), \(title)")
+    }
+  }
+
+  @Test("Point evaluation refuses a wrong length, then a wrong hash, then every proof")
+  func pointEvaluation() {
+    let machine = VirtualMachine(fork: .cancun)
+    let commitment = [UInt8](repeating: 0xc0, count: 48)
+    var hash = commitment.withUnsafeBytes { ContractCrypto.sha256($0) }
+    hash[0] = 1
+    let rest = [UInt8](repeating: 0, count: 64)
+    let proof = [UInt8](repeating: 0, count: 48)
+    for (input, reason) in [
+      (hash + rest + commitment, "invalid input length"),
+      ([UInt8](repeating: 1, count: 32) + rest + commitment + proof, "mismatched versioned hash"),
+      (hash + rest + commitment + proof, "error verifying kzg proof"),
+    ] {
+      let outcome = machine.call(
+        .precompile(10), from: .zero, input: input, gas: 60_000, on: MapState(),
+        in: BlockContext(chainID: 1))
+      #expect(outcome.completion == .failed(.inputRefused(reason)))
     }
   }
 

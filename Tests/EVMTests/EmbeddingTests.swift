@@ -22,12 +22,14 @@ private struct CountingContract: NativeContract {
 
   func run(_ call: NativeCall, in host: NativeHost) -> NativeResult {
     counter.count += 1
-    guard host.transfer(1, from: call.contract, to: call.caller) else { return .failed }
+    guard host.transfer(1, from: call.contract, to: call.caller) else {
+      return .failed("it owns nothing")
+    }
     host.setStorage(at: call.contract, slot: 1, to: Word(UInt64(counter.count)))
     host.emit(Log(address: call.contract, topics: [], data: Array(call.input)))
     switch call.input.first {
     case 1: return .reverted([9], gas: 10)
-    case 2: return .failed
+    case 2: return .failed("refused")
     case 3: return .returned([], gas: .max)
     default: return .returned([7], gas: 10)
     }
@@ -68,7 +70,8 @@ struct EmbeddingTests {
   @Test(
     "What one undoes is undone everywhere",
     arguments: [
-      (1, .reverted, 10), (2, .failed(.precompileFailed), 1_000), (3, .failed(.outOfGas), 1_000),
+      (1, .reverted, 10), (2, .failed(.inputRefused("refused")), 1_000),
+      (3, .failed(.outOfGas), 1_000),
     ] as [(UInt8, Completion, UInt64)])
   func undone(_ input: UInt8, _ completion: Completion, _ gas: UInt64) {
     let counter = Counter()
@@ -152,6 +155,27 @@ struct TracingTests {
       recorder.calls == [
         "CALL 0 1000000", "STATICCALL 1 4096", "reverted 6", "returned \(traced.gasUsed)",
       ])
+  }
+
+  @Test("Code that may only read pays for a write before the write is refused")
+  func refusedWrites() {
+    let zeros = { (count: Int) -> [UInt8] in (0..<count).flatMap { _ in [0x60, 0] as [UInt8] } }
+    // Instructions that write, and what they and their operands cost at least.
+    let writers: [(code: [UInt8], gas: UInt16)] = [
+      ([0x60, 1, 0x60, 1, 0x55], 6 + 22_100), (zeros(2) + [0xa0], 6 + 375),
+      (zeros(3) + [0xf0], 9 + 32_000), (zeros(4) + [0xf5], 12 + 32_000),
+      ([0x60, 0xee, 0xff], 3 + 5_000 + 2_600),
+      (zeros(4) + [0x60, 1, 0x60, 0xee, 0x60, 0, 0xf1], 21 + 2_600 + 9_000 + 25_000),
+    ]
+    for (writer, gas) in writers {
+      for (given, failure) in [(gas, Failure.writeProtection), (gas - 1, .outOfGas)] {
+        let recorder = Recorder()
+        let code: [UInt8] =
+          zeros(4) + [0x60, 0xdd, 0x61, UInt8(given >> 8), UInt8(given & 0xff), 0xfa]
+        _ = Bytecode.run(code, others: [.precompile(0xdd): writer], tracer: recorder)
+        #expect(recorder.calls.contains("\(Completion.failed(failure)) \(given)"), "\(writer)")
+      }
+    }
   }
 
   @Test("A call that runs no code is seen too")

@@ -81,11 +81,21 @@ struct MachineTests {
     "Code that goes wrong takes all gas and says why",
     arguments: [
       ([0x01], Failure.stackUnderflow(height: 0, needed: 2)),
-      ([0x5b, 0x60, 1, 0x60, 0, 0x56], .stackOverflow(height: 1_024)),
+      ([0x5b, 0x60, 1, 0x60, 0, 0x56], .stackOverflow(height: 1_024, limit: 1_023)),
       ([0xfe], .undefinedOpcode(0xfe)), ([0x0c], .undefinedOpcode(0x0c)),
       ([0x60, 0, 0x56], .invalidJump), ([0x60, 4, 0x56, 0x60, 0x5b], .invalidJump),
       ([0x60, 1, 0x60, 0, 0x60, 0, 0x3e], .returnDataOutOfBounds),
-      ([0x7f] + [UInt8](repeating: 0xff, count: 32) + [0x51], .outOfGas),
+      ([0x7f] + [UInt8](repeating: 0xff, count: 32) + [0x51], .memoryRangeOverflow),
+      // The end fits 64 bits, and that of its last word does not.
+      ([0x60, 0, 0x67] + [UInt8](repeating: 0xff, count: 7) + [0xe0, 0x53], .memoryRangeOverflow),
+      ([0x60, 0, 0x67] + [UInt8](repeating: 0xff, count: 7) + [0xdf, 0x53], .outOfGas),
+      // An empty range may begin anywhere; the memory is paid for before the data is looked at.
+      ([0x60, 1, 0x60, 0, 0x64, 1, 0, 0, 0, 0, 0x3e], .outOfGas),
+      // The output's range is looked at before the input's is paid for.
+      (
+        [0x60, 1, 0x7f] + [UInt8](repeating: 0xff, count: 32)
+          + [0x60, 1, 0x64, 1, 0, 0, 0, 0, 0x60, 0, 0x60, 0, 0xfa], .memoryRangeOverflow
+      ),
       ([0x60, 0, 0x64, 1, 0, 0, 0, 0, 0x52], .outOfGas),
     ] as [([UInt8], Failure)])
   func failures(_ code: [UInt8], _ failure: Failure) {

@@ -73,7 +73,7 @@ struct PricingTests {
       // EXP of an exponent of a byte.
       ([0x60, 1, 0x60, 2, 0x0a], 20, 60, .outOfGas),
       // A memory that has no price: what is constant remains.
-      (Self.loadingFarMemory, 100, 3, .outOfGas),
+      (Self.loadingFarMemory, 100, 3, .memoryRangeOverflow),
       // 32 000 is constant; of the gas handed over nothing is known yet.
       ([0x60, 0, 0x60, 0, 0x60, 0, 0xf0], 100_000, 32_000, nil),
       ([0x60, 0, 0x60, 0, 0x60, 0, 0xf0], 100, 32_000, .outOfGas),

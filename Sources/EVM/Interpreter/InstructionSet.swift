@@ -102,6 +102,9 @@ struct Instruction {
   var need: UInt16
   /// How much higher the stack may be.
   var span: UInt16
+
+  /// The most words that the stack may hold before the instruction.
+  var highest: Int { (Int(need) + Int(span)) / 32 }
 }
 
 /// Every opcode but the families of PUSH, DUP, SWAP and LOG (yellow paper, appendix H.2).

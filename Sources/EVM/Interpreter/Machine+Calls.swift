@@ -69,9 +69,9 @@ extension Machine {
     case .returned, .reverted:
       journal.revert(to: snapshot)
       return .failed(.outOfGas, gas: 0)
-    case .failed:
+    case .failed(let reason):
       journal.revert(to: snapshot)
-      return .failed(.precompileFailed, gas: 0)
+      return .failed(.inputRefused(reason), gas: 0)
     }
   }
 

@@ -43,7 +43,7 @@ extension Machine {
     case .sstore: try store(frame)
     case .tload: frame.push(journal.transientValue(frame.account, frame.pop()))
     case .tstore:
-      guard !frame.isStatic else { throw .writeProtection }
+      try mayWrite(frame)
       journal.setTransient(frame.account, frame.pop(), frame.pop())
     case .log: try log(Int(instruction.operand), frame)
     case .return: return try finish(frame, .returned)
@@ -75,12 +75,12 @@ extension Machine {
 
   private func copyReturnData(_ frame: Frame) throws(Failure) {
     let (target, from, count) = (frame.pop(), frame.pop(), frame.pop())
+    let range = try frame.expandMemory(target, count)
+    try frame.charge(Gas.copyWord * Gas.words(range.count))
     let (end, overflow) = from.addingReportingOverflow(count)
     guard !overflow, end.fits64Bits, end.limb0 <= UInt64(returnCount) else {
       throw .returnDataOutOfBounds
     }
-    let range = try frame.expandMemory(target, count)
-    try frame.charge(Gas.copyWord * Gas.words(range.count))
     frame.copy(
       UnsafeRawPointer(returnData), returnCount, from: from, to: range.start, count: range.count)
   }
@@ -88,6 +88,7 @@ extension Machine {
   /// MCOPY (EIP-5656): the ranges may overlap.
   private func copyMemory(_ frame: Frame) throws(Failure) {
     let (target, from, count) = (frame.pop(), frame.pop(), frame.pop())
+    _ = try frame.expandMemory(max(from, target), count)
     let source = try frame.expandMemory(from, count)
     let range = try frame.expandMemory(target, count)
     try frame.charge(Gas.copyWord * Gas.words(range.count))
@@ -103,9 +104,9 @@ extension Machine {
   }
 
   private func log(_ topicCount: Int, _ frame: Frame) throws(Failure) {
-    guard !frame.isStatic else { throw .writeProtection }
     let range = try frame.expandMemory(frame.pop(), frame.pop())
     try frame.charge(Gas.logByte * UInt64(range.count))
+    try mayWrite(frame)
     let topics = (0..<topicCount).map { _ in Hash32(word: frame.pop()) }
     let data = UnsafeRawBufferPointer(start: frame.memory + range.start, count: range.count)
     journal.emit(Log(address: frame.address, topics: topics, data: Array(data)))
@@ -113,6 +114,11 @@ extension Machine {
 }
 
 extension Machine {
+  /// Refuses to write in a static call (EIP-214); what the instruction costs is taken before.
+  private func mayWrite(_ frame: Frame) throws(Failure) {
+    guard !frame.isStatic else { throw .writeProtection }
+  }
+
   /// Takes what a first access costs beyond one to something warm (EIP-2929).
   func warm(_ address: Word, _ frame: Frame) throws(Failure) -> Int {
     let index = journal.index(of: Address(truncating: address))
@@ -122,7 +128,9 @@ extension Machine {
 
   /// BALANCE, EXTCODESIZE, EXTCODEHASH and EXTCODECOPY.
   func readAccount(_ kind: InstructionKind, _ frame: Frame) throws(Failure) {
-    let index = try warm(frame.pop(), frame)
+    let address = frame.pop()
+    if kind == .extcodecopy { _ = try Frame.memoryEnd(frame.top[-1], frame.top[-3]) }
+    let index = try warm(address, frame)
     switch kind {
     case .balance: frame.push(journal.records[index].balance)
     case .extcodesize: frame.push(Word(limb: UInt64(journal.code(index).count)))
@@ -143,7 +151,6 @@ extension Machine {
 
   /// SSTORE with net gas metering (EIP-2200, EIP-2929, EIP-3529).
   func store(_ frame: Frame) throws(Failure) {
-    guard !frame.isStatic else { throw .writeProtection }
     guard frame.gas > Gas.slotSentry else { throw .outOfGas }
     let index = journal.slotIndex(frame.account, frame.pop())
     let value = frame.pop()
@@ -152,17 +159,18 @@ extension Machine {
     let price = SlotWritePrice(
       original: journal.slots[index].original, current: current, value: value)
     try frame.charge(price.gas)
+    try mayWrite(frame)
     journal.refund += price.refund
     if !Word.equal(current, value) { journal.setSlot(index, value) }
   }
 
   /// SELFDESTRUCT (EIP-6780 from Cancun on).
   func destroy(_ frame: Frame) throws(Failure) -> Exit {
-    guard !frame.isStatic else { throw .writeProtection }
     let beneficiary = journal.index(of: Address(truncating: frame.pop()))
     if !journal.warm(beneficiary) { try frame.charge(Gas.coldAccount) }
     let balance = journal.records[frame.account].balance
     if balance.isSet, journal.records[beneficiary].isEmpty { try frame.charge(Gas.newAccount) }
+    try mayWrite(frame)
     let isDeleted = fork < .cancun || journal.records[frame.account].isCreated
     if beneficiary == frame.account {
       // What a contract leaves to itself is lost with it.
@@ -193,7 +201,9 @@ extension Machine {
     let (gas, target) = (frame.pop(), frame.pop())
     let hasValue = kind == .call || kind == .callcode
     let value = hasValue ? frame.pop() : .zero
-    if kind == .call, frame.isStatic, value.isSet { throw .writeProtection }
+    // Both ranges are looked at before either is paid for.
+    _ = try Frame.memoryEnd(frame.top[-1], frame.top[-2])
+    _ = try Frame.memoryEnd(frame.top[-3], frame.top[-4])
     let input = try frame.expandMemory(frame.pop(), frame.pop())
     (frame.awaitedStart, frame.awaitedCount) = try frame.expandMemory(frame.pop(), frame.pop())
     let index = try warm(target, frame)
@@ -205,6 +215,7 @@ extension Machine {
     let most = frame.gas - frame.gas / 64
     let given = gas.fits64Bits ? min(gas.limb0, most) : most
     try frame.charge(given)
+    if kind == .call, value.isSet { try mayWrite(frame) }
     let contract = journal.records[index].address
     let isOwn = kind == .callcode || kind == .delegatecall
     return .call(
@@ -218,7 +229,6 @@ extension Machine {
   }
 
   func create(_ kind: CallKind, _ frame: Frame) throws(Failure) -> Exit {
-    guard !frame.isStatic else { throw .writeProtection }
     let value = frame.pop()
     let code = try frame.expandMemory(frame.pop(), frame.pop())
     let salt = kind == .create2 ? frame.pop() : .zero
@@ -227,6 +237,7 @@ extension Machine {
       try frame.charge(Gas.initCodeWord * Gas.words(code.count))
     }
     if kind == .create2 { try frame.charge(Gas.hashWord * Gas.words(code.count)) }
+    try mayWrite(frame)
     let gas = frame.gas - frame.gas / 64
     try frame.charge(gas)
     return .call(

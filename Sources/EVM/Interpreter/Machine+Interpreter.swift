@@ -227,7 +227,8 @@ extension Machine {
     return .ended(
       .failed(
         height < needed
-          ? .stackUnderflow(height: height, needed: needed) : .stackOverflow(height: height)))
+          ? .stackUnderflow(height: height, needed: needed)
+          : .stackOverflow(height: height, limit: instruction.highest)))
   }
 
   /// 32 bytes of the input, zeros where it has ended.

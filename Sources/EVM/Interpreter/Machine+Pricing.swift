@@ -33,8 +33,9 @@ extension Machine {
     if height < needed {
       return StepPrice(gas: constant, error: .stackUnderflow(height: height, needed: needed))
     }
-    if height > needed + Int(instruction.span / 32) {
-      return StepPrice(gas: constant, error: .stackOverflow(height: height))
+    if height > instruction.highest {
+      return StepPrice(
+        gas: constant, error: .stackOverflow(height: height, limit: instruction.highest))
     }
     guard gas >= constant else { return StepPrice(gas: constant, error: .outOfGas) }
     var price = StepPrice(gas: constant)
@@ -98,8 +99,8 @@ extension Machine {
   ) throws(Failure) -> UInt64 {
     let target = record(of: top[-2])
     let cold = target.isWarm ? 0 : Gas.coldAccount - Gas.warmAccess
-    let input = try Self.end(top[-range], top[-range - 1])
-    let output = try Self.end(top[-range - 2], top[-range - 3])
+    let input = try Frame.memoryEnd(top[-range], top[-range - 1])
+    let output = try Frame.memoryEnd(top[-range - 2], top[-range - 3])
     guard gas >= cold else { throw .outOfGas }
     var base = try memoryGas(frame, to: max(input, output))
     if range == 4, top[-3].isSet {
@@ -151,7 +152,7 @@ extension Machine {
   }
 
   private func memoryGas(_ frame: Frame, _ start: Word, _ count: Word) throws(Failure) -> UInt64 {
-    try memoryGas(frame, to: Self.end(start, count))
+    try memoryGas(frame, to: Frame.memoryEnd(start, count))
   }
 
   /// What it costs to expand the memory; go-ethereum prices some 137 GB at most.
@@ -160,15 +161,6 @@ extension Machine {
     guard end > UInt64(frame.memoryCount) else { return 0 }
     return Gas.memory(words: Gas.words(Int(end)))
       - Gas.memory(words: UInt64(frame.memoryCount / 32))
-  }
-
-  /// Where a range of the memory ends; 0 for an empty one.
-  private static func end(_ start: Word, _ count: Word) throws(Failure) -> UInt64 {
-    guard count.isSet else { return 0 }
-    guard start.fits64Bits, count.fits64Bits else { throw .outOfGas }
-    let (end, overflow) = start.limb0.addingReportingOverflow(count.limb0)
-    guard !overflow else { throw .outOfGas }
-    return end
   }
 
   /// How many words hold a range that the memory's price was found for, so that it is no longer.

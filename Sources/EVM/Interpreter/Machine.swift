@@ -177,13 +177,23 @@ final class Frame {
   /// Expands the memory to a range, and charges for it.
   /// - Returns: where it begins; 0 for an empty range, which may begin anywhere.
   func expandMemory(_ start: Word, _ count: Word) throws(Failure) -> (start: Int, count: Int) {
-    guard count.isSet else { return (0, 0) }
-    guard start.fits64Bits, count.fits64Bits, start.limb0 <= Gas.maxMemory,
-      count.limb0 <= Gas.maxMemory
-    else { throw .outOfGas }
-    let end = Int(start.limb0 &+ count.limb0)
-    if end > memoryCount { try grow(to: end) }
+    let end = try Self.memoryEnd(start, count)
+    guard end > 0 else { return (0, 0) }
+    guard end <= Gas.maxMemory else { throw .outOfGas }
+    if end > UInt64(memoryCount) { try grow(to: Int(end)) }
     return (Int(start.limb0), Int(count.limb0))
+  }
+
+  /// Where a range of the memory ends; 0 for an empty one, which may begin anywhere.
+  /// - Throws: where neither the end nor that of its last word of 32 bytes is a number of 64 bits
+  ///   (go-ethereum, core/vm/common.go).
+  static func memoryEnd(_ start: Word, _ count: Word) throws(Failure) -> UInt64 {
+    guard count.fits64Bits else { throw .memoryRangeOverflow }
+    guard count.limb0 > 0 else { return 0 }
+    guard start.fits64Bits else { throw .memoryRangeOverflow }
+    let (end, overflow) = start.limb0.addingReportingOverflow(count.limb0)
+    guard !overflow, end <= .max - 31 else { throw .memoryRangeOverflow }
+    return end
   }
 
   @inline(never)

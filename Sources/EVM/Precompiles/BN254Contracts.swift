@@ -2,62 +2,64 @@ import EthereumPrimitives
 
 /// The contracts for the curve BN254 (0x06 and 0x07, EIP-196; 0x08, EIP-197), priced by EIP-1108.
 enum BN254Contracts {
-  static func add(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
-    guard let left = point(input, 0), let right = point(input, 64) else { return nil }
-    return encoded((JacobianPoint(left.value) + JacobianPoint(right.value)).affine)
+  static func add(_ input: UnsafeRawBufferPointer) throws(InputRefusal) -> [UInt8] {
+    let (left, right) = (try point(input, 0), try point(input, 64))
+    return encoded((JacobianPoint(left) + JacobianPoint(right)).affine)
   }
 
-  static func multiply(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
-    guard let point = point(input, 0) else { return nil }
-    return encoded(JacobianPoint(point.value).multiplied(by: input.word(64)).affine)
+  static func multiply(_ input: UnsafeRawBufferPointer) throws(InputRefusal) -> [UInt8] {
+    let point = try point(input, 0)
+    return encoded(JacobianPoint(point).multiplied(by: input.word(64)).affine)
   }
 
-  static func pairing(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
-    guard input.count.isMultiple(of: 192) else { return nil }
+  static func pairing(_ input: UnsafeRawBufferPointer) throws(InputRefusal) -> [UInt8] {
+    guard input.count.isMultiple(of: 192) else { throw .pairingLength }
     var pairs: [(BN254Pairing.G1, BN254Pairing.G2)] = []
     for start in stride(from: 0, to: input.count, by: 192) {
-      guard let first = point(input, start), let second = twistPoint(input, start + 64) else {
-        return nil
-      }
+      let (first, second) = (try point(input, start), try twistPoint(input, start + 64))
       // The pairing with infinity is 1.
-      if let p = first.value, let q = second.value { pairs.append((p, q)) }
+      if let p = first, let q = second { pairs.append((p, q)) }
     }
     return Word(pairs.isEmpty || BN254Pairing.productIsOne(pairs)).bigEndianBytes
   }
 
-  /// A point that was read; nil is the one at infinity.
-  private struct Read<Field: CurveField> {
-    let value: AffinePoint<Field>?
-  }
-
-  /// A number below p, or nil.
-  private static func element(_ input: UnsafeRawBufferPointer, _ start: Int) -> BaseField? {
+  /// A number below p.
+  private static func element(
+    _ input: UnsafeRawBufferPointer, _ start: Int
+  ) throws(InputRefusal) -> BaseField {
     let word = input.word(start)
-    return word < BaseField.modulus ? BaseField(word) : nil
+    guard word <= BaseField.modulus else { throw .coordinateAboveModulus }
+    guard word < BaseField.modulus else { throw .coordinateIsModulus }
+    return BaseField(word)
   }
 
-  private static func point(_ input: UnsafeRawBufferPointer, _ start: Int) -> Read<BaseField>? {
-    guard let x = element(input, start), let y = element(input, start + 32) else { return nil }
-    return checked(AffinePoint(x: x, y: y))
+  /// A point of the curve; nil is the one at infinity.
+  private static func point(
+    _ input: UnsafeRawBufferPointer, _ start: Int
+  ) throws(InputRefusal) -> AffinePoint<BaseField>? {
+    try checked(AffinePoint(x: try element(input, start), y: try element(input, start + 32)))
   }
 
+  /// A point of the twist, in the group of the pairing; nil is the one at infinity.
   private static func twistPoint(
     _ input: UnsafeRawBufferPointer, _ start: Int
-  ) -> Read<QuadraticField>? {
+  ) throws(InputRefusal) -> AffinePoint<QuadraticField>? {
     // The imaginary part comes first.
-    guard let x1 = element(input, start), let x0 = element(input, start + 32),
-      let y1 = element(input, start + 64), let y0 = element(input, start + 96)
-    else { return nil }
+    let (x1, x0) = (try element(input, start), try element(input, start + 32))
+    let (y1, y0) = (try element(input, start + 64), try element(input, start + 96))
     let point = AffinePoint(
       x: QuadraticField(c0: x0, c1: x1), y: QuadraticField(c0: y0, c1: y1))
-    guard let read = checked(point) else { return nil }
-    guard read.value.map(BN254Pairing.isInGroup) ?? true else { return nil }
-    return read
+    guard let point = try checked(point) else { return nil }
+    guard BN254Pairing.isInGroup(point) else { throw .point }
+    return point
   }
 
-  private static func checked<Field: CurveField>(_ point: AffinePoint<Field>) -> Read<Field>? {
-    if point.x.isZero, point.y.isZero { return Read(value: nil) }
-    return point.isOnCurve ? Read(value: point) : nil
+  private static func checked<Field: CurveField>(
+    _ point: AffinePoint<Field>
+  ) throws(InputRefusal) -> AffinePoint<Field>? {
+    if point.x.isZero, point.y.isZero { return nil }
+    guard point.isOnCurve else { throw .point }
+    return point
   }
 
   private static func encoded(_ point: AffinePoint<BaseField>?) -> [UInt8] {

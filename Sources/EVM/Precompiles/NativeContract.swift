@@ -40,8 +40,8 @@ public enum NativeResult: Sendable {
   case returned([UInt8], gas: UInt64)
   /// It used so much gas, and undid what it did.
   case reverted([UInt8], gas: UInt64)
-  /// It used all gas, and undid what it did.
-  case failed
+  /// It used all gas, and undid what it did, for a reason in its own words.
+  case failed(String)
 }
 
 /// State of the embedder's native contracts that is not in storage, which has to go back with the

@@ -6,13 +6,10 @@ enum StandardPrecompiles {
   static func all(_ fork: Hardfork) -> [Address: any NativeContract] {
     var contracts = base
     if fork >= .cancun {
-      contracts[.precompile(10)] = Precompile(gas: { _ in 50_000 }, run: { _ in nil })
+      contracts[.precompile(10)] = Precompile(gas: { _ in 50_000 }, run: PointEvaluation.run)
     }
     return contracts
   }
-
-  // Point evaluation (0x0a, Cancun) needs the trusted setup of the ceremony for blobs. There are no
-  // blobs here: the contract is there, warm and priced, and answers as to a proof that is wrong.
 
   private static let base: [Address: any NativeContract] = [
     .precompile(1): Precompile(gas: { _ in 3_000 }, run: SignerRecovery.run),
@@ -35,14 +32,47 @@ enum StandardPrecompiles {
 struct Precompile: NativeContract {
   /// What it costs; nil when the price does not fit 64 bits.
   let gas: @Sendable (UnsafeRawBufferPointer) -> UInt64?
-  /// Its output, or nil when it refuses the input.
-  let run: @Sendable (UnsafeRawBufferPointer) -> [UInt8]?
+  /// Its output.
+  let run: @Sendable (UnsafeRawBufferPointer) throws(InputRefusal) -> [UInt8]
 
   func run(_ call: NativeCall, in host: NativeHost) -> NativeResult {
     guard let price = gas(call.input), price <= call.gas else {
       return .returned([], gas: .max)
     }
-    return run(call.input).map { .returned($0, gas: price) } ?? .failed
+    do throws(InputRefusal) { return .returned(try run(call.input), gas: price) } catch {
+      return .failed(error.reason)
+    }
+  }
+}
+
+/// Why a precompiled contract refuses its input, in the words of go-ethereum (core/vm/contracts.go,
+/// crypto/bn256).
+struct InputRefusal: Error {
+  let reason: String
+
+  static let length = Self(reason: "invalid input length")
+  static let finalFlag = Self(reason: "invalid final flag")
+  static let pairingLength = Self(reason: "bad elliptic curve pairing size")
+  static let coordinateAboveModulus = Self(reason: "bn256: coordinate exceeds modulus")
+  static let coordinateIsModulus = Self(reason: "bn256: coordinate equals modulus")
+  static let point = Self(reason: "bn256: malformed point")
+  static let versionedHash = Self(reason: "mismatched versioned hash")
+  static let blobProof = Self(reason: "error verifying kzg proof")
+  /// Lengths of hundreds of megabytes that were paid for all the same.
+  static let tooLong = Self(reason: "the numbers are longer than this chain computes with")
+}
+
+/// Point evaluation of blobs (0x0a; EIP-4844, Cancun).
+///
+/// It needs the trusted setup of the ceremony for blobs. There are no blobs here: the contract is
+/// there, warm and priced, and answers as to a proof that is wrong.
+enum PointEvaluation {
+  static func run(_ input: UnsafeRawBufferPointer) throws(InputRefusal) -> [UInt8] {
+    guard input.count == 192 else { throw .length }
+    var hash = ContractCrypto.sha256(UnsafeRawBufferPointer(rebasing: input[96..<144]))
+    hash[0] = 1
+    guard hash == Array(input[0..<32]) else { throw .versionedHash }
+    throw .blobProof
   }
 }
 
@@ -70,7 +100,7 @@ extension UnsafeRawBufferPointer {
 
 /// The account that signed a digest (0x01).
 enum SignerRecovery {
-  static func run(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
+  static func run(_ input: UnsafeRawBufferPointer) -> [UInt8] {
     let v = input.word(32)
     guard v == 27 || v == 28 else { return [] }
     let signer = ContractCrypto.signer(
@@ -110,19 +140,23 @@ enum ModularExponentiation {
     return overflow || second ? .max : max(1, sum)
   }
 
-  static func run(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
+  static func run(_ input: UnsafeRawBufferPointer) throws(InputRefusal) -> [UInt8] {
     let (base, exponent, modulus) = (input.word(0), input.word(32), input.word(64))
     guard let baseCount = base.exactUInt64(), let modulusCount = modulus.exactUInt64(),
       max(baseCount, modulusCount) < 1 << 31
-    else { return nil }
+    else { throw .tooLong }
     if modulusCount == 0 { return [] }
     // Longer than what is left of the input is as good as 0 with zeros behind it; the price of a
     // long exponent that is not there has been paid.
-    guard let exponentCount = exponent.exactUInt64(), exponentCount < 1 << 31 else { return nil }
+    guard let exponentCount = exponent.exactUInt64(), exponentCount < 1 << 31 else {
+      throw .tooLong
+    }
     let (first, second) = (96 + Int(baseCount), 96 + Int(baseCount) + Int(exponentCount))
-    return ContractCrypto.modularPower(
+    let power = ContractCrypto.modularPower(
       base: input.padded(96, Int(baseCount)), exponent: input.padded(first, Int(exponentCount)),
       modulus: input.padded(second, Int(modulusCount)))
+    guard let power else { throw .tooLong }
+    return power
   }
 }
 
@@ -139,8 +173,9 @@ enum Blake2F {
     input.count == 213 ? UInt64(rounds(input)) : 0
   }
 
-  static func run(_ input: UnsafeRawBufferPointer) -> [UInt8]? {
-    guard input.count == 213, input[212] < 2 else { return nil }
+  static func run(_ input: UnsafeRawBufferPointer) throws(InputRefusal) -> [UInt8] {
+    guard input.count == 213 else { throw .length }
+    guard input[212] < 2 else { throw .finalFlag }
     func lane(_ offset: Int) -> UInt64 {
       UInt64(littleEndian: input.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }

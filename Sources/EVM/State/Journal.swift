@@ -180,13 +180,13 @@ final class Journal {
     records[index].balance = balance
   }
 
-  /// Moves wei that the sender has; a balance beyond 256 bits, which no supply reaches, is the largest word.
+  /// Moves wei that the sender has; a balance beyond 256 bits, which no supply reaches, begins at 0 again, as
+  /// in go-ethereum (`stateObject.AddBalance`).
   func transfer(_ value: Word, from sender: Int, to recipient: Int) {
     touch(recipient)
     guard value.isSet else { return }
     setBalance(sender, records[sender].balance &- value)
-    let (balance, overflow) = records[recipient].balance.addingReportingOverflow(value)
-    setBalance(recipient, overflow ? .max : balance)
+    setBalance(recipient, records[recipient].balance &+ value)
   }
 
   func setCode(_ index: Int, _ code: Code) {

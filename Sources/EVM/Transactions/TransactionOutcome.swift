@@ -83,10 +83,12 @@ public enum InvalidTransactionError: Error, Hashable, Sendable, CustomStringConv
 public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
   /// The gas does not cover the next instruction.
   case outOfGas
+  /// The end of a range of the memory is no number of 64 bits.
+  case memoryRangeOverflow
   /// The stack holds fewer words than the instruction takes.
   case stackUnderflow(height: Int, needed: Int)
-  /// The stack would grow beyond 1024 words.
-  case stackOverflow(height: Int)
+  /// The stack would grow beyond 1024 words: it holds more than `limit` before the instruction.
+  case stackOverflow(height: Int, limit: Int)
   /// The byte is no instruction under these rules.
   case undefinedOpcode(UInt8)
   /// The target of a jump is no JUMPDEST.
@@ -109,15 +111,16 @@ public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
   case insufficientBalance
   /// The caller has created as many contracts as it can; its gas stays with it.
   case nonceOverflow
-  /// A contract that is no code refused its input.
-  case precompileFailed
+  /// A contract that is no code refused its input, in its own words.
+  case inputRefused(String)
 
   /// What is wrong, in the words of go-ethereum.
   public var description: String {
     switch self {
     case .outOfGas: "out of gas"
+    case .memoryRangeOverflow: "gas uint64 overflow"
     case .stackUnderflow(let height, let needed): "stack underflow (\(height) <=> \(needed))"
-    case .stackOverflow(let height): "stack limit reached \(height) (1024)"
+    case .stackOverflow(let height, let limit): "stack limit reached \(height) (\(limit))"
     case .undefinedOpcode(let opcode):
       opcode == 0xfe
         ? "invalid opcode: INVALID"
@@ -132,7 +135,7 @@ public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
     case .callTooDeep: "max call depth exceeded"
     case .insufficientBalance: "insufficient balance for transfer"
     case .nonceOverflow: "nonce uint64 overflow"
-    case .precompileFailed: "precompiled contract failed"
+    case .inputRefused(let reason): reason
     }
   }
 

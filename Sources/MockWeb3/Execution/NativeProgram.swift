@@ -160,7 +160,9 @@ struct NativeProgramContract: NativeContract {
   var codeHash: Hash32? { program.isContract ? ContractData.native?.code.hash : nil }
 
   func run(_ call: NativeCall, in host: NativeHost) -> NativeResult {
-    guard let state = host.state as? RecordJournal else { return .failed }
+    guard let state = host.state as? RecordJournal else {
+      return .failed("the state of Plumise's contracts is missing")
+    }
     let price = rules.gasCosts[call.contract]
     // A price above what is left is out of gas.
     if let price, price > call.gas { return .reverted([], gas: price) }
