@@ -142,7 +142,7 @@ package struct Chain {
       faults.transactionWasMined(transaction, in: block.number)
     }
     for hash in result.invalid { drop(hash) }
-    if !pool.isEmpty { pool.dropStale(state: state) }
+    if !pool.isEmpty { pool.dropUnminable(state: state) }
   }
 
   /// The block that would be made now, and the state it would leave behind.
@@ -236,7 +236,10 @@ extension Chain {
   /// Makes a change to the state.
   package mutating func edit(_ change: StateEdit.Change) {
     state.apply(change)
-    if case .nonce = change { pool.dropStale(state: state) }
+    switch change {
+    case .nonce, .balance: pool.dropUnminable(state: state)
+    default: break
+    }
     record.append(StateEdit(height: latest.number, change: change))
   }
 

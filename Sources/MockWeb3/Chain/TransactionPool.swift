@@ -12,7 +12,7 @@ struct TransactionPool {
   }
 
   let rules: PoolRules
-  private var entries: [Address: [UInt64: Entry]] = [:]
+  private var senders: [Address: SenderTransactions] = [:]
   private var places: [Hash32: (sender: Address, nonce: UInt64)] = [:]
   private var arrivals: UInt64 = 0
 
@@ -23,12 +23,12 @@ struct TransactionPool {
 
   /// Everything that waits, in the order in which it came.
   var transactions: [RecoveredTransaction] {
-    entries.values.flatMap(\.values).sorted { $0.arrival < $1.arrival }.map(\.sent)
+    senders.values.flatMap(\.all).sorted { $0.arrival < $1.arrival }.map(\.sent)
   }
 
   /// A waiting transaction.
   subscript(hash: Hash32) -> RecoveredTransaction? {
-    places[hash].flatMap { entries[$0.sender]?[$0.nonce]?.sent }
+    places[hash].flatMap { senders[$0.sender]?[$0.nonce]?.sent }
   }
 
   /// Whether a transaction may be taken in, or take the place of one with the same nonce and lower
@@ -40,7 +40,7 @@ struct TransactionPool {
     try rules.checkStateless(incoming.signed.transaction)
     guard places[incoming.signed.hash] == nil else { throw .alreadyKnown }
     let sent = try rules.validate(incoming, chain: chain)
-    let old = entries[sent.sender]?[sent.transaction.nonce]
+    let old = senders[sent.sender]?[sent.transaction.nonce]
     try checkAgainstState(sent, replacing: old, account: state[sent.sender])
     if let old {
       guard rules.canReplace(old.sent.transaction.fee, by: sent.transaction.fee) else {
@@ -63,10 +63,9 @@ struct TransactionPool {
       throw .insufficientFunds(balance: account.balance, cost: cost)
     }
     // What is behind a gap costs nothing yet, nor does a replacement save what it would have cost.
-    let ready = ready(of: sent.sender, from: account.nonce)
-    var queued = Word.zero
-    for entry in ready { queued = queued.adding(entry.sent.transaction.maximumCost, upTo: .max) }
-    let isBump = old != nil && sent.transaction.nonce - account.nonce < UInt64(ready.count)
+    let queued = senders[sent.sender]?.cost(from: account.nonce) ?? .zero
+    let isBump =
+      old != nil && ready(of: sent.sender, from: account.nonce).contains(sent.transaction.nonce)
     let saved = isBump ? old?.sent.transaction.maximumCost ?? .zero : .zero
     let needed = (queued - min(queued, saved)).adding(cost, upTo: .max)
     guard account.balance >= needed else {
@@ -85,9 +84,11 @@ struct TransactionPool {
 
   /// Takes a transaction in that was checked.
   mutating func insert(_ sent: RecoveredTransaction) {
-    if let old = entries[sent.sender]?[sent.transaction.nonce] { places[old.sent.hash] = nil }
-    entries[sent.sender, default: [:]][sent.transaction.nonce] = Entry(
-      sent: sent, arrival: arrivals)
+    let entry = Entry(sent: sent, arrival: arrivals)
+    if let old = senders[sent.sender]?[sent.transaction.nonce] { places[old.sent.hash] = nil }
+    if senders[sent.sender]?.insert(entry) == nil {
+      senders[sent.sender] = SenderTransactions(entry)
+    }
     places[sent.hash] = (sent.sender, sent.transaction.nonce)
     arrivals += 1
   }
@@ -96,28 +97,26 @@ struct TransactionPool {
   @discardableResult
   mutating func remove(_ hash: Hash32) -> RecoveredTransaction? {
     guard let place = places.removeValue(forKey: hash) else { return nil }
-    let removed = entries[place.sender]?.removeValue(forKey: place.nonce)
-    if entries[place.sender]?.isEmpty == true { entries[place.sender] = nil }
-    return removed?.sent
+    let removed = senders[place.sender]?.remove(place.nonce)
+    if removed?.othersAreLeft == false { senders[place.sender] = nil }
+    return removed?.entry.sent
   }
 
-  /// Takes out what can no longer be mined, since its nonce was used.
-  mutating func dropStale(state: WorldState) {
-    for (sender, own) in entries {
-      let nonce = state[sender].nonce
-      for entry in own.values where entry.sent.transaction.nonce < nonce { remove(entry.sent.hash) }
+  /// Takes out what can no longer be mined: its nonce was used, or its sender owns less than it costs
+  /// (go-ethereum's `demoteUnexecutables` and `promoteExecutables`).
+  mutating func dropUnminable(state: WorldState) {
+    for sender in senders.keys {
+      let (nonce, balance) = (state[sender].nonce, state[sender].balance)
+      while let first = senders[sender]?.first, first < nonce, let stale = senders[sender]?[first] {
+        remove(stale.sent.hash)
+      }
+      for entry in senders[sender]?.uncovered(by: balance) ?? [] { remove(entry.sent.hash) }
     }
   }
 
-  /// A sender's transactions without a gap from a nonce on, in order.
-  private func ready(of sender: Address, from nonce: UInt64) -> [Entry] {
-    guard let own = entries[sender] else { return [] }
-    var run: [Entry] = []
-    // Behind the last nonce there is none (EIP-2681).
-    while run.count <= UInt64.max - nonce, let entry = own[nonce + UInt64(run.count)] {
-      run.append(entry)
-    }
-    return run
+  /// The nonces of a sender's transactions without a gap from a nonce on.
+  private func ready(of sender: Address, from nonce: UInt64) -> Range<UInt64> {
+    senders[sender]?.nonces(from: nonce) ?? nonce..<nonce
   }
 
   /// What became ready when a transaction was taken in: itself, and what waited behind the gap that
@@ -126,25 +125,25 @@ struct TransactionPool {
   func promoted(
     by sent: RecoveredTransaction, isReplacement: Bool, state: WorldState
   ) -> [RecoveredTransaction] {
-    let ready = ready(of: sent.sender, from: state[sent.sender].nonce).map(\.sent)
-    let first = ready.drop { $0.hash != sent.hash }
-    return Array(isReplacement ? first.prefix(1) : first)
+    let (own, nonce) = (senders[sent.sender], sent.transaction.nonce)
+    let ready = ready(of: sent.sender, from: state[sent.sender].nonce)
+    guard let own, ready.contains(nonce), own[nonce]?.sent.hash == sent.hash else { return [] }
+    return own.entries(nonce..<(isReplacement ? nonce + 1 : ready.upperBound)).map(\.sent)
   }
 
   /// Whether a sender has a transaction of a nonce here.
-  func contains(_ nonce: UInt64, of sender: Address) -> Bool { entries[sender]?[nonce] != nil }
+  func contains(_ nonce: UInt64, of sender: Address) -> Bool { senders[sender]?[nonce] != nil }
 
   /// The nonce of the next transaction of a sender, those that are ready counted in.
   func nextNonce(of sender: Address, state: WorldState) -> UInt64 {
-    let nonce = state[sender].nonce
-    return nonce.addingSaturating(UInt64(ready(of: sender, from: nonce).count))
+    ready(of: sender, from: state[sender].nonce).upperBound
   }
 
   /// Every sender's run that could be mined now.
   func pending(state: WorldState) -> [Address: [Entry]] {
     var runs: [Address: [Entry]] = [:]
-    for sender in entries.keys {
-      let run = ready(of: sender, from: state[sender].nonce)
+    for (sender, own) in senders {
+      let run = own.entries(own.nonces(from: state[sender].nonce))
       if !run.isEmpty { runs[sender] = run }
     }
     return runs
@@ -153,9 +152,9 @@ struct TransactionPool {
   /// Every sender's transactions behind a gap, in the order of their nonces.
   func queued(state: WorldState) -> [Address: [Entry]] {
     var queued: [Address: [Entry]] = [:]
-    for (sender, own) in entries {
+    for (sender, own) in senders {
       let next = nextNonce(of: sender, state: state)
-      let behind = own.values.filter { $0.sent.transaction.nonce >= next }
+      let behind = own.all.filter { $0.sent.transaction.nonce >= next }
       if !behind.isEmpty {
         queued[sender] = behind.sorted { $0.sent.transaction.nonce < $1.sent.transaction.nonce }
       }
