@@ -1,5 +1,7 @@
+import AsyncPrimitives
 import HTTPTypes
 public import JSONValues
+import Synchronization
 import TextKeys
 
 /// The faults of a service, as programs list, order and take them back over HTTP.
@@ -63,28 +65,64 @@ public struct FaultAdministration: Sendable {
 
   /// The same administration, which tells of each change that was made through it, and of each fault that
   /// was used up.
-  /// - Parameter observe: Is told once the change is made.
+  /// - Parameter observe: Is called once the change is made; that a fault was used up comes behind its order.
   public func observed(
     by observe: @escaping @Sendable (Change) -> Void
   ) -> FaultAdministration {
-    observeUse { observe(.usedUp(id: $0)) }
+    let log = ChangeLog(observe)
+    observeUse { log.noteUse(of: $0) }
     let (add, remove, clear) = (add, remove, clear)
     return FaultAdministration(
       list: list,
-      add: { order in
-        let id = try add(order)
-        observe(.ordered(id: id, order: order))
-        return id
-      },
+      add: { order in try log.noteOrder(order) { try add(order) } },
       remove: { id in
         guard remove(id) else { return false }
-        observe(.takenBack(id: id))
+        log.note(.takenBack(id: id))
         return true
       },
       clear: {
         clear()
-        observe(.cleared)
+        log.note(.cleared)
       })
+  }
+
+  /// Holds back that faults were used up while an order is carried out, which may be that fault's.
+  private final class ChangeLog: Sendable {
+    private struct State: Sendable {
+      var orders = 0
+      var usedUp: [String] = []
+    }
+
+    private let state = Mutex(State())
+    private let changes = OrderedChanges<Change>()
+
+    init(_ observer: @escaping @Sendable (Change) -> Void) { changes.observe(observer) }
+
+    func note(_ change: Change) {
+      state.withLock { _ in changes.note(change) }
+      changes.passOn()
+    }
+
+    func noteUse(of id: String) {
+      state.withLock { state in
+        if state.orders > 0 { state.usedUp.append(id) } else { changes.note(.usedUp(id: id)) }
+      }
+      changes.passOn()
+    }
+
+    func noteOrder(_ order: JSON, _ add: () throws -> JSON) throws -> JSON {
+      state.withLock { $0.orders += 1 }
+      let result = Result { try add() }
+      state.withLock { state in
+        if case .success(let id) = result { changes.note(.ordered(id: id, order: order)) }
+        state.orders -= 1
+        guard state.orders == 0 else { return }
+        for id in state.usedUp { changes.note(.usedUp(id: id)) }
+        state.usedUp = []
+      }
+      changes.passOn()
+      return try result.get()
+    }
   }
 
   /// Answers a request for the faults; nil for another path.

@@ -35,7 +35,7 @@ public final class FaultScript: Sendable {
   }
 
   private let state: Mutex<State>
-  private let observers = Mutex<[@Sendable (FaultAdministration.Change) -> Void]>([])
+  private let changes = OrderedChanges<FaultAdministration.Change>()
   /// The requests that met a fault, in order; a test waits here until one has.
   ///
   /// It holds 10 000 of them, or 16 MiB, whichever is less.
@@ -75,27 +75,21 @@ public final class FaultScript: Sendable {
   /// - Returns: a number by which it can be taken back.
   @discardableResult
   public func add(_ rule: FaultRule) -> Int {
-    let id = state.withLock { state in
-      state.entries.append(Entry(id: state.added, rule: rule, schedule: rule.schedule))
-      defer { state.added += 1 }
-      return state.added
+    defer { changes.passOn() }
+    return state.withLock { state in
+      let id = state.added
+      state.entries.append(Entry(id: id, rule: rule, schedule: rule.schedule))
+      state.added += 1
+      changes.note(.ordered(id: .integer(id), order: .object(rule.listing)))
+      return id
     }
-    tell(.ordered(id: .integer(id), order: .object(rule.listing)))
-    return id
   }
 
   /// Has a closure called with each change of the script from here on, whoever makes it.
   ///
-  /// It is called behind the change, by whoever made it, and must not block.
+  /// It is called behind the change, in the order of the changes, and must not block.
   package func observe(_ observer: @escaping @Sendable (FaultAdministration.Change) -> Void) {
-    observers.withLock { $0.append(observer) }
-  }
-
-  private func tell(_ change: @autoclosure () -> FaultAdministration.Change) {
-    let observers = observers.withLock { $0 }
-    if observers.isEmpty { return }
-    let change = change()
-    for observer in observers { observer(change) }
+    changes.observe(observer)
   }
 
   /// Begins chance anew: from here on the same requests in the same order meet the same faults.
@@ -113,19 +107,22 @@ public final class FaultScript: Sendable {
   /// - Returns: whether it was there still.
   @discardableResult
   public func remove(_ id: Int) -> Bool {
-    let wasThere = state.withLock { state in
+    defer { changes.passOn() }
+    return state.withLock { state in
       guard let index = state.entries.firstIndex(where: { $0.id == id }) else { return false }
       state.entries.remove(at: index)
+      changes.note(.takenBack(id: "\(id)"))
       return true
     }
-    if wasThere { tell(.takenBack(id: "\(id)")) }
-    return wasThere
   }
 
   /// Takes every fault back.
   public func clear() {
-    state.withLock { $0.entries = [] }
-    tell(.cleared)
+    state.withLock { state in
+      state.entries = []
+      changes.note(.cleared)
+    }
+    changes.passOn()
   }
 
   /// Whether no fault is left that could still meet a request.
@@ -146,8 +143,12 @@ public final class FaultScript: Sendable {
     // Predicates are the caller's code and run outside the lock; another request may take an
     // entry's last use meanwhile, and then the search goes on.
     for candidate in state.withLock({ $0.entries }) where candidate.rule.accepts(request) {
-      let (isMet, isUsedUp) = state.withLock { $0.use(candidate.id) }
-      if isUsedUp { tell(.usedUp(id: "\(candidate.id)")) }
+      let isMet = state.withLock { state in
+        let (isMet, isUsedUp) = state.use(candidate.id)
+        if isUsedUp { changes.note(.usedUp(id: "\(candidate.id)")) }
+        return isMet
+      }
+      changes.passOn()
       if isMet {
         met.record(request)
         return candidate.rule.fault

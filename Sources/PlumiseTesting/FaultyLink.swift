@@ -63,7 +63,7 @@ public final class FaultyLink: Sendable {
   let watch: Stopwatch
   private let server: PeerAddress
   private let state = Mutex(State())
-  private let observers = Mutex<[@Sendable (Change) -> Void]>([])
+  private let changes = OrderedChanges<Change>()
   private let receivedWhileHeld = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
   private init(
@@ -81,26 +81,27 @@ public final class FaultyLink: Sendable {
   /// - Returns: a number by which it can be taken back.
   @discardableResult
   public func add(_ rule: LinkFaultRule) -> Int {
-    let id = state.withLock { state in
+    defer { changes.passOn() }
+    return state.withLock { state in
       state.lastRule += 1
       state.rules.append((state.lastRule, rule))
+      changes.note(.fault(.ordered(id: .integer(state.lastRule), order: rule.json)))
       return state.lastRule
     }
-    tell(.fault(.ordered(id: .integer(id), order: rule.json)))
-    return id
   }
 
   /// Takes a fault of connections back; what they met stays as it is.
   /// - Returns: whether it was there still.
   @discardableResult
   public func remove(_ id: Int) -> Bool {
-    let wasThere = state.withLock { state in
+    defer { changes.passOn() }
+    return state.withLock { state in
       let count = state.rules.count
       state.rules.removeAll { $0.id == id }
-      return state.rules.count < count
+      guard state.rules.count < count else { return false }
+      changes.note(.fault(.takenBack(id: "\(id)")))
+      return true
     }
-    if wasThere { tell(.fault(.takenBack(id: "\(id)"))) }
-    return wasThere
   }
 
   /// The faults that connections may still meet, with what is left of each one's schedule.
@@ -121,15 +122,21 @@ public final class FaultyLink: Sendable {
 
   /// Takes the faults of connections back; what they met stays as it is.
   public func clearFaults() {
-    state.withLock { $0.rules = [] }
-    tell(.fault(.cleared))
+    state.withLock { state in
+      state.rules = []
+      changes.note(.fault(.cleared))
+    }
+    changes.passOn()
   }
 
   /// Reads everything from here on and forwards nothing: the server accepts, and never answers.
   /// - Parameter direction: Which bytes are not forwarded.
   public func hold(_ direction: LinkDirection = .both) {
-    state.withLock { $0.held.formUnion(direction.ways) }
-    tell(.held)
+    state.withLock { state in
+      state.held.formUnion(direction.ways)
+      changes.note(.held)
+    }
+    changes.passOn()
   }
 
   /// Ends every hold, that of ``hold(_:)`` and those of rules, and takes the rules back.
@@ -137,17 +144,18 @@ public final class FaultyLink: Sendable {
   /// What was read meanwhile is forwarded, in its order, and so is all that follows. A link that was
   /// cut stays cut.
   public func release() {
-    let (relays, isCut) = state.withLock { state in
+    let relays = state.withLock { state in
       state.rules = []
       state.releases += 1
       state.held = []
       state.heldByRules = []
-      return (state.relays.sorted { $0.key < $1.key }.map(\.value), state.isCut)
+      changes.note(.fault(.cleared))
+      if !state.isCut { changes.note(.opened) }
+      return state.relays.sorted { $0.key < $1.key }.map(\.value)
     }
     monitor?.releaseAll(to: address)
     for release in relays { release() }
-    tell(.fault(.cleared))
-    if !isCut { tell(.opened) }
+    changes.passOn()
   }
 
   /// Waits until a held link has read bytes that it does not forward.
@@ -161,7 +169,8 @@ public final class FaultyLink: Sendable {
   /// Closes every connection, and refuses new ones, as if the server were gone; see ``heal()``.
   public func cut() async {
     await disconnect(keepsPort: true)
-    tell(.cut)
+    changes.note(.cut)
+    changes.passOn()
   }
 
   /// Takes connections again after ``cut()``, at the same address.
@@ -174,8 +183,9 @@ public final class FaultyLink: Sendable {
       state.listener = listener
       state.isCut = false
       state.reservation = nil
+      changes.note(state.held.isEmpty ? .opened : .held)
     }
-    tell(state.withLock { $0.held.isEmpty } ? .opened : .held)
+    changes.passOn()
   }
 
   /// Resets every connection (RST), and takes new ones.
@@ -255,16 +265,10 @@ extension FaultyLink {
     case opened
   }
 
-  /// Has a closure called with each change from here on, behind the change; it must not block.
+  /// Has a closure called with each change from here on, behind the change and in the order of the changes; it
+  /// must not block.
   package func observe(_ observer: @escaping @Sendable (Change) -> Void) {
-    observers.withLock { $0.append(observer) }
-  }
-
-  private func tell(_ change: @autoclosure () -> Change) {
-    let observers = observers.withLock { $0 }
-    if observers.isEmpty { return }
-    let change = change()
-    for observer in observers { observer(change) }
+    changes.observe(observer)
   }
 }
 
@@ -373,13 +377,14 @@ extension FaultyLink {
 
   /// Connects to the server for an accepted connection; both run on one event loop.
   private func connect(_ inbound: any Channel) -> EventLoopFuture<Void> {
-    let (connection, usedUp) = state.withLock { state in
+    let connection = state.withLock { state in
       let before = state.rules.map(\.id)
       let connection = state.takeFaults()
       let left = state.rules.map(\.id)
-      return (connection, before.filter { !left.contains($0) })
+      for id in before where !left.contains(id) { changes.note(.fault(.usedUp(id: "\(id)"))) }
+      return connection
     }
-    for id in usedUp { tell(.fault(.usedUp(id: "\(id)"))) }
+    changes.passOn()
     switch connection.faults.values.first(where: { $0 == .close || $0 == .reset }) {
     case .close?: return inbound.close()
     case .reset?: return inbound.resetOnClose().flatMap { inbound.close() }

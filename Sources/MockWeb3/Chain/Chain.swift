@@ -253,9 +253,11 @@ extension Chain {
 
   /// Restores an earlier state; the file gets a step that records it.
   mutating func restore(_ earlier: Chain) {
-    let (old, news, filters) = (record, news, filters)
+    let (old, news, filters, faults) = (record, news, filters, faults)
     self = earlier
     self.news = news
+    // What was ordered of the chain is no part of it: a used-up fault does not come back.
+    self.faults = faults
     self.filters.skipIDs(of: filters)
     record.restore(after: old)
   }
@@ -264,11 +266,13 @@ extension Chain {
   ///
   /// A file that kept this chain is written anew.
   mutating func replace(with other: Chain) {
-    let (old, news) = (record, news)
+    let (old, news, faults) = (record, news, faults)
     self = other
     self.news = news
     record.takeOver(fileOf: old)
-    faults.clear()
+    // Who observes faults observes those of the new chain, and their seed stays.
+    self.faults = faults
+    self.faults.clear()
   }
 
   /// Clock and mining mode, as the record keeps them.

@@ -1,8 +1,10 @@
+import EthereumClient
 import EthereumPrimitives
 import HTTPTypes
 import MockServing
 import MockWeb3
 import PlumiseWire
+import TestSupport
 import Testing
 
 @Suite("Orders of the chain's faults", .timeLimit(.minutes(5)))
@@ -40,6 +42,35 @@ struct ChainAdministrationTests {
       #expect(try ask(chain, .delete, "/admin/faults/\(text)")["faults"] == [])
       #expect(try ask(chain, .delete, "/admin/faults/\(text)")["error"] != nil)
     }
+  }
+
+  @Test(
+    "Who observes the faults goes on to when the chain is replaced, and an earlier chain brings none back"
+  )
+  func replacedChain() async throws {
+    let network = TestChain()
+    let changes = Journal<FaultAdministration.Change>()
+    network.chain.observeFaults { changes.record($0) }
+    network.chain.seedFaults(7)
+    let snapshot = try await network.client.request("evm_snapshot")
+    network.chain.inject(.refuse(RPCFailure(code: -5, message: "busy")))
+    _ = try await network.client.request("evm_revert", [snapshot])
+    #expect(try await network.failure("eth_blockNumber")?.code == -5)
+    network.chain.inject(.stall)
+    _ = try await network.client.request("anvil_reset")
+    network.chain.inject(.refuse(RPCFailure(code: -6, message: "busy")))
+    #expect(try await network.failure("eth_blockNumber")?.code == -6)
+    #expect(network.chain.faultSeed == 7)
+    let kinds = changes.entries.map { change in
+      switch change {
+      case .ordered: "ordered"
+      case .takenBack: "taken back"
+      case .cleared: "cleared"
+      case .usedUp: "used up"
+      }
+    }
+    #expect(
+      kinds == ["ordered", "used up", "ordered", "cleared", "ordered", "used up"], "\(kinds)")
   }
 
   @Test("An ordered fault happens, and all are taken back at once; a wrong order says why")
