@@ -113,6 +113,9 @@ public struct ChainRules: Hashable, Sendable {
   /// Whether RewardPool's functions cost gas; they do not on chains in files of earlier versions of
   /// this package.
   package var metersRewardPool = true
+  /// Whether AgentRegistry has the functions of its owner; on chains in files of earlier versions of this
+  /// package it does not.
+  package var registryIsOwnable = true
   /// Whether a sealed block's tips go to its sealer, and the blocks at checkpoints list the sealers; on
   /// chains in files of earlier versions of this package neither.
   package var followsClique = true
@@ -126,8 +129,8 @@ public struct ChainRules: Hashable, Sendable {
   /// Version 1 of RewardPool is the one in the main network's genesis.
   var rewardPoolVersion: RewardPoolVersion { profile == .mainnet2026 ? .one : .two }
 
-  /// Who gets a block's tips, and is COINBASE to bytecode: whom the header names, or where it names nobody
-  /// the account that sealed the block (EIP-225; go-ethereum's `clique.Author`).
+  /// Who gets a block's tips, and is COINBASE to bytecode: the account that sealed the block (EIP-225;
+  /// go-ethereum's `clique.Author`), unless a coinbase was set, as Hardhat's and Anvil's users do.
   func author(coinbase: Address) -> Address {
     coinbase == .zero && followsClique ? sealer ?? .zero : coinbase
   }

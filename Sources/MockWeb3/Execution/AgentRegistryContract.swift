@@ -5,6 +5,8 @@ import PlumiseWire
 /// The contract AgentRegistry and its ABI (Wire.md, Contracts).
 enum AgentRegistryContract {
   private static let functions = ContractFunctions(agents.merging(ownership) { $1 })
+  /// Those of chains in files of earlier versions of this package.
+  private static let withoutOwnership = ContractFunctions(agents)
 
   private static let agents: [String: ContractFunction] = [
     "registerAgent(bytes32,string)": register,
@@ -36,6 +38,7 @@ enum AgentRegistryContract {
 
   static func run(_ message: Message, in execution: Execution) throws(Revert) -> [UInt8] {
     execution.use(AgentRegistryGas.noFunction(message))
+    let functions = execution.rules.registryIsOwnable ? functions : withoutOwnership
     return try functions.run(message, in: execution)
   }
 

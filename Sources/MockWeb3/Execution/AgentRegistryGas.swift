@@ -1,9 +1,9 @@
 import EthereumPrimitives
 
 /// The gas of AgentRegistry's functions, as the contract's bytecode uses it by London's rules when it is
-/// all that a transaction calls: its slots are cold.
+/// all that a transaction calls: its slots are cold, but for the owner's, which may be warm.
 ///
-/// Of the owner's slot it counts whether it is. The figures are measured on that bytecode (MainnetContract); RegistryBytecodeTests compares the gas of
+/// The figures are measured on that bytecode (MainnetContract); RegistryBytecodeTests compares the gas of
 /// its random calls. An agent that precompile 0x21 registered has empty slots that they do not consider.
 enum AgentRegistryGas {
   /// What a slot costs more that was empty before it is written.

@@ -63,7 +63,9 @@ extension Execution {
 
   /// The gas of the contract's first access to the slot of its owner, which is warm from then on.
   func gasOfReadingRegistryOwner() -> UInt64 {
-    host.gasOfRead(at: rules.registryAddress, slot: AgentRegistrySlots.owner)
+    // In files of earlier versions of this package each access is the first one.
+    guard rules.registryIsOwnable else { return 2_100 }
+    return host.gasOfRead(at: rules.registryAddress, slot: AgentRegistrySlots.owner)
   }
 }
 

@@ -24,6 +24,7 @@ enum StateFileFormat {
       "claimsSyncFirst": .bool(chain.rules.claimsSyncFirst),
       "metersRewardPool": .bool(chain.rules.metersRewardPool),
       "followsClique": .bool(chain.rules.followsClique),
+      "registryIsOwnable": .bool(chain.rules.registryIsOwnable),
     ]
   }
 
@@ -164,6 +165,7 @@ enum StateFileFormat {
     configuration.rules.claimsSyncFirst = heading["claimsSyncFirst"] == true
     configuration.rules.metersRewardPool = heading["metersRewardPool"] == true
     configuration.rules.followsClique = heading["followsClique"] == true
+    configuration.rules.registryIsOwnable = heading["registryIsOwnable"] == true
     var chain = Chain(configuration, now: now)
     guard chain.genesis.hash.hex == genesis else {
       throw FileError.chainMismatch(expected: chain.genesis.hash.hex, actual: genesis)

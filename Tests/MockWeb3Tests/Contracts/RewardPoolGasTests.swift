@@ -185,6 +185,41 @@ struct RewardPoolGasTests {
     #expect(try await send(input, on: network).gasUsed == intrinsic(input) + 7)
   }
 
+  /// Makes a file what versions wrote that did not know a member of its first line.
+  private func removeMember(_ name: String, from file: URL) throws {
+    let text = try String(contentsOf: file, encoding: .utf8)
+    let member = #","\#(name)":false"#
+    try #require(text.contains(member))
+    try text.replacing(member, with: "").write(to: file, atomically: true, encoding: .utf8)
+  }
+
+  @Test("A file of a version whose registry had no owner's functions continues as it was")
+  func fileWithoutOwnership() async throws {
+    try await withTemporaryFolder { folder in
+      let file = folder.appending(path: "chain")
+      var configuration = ChainConfiguration()
+      configuration.genesisTimestamp = TestChain.time
+      var old = configuration
+      old.rules.registryIsOwnable = false
+      let registry = configuration.rules.registryAddress
+      func open(_ configuration: ChainConfiguration) throws -> TestChain {
+        TestChain(
+          try MockWeb3(
+            configuration, stateFile: file, unixClock: UnixClock { .seconds(Int64(TestChain.time)) }
+          ))
+      }
+      func renounce(on network: TestChain) async throws -> Receipt {
+        try await network.send(
+          ABI.call("renounceOwnership()"), to: registry, from: network.account(0))
+      }
+      do { #expect(try await !renounce(on: open(old)).succeeded) }
+      try removeMember("registryIsOwnable", from: file)
+      let network = try open(configuration)
+      #expect(network.chain.blockNumber == 1)
+      #expect(try await !renounce(on: network).succeeded)
+    }
+  }
+
   @Test("A file of a version whose pool took no gas continues as it was")
   func earlierFile() async throws {
     try await withTemporaryFolder { folder in
@@ -200,10 +235,7 @@ struct RewardPoolGasTests {
             old, stateFile: file, unixClock: UnixClock { .seconds(Int64(TestChain.time)) }))
         #expect(try await send(input, on: network).gasUsed == intrinsic(input))
       }
-      let text = try String(contentsOf: file, encoding: .utf8)
-      let member = #","metersRewardPool":false"#
-      try #require(text.contains(member))
-      try text.replacing(member, with: "").write(to: file, atomically: true, encoding: .utf8)
+      try removeMember("metersRewardPool", from: file)
       let network = TestChain(
         try MockWeb3(
           configuration, stateFile: file, unixClock: UnixClock { .seconds(Int64(TestChain.time)) }))
