@@ -101,14 +101,7 @@ struct TraceOptions: Sendable {
     logger.stack = try !(fields["disableStack"]?.bool() ?? false)
     logger.storage = try !(fields["disableStorage"]?.bool() ?? false)
     logger.returnData = try fields["enableReturnData"]?.bool() ?? false
-    if let limit = fields["limit"] {
-      guard let number = limit.json.integerValue else {
-        throw limit.failure(
-          "json: cannot unmarshal \(limit.json.text) into Go struct field TraceConfig.limit of type int"
-        )
-      }
-      logger.limit = Int(clamping: max(0, number))
-    }
+    if let limit = try fields["limit"]?.int() { logger.limit = Int(clamping: max(0, limit)) }
     if let timeout = try fields["timeout"]?.string() {
       guard let duration = GoDuration(timeout) else {
         throw RPCFailure.refused("time: invalid duration \"\(timeout)\"")

@@ -63,6 +63,12 @@ struct GethValue {
     return value
   }
 
+  func int() throws -> Int64 {
+    guard case .number(let number) = json else { throw mismatch(kind, "int") }
+    guard let value = json.integerValue else { throw mismatch("number \(number.text)", "int") }
+    return value
+  }
+
   func array() throws -> [GethValue] {
     guard case .array(let values) = json else { throw mismatch(kind, "[]interface {}") }
     return values.map { GethValue(json: $0, position: position, field: field) }

@@ -9,6 +9,9 @@ package struct TypedData: Sendable {
     package let name: String
     /// The type as the structure declares it, as `Person[]`.
     package let type: String
+
+    /// How many characters it has in the text of its structure's type, about.
+    var length: Int { type.utf8.count + name.utf8.count + 2 }
   }
 
   /// What may be signed.
@@ -145,6 +148,8 @@ package enum TypedDataError: Error, Hashable, Sendable, CustomStringConvertible 
   case wrongCount(_ field: String, type: String, actual: Int)
   /// Version 3 has no such value.
   case notInVersion3(_ field: String, type: String)
+  /// The types refer to more of one another than is hashed.
+  case typesTooLong
 
   /// One line that names the field and its type.
   package var description: String {
@@ -161,6 +166,7 @@ package enum TypedDataError: Error, Hashable, Sendable, CustomStringConvertible 
     case .mismatched(let field, let type, let actual): "\(field) is no \(type): \(actual)"
     case .wrongCount(let field, let type, let actual):
       "\(field) is no \(type): it has \(actual) elements"
+    case .typesTooLong: "the types of the structures have more than 16 million characters in all"
     case .notInVersion3(let field, let type):
       "\(field) is a \(type), which version 3 cannot sign: use eth_signTypedData_v4"
     }

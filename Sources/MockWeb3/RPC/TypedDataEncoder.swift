@@ -7,6 +7,9 @@ struct TypedDataEncoder {
   let version: TypedData.Version
   /// The hashes of the types that were needed so far.
   private var typeHashes: [String: Hash32] = [:]
+  /// How many more characters of types are hashed: each type's text has all that it refers to, so that a chain
+  /// of types would have the square of its length.
+  private var charactersLeft = 16 << 20
 
   init(types: [String: [TypedData.Field]], version: TypedData.Version) {
     self.types = types
@@ -91,6 +94,8 @@ struct TypedDataEncoder {
         }
         if referenced.insert(core).inserted { waiting.append(core) }
       }
+      charactersLeft -= next.utf8.count + (types[next] ?? []).reduce(0) { $0 + $1.length }
+      guard charactersLeft >= 0 else { throw .typesTooLong }
     }
     referenced.remove(type)
     let text = ([type] + referenced.sorted()).map { name in

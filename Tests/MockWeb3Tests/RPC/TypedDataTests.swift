@@ -89,6 +89,29 @@ struct TypedDataTests {
     #expect(try data.signingHash() == Keccak256.hash(bytes))
   }
 
+  @Test("Types that refer to one another without end in sight are refused")
+  func longTypes() async throws {
+    // Each of 3000 types refers to all behind it, and the message has a structure of each.
+    var types: JSONObject = ["EIP712Domain": []]
+    var fields: [JSON] = []
+    var message: JSONObject = [:]
+    for index in 0..<3_000 {
+      let next: JSON = ["name": "next", "type": .string("Type\(index + 1)")]
+      types["Type\(index)"] = .array([next])
+      fields.append(["name": .string("field\(index)"), "type": .string("Type\(index)")])
+      message["field\(index)"] = ["next": nil]
+    }
+    types["Type3000"] = [["name": "last", "type": "uint256"]]
+    types["All"] = .array(fields)
+    let data: JSON = [
+      "types": .object(types), "primaryType": "All", "domain": [:], "message": .object(message),
+    ]
+    let network = TestChain()
+    let account = JSON.string(network.account(0).address.lowercaseHex)
+    let failure = try await network.failure("eth_signTypedData_v4", account, data)
+    #expect(failure?.message.contains("16 million characters") == true, "\(failure as Any)")
+  }
+
   @Test("Version 3 signs the same, and refuses arrays and structures that are null")
   func version3() async throws {
     let network = TestChain()
