@@ -292,7 +292,7 @@ extension NetworkHistory {
         }
       case .block(let block):
         for sent in block.transactions where sent.succeeded {
-          account.contributed += contributedTokens(of: agent, in: sent)
+          account.contributed = sum(account.contributed, contributedTokens(of: agent, in: sent))
         }
       default: break
       }
@@ -301,6 +301,12 @@ extension NetworkHistory {
     account.reported = reported.total
     account.acknowledged = acknowledged.total
     return account
+  }
+
+  /// A sum that ends at the largest number: contributions say what their senders like.
+  private static func sum(_ left: Int, _ right: Int) -> Int {
+    let (sum, overflow) = left.addingReportingOverflow(right)
+    return overflow ? .max : sum
   }
 
   /// The tokens of a contribution for an agent: `reportContribution(address,…)`, whose fifth argument they are.

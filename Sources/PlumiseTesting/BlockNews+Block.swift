@@ -5,24 +5,27 @@ import PlumiseWire
 
 extension BlockNews {
   /// A block with its transactions read.
-  /// - Parameter failures: Why transactions failed, by their positions.
-  package init(_ block: Block, failures: [Int: String]) {
+  /// - Parameters:
+  ///   - failures: Why transactions failed, by their positions.
+  ///   - rewardPool: Where the chain's reward pool is.
+  package init(_ block: Block, failures: [Int: String], rewardPool: Address) {
     self.init(
       height: Int(clamping: block.number), hash: block.hash.hex,
       timestamp: Int(clamping: block.header.timestamp),
       gas: Int(clamping: block.receipts.last?.cumulativeGasUsed ?? 0),
       transactions: zip(block.transactions, block.receipts).enumerated().map { index, pair in
-        Sent(pair.0, pair.1, failure: failures[index])
+        Sent(pair.0, pair.1, failure: failures[index], rewardPool: rewardPool)
       })
   }
 }
 
 extension BlockNews.Sent {
   fileprivate init(
-    _ sent: RecoveredTransaction, _ receipt: TransactionReceipt, failure: String?
+    _ sent: RecoveredTransaction, _ receipt: TransactionReceipt, failure: String?,
+    rewardPool: Address
   ) {
     let transaction = sent.transaction
-    let (call, detail) = Self.reading(transaction)
+    let (call, detail) = Self.reading(transaction, rewardPool: rewardPool)
     self.init(
       hash: sent.hash.hex, from: sent.sender.checksummed, to: transaction.to?.checksummed,
       call: call, detail: detail, succeeded: receipt.succeeded, reason: failure,
@@ -30,7 +33,9 @@ extension BlockNews.Sent {
   }
 
   /// What a transaction does, and what it says; a call that cannot be read is one all the same.
-  private static func reading(_ transaction: Transaction) -> (call: String, detail: String?) {
+  private static func reading(
+    _ transaction: Transaction, rewardPool: Address
+  ) -> (call: String, detail: String?) {
     guard let recipient = transaction.to else {
       return ("creation", "\(transaction.data.count) bytes of code")
     }
@@ -41,7 +46,10 @@ extension BlockNews.Sent {
       return reading(call)
     }
     if transaction.data.isEmpty { return ("transfer", "\(transaction.value) wei") }
-    if let call = try? RewardPoolCall(input: transaction.data) { return reading(call) }
+    // The same bytes say nothing of rewards to anybody else.
+    if recipient == rewardPool, let call = try? RewardPoolCall(input: transaction.data) {
+      return reading(call)
+    }
     if let call = try? AgentRegistryCall(input: transaction.data) { return reading(call) }
     return ("call", Hex.encode(transaction.data.prefix(4)))
   }

@@ -15,7 +15,7 @@ final class NetworkRecorder: Sendable {
   /// Something that happened.
   enum Entry: Sendable {
     case request(OracleEntry)
-    case block(Block, failures: [Int: String])
+    case block(Block, failures: [Int: String], rewardPool: Address)
     case session(SessionActivity)
     case faults(FaultAdministration.Change)
     case link(FaultyLink.Change)
@@ -45,10 +45,11 @@ final class NetworkRecorder: Sendable {
 
   /// Notes from here on what a chain does, and what is done to its faults.
   func follow(_ chain: MockWeb3) {
+    let rewardPool = chain.configuration.rules.poolAddress
     chain.observeBlocks { [self] block, failures in
       // An hour of empty blocks says nothing, and would push out what does.
       if block.transactions.isEmpty { return }
-      record("chain", .block(block, failures: failures))
+      record("chain", .block(block, failures: failures, rewardPool: rewardPool))
     }
     chain.observeFaults { [self] in record("chain", .faults($0)) }
   }
@@ -76,7 +77,8 @@ extension NetworkRecorder.Entry {
   fileprivate var kind: WatchedKind {
     switch self {
     case .request(let entry): .request(OracleAnswer(entry))
-    case .block(let block, let failures): .block(BlockNews(block, failures: failures))
+    case .block(let block, let failures, let rewardPool):
+      .block(BlockNews(block, failures: failures, rewardPool: rewardPool))
     case .session(let activity): .session(SessionNews(activity))
     case .faults(let change): .fault(FaultNews(change))
     case .link(.fault(let change)): .fault(FaultNews(change))

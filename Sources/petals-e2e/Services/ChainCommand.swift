@@ -143,7 +143,10 @@ struct ChainCommand: AsyncParsableCommand {
     if faults.adminPort != nil { chain.seedFaults(faults.faultSeed) }
     let observation = service.observation()
     if observation.isOn {
-      chain.observeBlocks { observation.record(.block(BlockNews($0, failures: $1))) }
+      let rewardPool = chain.configuration.rules.poolAddress
+      chain.observeBlocks {
+        observation.record(.block(BlockNews($0, failures: $1, rewardPool: rewardPool)))
+      }
     }
     let signals = service.shutdownSignals()
     var details: JSONObject = ["accounts": .array(configuration.accounts.map(description))]
