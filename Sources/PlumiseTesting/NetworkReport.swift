@@ -59,6 +59,7 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
     var causes = network.nodes.indices.flatMap(refusedReports)
     let asksOracle = issue.map { $0.contains("oracle") || $0.contains("reporter") } ?? true
     if asksOracle { causes += network.nodes.indices.compactMap(missingReport) }
+    causes += transactionWarnings.suffix(Self.warningLimit).map { "the chain: \($0)" }
     causes += downParts
     let deadlines = network.clock.deadlines
     if network.clock.now.offset == .zero, let first = deadlines.first {
@@ -69,6 +70,14 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
         """)
     }
     return causes
+  }
+
+  /// How many of the chain's latest warnings are named with an issue; the report has all.
+  private static let warningLimit = 5
+
+  /// What is wrong with transactions: the reason, the instruction and the calls that led to it.
+  private var transactionWarnings: [String] {
+    network.chain.journal.entries.flatMap(\.warnings)
   }
 
   /// Parts that the test ended and did not start again.
@@ -151,7 +160,7 @@ public struct NetworkReport: Sendable, CustomStringConvertible {
       let gas = receipt.map { ", \($0.gasUsed) gas" } ?? ""
       return "\(sent.hash.hex) \(sent.sender.checksummed) \(call(sent.transaction)): "
         + "\(outcome)\(gas)"
-    } + network.chain.journal.entries.flatMap(\.warnings)
+    } + transactionWarnings
   }
 
   /// What a transaction does, in the words of the contract that it calls.

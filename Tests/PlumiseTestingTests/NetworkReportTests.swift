@@ -57,6 +57,19 @@ struct NetworkReportTests {
     #expect(seen[1] == [])
   }
 
+  @Test("A transaction that failed is a cause, with the reason, the instruction and the calls")
+  func failedTransaction() async throws {
+    let seen = try await comments(of: NetworkPlan(nodes: 1)) { network in
+      let node = network.nodes[0]
+      try await node.register()
+      network.chain.inject(ChainFaultRule(.revert(reason: "closed today")))
+      await #expect(throws: (any Error).self) { try await node.agent.heartbeat() }
+      Issue.record("an issue")
+    }
+    let failures = try #require(seen.first).filter { $0.hasPrefix("the chain: transaction 0x") }
+    #expect(failures.count == 1 && failures[0].hasSuffix("closed today"), "\(seen)")
+  }
+
   @Test("A clock that nobody moved is a cause while tasks wait for it")
   func clockStands() async throws {
     let seen = try await comments(of: NetworkPlan(nodes: 1)) { network in
