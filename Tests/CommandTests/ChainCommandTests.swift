@@ -11,7 +11,7 @@ struct ChainCommandTests {
   private static let artifact =
     #"{"contractName":"Answer","abi":[],"bytecode":"0x600a600c600039600a6000f3602a60005260206000f3"}"#
   private static let genesis = """
-    {"config":{"chainId":77},"alloc":{"0x00000000000000000000000000000000000000c1":
+    {"config":{"chainId":77,"shanghaiTime":0},"alloc":{"0x00000000000000000000000000000000000000c1":
       {"balance":"7","code":"0x60005460005260206000f3","storage":{"0x0":"0x9"}}}}
     """
   private static let contract = "0x00000000000000000000000000000000000000c1"
@@ -40,11 +40,13 @@ struct ChainCommandTests {
 
   private static func word(_ value: Word) -> JSON { .string(Hash32(word: value).hex) }
 
-  @Test("--genesis gives accounts with code and the chain's id, over which --chain-id wins")
+  @Test("--genesis gives accounts with code, and an id and rules over which options win")
   func genesisFile() async throws {
     try await withTemporaryFolder { folder in
       let file = try folder.write("genesis.json", Array(Self.genesis.utf8))
-      for (options, id) in [([], "0x4d"), (["--chain-id", "88"], "0x58")] as [([String], JSON)] {
+      for (options, id, hasPush0) in [
+        ([], "0x4d", true), (["--chain-id", "88", "--hardfork", "paris"], "0x58", false),
+      ] as [([String], JSON, Bool)] {
         try await withChain(["--genesis", file] + options) { chain in
           let url = try await chain.url()
           #expect(try await Self.ask(url, "eth_chainId") == id)
@@ -52,6 +54,8 @@ struct ChainCommandTests {
           #expect(
             try await Self.ask(url, "eth_getBalance", [.string(Self.contract), "latest"]) == "0x7")
           #expect(try await Self.ask(url, "eth_accounts").arrayValue?.count == 10)
+          let push0 = try await fetchRPC(url, "eth_call", [["data": "0x5f5ff3"], "latest"]).json
+          #expect((push0["result"] != nil) == hasPush0, "\(push0.text)")
         }
       }
       let broken = try folder.write("broken.json", Array("{}".utf8))

@@ -7,6 +7,7 @@ extension ChainConfiguration {
   /// what the file gives them.
   public mutating func apply(_ genesis: GenesisFile) {
     if let chainID = genesis.chainID { rules.chainID = chainID }
+    if let hardfork = genesis.hardfork { rules.hardfork = hardfork }
     if let gasLimit = genesis.gasLimit { rules.blockGasLimit = gasLimit }
     if let coinbase = genesis.coinbase { rules.coinbase = coinbase }
     if let timestamp = genesis.timestamp { genesisTimestamp = timestamp }

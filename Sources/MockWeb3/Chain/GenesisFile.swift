@@ -1,3 +1,4 @@
+public import EVM
 public import EthereumPrimitives
 public import Foundation
 import PlumiseWire
@@ -25,14 +26,19 @@ public struct GenesisAccount: Hashable, Sendable {
   }
 }
 
-/// The fields of go-ethereum's genesis file that this chain uses: the chain's id, the accounts, and
-/// from the header time, gas limit, coinbase and base fee.
+/// The fields of go-ethereum's genesis file that this chain uses: the chain's id and hard fork, the
+/// accounts, and from the header time, gas limit, coinbase and base fee.
 ///
-/// The hard fork, the difficulty, the extra data and the settings of Clique are not read: blocks are
-/// sealed as ``ChainConfiguration/sealer`` says, and bytecode runs by ``ChainRules/hardfork``.
+/// The difficulty, the extra data and the settings of Clique are not read: blocks are sealed as
+/// ``ChainConfiguration/sealer`` says.
 public struct GenesisFile: Hashable, Sendable {
   /// `config.chainId`.
   public var chainID: UInt64?
+  /// The latest hard fork of `config` that is in force in the first block; nil where it names none.
+  ///
+  /// Forks before London count as London, and those after Cancun as Cancun. A total difficulty that ends
+  /// the proof of work later than at 0 is not waited for.
+  public var hardfork: Hardfork?
   /// `alloc`.
   public var accounts: [Address: GenesisAccount]
   /// `timestamp`, in seconds since 1970.
@@ -72,6 +78,7 @@ public struct GenesisFile: Hashable, Sendable {
     }
     chainID = try Self.integer(json["config"]?["chainId"], "config.chainId")
     timestamp = try Self.integer(json["timestamp"], "timestamp")
+    hardfork = try Self.hardfork(json["config"], at: timestamp ?? 0)
     gasLimit = try Self.integer(json["gasLimit"], "gasLimit")
     baseFee = try Self.word(json["baseFeePerGas"], "baseFeePerGas")
     if let value = json["coinbase"], !value.isNull {
@@ -80,6 +87,22 @@ public struct GenesisFile: Hashable, Sendable {
       }
       coinbase = address
     }
+  }
+
+  private static func hardfork(_ config: JSON?, at timestamp: UInt64) throws -> Hardfork? {
+    func isReached(_ name: String, by limit: UInt64) throws -> Bool {
+      guard let start = try word(config?[name], "config.\(name)") else { return false }
+      return start <= Word(limit)
+    }
+    for name in ["pragueTime", "cancunTime"] where try isReached(name, by: timestamp) {
+      return .cancun
+    }
+    if try isReached("shanghaiTime", by: timestamp) { return .shanghai }
+    for name in ["mergeNetsplitBlock", "terminalTotalDifficulty"] where try isReached(name, by: 0) {
+      return .paris
+    }
+    let names = (config?.objectValue?.members ?? []).map(\.key)
+    return names.contains { $0.hasSuffix("Block") } ? .london : nil
   }
 
   private static func account(_ json: JSON, _ field: String) throws -> GenesisAccount {

@@ -67,9 +67,10 @@ struct ChainCommand: AsyncParsableCommand {
 
   @Option(
     help: """
-      The rules that bytecode runs by: \(Hardfork.allCases.map(\.rawValue).joined(separator: ", ")).
+      The rules that bytecode runs by: \(Hardfork.allCases.map(\.rawValue).joined(separator: ", ")). \
+      Those of the genesis file, or London's, when not said.
       """)
-  var hardfork = Hardfork.london
+  var hardfork: Hardfork?
 
   @Option(
     help: "A genesis file of go-ethereum: its accounts are there in addition to the ten.",
@@ -133,7 +134,6 @@ struct ChainCommand: AsyncParsableCommand {
   func run() async throws {
     var configuration = ChainConfiguration(
       chainID: chainID ?? PlumiseNetwork.chainID, profile: profile)
-    configuration.rules.hardfork = hardfork
     if let mining { configuration.mining = mining }
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
     let contracts = try await begin(&configuration)
@@ -188,8 +188,9 @@ struct ChainCommand: AsyncParsableCommand {
       if let genesis {
         configuration.apply(try GenesisFile(contentsOf: URL(filePath: genesis)))
       }
-      // What is said here wins over the other chain's id and the file's; constructors see it.
+      // What is said here wins over the other chain's and the file's; constructors see it.
       if let chainID { configuration.rules.chainID = chainID }
+      if let hardfork { configuration.rules.hardfork = hardfork }
       return try deploy.map { path in
         let artifact = try ContractArtifact(contentsOf: URL(filePath: path))
         return (artifact.name, try configuration.deploy(artifact))

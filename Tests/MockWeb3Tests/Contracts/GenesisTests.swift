@@ -1,3 +1,4 @@
+import EVM
 import EthereumClient
 import EthereumPrimitives
 import Foundation
@@ -43,11 +44,32 @@ struct GenesisTests {
   }
 
   @Test(
+    "The hard fork is the latest one of the config that is in force in the first block",
+    arguments: [
+      (#""chainId":1"#, nil), (#""homesteadBlock":0"#, .london),
+      (#""londonBlock":0,"shanghaiTime":6"#, .london),
+      (#""londonBlock":0,"shanghaiTime":5"#, .shanghai),
+      (#""terminalTotalDifficulty":0"#, .paris), (#""terminalTotalDifficulty":"0x1""#, nil),
+      (#""mergeNetsplitBlock":0,"cancunTime":null"#, .paris),
+      (#""shanghaiTime":0,"cancunTime":"0x0""#, .cancun), (#""pragueTime":1"#, .cancun),
+    ] as [(String, Hardfork?)])
+  func hardforks(config: String, hardfork: Hardfork?) async throws {
+    let text = #"{"config":{\#(config)},"timestamp":"0x5","alloc":{}}"#
+    let genesis = try await read(text) { try GenesisFile(contentsOf: $0) }
+    #expect(genesis.hardfork == hardfork)
+    var configuration = ChainConfiguration()
+    configuration.rules.hardfork = .paris
+    configuration.apply(genesis)
+    #expect(configuration.rules.hardfork == hardfork ?? .paris)
+  }
+
+  @Test(
     "A field of a genesis file that cannot be used is named",
     arguments: [
       (#"{}"#, "alloc"), (#"{"alloc":{"zz":{}}}"#, "alloc.zz"),
       (#"{"alloc":{"0x00000000000000000000000000000000000000c1":{"balance":"1x"}}}"#, "balance"),
-      (#"{"alloc":{},"timestamp":true}"#, "timestamp"), ("{", "Answer.json"),
+      (#"{"alloc":{},"timestamp":true}"#, "timestamp"),
+      (#"{"alloc":{},"config":{"cancunTime":"soon"}}"#, "config.cancunTime"), ("{", "Answer.json"),
     ])
   func malformedGenesis(text: String, field: String) async throws {
     let error = try await read(text) { file in
