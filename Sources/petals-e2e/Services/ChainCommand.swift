@@ -135,6 +135,7 @@ struct ChainCommand: AsyncParsableCommand {
       chainID: chainID ?? PlumiseNetwork.chainID, profile: profile)
     configuration.rules.hardfork = hardfork
     if let mining { configuration.mining = mining }
+    configuration.journalCapacity = ServiceMemory.unreadJournal
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
     let contracts = try await begin(&configuration)
     let chain = try chain(configuration)
