@@ -167,6 +167,49 @@ struct LoadReportTests {
     try await refuse("--requests", "/nowhere/requests", words: "/nowhere/requests")
   }
 
+  @Test("Beside the report is a line for each request, in it each fault that was on meanwhile")
+  func faults() async throws {
+    try await withTemporaryFolder { folder in
+      let arguments = [
+        "load", "--network", "agents", "--model", "tiny", "--rate", "40", "--duration", "600",
+        "--mix", "chain=1,oracle=3", "--watch", "--page-port", "0", "--report", folder.path,
+        "--json",
+      ]
+      let result = try await Command.withService(arguments) { service in
+        let line = try await service.lines.next { $0.contains(#""service":"page""#) }
+        let url = try #require(try JSON.parse(line)["url"]?.stringValue)
+        // Of a method that nobody calls: it is on, and no request fails by it.
+        let fault: JSON = ["fault": "error", "code": -5, "message": "<b>", "method": "eth_syncing"]
+        let order = try await fetch(
+          "\(url)/orders/faults/chain", "POST", body: fault.serialized(),
+          contentType: "application/json")
+        #expect(order.status == 200, "\(order.text)")
+        let port = try #require(URL(string: url)?.port)
+        try await RawClient.connected(to: ServerAddress(host: "127.0.0.1", port: port)) { events in
+          try await events.send("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+          // Requests of the load have ended.
+          _ = try await events.received.next { $0.contains(/"load":{"ended":[1-9]/) }
+        }
+        try service.send(.interrupt)
+      }
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let report = try JSON.parse(Data(contentsOf: URL(filePath: folder.file("report.json"))))
+      let requests = try lines(folder.file("requests.jsonl"))
+      #expect(report["sent"]?.integerValue == Int64(requests.count) && !requests.isEmpty)
+      let faults = try #require(report["faults"]?.arrayValue)
+      #expect(faults.map { $0["part"]?.stringValue } == ["chain"])
+      #expect(faults.first?["fault"]?.stringValue?.contains("eth_syncing") == true)
+      #expect(faults.first?["to_ms"] == .null, "nobody took it back")
+      let points = try #require(report["plots"]?["requests"]?.arrayValue)
+      #expect(
+        points.compactMap { $0["time_ms"]?.doubleValue }
+          == requests.compactMap { $0["due_ms"]?.doubleValue }.sorted())
+      let page = try String(contentsOfFile: folder.file("report.html"), encoding: .utf8)
+      #expect(page.contains(#"<rect class="band""#) && page.contains("Faults that were on"))
+      #expect(!page.contains("<b>"))
+    }
+  }
+
   @Test(
     "The page of a report opens from disk, and its plots have the numbers of report.json",
     .enabled(if: Browser.isWanted, Browser.absence))
@@ -205,6 +248,15 @@ struct LoadReportTests {
         }
         let expected = JSON.array(pairs).withPlainNumbers
         #expect(operations.withPlainNumbers == expected && !pairs.isEmpty, "\(operations.text)")
+        let moments = try await browser.run(
+          """
+          return [...document.querySelectorAll("circle[data-milliseconds]")].map((point) => ({
+            time_ms: Number(point.dataset.time), milliseconds: Number(point.dataset.milliseconds),
+            ok: point.dataset.ok === "true" }));
+          """)
+        let drawn = try #require(report["plots"]?["requests"])
+        #expect(moments.withPlainNumbers == drawn.withPlainNumbers)
+        #expect(drawn.arrayValue?.count == 300)
         let screen = Browser.Screen(width: 1440, height: 900, isDark: false)
         try await browser.show(on: screen)
         try await Page(browser: browser).keepPicture(of: screen, as: "report")
