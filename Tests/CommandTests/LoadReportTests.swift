@@ -339,6 +339,54 @@ struct ReportCommandTests {
     }
   }
 
+  @Test("Soaks are compared by levels and changes in an hour, sweeps load by load")
+  func soaksAndSweeps() async throws {
+    func soak(_ level: Int, _ slope: Int) -> JSON {
+      [
+        "schema": "petals-e2e/soak/1",
+        "series": [
+          [
+            "subject": "oracle", "measure": "memory", "unit": "MiB", "level": .integer(level),
+            "slope_per_hour": .integer(slope), "slope_per_hour_low": .integer(slope - 1),
+            "slope_per_hour_high": .integer(slope + 1),
+          ]
+        ],
+      ]
+    }
+    func sweep(_ throughput: Int) -> JSON {
+      [
+        "schema": "petals-e2e/sweep/1",
+        "rows": [
+          [
+            "network": "12/12", "sessions": 4, "throughput": .integer(throughput),
+            "unit": "tokens a second", "e2el_ms": ["p50": 8, "p99": .null],
+          ]
+        ],
+      ]
+    }
+    try await withTemporaryFolder { folder in
+      let soaks = try await Command.run(
+        "report", try write(soak(10, 4), "a", in: folder), try write(soak(11, 2), "b", in: folder),
+        "--json")
+      #expect(soaks.status == .exited(0), "\(soaks.errors)")
+      let figures = try #require(try soaks.json()["figures"]?.arrayValue)
+      #expect(
+        figures.map { $0["name"] } == ["oracle: memory, MiB", "oracle: memory an hour, MiB"])
+      #expect(numbers(figures[0]["values"]) == [10, 11])
+      #expect(numbers(figures[1]["values"]) == [4, 2])
+      #expect(numbers(figures[1]["changes"]) == [-0.5] && numbers(figures[1]["spreads"]) == [0.5])
+      let sweeps = try await Command.run(
+        "report", try write(sweep(100), "c", in: folder), try write(sweep(150), "d", in: folder),
+        "--json")
+      let rows = try #require(try sweeps.json()["figures"]?.arrayValue)
+      #expect(
+        rows.map { $0["name"] } == [
+          "12/12, 4 sessions: tokens a second", "12/12, 4 sessions: e2el p50 ms",
+        ])
+      #expect(numbers(rows[0]["changes"]) == [0.5])
+    }
+  }
+
   @Test("One folder, one without a report, and reports of two kinds are refused")
   func refusals() async throws {
     try await withTemporaryFolder { folder in
@@ -352,6 +400,16 @@ struct ReportCommandTests {
       try await Command.run("report", load, run).expectRefusal("petals-e2e/run/1", "one kind")
       try await Command.run("report", load, other).expectRefusal("x/1", "petals-e2e/load/1")
       try await Command.run("report", load, broken).expectRefusal("of no name")
+      let cut = folder.appending(path: "cut")
+      try FileManager.default.createDirectory(at: cut, withIntermediateDirectories: true)
+      try cut.write("report.json", Array(#"{"schema":"petals-e2e/load/1","per_se"#.utf8))
+      try await Command.run("report", load, cut.path).expectRefusal(
+        "report.json is no JSON", "the text ends inside a value at byte")
+      let later = try write(["schema": "petals-e2e/load/2", "per_second": 1], "later", in: folder)
+      try await Command.run("report", later, load).expectRefusal(
+        "petals-e2e/load/2", "petals-e2e/load/1")
+      let empty = try write(["schema": "petals-e2e/load/1", "series": 7], "empty", in: folder)
+      try await Command.run("report", load, empty).expectRefusal("without a figure")
     }
   }
 }
