@@ -53,6 +53,8 @@ public struct GatewayConfiguration: Sendable {
   public var limits: ServerLimits
   /// How many entries the journal keeps.
   public var journalCapacity: Int
+  /// About how many bytes of memory they may take together.
+  public var journalByteLimit: Int
   /// Where the gateway logs; silent by default.
   public var logger: Logger
   /// Asks the oracle and the nodes; nil for a client that all of the process share.
@@ -80,6 +82,7 @@ public struct GatewayConfiguration: Sendable {
   ///   - unixClock: the time of day.
   ///   - limits: what a peer may make the server hold.
   ///   - journalCapacity: how many entries the journal keeps.
+  ///   - journalByteLimit: about how many bytes of memory they may take together.
   ///   - logger: where the gateway logs; silent by default.
   /// - Precondition: there is a model, and each interval and limit is above zero.
   public init(
@@ -89,7 +92,8 @@ public struct GatewayConfiguration: Sendable {
     healthTimeout: Duration = .seconds(5), nodeTimeout: Duration = .seconds(120),
     metricsInterval: Duration = .seconds(10), idleTime: Duration = .seconds(60), seed: UInt64 = 0,
     clock: any Clock<Duration> = ContinuousClock(), unixClock: UnixClock = .system,
-    limits: ServerLimits = ServerLimits(), journalCapacity: Int = 10_000, logger: Logger? = nil
+    limits: ServerLimits = ServerLimits(), journalCapacity: Int = 10_000,
+    journalByteLimit: Int = 16 << 20, logger: Logger? = nil
   ) {
     for (name, value) in [
       ("refreshInterval", refreshInterval), ("oracleTimeout", oracleTimeout),
@@ -116,6 +120,7 @@ public struct GatewayConfiguration: Sendable {
     self.unixClock = unixClock
     self.limits = limits
     self.journalCapacity = journalCapacity
+    self.journalByteLimit = journalByteLimit
     self.logger = logger ?? Logger(label: "gateway") { _ in SwiftLogNoOpLogHandler() }
   }
 }

@@ -25,4 +25,12 @@ public struct GatewayEntry: Sendable, Hashable {
   public let generatedTokens: Int64
   /// What is wrong, when the client got an error, or a stream that is cut off.
   public let failure: String?
+
+  /// About how many bytes of memory the entry takes.
+  var byteCount: Int {
+    let attempts = attempts.reduce(0) {
+      $0 + 128 + $1.url.utf8.count + ($1.failure?.utf8.count ?? 0)
+    }
+    return 128 + request.byteCount + attempts + (failure?.utf8.count ?? 0)
+  }
 }

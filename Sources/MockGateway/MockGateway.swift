@@ -16,7 +16,7 @@ import Synchronization
 public final class MockGateway: Sendable {
   /// What it asks, and when.
   public let configuration: GatewayConfiguration
-  /// The chats that were answered.
+  /// The latest chats that were answered.
   public let journal: Journal<GatewayEntry>
   /// The totals that were posted to the oracle.
   public let posts: Journal<GatewayPost>
@@ -32,7 +32,9 @@ public final class MockGateway: Sendable {
   /// Makes a gateway that knows no node yet.
   public init(_ configuration: GatewayConfiguration) {
     self.configuration = configuration
-    journal = Journal(capacity: configuration.journalCapacity)
+    journal = Journal(
+      capacity: configuration.journalCapacity, byteLimit: configuration.journalByteLimit
+    ) { $0.byteCount }
     posts = Journal(capacity: configuration.journalCapacity)
     client = NodeClient(clock: configuration.clock, client: configuration.client)
     watch = Stopwatch(configuration.clock)

@@ -39,7 +39,7 @@ package struct NetworkHistory: Sendable {
   ///   - end: Its end, in milliseconds since 1970.
   package init(_ events: [WatchedEvent], nodes: [Node], from start: Double, to end: Double) {
     self.events = events
-    bands = Self.bands(events, from: start)
+    bands = Self.faultBands(of: events, from: start)
     requests = Self.requests(events, from: start)
     ledger = NodeLedger(nodes.map { Self.account(of: $0, events) })
     timeLine = TimeLine(
@@ -55,12 +55,7 @@ package struct NetworkHistory: Sendable {
       (
         "passes",
         .array(
-          Plot.thinned(moments, from: timeLine.from, to: timeLine.to).map { moment in
-            [
-              "time_ms": .decimal(moment.time, places: 3),
-              "milliseconds": .decimal(moment.value, places: 3), "ok": .bool(moment.succeeded),
-            ]
-          })
+          Plot.thinned(moments, from: timeLine.from, to: timeLine.to).map(\.json))
       ),
     ]
   }
@@ -138,7 +133,10 @@ package struct NetworkHistory: Sendable {
 
 extension NetworkHistory {
   /// When which fault was on: from its order until it was taken back or used up, or its link was opened.
-  private static func bands(_ events: [WatchedEvent], from start: Double) -> [FaultBand] {
+  /// - Parameters:
+  ///   - events: In their order; others than those of faults, links and lives change nothing.
+  ///   - start: The report's beginning, in milliseconds since 1970.
+  package static func faultBands(of events: [WatchedEvent], from start: Double) -> [FaultBand] {
     var bands: [FaultBand] = []
     /// Places of the bands that are on, by the part and the id.
     var open: [String: [String: Int]] = [:]

@@ -16,12 +16,14 @@ public struct WatchedEvent: Sendable, Hashable {
   public var kind: WatchedKind
 
   /// An event; a stream gives it its number.
+  ///
+  /// Of texts that are longer than 1000 characters it has the beginning.
   /// - Parameters:
   ///   - part: Who it is about.
   ///   - kind: What happened.
   ///   - time: When; now by default.
   public init(_ part: String, _ kind: WatchedKind, at time: Date = Date()) {
-    self.init(number: 0, time: time.timeIntervalSince1970 * 1000, part: part, kind: kind)
+    self.init(number: 0, time: time.timeIntervalSince1970 * 1000, part: part, kind: kind.bounded)
   }
 
   /// An event with its number, and its time in milliseconds since 1970.

@@ -58,6 +58,14 @@ extension Plot {
       self.value = value
       self.succeeded = succeeded
     }
+
+    /// As it stands in `report.json`.
+    package var json: JSON {
+      [
+        "time_ms": .decimal(time, places: 3), "milliseconds": .decimal(value, places: 3),
+        "ok": .bool(succeeded),
+      ]
+    }
   }
 
   /// The most points of a plot: of more, the slowest in each piece of the time and each outcome is drawn.

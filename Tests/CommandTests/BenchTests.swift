@@ -97,6 +97,30 @@ struct BenchTests {
     }
   }
 
+  @Test("Beside a report stands a line for each generation that was timed")
+  func requests() async throws {
+    try await withTemporaryFolder { folder in
+      let result = try await Command.run([
+        "bench", "--only", "inference", "--model", "tiny", "--runs", "2", "--report", folder.path,
+        "--json",
+      ])
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let names = Set((try result.json()["rows"]?.arrayValue ?? []).map { $0["name"] })
+      let requests = try String(contentsOfFile: folder.file("requests.jsonl"), encoding: .utf8)
+        .split(separator: "\n").map { try JSON.parse(String($0)) }
+      #expect(requests.allSatisfy { names.contains($0["name"]) && $0["group"] == "inference" })
+      #expect(requests.allSatisfy { $0["dtype"] == "F16" && ($0["run"] == 0 || $0["run"] == 1) })
+      #expect(
+        requests.allSatisfy {
+          ($0["from_ms"]?.doubleValue ?? -1) >= 0 && ($0["milliseconds"]?.doubleValue ?? 0) > 0
+        })
+      let counts = Dictionary(grouping: requests) { $0["name"]?.stringValue ?? "" }
+        .mapValues(\.count)
+      // Of two runs: a prompt, a decoding, and as many at once as sessions.
+      #expect(counts.values.sorted() == [2, 2, 2, 4, 8, 16, 32])
+    }
+  }
+
   @Test("Bytecode is measured without anything around it")
   func bytecode() async throws {
     let result = try await Command.run(["bench", "--only", "evm", "--runs", "1", "--json"])

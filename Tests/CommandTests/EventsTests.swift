@@ -111,6 +111,48 @@ struct EventsTests {
     #expect(try await order("faults/nobody", ["fault": "none"]).status == 400)
   }
 
+  @Test("Line breaks of Unicode, and blocks of hundreds of transactions, end no watching")
+  func strangeLines() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder.file("events.jsonl")
+      let result = try await Command.withService(PageTests.up + ["--events", path]) { service in
+        let line = try await service.lines.next { $0.contains(#""service":"page""#) }
+        let url = try #require(try JSON.parse(line)["url"]?.stringValue)
+        let chain = try #require(try await service.event("up")["chain"]?.stringValue)
+        let fault: JSON = [
+          "fault": "error", "code": -5, "message": "a\u{2028}b\u{85}c", "method": "eth_syncing",
+        ]
+        let added = try await fetch(
+          "\(url)/orders/faults/chain", "POST", body: fault.serialized(),
+          contentType: "application/json")
+        #expect(added.status == 200, "\(added.text)")
+        let accounts = try await fetchRPC(chain, "eth_accounts").json["result"]
+        _ = try await fetchRPC(chain, "evm_setAutomine", [false])
+        for _ in 0..<600 {
+          let transfer: JSON = [
+            "from": accounts?[1] ?? .null, "to": accounts?[2] ?? .null, "value": "0x1",
+          ]
+          let answer = try await fetchRPC(chain, "eth_sendTransaction", [transfer]).json
+          #expect(answer["result"] != nil, "\(answer.text)")
+        }
+        _ = try await fetchRPC(chain, "evm_mine")
+        let id = try #require(try added.json["id"]?.integerValue)
+        #expect(try await fetch("\(url)/orders/faults/chain/\(id)", "DELETE").status == 200)
+        try service.send(.terminate)
+      }
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      let events = try text.utf8.split(separator: UInt8(ascii: "\n"))
+        .map { try JSON.parse(Array($0)) }.filter { $0["part"] == "chain" }
+      let faults = events.compactMap { $0["fault"] }
+      #expect(faults.compactMap { $0["change"]?.stringValue } == ["ordered", "taken-back"])
+      #expect(faults.first?["order"]?.stringValue?.contains("a\u{2028}b\u{85}c") == true)
+      let blocks = events.compactMap { $0["block"]?["transactions"]?.arrayValue?.count }
+      #expect(blocks.contains { $0 >= 600 }, "\(blocks)")
+      #expect(events.last?["life"]?["state"] == "stopped")
+    }
+  }
+
   @Test("A file of events that cannot be written is refused before anything starts")
   func unwritable() async throws {
     try await Command.run(

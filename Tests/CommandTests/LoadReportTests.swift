@@ -98,6 +98,7 @@ struct LoadReportTests {
   @Test("Each of so many users has one request at a time")
   func users() async throws {
     let counts = Counts()
+    let ended = Journal<Int>()
     try await withWebServer(
       respond: { request in
         guard request.path == "/api/v1/report" else { return WebResponse(status: .notFound) }
@@ -106,19 +107,25 @@ struct LoadReportTests {
           // Others have their turn, so that requests of one user would overlap if they could.
           for _ in 0..<20 { await Task.yield() }
           counts.end()
+          ended.record(1)
         }
         return WebResponse()
       }
     ) { address in
-      let result = try await Command.run(
-        "load", "--target", address.url, "--users", "3", "--duration", "0.4", "--json")
+      let arguments = [
+        "load", "--target", address.url, "--users", "3", "--duration", "600", "--json",
+      ]
+      let result = try await Command.withService(arguments) { load in
+        try await ended.wait(forCount: 30)
+        try load.send(.interrupt)
+      }
       #expect(result.status == .exited(0), "\(result.errors)")
-      let report = try result.json()
+      let report = try JSON.parse(result.output)
       #expect(report["sent"]?.integerValue == Int64(counts.all))
       #expect(report["course"]?["loop"] == "closed")
     }
     #expect((1...3).contains(counts.most))
-    #expect(counts.all > 3)
+    #expect(counts.all >= 30)
   }
 
   @Test("Tokens that a node streams are measured one by one")
@@ -167,6 +174,49 @@ struct LoadReportTests {
     try await refuse("--requests", "/nowhere/requests", words: "/nowhere/requests")
   }
 
+  @Test("Beside the report is a line for each request, in it each fault that was on meanwhile")
+  func faults() async throws {
+    try await withTemporaryFolder { folder in
+      let arguments = [
+        "load", "--network", "agents", "--model", "tiny", "--rate", "40", "--duration", "600",
+        "--mix", "chain=1,oracle=3", "--watch", "--page-port", "0", "--report", folder.path,
+        "--json",
+      ]
+      let result = try await Command.withService(arguments) { service in
+        let line = try await service.lines.next { $0.contains(#""service":"page""#) }
+        let url = try #require(try JSON.parse(line)["url"]?.stringValue)
+        // Of a method that nobody calls: it is on, and no request fails by it.
+        let fault: JSON = ["fault": "error", "code": -5, "message": "<b>", "method": "eth_syncing"]
+        let order = try await fetch(
+          "\(url)/orders/faults/chain", "POST", body: fault.serialized(),
+          contentType: "application/json")
+        #expect(order.status == 200, "\(order.text)")
+        let port = try #require(URL(string: url)?.port)
+        try await RawClient.connected(to: ServerAddress(host: "127.0.0.1", port: port)) { events in
+          try await events.send("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+          // Requests of the load have ended.
+          _ = try await events.received.next { $0.contains(/"load":{"ended":[1-9]/) }
+        }
+        try service.send(.interrupt)
+      }
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let report = try JSON.parse(Data(contentsOf: URL(filePath: folder.file("report.json"))))
+      let requests = try lines(folder.file("requests.jsonl"))
+      #expect(report["sent"]?.integerValue == Int64(requests.count) && !requests.isEmpty)
+      let faults = try #require(report["faults"]?.arrayValue)
+      #expect(faults.map { $0["part"]?.stringValue } == ["chain"])
+      #expect(faults.first?["fault"]?.stringValue?.contains("eth_syncing") == true)
+      #expect(faults.first?["to_ms"] == .null, "nobody took it back")
+      let points = try #require(report["plots"]?["requests"]?.arrayValue)
+      #expect(
+        points.compactMap { $0["time_ms"]?.doubleValue }
+          == requests.compactMap { $0["due_ms"]?.doubleValue }.sorted())
+      let page = try String(contentsOfFile: folder.file("report.html"), encoding: .utf8)
+      #expect(page.contains(#"<rect class="band""#) && page.contains("Faults that were on"))
+      #expect(!page.contains("<b>"))
+    }
+  }
+
   @Test(
     "The page of a report opens from disk, and its plots have the numbers of report.json",
     .enabled(if: Browser.isWanted, Browser.absence))
@@ -205,6 +255,15 @@ struct LoadReportTests {
         }
         let expected = JSON.array(pairs).withPlainNumbers
         #expect(operations.withPlainNumbers == expected && !pairs.isEmpty, "\(operations.text)")
+        let moments = try await browser.run(
+          """
+          return [...document.querySelectorAll("circle[data-milliseconds]")].map((point) => ({
+            time_ms: Number(point.dataset.time), milliseconds: Number(point.dataset.milliseconds),
+            ok: point.dataset.ok === "true" }));
+          """)
+        let drawn = try #require(report["plots"]?["requests"])
+        #expect(moments.withPlainNumbers == drawn.withPlainNumbers)
+        #expect(drawn.arrayValue?.count == 300)
         let screen = Browser.Screen(width: 1440, height: 900, isDark: false)
         try await browser.show(on: screen)
         try await Page(browser: browser).keepPicture(of: screen, as: "report")
@@ -287,6 +346,54 @@ struct ReportCommandTests {
     }
   }
 
+  @Test("Soaks are compared by levels and changes in an hour, sweeps load by load")
+  func soaksAndSweeps() async throws {
+    func soak(_ level: Int, _ slope: Int) -> JSON {
+      [
+        "schema": "petals-e2e/soak/1",
+        "series": [
+          [
+            "subject": "oracle", "measure": "memory", "unit": "MiB", "level": .integer(level),
+            "slope_per_hour": .integer(slope), "slope_per_hour_low": .integer(slope - 1),
+            "slope_per_hour_high": .integer(slope + 1),
+          ]
+        ],
+      ]
+    }
+    func sweep(_ throughput: Int) -> JSON {
+      [
+        "schema": "petals-e2e/sweep/1",
+        "rows": [
+          [
+            "network": "12/12", "sessions": 4, "throughput": .integer(throughput),
+            "unit": "tokens a second", "e2el_ms": ["p50": 8, "p99": .null],
+          ]
+        ],
+      ]
+    }
+    try await withTemporaryFolder { folder in
+      let soaks = try await Command.run(
+        "report", try write(soak(10, 4), "a", in: folder), try write(soak(11, 2), "b", in: folder),
+        "--json")
+      #expect(soaks.status == .exited(0), "\(soaks.errors)")
+      let figures = try #require(try soaks.json()["figures"]?.arrayValue)
+      #expect(
+        figures.map { $0["name"] } == ["oracle: memory, MiB", "oracle: memory an hour, MiB"])
+      #expect(numbers(figures[0]["values"]) == [10, 11])
+      #expect(numbers(figures[1]["values"]) == [4, 2])
+      #expect(numbers(figures[1]["changes"]) == [-0.5] && numbers(figures[1]["spreads"]) == [0.5])
+      let sweeps = try await Command.run(
+        "report", try write(sweep(100), "c", in: folder), try write(sweep(150), "d", in: folder),
+        "--json")
+      let rows = try #require(try sweeps.json()["figures"]?.arrayValue)
+      #expect(
+        rows.map { $0["name"] } == [
+          "12/12, 4 sessions: tokens a second", "12/12, 4 sessions: e2el p50 ms",
+        ])
+      #expect(numbers(rows[0]["changes"]) == [0.5])
+    }
+  }
+
   @Test("One folder, one without a report, and reports of two kinds are refused")
   func refusals() async throws {
     try await withTemporaryFolder { folder in
@@ -300,6 +407,16 @@ struct ReportCommandTests {
       try await Command.run("report", load, run).expectRefusal("petals-e2e/run/1", "one kind")
       try await Command.run("report", load, other).expectRefusal("x/1", "petals-e2e/load/1")
       try await Command.run("report", load, broken).expectRefusal("of no name")
+      let cut = folder.appending(path: "cut")
+      try FileManager.default.createDirectory(at: cut, withIntermediateDirectories: true)
+      try cut.write("report.json", Array(#"{"schema":"petals-e2e/load/1","per_se"#.utf8))
+      try await Command.run("report", load, cut.path).expectRefusal(
+        "report.json is no JSON", "the text ends inside a value at byte")
+      let later = try write(["schema": "petals-e2e/load/2", "per_second": 1], "later", in: folder)
+      try await Command.run("report", later, load).expectRefusal(
+        "petals-e2e/load/2", "petals-e2e/load/1")
+      let empty = try write(["schema": "petals-e2e/load/1", "series": 7], "empty", in: folder)
+      try await Command.run("report", load, empty).expectRefusal("without a figure")
     }
   }
 }

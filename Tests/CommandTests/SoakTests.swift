@@ -48,6 +48,12 @@ struct SoakTests {
           $0 + ($1["points"]?.arrayValue?.count ?? 0)
         }
         #expect(bars == all, "each point of a series is drawn")
+        let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
+        // A case for each series that is judged, for the target, and for the soak.
+        #expect(units.contains("petals-e2e soak\" tests=\"\(measures.count + 1)\" failures=\"0\""))
+        let lines = try String(contentsOfFile: folder.file("requests.jsonl"), encoding: .utf8)
+          .split(separator: "\n")
+        #expect(lines.count == 100)
         try oracle.send(.terminate)
       }
     }
@@ -57,26 +63,34 @@ struct SoakTests {
     @Test("A service whose descriptors grow fails the soak, and is named")
     func leak() async throws {
       // Its lines tell of the requests that have come: the leak keeps in step with the load.
-      _ = try await Command.withService(["chain", "--port", "0", "--log", "calls"]) { chain in
-        let line = try await chain.lines.next { $0.hasPrefix("listening on ") }
-        let url = String(line.dropFirst("listening on ".count))
-        let port = try #require(URL(string: url)?.port)
-        let address = ServerAddress(host: "127.0.0.1", port: port)
-        async let load = Command.run(
-          ["load", "--target", url, "--rate", "100", "--duration", "3"] + Self.soak)
-        var idle: [RawClient] = []
-        for count in stride(from: 10, through: 280, by: 3) {
-          _ = try await chain.lines.wait(forCount: count) { $0.contains("eth_sendRawTransaction") }
-          idle.append(try await RawClient(address))
+      try await withTemporaryFolder { folder in
+        _ = try await Command.withService(["chain", "--port", "0", "--log", "calls"]) { chain in
+          let line = try await chain.lines.next { $0.hasPrefix("listening on ") }
+          let url = String(line.dropFirst("listening on ".count))
+          let port = try #require(URL(string: url)?.port)
+          let address = ServerAddress(host: "127.0.0.1", port: port)
+          async let load = Command.run(
+            ["load", "--target", url, "--rate", "100", "--duration", "3", "--report", folder.path]
+              + Self.soak)
+          var idle: [RawClient] = []
+          for count in stride(from: 10, through: 280, by: 3) {
+            _ = try await chain.lines.wait(forCount: count) {
+              $0.contains("eth_sendRawTransaction")
+            }
+            idle.append(try await RawClient(address))
+          }
+          let result = try await load
+          for client in idle { await client.close() }
+          #expect(result.status == .exited(1))
+          #expect(result.errors.contains("descriptors grows by"), "\(result.errors)")
+          let report = try result.json()
+          #expect(report["ok"] == false)
+          #expect(try series(report, "descriptors")["verdict"] == "grows")
+          let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
+          #expect(units.contains(#"descriptors does not grow" time="#), "\(units)")
+          #expect(units.contains("<failure message=\"it grows by "), "\(units)")
+          try chain.send(.terminate)
         }
-        let result = try await load
-        for client in idle { await client.close() }
-        #expect(result.status == .exited(1))
-        #expect(result.errors.contains("descriptors grows by"), "\(result.errors)")
-        let report = try result.json()
-        #expect(report["ok"] == false)
-        #expect(try series(report, "descriptors")["verdict"] == "grows")
-        try chain.send(.terminate)
       }
     }
   #endif
@@ -115,6 +129,9 @@ struct SweepTests {
         let throughput = try #require(row["throughput"]?.text)
         #expect(page.contains("data-y=\"\(throughput)\""), "\(throughput)")
       }
+      let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
+      #expect(units.contains("petals-e2e sweep\" tests=\"6\" failures=\"0\""), "\(units)")
+      #expect(units.contains(#"name="6/18, 2 sessions: every request succeeds""#), "\(units)")
     }
   }
 

@@ -116,6 +116,78 @@ struct EventStreamTests {
     #expect(try await events.entries(after: 20).map(\.event.number) == Array(21...25))
   }
 
+  @Test("The events of a stream that is full of long texts take no more memory than it may have")
+  func byteLimit() async throws {
+    let events = EventStream(byteLimit: 100_000)
+    let text = String(repeating: "x", count: 900)
+    for _ in 0..<200 { events.record("node-1", .agent(AgentAct(.trouble, detail: text))) }
+    let kept = events.kept
+    #expect(kept.last?.number == 200 && kept.first?.number == 200 - kept.count + 1)
+    // About three times a line of 1000 bytes for each.
+    #expect((25...40).contains(kept.count), "\(kept.count) events")
+    #expect(try await events.entries(after: 0).first?.event.number == kept.first?.number)
+    // One that is too long by itself is kept until the next one comes.
+    let small = EventStream(byteLimit: 1)
+    for number in 1...3 { small.record("chain", .clock(ClockNews(seconds: number))) }
+    #expect(small.kept.map(\.number) == [3])
+  }
+
+  @Test("A reader gets no more at once than 256 KiB, and all of it one after another")
+  func batches() async throws {
+    let events = EventStream()
+    let text = String(repeating: "x", count: 900)
+    for _ in 0..<700 { events.record("node-1", .agent(AgentAct(.trouble, detail: text))) }
+    events.close()
+    var numbers: [Int] = []
+    while case let batch = try await events.entries(after: numbers.last ?? 0), !batch.isEmpty {
+      #expect(batch.reduce(0) { $0 + $1.line.utf8.count } <= 256 << 10)
+      #expect(batch.count > 200 || batch.last?.event.number == 700)
+      numbers += batch.map(\.event.number)
+    }
+    #expect(numbers == Array(1...700))
+  }
+
+  @Test("Of long texts from outside an event has the beginning, and says how long they are")
+  func longTexts() throws {
+    let long = String(repeating: "é<", count: 30_000)
+    var began = GenerationNews(1, .began)
+    began.prompt = long
+    let kinds: [WatchedKind] = [
+      .generation(began), .agent(AgentAct(.trouble, detail: long)),
+      .life(PartLife(.failed, reason: long)),
+      .request(
+        OracleAnswer(
+          method: "POST", path: long, status: 400, outcome: .refused, reason: long,
+          isNearMiss: true, notes: [String](repeating: long, count: 100))),
+      .block(
+        BlockNews(
+          height: 1, hash: "0xH", timestamp: 1, gas: 1,
+          transactions: [
+            .init(
+              hash: "0xT", from: "0xF", to: nil, call: "call", detail: long, succeeded: false,
+              reason: long, gas: 1)
+          ])),
+      .standing(
+        AgentStanding(
+          agent: "0xA", name: long, registered: true, active: true, lastHeartbeat: 5, paid: "0",
+          pending: "0", balance: "1")), .fault(FaultNews(.ordered, id: "1", order: long)),
+      .check(CheckNews(title: "t", passed: false, milliseconds: 1, detail: long)),
+    ]
+    for kind in kinds {
+      let line = WatchedEvent("node-1", kind).line
+      #expect(line.utf8.count < 50_000, "\(line.utf8.count) bytes: \(line.prefix(80))")
+      #expect(line.contains("é<é<… (90000 bytes)"), "\(line.prefix(80))")
+    }
+    // A single character of many signs is no way around it.
+    let stacked = "a" + String(repeating: "\u{301}", count: 100_000)
+    let event = WatchedEvent("node-1", .agent(AgentAct(.trouble, detail: stacked)))
+    #expect(event.line.utf8.count < 3000)
+    let short = String(repeating: "é", count: WatchedKind.longestText)
+    #expect(
+      WatchedEvent("node-1", .agent(AgentAct(.trouble, detail: short))).kind
+        == .agent(AgentAct(.trouble, detail: short)))
+  }
+
   @Test("The sink gets every event, those behind the end as well; readers get the end")
   func sink() async throws {
     let (lines, continuation) = AsyncStream.makeStream(of: String.self)

@@ -54,11 +54,29 @@ package func fetchRPC(
 
 /// Fetches through a client of its own, which has no connection left from an earlier request.
 package func fetchOnce(_ url: String) async throws -> FetchedAnswer {
-  let client = HTTPClient(eventLoopGroupProvider: .singleton)
+  try await withClient { try await fetch(url, client: $0) }
+}
+
+/// Fetches so many times at once, each over a connection of its own.
+package func fetch(_ url: String, times count: Int) async throws -> [FetchedAnswer] {
+  var configuration = HTTPClient.Configuration()
+  configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = count
+  return try await withClient(configuration) { client in
+    try await withThrowingTaskGroup(of: FetchedAnswer.self) { group in
+      for _ in 0..<count { group.addTask { try await fetch(url, client: client) } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+  }
+}
+
+private func withClient<R>(
+  _ configuration: HTTPClient.Configuration = .init(), _ body: (HTTPClient) async throws -> R
+) async throws -> R {
+  let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   do {
-    let answer = try await fetch(url, client: client)
+    let result = try await body(client)
     try await client.shutdown()
-    return answer
+    return result
   } catch {
     try await client.shutdown()
     throw error

@@ -8,15 +8,18 @@ struct Ledger: Sendable {
   let profile: OracleProfile
   private(set) var agents: [Address: AgentRecord] = [:]
   var epochs: EpochLedger
-  private var history = ReportHistory()
+  private var history: ReportHistory
   private var sequence: Int64 = 0
   /// What the next deployed report of an agent is compared with, where that is not its last accepted
   /// one.
   private var counters: [Address: ReportedCounters] = [:]
 
-  /// - Parameter awaitsContributions: whether an epoch is kept until its contribution is settled.
-  init(profile: OracleProfile, awaitsContributions: Bool = false) {
+  /// - Parameters:
+  ///   - awaitsContributions: whether an epoch is kept until its contribution is settled.
+  ///   - reportsPerAgent: how many reports of one agent are kept.
+  init(profile: OracleProfile, awaitsContributions: Bool = false, reportsPerAgent: Int = 1000) {
     self.profile = profile
+    history = ReportHistory(maximumPerAgent: reportsPerAgent)
     epochs = EpochLedger(awaitsSettlement: awaitsContributions)
   }
 

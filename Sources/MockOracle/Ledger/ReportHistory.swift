@@ -2,21 +2,21 @@ import DequeModule
 import EthereumPrimitives
 import PlumiseWire
 
-/// The latest reports of all agents with the proofs that they brought, up to a number of bytes.
+/// The latest reports of each agent with the proofs that they brought: so many of one agent, and of all
+/// together up to a number of bytes.
 ///
 /// Totals stand in the ledger, and lose nothing when a report is dropped here.
 struct ReportHistory: Sendable {
   /// About how many bytes of memory the reports may take.
   static let byteLimit = 8 << 20
-  /// How many reports of an agent are returned.
-  private static let maximumPerAgent = 1000
-
   private struct Entry: Sendable {
     let report: StoredReport
     /// Those of its proofs that are counted.
     let newProofs: [StoredProof]
     /// The number of the first of them.
     let firstProof: Int
+    /// Its place among all reports that were added.
+    let number: Int
   }
 
   private struct Agent: Sendable {
@@ -29,17 +29,30 @@ struct ReportHistory: Sendable {
       reports.append(entry)
     }
 
-    mutating func dropFirst() {
-      for proof in reports.popFirst()?.newProofs ?? [] { proofs.remove(proof) }
+    /// - Returns: the report that is gone.
+    mutating func dropFirst() -> StoredReport? {
+      guard let first = reports.popFirst() else { return nil }
+      for proof in first.newProofs { proofs.remove(proof) }
+      return first.report
     }
   }
 
+  private let maximumPerAgent: Int
   private var agents: [Address: Agent] = [:]
-  /// Whose reports there are, in the order they came, with the weight of each.
-  private var order: Deque<(agent: Address, weight: Int)> = []
+  /// Whose reports there are, by the numbers of the reports; some may be gone by now, because their agents have
+  /// had later ones.
+  private var order: Deque<(agent: Address, number: Int)> = []
   private var weight = 0
+  /// How many reports are kept, and how many were added.
+  private var (count, added) = (0, 0)
   /// How many proofs were counted.
   private var proofCount = 0
+
+  /// - Parameter maximumPerAgent: how many reports of one agent are kept, at least one.
+  init(maximumPerAgent: Int) {
+    precondition(maximumPerAgent > 0, "a history keeps at least one report of an agent")
+    self.maximumPerAgent = maximumPerAgent
+  }
 
   /// Starts to number proofs behind so many that were dropped.
   mutating func firstProofNumber(_ count: Int) { proofCount = count }
@@ -56,25 +69,42 @@ struct ReportHistory: Sendable {
     return report.proofs.filter { !known.contains($0) && seen.insert($0).inserted }
   }
 
-  /// Adds a report, and drops the oldest ones of all agents for it.
+  /// Adds a report, and drops for it the agent's oldest one, or the oldest ones of all agents.
   /// - Parameter new: what ``newProofs(in:)`` said of it.
   mutating func add(_ report: StoredReport, new: [StoredProof]) {
-    let entry = Entry(report: report, newProofs: new, firstProof: proofCount + 1)
+    added += 1
+    let entry = Entry(
+      report: report, newProofs: new, firstProof: proofCount + 1, number: added)
     proofCount += new.count
     agents[report.agent, default: Agent()].add(entry)
-    let added = Self.weight(of: report)
     order.append((report.agent, added))
-    weight += added
-    while weight > Self.byteLimit, order.count > 1, let oldest = order.popFirst() {
-      weight -= oldest.weight
-      agents[oldest.agent]?.dropFirst()
-      if agents[oldest.agent]?.reports.isEmpty == true { agents[oldest.agent] = nil }
+    count += 1
+    weight += Self.weight(of: report)
+    if let kept = agents[report.agent]?.reports.count, kept > maximumPerAgent {
+      dropFirst(of: report.agent)
     }
+    while weight > Self.byteLimit, count > 1, let oldest = order.popFirst() {
+      if isKept(oldest) { dropFirst(of: oldest.agent) }
+    }
+    // As many at most as are kept stand there for nothing: each costs the same on average.
+    if order.count > 2 * count + 100 { order = Deque(order.filter { isKept($0) }) }
   }
 
-  /// The reports of an agent that are kept, a thousand at most, oldest first.
+  /// Whether a report is there still: an agent's oldest ones are dropped first.
+  private func isKept(_ place: (agent: Address, number: Int)) -> Bool {
+    (agents[place.agent]?.reports.first).map { $0.number <= place.number } ?? false
+  }
+
+  private mutating func dropFirst(of agent: Address) {
+    guard let report = agents[agent]?.dropFirst() else { return }
+    count -= 1
+    weight -= Self.weight(of: report)
+    if agents[agent]?.reports.isEmpty == true { agents[agent] = nil }
+  }
+
+  /// The reports of an agent that are kept, oldest first.
   func reports(of agent: Address) -> [StoredReport] {
-    (agents[agent]?.reports ?? []).suffix(Self.maximumPerAgent).map(\.report)
+    (agents[agent]?.reports ?? []).map(\.report)
   }
 
   /// The proofs of an agent's reports that are kept, each once, oldest first.

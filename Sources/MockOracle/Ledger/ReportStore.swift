@@ -19,9 +19,14 @@ final class ReportStore: Sendable {
   }
 
   /// Opens the store, with what the log holds.
-  /// - Parameter awaitsContributions: whether an epoch is kept until its contribution is settled.
-  init(profile: OracleProfile, log: (any ReportLog)?, awaitsContributions: Bool) {
-    var ledger = Ledger(profile: profile, awaitsContributions: awaitsContributions)
+  /// - Parameters:
+  ///   - awaitsContributions: whether an epoch is kept until its contribution is settled.
+  ///   - reportsPerAgent: how many reports of one agent are kept.
+  init(
+    profile: OracleProfile, log: (any ReportLog)?, awaitsContributions: Bool, reportsPerAgent: Int
+  ) {
+    var ledger = Ledger(
+      profile: profile, awaitsContributions: awaitsContributions, reportsPerAgent: reportsPerAgent)
     if let log = log as? any SnapshotLog {
       ledger.restore(log.recoveredLedger)
     } else {

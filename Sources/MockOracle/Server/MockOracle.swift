@@ -55,7 +55,8 @@ public final class MockOracle: Sendable {
       profile: configuration.profile, layerCounts: configuration.modelLayers, log: log)
     reportStore = ReportStore(
       profile: configuration.profile, log: log,
-      awaitsContributions: configuration.contributions != nil)
+      awaitsContributions: configuration.contributions != nil,
+      reportsPerAgent: configuration.reportsPerAgent)
     mustForget = Mutex(
       log != nil && configuration.profile == .faithful && configuration.dialects == [.deployed])
     knownEpoch = Mutex(reportStore.latestEpoch ?? 0)
@@ -117,8 +118,8 @@ public final class MockOracle: Sendable {
     reportStore.read { $0.agents.values.sorted { $0.address < $1.address } }
   }
 
-  /// An agent's latest accepted reports, a thousand at most, oldest first; of all agents together
-  /// 8 MiB are kept, twenty thousand reports without proofs.
+  /// An agent's latest accepted reports, ``OracleConfiguration/reportsPerAgent`` at most, oldest first; of all
+  /// agents together 8 MiB are kept, twenty thousand reports without proofs.
   public func reports(of agent: Address) -> [StoredReport] {
     reportStore.read { $0.reports(of: agent) }
   }

@@ -42,6 +42,8 @@ public struct OracleConfiguration: Sendable {
   public var journalCapacity: Int
   /// About how many bytes of memory they may take together.
   public var journalByteLimit: Int
+  /// How many reports of one agent are kept with their proofs, at least one: the latest.
+  public var reportsPerAgent = 1000
   /// How often an agent may report; `nil` for as often as it likes.
   public var rateLimit: RateLimit?
   /// What a peer may make the server hold.

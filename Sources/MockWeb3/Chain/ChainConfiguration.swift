@@ -36,6 +36,8 @@ public struct ChainConfiguration: Sendable {
     get { poolRules.feeCap }
     set { poolRules.feeCap = newValue }
   }
+  /// How many requests the journal keeps, at least one: the latest, 32 MiB of them at most.
+  public var journalCapacity = 10_000
   package var poolRules = PoolRules()
   /// The block of another chain that this one begins with; nil for a chain of its own.
   var fork: ForkOrigin?

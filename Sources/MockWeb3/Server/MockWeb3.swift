@@ -14,8 +14,9 @@ import Synchronization
 public final class MockWeb3: Sendable {
   /// How the chain was started.
   public let configuration: ChainConfiguration
-  /// Every request that was answered, in order.
-  public let journal = Journal<RPCExchange>(byteLimit: 32 << 20) { $0.approximateBytes }
+  /// The latest requests that were answered, in order: ``ChainConfiguration/journalCapacity`` of them, 32 MiB
+  /// at most.
+  public let journal: Journal<RPCExchange>
   /// The faults of connections: those that end, answers that never come.
   public let connectionFaults: FaultScript
   /// Who is notified of what.
@@ -41,6 +42,7 @@ public final class MockWeb3: Sendable {
     onExchange: @escaping @Sendable (RPCExchange) -> Void = { _ in }
   ) {
     self.configuration = configuration
+    journal = Self.journal(configuration)
     self.onExchange = onExchange
     self.clock = clock
     self.unixClock = unixClock
@@ -69,6 +71,7 @@ public final class MockWeb3: Sendable {
     onExchange: @escaping @Sendable (RPCExchange) -> Void = { _ in }
   ) throws {
     self.configuration = configuration
+    journal = Self.journal(configuration)
     self.onExchange = onExchange
     self.clock = clock
     self.unixClock = unixClock
@@ -76,6 +79,10 @@ public final class MockWeb3: Sendable {
     cell = Mutex(try PersistentChain(persistedAt: stateFile, configuration, now: now))
     producer = BlockProducer(clock: clock)
     connectionFaults = FaultScript(clock: clock)
+  }
+
+  private static func journal(_ configuration: ChainConfiguration) -> Journal<RPCExchange> {
+    Journal(capacity: configuration.journalCapacity, byteLimit: 32 << 20) { $0.approximateBytes }
   }
 
   /// The accounts that have coins and whose keys are known.

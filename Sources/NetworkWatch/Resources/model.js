@@ -33,9 +33,13 @@ export class Model {
       this.dirty.add("parts");
     }
     this.dirty.add("timeline");
-    const body = event[event.kind];
-    const take = takers[event.kind];
-    if (take) take(this, event, body);
+    if (!Object.hasOwn(takers, event.kind)) return;
+    try {
+      takers[event.kind](this, event, event[event.kind]);
+    } catch (error) {
+      // One that lacks what its kind has, as another version's may, is on the time line all the same.
+      console.warn(`event ${event.number}: ${error}`);
+    }
   }
 
   /** Has a text told to screen readers at the next drawing, which tells the latest three. */
@@ -182,8 +186,12 @@ export function short(hex) { return hex && hex.length > 13 ? `${hex.slice(0, 8)}
 /** An event in a line. */
 export function describe(event) {
   const body = event[event.kind];
-  const write = writers[event.kind];
-  return write ? write(body, event) : event.kind;
+  if (!Object.hasOwn(writers, event.kind)) return event.kind;
+  try {
+    return writers[event.kind](body, event);
+  } catch {
+    return `${event.kind}: ${JSON.stringify(body)}`;
+  }
 }
 
 const writers = {

@@ -121,33 +121,49 @@ class Page {
     requestAnimationFrame(frame);
   }
 
-  draw(now) {
+  /** What draws what the model knows, in the order in which it is done. */
+  views(now) {
     const { model, rows } = this;
+    return {
+      nodes: () => this.cards.draw(model, now),
+      routes: () => drawRoutes(model),
+      oracle: () => {
+        rows.oracle.show(model.oracle.rows, (event) => event.number);
+        const { accepted, refused, nearMisses, served } = model.oracle;
+        setText(byId("oracle-count"),
+          `${accepted} accepted, ${refused} refused, ${nearMisses} near misses, ${served} read`);
+      },
+      chain: () => {
+        rows.transactions.show(model.chain.rows, (row) => row.number);
+        const time = new Date(model.chain.timestamp * 1000).toISOString();
+        setText(byId("chain-state"), `block ${model.chain.height} at ${time}`);
+      },
+      agents: () => drawAgents(model),
+      faults: () => this.drawFaults(),
+      generation: () => {
+        if (this.shownGeneration !== model.generation.number) rows.tokens.clear();
+        this.shownGeneration = model.generation.number;
+        rows.tokens.show(model.generation.tokens, (token) => token.number);
+        drawGeneration(model);
+      },
+      parts: () => this.drawParts(),
+      timeline: () => this.drawTimeline(),
+    };
+  }
+
+  draw(now) {
+    const { model } = this;
     const dirty = model.dirty;
     model.dirty = new Set();
-    if (dirty.has("nodes")) this.cards.draw(model, now);
-    if (dirty.has("routes")) drawRoutes(model);
-    if (dirty.has("oracle")) {
-      rows.oracle.show(model.oracle.rows, (event) => event.number);
-      const { accepted, refused, nearMisses, served } = model.oracle;
-      setText(byId("oracle-count"),
-        `${accepted} accepted, ${refused} refused, ${nearMisses} near misses, ${served} read`);
+    for (const [name, view] of Object.entries(this.views(now))) {
+      if (!dirty.has(name)) continue;
+      try {
+        view();
+      } catch (error) {
+        // What one view cannot show, as of another version's events, keeps no other from being drawn.
+        console.warn(`${name}: ${error}`);
+      }
     }
-    if (dirty.has("chain")) {
-      rows.transactions.show(model.chain.rows, (row) => row.number);
-      const time = new Date(model.chain.timestamp * 1000).toISOString();
-      setText(byId("chain-state"), `block ${model.chain.height} at ${time}`);
-    }
-    if (dirty.has("agents")) drawAgents(model);
-    if (dirty.has("faults")) this.drawFaults();
-    if (dirty.has("generation")) {
-      if (this.shownGeneration !== model.generation.number) rows.tokens.clear();
-      this.shownGeneration = model.generation.number;
-      rows.tokens.show(model.generation.tokens, (token) => token.number);
-      drawGeneration(model);
-    }
-    if (dirty.has("parts")) this.drawParts();
-    if (dirty.has("timeline")) this.drawTimeline();
     if (now - this.lastStrip > 500) {
       this.lastStrip = now;
       drawStrip(model, now);

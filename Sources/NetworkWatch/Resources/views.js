@@ -202,10 +202,10 @@ export function drawStrip(model, now) {
 }
 
 function stripColor(event) {
-  if (event.kind === "request" && !["accepted", "registered", "served"].includes(event.request.outcome)) {
+  if (event.kind === "request" && !["accepted", "registered", "served"].includes(event.request?.outcome)) {
     return "--bad";
   }
-  if (event.kind === "life" && event.life.state !== "listening") return "--bad";
+  if (event.kind === "life" && event.life?.state !== "listening") return "--bad";
   if (event.kind === "fault" || event.kind === "link") return "--warn";
   return event.kind === "generation" || event.kind === "session" ? "--accent" : "--good";
 }

@@ -46,7 +46,8 @@ struct BenchCommand: AsyncParsableCommand {
   var oraclePeer: String?
 
   @Option(
-    help: "A folder for report.html, report.json and junit.xml.", completion: .directory)
+    help: "A folder for report.html, report.json, junit.xml and requests.jsonl.",
+    completion: .directory)
   var report: String?
 
   @OptionGroup var output: OutputOptions
@@ -83,6 +84,7 @@ struct BenchCommand: AsyncParsableCommand {
     }
     measured.duration = ContinuousClock.now - began
     try folder?.write(measured.json, page: measured.page)
+    try folder?.write(requests: measured.requestLines)
     if output.json {
       output.result(measured.json, text: "")
     } else if let folder {
@@ -179,13 +181,21 @@ struct BenchRow: Sendable {
   var dtype: String?
   /// How many sessions made the rate together; nil for other figures.
   var sessions: Int?
+  /// The requests that the figure was made of, where they were timed one by one.
+  var requests: [BenchRequest] = []
 
   /// The model with the type of its weights.
   var modelName: String { [model, dtype].compactMap(\.self).joined(separator: " ") }
 
-  /// - Parameter values: one for each run, at least one.
-  init(_ group: String, _ name: String, _ unit: String, _ values: [Double]) {
+  /// - Parameters:
+  ///   - values: one for each run, at least one.
+  ///   - requests: those of all runs, where they were timed one by one.
+  init(
+    _ group: String, _ name: String, _ unit: String, _ values: [Double],
+    requests: [BenchRequest] = []
+  ) {
     precondition(!values.isEmpty, "\(name) was not measured")
+    self.requests = requests
     self.group = group
     self.name = name
     self.unit = unit

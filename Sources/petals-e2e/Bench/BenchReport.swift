@@ -25,6 +25,11 @@ struct BenchReport: Sendable {
     ]
   }
 
+  /// A line of JSON for each request that was timed by itself.
+  var requestLines: some Sequence<String> {
+    rows.lazy.flatMap { row in row.requests.lazy.map { $0.json(of: row).text + "\n" } }
+  }
+
   /// Rates of several sessions at once, against the time of a token of one of them.
   ///
   /// Of N sessions that make R tokens a second together, each waits N / R seconds for a token.

@@ -22,7 +22,7 @@ struct ChainBench: Sendable {
     let messages = try Self.messages(from: configuration.accounts)
     var limits: [Double] = []
     var inProcess: [Double] = []
-    var overHTTP: [Double] = []
+    var overHTTP: [RequestLoad.Outcome] = []
     var processorTime: [Double] = []
     var persisted: [RequestLoad.Outcome] = []
     let folder = URL.temporaryDirectory.appending(path: "chain-bench-\(UUID().uuidString)")
@@ -43,7 +43,7 @@ struct ChainBench: Sendable {
         })
       processorTime.append(
         (Machine.processorMicroseconds - began) / Double(Self.transfers))
-      overHTTP.append(try await Self.post(messages, to: MockWeb3(configuration)).rate)
+      overHTTP.append(try await Self.post(messages, to: MockWeb3(configuration)))
       let file = folder.appending(path: "\(run)")
       persisted.append(
         try await Self.post(messages, to: MockWeb3(configuration, stateFile: file)))
@@ -53,9 +53,14 @@ struct ChainBench: Sendable {
       BenchRow("chain", "transfers, mined one by one, in process", "tx/s", inProcess),
       BenchRow("chain", "… as a share of the limit", "", zip(inProcess, limits).map { $0 / $1 }),
       BenchRow("chain", "… processor time of each", "µs", processorTime),
-      BenchRow("chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP),
-      BenchRow("chain", "… over HTTP, as a share of it", "", zip(overHTTP, limits).map { $0 / $1 }),
-      BenchRow("chain", "… over HTTP, kept in a file", "tx/s", persisted.map(\.rate)),
+      BenchRow(
+        "chain", "… over HTTP, \(Self.senders) connections", "tx/s", overHTTP.map(\.rate),
+        requests: RequestLoad.requests(of: overHTTP)),
+      BenchRow(
+        "chain", "… over HTTP, as a share of it", "", zip(overHTTP, limits).map { $0.rate / $1 }),
+      BenchRow(
+        "chain", "… over HTTP, kept in a file", "tx/s", persisted.map(\.rate),
+        requests: RequestLoad.requests(of: persisted)),
       BenchRow("chain", "… 99 % answered within", "ms", persisted.map { $0.percentile(0.99) }),
       BenchRow("chain", "start, in process", "ms", try await Self.starts(runs)),
       BenchRow(

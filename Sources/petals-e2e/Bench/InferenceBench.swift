@@ -23,11 +23,16 @@ struct InferenceBench: Sendable {
     var first: [Double] = []
     var decode: [Double] = []
     var bandwidth: [Double] = []
-    for _ in 0..<runs {
-      let long = try await generator.generate(.init(prompt: prompt, maxNewTokens: 1))
+    let (prefills, decodes) = (BenchRequests(), BenchRequests())
+    for run in 0..<runs {
+      let long = try await prefills.noting(run: run) {
+        try await generator.generate(.init(prompt: prompt, maxNewTokens: 1))
+      }
       prefill.append(Double(prompt.count) / (long.timeToFirstToken / .seconds(1)))
-      let short = try await generator.generate(
-        .init(prompt: Array(prompt.prefix(8)), maxNewTokens: Self.maxNewTokens))
+      let short = try await decodes.noting(run: run) {
+        try await generator.generate(
+          .init(prompt: Array(prompt.prefix(8)), maxNewTokens: Self.maxNewTokens))
+      }
       first.append(short.timeToFirstToken / .milliseconds(1))
       decode.append(short.tokensPerSecond)
       bandwidth.append(await MemoryBandwidth.gigabytesPerSecond())
@@ -35,9 +40,9 @@ struct InferenceBench: Sendable {
     let shares = zip(decode, bandwidth).map { $0 * Self.gigabytes(checkpoint) / $1 }
     var rows = [
       row("\(name): open", "ms", opening),
-      row("\(name): prefill of \(Self.promptLength)", "tokens/s", prefill),
+      row("\(name): prefill of \(Self.promptLength)", "tokens/s", prefill, prefills.all),
       row("\(name): first token after 8", "ms", first),
-      row("\(name): decode", "tokens/s", decode),
+      row("\(name): decode", "tokens/s", decode, decodes.all),
       row("read bandwidth of all cores, same run", "GB/s", bandwidth),
       row("\(name): decode's share of it", "", shares),
     ]
@@ -70,8 +75,10 @@ struct InferenceBench: Sendable {
     return Double(checkpoint.configuration.parameterCount) * size / 1e9
   }
 
-  private func row(_ name: String, _ unit: String, _ values: [Double]) -> BenchRow {
-    BenchRow("inference", name, unit, values)
+  private func row(
+    _ name: String, _ unit: String, _ values: [Double], _ requests: [BenchRequest] = []
+  ) -> BenchRow {
+    BenchRow("inference", name, unit, values, requests: requests)
   }
 }
 
@@ -89,18 +96,21 @@ struct BatchBench: Sendable {
     let configuration = NodeConfiguration(
       checkpoint: checkpoint,
       blocks: BlockRange(all: checkpoint.configuration.blockCount))
+    let generations = Self.sessions.map { _ in BenchRequests() }
     let (rates, passes) = try await withPetalsNode(configuration) { node in
       let model = ClientModel(checkpoint)
       return try await withPipelineClient(model, transports: [node.transport]) { client in
         var rates = [[Double]](repeating: [], count: Self.sessions.count)
         var passes: (blocks: [Double], head: [Double]) = ([], [])
-        for _ in 0..<runs {
+        for run in 0..<runs {
           for (index, count) in Self.sessions.enumerated() {
             let before = (node.batches, model.choiceBatches)
             rates[index].append(
               try await Rate.measure(count * Self.maxNewTokens) {
-                _ = try await Array(0..<count).concurrentMap {
-                  try await generate(with: client, $0)
+                _ = try await Array(0..<count).concurrentMap { session in
+                  try await generations[index].noting(run: run) {
+                    try await generate(with: client, session)
+                  }
                 }
               })
             guard count == 8 else { continue }
@@ -113,8 +123,10 @@ struct BatchBench: Sendable {
       }
     }
     let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
-    let rows = zip(Self.sessions, rates).map { count, rates -> BenchRow in
-      var row = BenchRow("inference", "\(name): \(count) at once, in all", "tokens/s", rates)
+    let rows = Self.sessions.enumerated().map { index, count -> BenchRow in
+      var row = BenchRow(
+        "inference", "\(name): \(count) at once, in all", "tokens/s", rates[index],
+        requests: generations[index].all)
       row.sessions = count
       return row
     }

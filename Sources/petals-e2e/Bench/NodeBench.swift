@@ -68,10 +68,12 @@ struct NodeBench: Sendable {
     let prompt = (0..<8).map { Int32(4 + $0 * 3) }
     var remote: [Double] = []
     var local: [Double] = []
+    let generations = BenchRequests()
     for run in 0...runs {
       let request = Bloom.GenerationRequest(prompt: prompt, maxNewTokens: Self.maxNewTokens)
-      let far = try await RemoteGeneration.run(
-        request, text: nil, checkpoint, nil, peers: peers)
+      let far = try await generations.noting(run: run - 1) {
+        try await RemoteGeneration.run(request, text: nil, checkpoint, nil, peers: peers)
+      }
       let near = try await generator.generate(request)
       guard far.generatedIDs == near.ids else {
         throw CommandFailure.failed("two nodes gave other tokens than one process")
@@ -82,8 +84,9 @@ struct NodeBench: Sendable {
         local.append(near.tokensPerSecond)
       }
     }
+    let counted = generations.all.filter { $0.run >= 0 }
     var rows = [
-      row("\(name): decode through two nodes", "tokens/s", remote),
+      row("\(name): decode through two nodes", "tokens/s", remote, counted),
       row("\(name): … as a share of one process", "", zip(remote, local).map { $0 / $1 }),
       row(
         "\(name): cost of a hop", "µs",
@@ -96,8 +99,10 @@ struct NodeBench: Sendable {
     return rows
   }
 
-  private func row(_ name: String, _ unit: String, _ values: [Double]) -> BenchRow {
-    BenchRow("nodes", name, unit, values)
+  private func row(
+    _ name: String, _ unit: String, _ values: [Double], _ requests: [BenchRequest] = []
+  ) -> BenchRow {
+    BenchRow("nodes", name, unit, values, requests: requests)
   }
 }
 

@@ -56,7 +56,7 @@ struct OracleBench: Sendable {
     return [
       BenchRow(
         "oracle", "\(name), \(ReportRequests.connections) connections", "reports/s",
-        outcomes.map(\.rate)),
+        outcomes.map(\.rate), requests: RequestLoad.requests(of: outcomes)),
       BenchRow("oracle", "… half of them within", "ms", outcomes.map { $0.percentile(0.5) }),
       BenchRow("oracle", "… 99 % of them within", "ms", outcomes.map { $0.percentile(0.99) }),
     ]

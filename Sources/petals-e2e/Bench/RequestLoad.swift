@@ -33,11 +33,19 @@ struct RequestLoad: Sendable {
     let clock = ContinuousClock()
     let began = clock.now
     for connection in connections { connection.start() }
-    var latencies: [Double] = []
-    for connection in connections { latencies += try await connection.finished.get() }
+    var sent: [Sent] = []
+    for connection in connections { sent += try await connection.finished.get() }
     let seconds = (clock.now - began) / .seconds(1)
     return Outcome(
-      rate: Double(latencies.count) / seconds, milliseconds: latencies.sorted())
+      rate: Double(sent.count) / seconds, milliseconds: sent.map(\.milliseconds).sorted(),
+      requests: sent.map { (($0.at - began) / .milliseconds(1), $0.milliseconds) }
+        .sorted { $0.from < $1.from })
+  }
+
+  /// A request that was answered.
+  fileprivate struct Sent: Sendable {
+    let at: ContinuousClock.Instant
+    let milliseconds: Double
   }
 
   /// What a run gave.
@@ -46,6 +54,8 @@ struct RequestLoad: Sendable {
     let rate: Double
     /// How long each took, the shortest first.
     let milliseconds: [Double]
+    /// When each was sent, in milliseconds since the run's beginning, and how long it took.
+    let requests: [(from: Double, milliseconds: Double)]
 
     /// The time that the given share of the requests did not exceed.
     func percentile(_ share: Double) -> Double {
@@ -53,17 +63,24 @@ struct RequestLoad: Sendable {
     }
   }
 
+  /// The requests of several runs, in the order of the runs.
+  static func requests(of runs: [Outcome]) -> [BenchRequest] {
+    runs.enumerated().flatMap { run, outcome in
+      outcome.requests.map { BenchRequest(run: run, from: $0.from, milliseconds: $0.milliseconds) }
+    }
+  }
+
   /// One connection with its requests.
   private struct Connection: Sendable {
     let channel: any Channel
-    let finished: EventLoopFuture<[Double]>
+    let finished: EventLoopFuture<[Sent]>
 
     static func open(
       _ requests: [ByteBuffer], host: String, port: Int,
       _ isExpected: @escaping @Sendable (RawHTTPResponse) -> Bool
     ) async throws -> Connection {
       let group = MultiThreadedEventLoopGroup.singleton
-      let promise = group.next().makePromise(of: [Double].self)
+      let promise = group.next().makePromise(of: [Sent].self)
       let channel = try await ClientBootstrap(group: group)
         .channelOption(.tcpOption(.tcp_nodelay), value: 1)
         .channelInitializer { channel in
@@ -88,19 +105,19 @@ private final class RequestHandler: ChannelInboundHandler {
 
   private let requests: [ByteBuffer]
   private let isExpected: @Sendable (RawHTTPResponse) -> Bool
-  private let promise: EventLoopPromise<[Double]>
-  private var latencies: [Double] = []
+  private let promise: EventLoopPromise<[RequestLoad.Sent]>
+  private var sent: [RequestLoad.Sent] = []
   private var answer = ByteBuffer()
   private var sentAt = ContinuousClock.now
 
   init(
     _ requests: [ByteBuffer], _ isExpected: @escaping @Sendable (RawHTTPResponse) -> Bool,
-    _ promise: EventLoopPromise<[Double]>
+    _ promise: EventLoopPromise<[RequestLoad.Sent]>
   ) {
     self.requests = requests
     self.isExpected = isExpected
     self.promise = promise
-    latencies.reserveCapacity(requests.count)
+    sent.reserveCapacity(requests.count)
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -108,13 +125,13 @@ private final class RequestHandler: ChannelInboundHandler {
   }
 
   private func sendNext(_ context: ChannelHandlerContext) {
-    guard latencies.count < requests.count else {
-      promise.succeed(latencies)
+    guard sent.count < requests.count else {
+      promise.succeed(sent)
       context.close(promise: nil)
       return
     }
     sentAt = .now
-    context.writeAndFlush(wrapOutboundOut(requests[latencies.count]), promise: nil)
+    context.writeAndFlush(wrapOutboundOut(requests[sent.count]), promise: nil)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -137,7 +154,7 @@ private final class RequestHandler: ChannelInboundHandler {
       return
     }
     answer.clear()
-    latencies.append((ContinuousClock.now - sentAt) / .milliseconds(1))
+    sent.append(.init(at: sentAt, milliseconds: (ContinuousClock.now - sentAt) / .milliseconds(1)))
     sendNext(context)
   }
 

@@ -221,7 +221,13 @@ struct ReportFolder: Sendable {
       report.json, page: ReportPage.render(report), units: JUnit.text(of: report))
     guard let history = report.history else { return }
     try write(history.events.map { $0.line + "\n" }.joined(), to: "events.jsonl")
-    try write(history.requests.map { $0.json.text + "\n" }.joined(), to: "requests.jsonl")
+    try write(requests: history.requests.lazy.map { $0.json.text + "\n" })
+  }
+
+  /// Writes `requests.jsonl`.
+  /// - Parameter lines: Each with its line feed.
+  func write(requests lines: some Sequence<String>) throws {
+    try write(lines.joined(), to: "requests.jsonl")
   }
 
   /// Writes `report.json`, `report.html` and `junit.xml`.
@@ -242,5 +248,8 @@ struct ReportFolder: Sendable {
   }
 
   /// Where a person finds the page.
-  var page: String { url.appending(path: "report.html").path }
+  var page: String { path(of: "report.html") }
+
+  /// Where a file of the folder is.
+  func path(of name: String) -> String { url.appending(path: name).path }
 }

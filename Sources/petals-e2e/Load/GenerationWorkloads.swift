@@ -1,30 +1,34 @@
 import NIOCore
 import PlumiseWire
 
-/// Generations through a node's HTTP interface, that of nodes or that of agents.
-struct NodeWorkload: Workload {
-  static let path = "/api/v1/generate"
+/// Requests that generate: prompts to a path, whose answers are whole or streamed.
+protocol GenerationWorkload: Workload {
+  /// Where the requests go.
+  static var path: String { get }
 
-  let kind = LoadKind.node
-  let name: String
-  private let source: PromptSource
-  private let isStreamed: Bool
+  /// Makes the prompts, and how many tokens are asked for.
+  var source: PromptSource { get }
 
-  /// - Throws: `CommandFailure` (wrong input) for prompts that cannot be used.
-  init(_ options: GenerationLoadOptions, seed: UInt64) throws {
-    source = try PromptSource(options, seed: seed)
-    isStreamed = options.stream
-    name = "\(options.stream ? "streamed " : "")generations of \(options.tokens.spelling) tokens"
+  /// Whether answers are streamed.
+  var isStreamed: Bool { get }
+
+  /// What is asked, as JSON.
+  func body(of ask: PromptSource.Ask) -> JSON
+
+  /// How many tokens a whole answer, or the last event of a streamed one, says that it has; nil where it does not.
+  func tokenCount(in answer: JSON) -> Int64?
+}
+
+extension GenerationWorkload {
+  /// The requests for the user: `streamed chats of 8 tokens`.
+  static func name(_ requests: String, _ options: GenerationLoadOptions) -> String {
+    "\(options.stream ? "streamed " : "")\(requests) of \(options.tokens.spelling) tokens"
   }
 
   func request(_ index: Int, due: Double) throws -> LoadRequest {
     let ask = source.ask(index)
-    let body: JSON = [
-      "inputs": .string(ask.prompt), "stream": .bool(isStreamed),
-      "parameters": ["max_new_tokens": .integer(ask.newTokens), "do_sample": false],
-    ]
     return LoadRequest(
-      path: Self.path, body: body.serialized(), promptTokens: ask.promptTokens,
+      path: Self.path, body: body(of: ask).serialized(), promptTokens: ask.promptTokens,
       newTokens: ask.newTokens)
   }
 
@@ -34,21 +38,50 @@ struct NodeWorkload: Workload {
   }
 
   func tokens(in body: ByteBuffer) -> Int {
+    // An answer that is no JSON, as the end of an agent's stream, says nothing of tokens.
+    guard let answer = try? JSON.parse(Array(body.readableBytesView)) else { return 0 }
+    return tokenCount(in: answer).flatMap { Int(exactly: $0) } ?? 0
+  }
+}
+
+/// Generations through a node's HTTP interface, that of nodes or that of agents.
+struct NodeWorkload: GenerationWorkload {
+  static let path = "/api/v1/generate"
+
+  let kind = LoadKind.node
+  let name: String
+  let source: PromptSource
+  let isStreamed: Bool
+
+  /// - Throws: `CommandFailure` (wrong input) for prompts that cannot be used.
+  init(_ options: GenerationLoadOptions, seed: UInt64) throws {
+    source = try PromptSource(options, seed: seed)
+    isStreamed = options.stream
+    name = Self.name("generations", options)
+  }
+
+  func body(of ask: PromptSource.Ask) -> JSON {
+    [
+      "inputs": .string(ask.prompt), "stream": .bool(isStreamed),
+      "parameters": ["max_new_tokens": .integer(ask.newTokens), "do_sample": false],
+    ]
+  }
+
+  func tokenCount(in answer: JSON) -> Int64? {
     // A whole answer has it, and the last event of a node's stream, but not that of an agent's.
-    let answer = try? JSON.parse(Array(body.readableBytesView))
-    return answer?["num_tokens"]?.integerValue.map(Int.init) ?? 0
+    answer["num_tokens"]?.integerValue
   }
 }
 
 /// Chats through a gateway.
-struct GatewayWorkload: Workload {
+struct GatewayWorkload: GenerationWorkload {
   static let path = "/v1/chat/completions"
 
   let kind = LoadKind.gateway
   let name: String
+  let source: PromptSource
+  let isStreamed: Bool
   private let model: String
-  private let source: PromptSource
-  private let isStreamed: Bool
 
   /// - Parameters:
   ///   - model: The model to ask for.
@@ -59,28 +92,18 @@ struct GatewayWorkload: Workload {
     self.model = model
     source = try PromptSource(options, seed: seed)
     isStreamed = options.stream
-    name = "\(options.stream ? "streamed " : "")chats of \(options.tokens.spelling) tokens"
+    name = Self.name("chats", options)
   }
 
-  func request(_ index: Int, due: Double) throws -> LoadRequest {
-    let ask = source.ask(index)
-    let body: JSON = [
+  func body(of ask: PromptSource.Ask) -> JSON {
+    [
       "model": .string(model), "stream": .bool(isStreamed), "max_tokens": .integer(ask.newTokens),
       "temperature": 0, "messages": [["role": "user", "content": .string(ask.prompt)]],
     ]
-    return LoadRequest(
-      path: Self.path, body: body.serialized(), promptTokens: ask.promptTokens,
-      newTokens: ask.newTokens)
   }
 
-  func failureReason(status: UInt, body: ByteBuffer) -> String? {
-    guard status == 200 else { return "status \(status): \(String(buffer: body).prefix(120))" }
-    return isStreamed ? StreamEnd.failureReason(lastEvent: body) : nil
-  }
-
-  func tokens(in body: ByteBuffer) -> Int {
-    let answer = try? JSON.parse(Array(body.readableBytesView))
-    return answer?["usage"]?["completion_tokens"]?.integerValue.map(Int.init) ?? 0
+  func tokenCount(in answer: JSON) -> Int64? {
+    answer["usage"]?["completion_tokens"]?.integerValue
   }
 }
 

@@ -49,11 +49,15 @@ struct LoadCommand: AsyncParsableCommand {
     help: "What an answer must keep to count as good; the report then has the goodput.")
   var slo: LoadGoals?
 
-  @Option(help: "A folder for report.html and report.json.", completion: .directory)
+  @Option(
+    help: "A folder for report.html, report.json, junit.xml and requests.jsonl.",
+    completion: .directory)
   var report: String?
 
   @Option(
-    help: "A file for every request, one JSON object a line.",
+    help: """
+      A file for every request, one JSON object a line, in place of the report's requests.jsonl.
+      """,
     completion: .file(extensions: ["jsonl"]))
   var requests: String?
 
@@ -77,7 +81,7 @@ struct LoadCommand: AsyncParsableCommand {
     let signals = ShutdownSignals()
     let folder = try report.map { try ReportFolder($0) }
     if let sweep { return try await run(sweep, signals, folder) }
-    let file = try requests.map { try RequestFile($0) }
+    let file = try (requests ?? folder?.path(of: "requests.jsonl")).map { try RequestFile($0) }
     try await subject.with(signals, output) { [self] subject in
       try await LoadTarget.with(
         subject.urls, connections: max(connections, course.users ?? 0), timeout: timeout.duration
@@ -126,7 +130,9 @@ struct LoadCommand: AsyncParsableCommand {
     let result = LoadReport(
       started: started, targets: targets, course: course.json, generation: generation.json,
       goals: slo,
-      figures: LoadFigures(all, warmUp: warmUp, elapsed: elapsed, goals: slo))
+      figures: LoadFigures(all, warmUp: warmUp, elapsed: elapsed, goals: slo),
+      history: LoadHistory(
+        all, elapsed: elapsed, faults: subject.watcher?.faultBands(from: started) ?? []))
     try file?.write(all, warmUp: warmUp, targets: streams.map(\.target.url))
     try folder?.write(result.json, page: LoadPage.render(result))
     return LoadOutcome(
@@ -216,6 +222,8 @@ struct LoadReport: Sendable {
   let goals: LoadGoals?
   /// Of all targets together.
   let figures: LoadFigures
+  /// All requests, those of the warm-up among them, and the faults.
+  let history: LoadHistory
 
   /// The targets' addresses.
   var target: String { targets.map(\.url).joined(separator: ", ") }
@@ -233,10 +241,11 @@ struct LoadReport: Sendable {
     for member in figures.json.members { object[member.key] = member.value }
     object["targets"] = .array(targets.map(\.json))
     object["series"] = .array(figures.series.map(\.json))
+    object["faults"] = history.faultsJSON
     object["plots"] = .object(
       JSONObject(
         uniqueMembers: figures.distributions.sorted { $0.key.rawValue < $1.key.rawValue }
-          .map { ($0.key.rawValue, $0.value.plotJSON) }))
+          .map { ($0.key.rawValue, $0.value.plotJSON) } + [("requests", history.plotJSON)]))
     return .object(object)
   }
 }

@@ -3,7 +3,7 @@ import PlumiseWire
 import Synchronization
 import SystemErrors
 
-/// The file of a load's requests, made before the load begins.
+/// The file of a load's requests, of `--requests` or in the folder of its report, made before the load begins.
 final class RequestFile: Sendable {
   private let handle: FileHandle
   private let path: String
@@ -16,7 +16,7 @@ final class RequestFile: Sendable {
       try Data().write(to: URL(filePath: path))
       handle = try FileHandle(forWritingTo: URL(filePath: path))
     } catch {
-      throw CommandFailure.wrongInput("cannot write --requests \(path): \(error.systemReason)")
+      throw CommandFailure.wrongInput("cannot write the requests to \(path): \(error.systemReason)")
     }
   }
 
@@ -44,7 +44,7 @@ final class RequestFile: Sendable {
       do {
         try handle.write(contentsOf: Data(text.utf8))
       } catch {
-        failure = .failed("cannot write --requests \(path): \(error.systemReason)")
+        failure = .failed("cannot write the requests to \(path): \(error.systemReason)")
       }
     }
   }
@@ -56,7 +56,7 @@ final class RequestFile: Sendable {
     do {
       try handle.close()
     } catch {
-      throw CommandFailure.failed("cannot write --requests \(path): \(error.systemReason)")
+      throw CommandFailure.failed("cannot write the requests to \(path): \(error.systemReason)")
     }
   }
 }

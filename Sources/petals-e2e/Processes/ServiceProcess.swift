@@ -217,16 +217,32 @@ final class ServiceProcess: Sendable {
 
   private func listen(to output: SubprocessOutputSequence) async {
     do {
-      for try await line in output.strings() {
-        if let event = try ObservedLine.event(in: line) {
-          onNews(.observed(event))
-        } else if let event = ServiceEvent(line: line) {
-          record(.event(event))
-        }
-      }
+      for try await line in output.printedLines { take(line) }
     } catch {
       record(.event(.trouble("cannot read what \(name) prints: \(error)")))
     }
+  }
+
+  /// A line that cannot be read is told, and the lines behind it are read all the same: a child whose output
+  /// nobody reads would stand still once the pipe is full.
+  private func take(_ line: String) {
+    do {
+      if let event = try ObservedLine.event(in: line) {
+        onNews(.observed(event))
+      } else if let event = ServiceEvent(line: line) {
+        record(.event(event))
+      }
+    } catch {
+      record(.event(.trouble("cannot read a line that \(name) prints: \(error)")))
+    }
+  }
+}
+
+extension SubprocessOutputSequence {
+  /// What our own program prints, by its lines: they end with a line feed alone, since texts in JSON may hold
+  /// other line breaks (U+2028), and those of large blocks are long.
+  fileprivate var printedLines: StringSequence<UTF8> {
+    strings(separatedBy: .unicodeScalarSequence(["\n"]), bufferingPolicy: .maxLineLength(64 << 20))
   }
 }
 
@@ -293,7 +309,7 @@ final class StderrTail: Sendable {
 
   func listen(to error: SubprocessOutputSequence) async {
     do {
-      for try await line in error.strings() { add(line) }
+      for try await line in error.printedLines { add(line) }
     } catch {
       add("\(Self.prefix)cannot read standard error: \(error)")
     }

@@ -30,6 +30,7 @@ enum LoadPage {
         HTML.section(
           "Distributions", HTML(distributions.map { Plot.distribution($0.name, $0.values) })),
         HTML.section("Over time", HTML(Plot.seconds(figures.series))),
+        report.history.section,
         HTML.section(
           "Throughput against latency",
           Plot.throughput(

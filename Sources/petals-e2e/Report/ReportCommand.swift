@@ -9,9 +9,10 @@ struct ReportCommand: ParsableCommand {
     commandName: "report",
     abstract: "Compare reports of runs, loads or benchmarks, with each change and its spread.",
     discussion: """
-      Each folder holds a report.json of `run`, `load` or `bench`; all are compared with the first one. A change
-      is called one where it is larger than the spread: of a load's figures, how far those of single seconds lie
-      apart in both (the middle half of them), of a benchmark's those of single runs; other figures have none.
+      Each folder holds a report.json of `run`, `load` (soaks and sweeps too) or `bench`; all are compared with the
+      first one. A change is called one where it is larger than the spread: of a load's figures, how far those of
+      single seconds lie apart in both (the middle half of them), of a benchmark's those of single runs, of a soak's
+      changes in an hour their intervals; other figures have none.
 
       EXAMPLE
         petals-e2e report before after
@@ -46,7 +47,8 @@ struct StoredReport: Sendable {
   struct Figure: Sendable {
     let name: String
     let value: Double
-    /// The distance of the quartiles of the same figure in single seconds; nil where there are none.
+    /// The distance of the quartiles of the same figure in single seconds or runs, or the width of its interval;
+    /// nil where there are none.
     let spread: Double?
   }
 
@@ -61,28 +63,34 @@ struct StoredReport: Sendable {
     do {
       json = try JSON.parse(Array(try Data(contentsOf: path)))
     } catch let error as JSONError {
-      throw CommandFailure.wrongInput("\(path.path) is no JSON: \(error)")
+      throw CommandFailure.wrongInput("\(path.path) is no JSON: \(error.detail)")
     } catch {
       throw CommandFailure.wrongInput("cannot read \(path.path): \(error.systemReason)")
     }
     self.folder = folder
-    switch json["schema"]?.stringValue {
-    case LoadReport.schema?:
-      schema = LoadReport.schema
-      figures = Self.loadFigures(json)
-    case FlowReport.schema?:
-      schema = FlowReport.schema
-      figures = Self.flowFigures(json)
-    case BenchReport.schema?:
-      schema = BenchReport.schema
-      figures = Self.benchFigures(json)
-    case let name:
+    let name = json["schema"]?.stringValue
+    guard let reader = Self.readers.first(where: { $0.schema == name }) else {
+      let known = Self.readers.map(\.schema)
       throw CommandFailure.wrongInput(
         "\(path.path) has the schema \(name ?? "of no name"), which this program does not read: "
-          + "it reads \(LoadReport.schema), \(FlowReport.schema) and \(BenchReport.schema)")
+          + "it reads \(known.dropLast().joined(separator: ", ")) and \(known[known.count - 1])")
+    }
+    schema = reader.schema
+    figures = reader.read(json)
+    guard !figures.isEmpty else {
+      throw CommandFailure.wrongInput(
+        "\(path.path) is a report of \(schema) without a figure that could be compared")
     }
   }
 
+  /// The schemas whose figures are known.
+  private static let readers: [(schema: String, read: @Sendable (JSON) -> [Figure])] = [
+    (LoadReport.schema, loadFigures), (SoakReport.schema, soakFigures),
+    (SweepReport.schema, sweepFigures), (FlowReport.schema, flowFigures),
+    (BenchReport.schema, benchFigures),
+  ]
+
+  @Sendable
   private static func loadFigures(_ json: JSON) -> [Figure] {
     let seconds = json["series"]?.arrayValue ?? []
     func spread(_ name: String) -> Double? {
@@ -109,6 +117,7 @@ struct StoredReport: Sendable {
     return figures
   }
 
+  @Sendable
   private static func flowFigures(_ json: JSON) -> [Figure] {
     var figures: [Figure] = []
     func add(_ name: String, _ value: JSON?) {
@@ -129,6 +138,48 @@ struct StoredReport: Sendable {
 }
 
 extension StoredReport {
+  /// The level of each series, and its change in an hour with the width of its interval for a spread.
+  @Sendable
+  fileprivate static func soakFigures(_ json: JSON) -> [Figure] {
+    (json["series"]?.arrayValue ?? []).flatMap { series -> [Figure] in
+      func number(_ name: String) -> Double? { series[name]?.doubleValue }
+      let name = ["subject", "measure"].compactMap { series[$0]?.stringValue }
+        .joined(separator: ": ")
+      let unit = series["unit"]?.stringValue ?? ""
+      let suffix = unit.isEmpty ? "" : ", \(unit)"
+      var figures: [Figure] = []
+      if let level = number("level") {
+        figures.append(Figure(name: name + suffix, value: level, spread: nil))
+      }
+      if let slope = number("slope_per_hour") {
+        let ends = [number("slope_per_hour_low"), number("slope_per_hour_high")].compactMap(\.self)
+        figures.append(
+          Figure(
+            name: "\(name) an hour\(suffix)", value: slope,
+            spread: ends.count == 2 ? ends[1] - ends[0] : nil))
+      }
+      return figures
+    }
+  }
+
+  /// The throughput of each load of a sweep, and its latencies.
+  @Sendable
+  fileprivate static func sweepFigures(_ json: JSON) -> [Figure] {
+    (json["rows"]?.arrayValue ?? []).flatMap { row -> [Figure] in
+      let sessions = row["sessions"]?.integerValue.map { ", \($0) sessions" } ?? ""
+      let name = (row["network"]?.stringValue ?? "") + sessions
+      let values: [(String, JSON?)] = [
+        (row["unit"]?.stringValue ?? "throughput", row["throughput"]),
+        ("ttft p50 ms", row["ttft_ms"]?["p50"]), ("tpot p50 ms", row["tpot_ms"]?["p50"]),
+        ("e2el p50 ms", row["e2el_ms"]?["p50"]), ("e2el p99 ms", row["e2el_ms"]?["p99"]),
+      ]
+      return values.compactMap { unit, value in
+        value?.doubleValue.map { Figure(name: "\(name): \(unit)", value: $0, spread: nil) }
+      }
+    }
+  }
+
+  @Sendable
   fileprivate static func benchFigures(_ json: JSON) -> [Figure] {
     (json["rows"]?.arrayValue ?? []).compactMap { row in
       guard let value = row["median"]?.doubleValue else { return nil }

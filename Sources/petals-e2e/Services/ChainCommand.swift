@@ -135,6 +135,7 @@ struct ChainCommand: AsyncParsableCommand {
     var configuration = ChainConfiguration(
       chainID: chainID ?? PlumiseNetwork.chainID, profile: profile)
     if let mining { configuration.mining = mining }
+    configuration.journalCapacity = ServiceMemory.unreadJournal
     if proofOfAuthority { configuration.sealer = configuration.accounts.first?.key }
     let contracts = try await begin(&configuration)
     let chain = try chain(configuration)

@@ -71,6 +71,7 @@ struct GatewayCommand: AsyncParsableCommand {
       GatewayConfiguration(
         oracleURL: oracle, apiKey: apiKey, models: modelNames, profile: profile,
         allowsLoopback: loopback == .allowLoopback, seed: seed ?? .random(in: .min ... .max),
+        journalCapacity: ServiceMemory.unreadJournal,
         logger: log.map { JSONLogHandler.logger("gateway", from: $0.level) }))
     let signals = service.shutdownSignals()
     let observation = service.observation()

@@ -101,8 +101,11 @@ struct OracleCommand: AsyncParsableCommand {
       log: try store.map { path in
         try CommandFailure.checkingInput { try SQLiteReportLog(path: path, profile: profile) }
       },
+      journalCapacity: ServiceMemory.oracleJournal,
+      journalByteLimit: ServiceMemory.oracleJournalBytes,
       rateLimit: reportsPerMinute.map { RateLimit(burst: $0, per: .seconds(60)) },
       logger: log.map { JSONLogHandler.logger("oracle", from: $0.level) })
+    configuration.reportsPerAgent = ServiceMemory.reportsPerAgent
     if let account {
       if dialect == .deployed {
         configuration.chainOperations = operations.plan(account)

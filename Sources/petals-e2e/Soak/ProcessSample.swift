@@ -46,6 +46,15 @@ enum ListeningProcess {
     guard let url = URL(string: url), let host = url.host(), let port = url.port,
       ["127.0.0.1", "localhost", "::1", "[::1]", "0.0.0.0"].contains(host)
     else { return nil }
+    // The system's tables are read in pieces, and change between them: where connections come and go, a row may
+    // be missed.
+    for _ in 0..<10 {
+      if let process = process(listeningOn: port) { return process }
+    }
+    return nil
+  }
+
+  private static func process(listeningOn port: Int) -> Int32? {
     let sockets = Set(
       ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { listeningSockets(on: port, in: $0) })
     guard !sockets.isEmpty else { return nil }

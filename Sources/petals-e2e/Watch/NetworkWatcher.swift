@@ -1,15 +1,30 @@
 import Foundation
+import MockServing
 import NetworkWatch
+import ReportPages
 import Synchronization
 
 /// Gathers what the parts of a network say into one stream of events.
 final class NetworkWatcher: Sendable {
   /// The events of everything that is watched.
   let events: EventStream
+  /// Those from which it follows when which fault was on, however many others have come since.
+  private let turns: FaultTurns
 
   /// - Parameter file: Where each event is appended as a line of JSON.
   init(file: EventFile? = nil) {
-    events = EventStream { entry in file?.append(entry.line) }
+    let turns = FaultTurns()
+    self.turns = turns
+    events = EventStream { entry in
+      turns.note(entry.event)
+      file?.append(entry.line)
+    }
+  }
+
+  /// When which fault was on until now.
+  /// - Parameter start: The report's beginning, from which times are told.
+  func faultBands(from start: Date) -> [FaultBand] {
+    NetworkHistory.faultBands(of: turns.events, from: start.timeIntervalSince1970 * 1000)
   }
 
   /// What a child's process and its lines of output say, for one part.
@@ -41,6 +56,23 @@ final class NetworkWatcher: Sendable {
         CheckNews(
           title: step.title, passed: step.passed,
           milliseconds: step.duration / .milliseconds(1), detail: step.detail)))
+  }
+}
+
+/// The latest events of faults, of links, and of processes that start, which end the faults of those before them.
+private final class FaultTurns: Sendable {
+  /// Each is ordered by a person or a test; of more the oldest are forgotten.
+  private static let capacity = 10_000
+
+  private let kept = Journal<WatchedEvent>(capacity: capacity)
+
+  var events: [WatchedEvent] { kept.entries }
+
+  func note(_ event: WatchedEvent) {
+    switch event.kind {
+    case .fault, .link, .life: kept.record(event)
+    default: break
+    }
   }
 }
 

@@ -13,7 +13,9 @@ final class PageGenerations: Sendable {
   private let links: [NodeLinks.Link]
   private let events: EventStream
   private let tasks: TaskScope
-  private let count = Mutex(0)
+  private let counts = Mutex((begun: 0, running: 0))
+  /// More generations at once than this are refused.
+  private static let maximumRunning = 16
 
   /// - Parameter tasks: Ends the generations with the network.
   init(
@@ -42,14 +44,23 @@ final class PageGenerations: Sendable {
     } catch {
       throw OrderRefusal("\(error)")
     }
-    let number = count.withLock { count in
-      count += 1
-      return count
+    let number = try counts.withLock { counts in
+      guard counts.running < Self.maximumRunning else {
+        throw OrderRefusal(
+          "\(Self.maximumRunning) generations of the page run already: wait for one to end",
+          isConflict: true)
+      }
+      counts.begun += 1
+      counts.running += 1
+      return counts.begun
     }
     var began = GenerationNews(number, .began)
     began.prompt = prompt
     events.record("page", .generation(began))
-    tasks.spawn { await self.run(request, number) }
+    tasks.spawn {
+      await self.run(request, number)
+      self.counts.withLock { $0.running -= 1 }
+    }
     return number
   }
 

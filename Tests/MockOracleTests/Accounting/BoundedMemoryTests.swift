@@ -103,6 +103,43 @@ import Testing
     }
   }
 
+  @Test("Of one agent so many reports are kept, whatever others send")
+  func reportsOfAnAgent() async throws {
+    var configuration = OracleConfiguration(
+      unixClock: TestTime(1_770_200_000).clock, journalCapacity: 1)
+    configuration.reportsPerAgent = 5
+    let oracle = MockOracle(configuration)
+    let (quiet, busy) = (try testKey(1), try testKey(2))
+    func report(by key: SecretKey, _ number: Int64) async throws {
+      let proof = InferenceProof(
+        model: "m", input: "\(number)", output: "o", agent: key.address, tokenCount: 2)
+      let body = try signedReport(by: key, tokens: 2 * number, timestamp: number) {
+        $0["proofs"] = [proof.json]
+      }
+      #expect(await oracle.post(body).status == 200)
+    }
+    try await report(by: quiet, 1)
+    for number in 1...1000 { try await report(by: busy, Int64(number)) }
+    try await report(by: quiet, 2)
+    #expect(oracle.reports(of: busy.address).map(\.timestamp) == Array(996...1000))
+    #expect(oracle.reports(of: quiet.address).map(\.timestamp) == [1, 2])
+    #expect(oracle.proofs(of: busy.address).count == 5)
+    #expect(oracle.agent(busy.address)?.proofCount == 1000)
+    // One that is kept is known; one whose report has left is not.
+    func isCounted(_ input: Int64, at timestamp: Int64) async throws -> Bool {
+      let before = oracle.agent(busy.address)?.proofCount
+      let proof = InferenceProof(
+        model: "m", input: "\(input)", output: "o", agent: busy.address, tokenCount: 2)
+      let body = try signedReport(by: busy, tokens: 3000, timestamp: timestamp) {
+        $0["proofs"] = [proof.json]
+      }
+      #expect(await oracle.post(body).status == 200)
+      return oracle.agent(busy.address)?.proofCount != before
+    }
+    #expect(try await !isCounted(1000, at: 1001))
+    #expect(try await isCounted(1, at: 1002))
+  }
+
   @Test("A proof is told from new ones for as long as a report that carried it is kept, no longer")
   func oldProofs() async throws {
     let oracle = MockOracle(
