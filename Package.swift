@@ -375,8 +375,8 @@ let package = Package(
     .testTarget(
       name: "PetalsSwarmTests",
       dependencies: [
-        "AsyncPrimitives", "Bloom", "InferenceMetrics", "PetalsNode", "PetalsSwarm", "TestSupport",
-        "TestVectors",
+        "AsyncPrimitives", "Bloom", "InferenceMetrics", "PetalsNode", "PetalsSwarm",
+        "PlumiseTesting", "TestSupport", "TestVectors",
         .nioCore, .nioPosix, .swiftProtobuf,
       ]),
     .testTarget(

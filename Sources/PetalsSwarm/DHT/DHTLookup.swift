@@ -49,12 +49,13 @@ struct DHTLookup {
       let answers = await ask(round)
       try Task.checkCancellation()
       for (contact, keys, results) in answers {
-        for (key, result) in zip(keys, results ?? []) {
+        for (index, key) in keys.enumerated() {
+          guard let result = results?[index] else {
+            searches[key]?.known[contact.peer] = nil
+            continue
+          }
           searches[key]?.answered.insert(contact.peer)
           searches[key]?.add(result, near: key, own: table.peer.id, now: table.now)
-        }
-        if results == nil {
-          for key in keys { searches[key]?.known[contact.peer] = nil }
         }
       }
     }
@@ -83,8 +84,8 @@ struct DHTLookup {
 
   private func ask(
     _ round: [(DHTContact, [DHTID])]
-  ) async -> [(DHTContact, [DHTID], [SwarmFindResult]?)] {
-    await withTaskGroup(of: (DHTContact, [DHTID], [SwarmFindResult]?).self) { group in
+  ) async -> [(DHTContact, [DHTID], [SwarmFindResult?]?)] {
+    await withTaskGroup(of: (DHTContact, [DHTID], [SwarmFindResult?]?).self) { group in
       for (contact, keys) in round {
         group.addTask { [table] in
           // A peer that does not answer has nothing: others are asked.
