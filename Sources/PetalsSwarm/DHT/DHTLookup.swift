@@ -112,6 +112,8 @@ extension DHTLookup.Search {
     switch result.type {
     case .foundRegular:
       guard result.expirationTime > now else { return }
+      // One value, which may be anybody's, hides no values under subkeys.
+      if case .dictionary = record { return }
       if let record, record.expiration >= result.expirationTime { return }
       record = .value(DHTValue(Array(result.value), until: result.expirationTime))
     case .foundDictionary:
@@ -121,7 +123,7 @@ extension DHTLookup.Search {
       else { return }
       if case .dictionary(let old) = record { dictionary.merge(old) }
       dictionary.expire(at: now)
-      record = .dictionary(dictionary)
+      if !dictionary.values.isEmpty { record = .dictionary(dictionary) }
     default: return
     }
   }

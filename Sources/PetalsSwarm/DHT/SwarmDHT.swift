@@ -239,9 +239,11 @@ public final class SwarmDHT: Sendable {
     state.withLock { [now] in $0.storage.record(key, at: now) }
   }
 
-  func keep(_ entry: DHTEntry) -> Bool {
+  /// Keeps a value for a peer; nil for this one itself.
+  func keep(_ entry: DHTEntry, from other: PeerID? = nil) -> Bool {
     state.withLock { [now] in
-      $0.storage.store(entry.value, under: entry.key, subkey: entry.subkey, at: now)
+      $0.storage.store(
+        entry.value, under: entry.key, subkey: entry.subkey, from: other ?? peer.id, at: now)
     }
   }
 
@@ -279,13 +281,13 @@ public final class SwarmDHT: Sendable {
       response.storeOk.append(
         try store(
           key: request.keys[index], subkey: request.subkeys[index], value: request.values[index],
-          until: request.expirationTime[index]))
+          until: request.expirationTime[index], from: other))
     }
     return response
   }
 
   private func store(
-    key: Data, subkey: Data, value: Data, until expiration: Double
+    key: Data, subkey: Data, value: Data, until expiration: Double, from other: PeerID
   ) throws -> Bool {
     guard let key = DHTID(bytes: key) else {
       throw SwarmMessageError("a store request", "a key has \(key.count) bytes, not 20")
@@ -294,14 +296,14 @@ public final class SwarmDHT: Sendable {
     if subkey.isEmpty {
       let dictionary = try DHTDictionary(try MessagePackValue(decoding: value))
       return dictionary.values.map { subkey, value in
-        keep(DHTEntry(key: key, subkey: subkey, value: value))
+        keep(DHTEntry(key: key, subkey: subkey, value: value), from: other)
       }.allSatisfy { $0 }
     }
     let name = try MessagePackValue(decoding: subkey)
     return keep(
       DHTEntry(
         key: key, subkey: name == .null ? nil : name,
-        value: DHTValue(Array(value), until: expiration)))
+        value: DHTValue(Array(value), until: expiration)), from: other)
   }
 
   private func find(_ other: PeerID, _ request: SwarmFindRequest) throws -> SwarmFindResponse {
