@@ -432,7 +432,7 @@ let package = Package(
       name: "PlumiseSwarmTestingTests",
       dependencies: [
         "AsyncPrimitives", "Bloom", "PetalsNode", "PetalsSwarm", "PlumiseSwarmTesting",
-        "PlumiseTesting", "TestSupport",
+        "PlumiseTesting", "TestSupport", .subprocess,
       ]),
     .testTarget(
       name: "PetalsE2ETests",
