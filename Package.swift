@@ -375,8 +375,8 @@ let package = Package(
     .testTarget(
       name: "PetalsSwarmTests",
       dependencies: [
-        "AsyncPrimitives", "Bloom", "InferenceMetrics", "PetalsNode", "PetalsSwarm", "TestSupport",
-        "TestVectors",
+        "AsyncPrimitives", "Bloom", "InferenceMetrics", "PetalsNode", "PetalsSwarm",
+        "PlumiseTesting", "TestSupport", "TestVectors",
         .nioCore, .nioPosix, .swiftProtobuf,
       ]),
     .testTarget(
@@ -432,7 +432,7 @@ let package = Package(
       name: "PlumiseSwarmTestingTests",
       dependencies: [
         "AsyncPrimitives", "Bloom", "PetalsNode", "PetalsSwarm", "PlumiseSwarmTesting",
-        "PlumiseTesting", "TestSupport",
+        "PlumiseTesting", "TestSupport", .subprocess,
       ]),
     .testTarget(
       name: "PetalsE2ETests",

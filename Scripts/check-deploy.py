@@ -201,6 +201,8 @@ def check_services(root, state):
             fail(f"{role} does not start: {line}{process.stdout.read() if process.poll() is not None else ''}")
         # A node is healthy once it has loaded; its ports are announced then. Others at once.
         run(inside(root, state, [*healthy, health], address))
+        # Without an argument it asks where the role said, which was the last one to do so.
+        run(inside(root, state, healthy, address))
         print(f"check-deploy: {role} is healthy at {health}")
         return line
 
@@ -276,6 +278,7 @@ def main():
     check_kubernetes()
     check_compose()
     check_units(command)
+    print(run([sys.executable, ROOT / "Scripts" / "check-deploy-scripts.py"]).strip())
     if arguments.chroot:
         check_image(command)
     else:

@@ -100,7 +100,9 @@ ONLY = {
         "petals-e2e", "tests",
     },
     "ArgumentParser": {"petals-e2e"},
-    "Subprocess": {"PetalsSwarm", "PlumiseSwarmTesting", "petals-e2e", "CommandTests"},
+    "Subprocess": {
+        "PetalsSwarm", "PlumiseSwarmTesting", "petals-e2e", "CommandTests", "PlumiseSwarmTestingTests",
+    },
     "SystemPackage": {"PetalsSwarm", "PlumiseSwarmTesting", "petals-e2e", "CommandTests"},
 }
 

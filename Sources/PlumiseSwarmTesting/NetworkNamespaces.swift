@@ -13,23 +13,30 @@ import Synchronization
 ///
 /// The bridge is in a namespace too, so that nothing of it is among the machine's own interfaces, and
 /// tests that run at once have the same addresses without meeting. Needs Linux, root and iproute2.
-final class NetworkNamespaces: Sendable {
+package final class NetworkNamespaces: Sendable {
   /// A namespace with a network interface, `eth0`, on the bridge.
-  struct Host: Hashable, Sendable {
+  package struct Host: Hashable, Sendable {
     /// The namespace's name.
-    let name: String
+    package let name: String
     /// Its IPv4 address.
-    let address: String
+    package let address: String
 
     /// What runs a program there.
-    var launcher: [String] { ["ip", "netns", "exec", name] }
+    package var launcher: [String] { ["ip", "netns", "exec", name] }
   }
 
   private struct State: Sendable {
     var hosts: [String: Host] = [:]
-    /// Those that are cut off from the others, by name.
+    /// Those that are to be cut off from the others, by name.
     var cutOff: Set<String> = []
+    /// The ways that are cut: what the namespaces have, also after a change that failed amid it.
+    var cuts: Set<Way> = []
     var count = 0
+  }
+
+  /// From one host to another.
+  private struct Way: Hashable, Sendable {
+    let from, to: Host
   }
 
   /// A hardware address that no interface has: what is sent there is lost in silence.
@@ -50,7 +57,7 @@ final class NetworkNamespaces: Sendable {
   /// Begins with a bridge and no host.
   ///
   /// - Throws: ``NamespaceError``.
-  static func start() async throws -> NetworkNamespaces {
+  package static func start() async throws -> NetworkNamespaces {
     await removeAbandoned()
     let number = networks.withLock { networks in
       networks += 1
@@ -72,7 +79,7 @@ final class NetworkNamespaces: Sendable {
   /// Adds a host.
   ///
   /// - Throws: ``NamespaceError``; there is no room for more than 250 in the life of a network.
-  func makeHost() async throws -> Host {
+  package func makeHost() async throws -> Host {
     try await changes.withLock {
       let number = state.withLock { state in
         state.count += 1
@@ -96,10 +103,10 @@ final class NetworkNamespaces: Sendable {
           return (state.hosts.values, state.cutOff)
         }
         for other in hosts where cutOff.contains(other.name) {
-          try await cut(host, other)
+          for way in Self.ways(between: host, other) { try await cut(way) }
         }
       } catch {
-        await remove(host)
+        await delete(host)
         throw error
       }
       return host
@@ -107,10 +114,19 @@ final class NetworkNamespaces: Sendable {
   }
 
   /// Removes a host, whose programs have ended.
-  func remove(_ host: Host) async {
+  package func remove(_ host: Host) async {
+    // Also when the task is cancelled: nobody else removes it.
+    await changes.lock()
+    defer { changes.unlock() }
+    await delete(host)
+  }
+
+  /// Removes a host while the changes are locked.
+  private func delete(_ host: Host) async {
     state.withLock { state in
       state.hosts[host.name] = nil
       state.cutOff.remove(host.name)
+      state.cuts = state.cuts.filter { $0.from != host && $0.to != host }
     }
     // One that is not there any more is removed; what else stays, the next process takes away.
     try? await Self.run(["netns delete \(host.name)"])
@@ -118,50 +134,57 @@ final class NetworkNamespaces: Sendable {
 
   /// Cuts hosts off from all others, in place of those that were.
   ///
+  /// Where it fails, some ways are changed and others not; the next change goes on from there.
+  ///
   /// - Throws: ``NamespaceError``.
-  func partition(off names: Set<String>) async throws {
+  package func partition(off names: Set<String>) async throws {
     try await changes.withLock {
-      let (hosts, before) = state.withLock { state in
-        defer { state.cutOff = names }
-        return (Array(state.hosts.values), state.cutOff)
+      let hosts = state.withLock { state in
+        state.cutOff = names
+        return state.hosts.values.sorted { $0.name < $1.name }
       }
       for host in hosts {
         for other in hosts where host.name < other.name {
-          let wasCut = before.contains(host.name) != before.contains(other.name)
-          let isCut = names.contains(host.name) != names.contains(other.name)
-          if isCut, !wasCut { try await cut(host, other) }
-          if wasCut, !isCut { try await join(host, other) }
+          // Not what was asked for before: that may have failed.
+          let isToBeCut = names.contains(host.name) != names.contains(other.name)
+          for way in Self.ways(between: host, other) where isToBeCut != isCut(way) {
+            if isToBeCut { try await cut(way) } else { try await join(way) }
+          }
         }
       }
     }
   }
 
   /// Ends all of it.
-  func end() async {
+  package func end() async {
     let hosts = state.withLock { Array($0.hosts.values) }
     for host in hosts { await remove(host) }
     // What stays, the next process takes away.
     try? await Self.run(["netns delete \(hub)"])
   }
 
-  private func cut(_ first: Host, _ second: Host) async throws {
-    for (host, other) in [(first, second), (second, first)] {
-      try await Self.run(
-        ["neighbour replace \(other.address) lladdr \(Self.nowhere) nud permanent dev eth0"],
-        in: host.name)
-    }
+  private static func ways(between first: Host, _ second: Host) -> [Way] {
+    [Way(from: first, to: second), Way(from: second, to: first)]
   }
 
-  private func join(_ first: Host, _ second: Host) async throws {
-    for (host, other) in [(first, second), (second, first)] {
-      try await Self.run(["neighbour delete \(other.address) dev eth0"], in: host.name)
-    }
+  private func isCut(_ way: Way) -> Bool { state.withLock { $0.cuts.contains(way) } }
+
+  private func cut(_ way: Way) async throws {
+    try await Self.run(
+      ["neighbour replace \(way.to.address) lladdr \(Self.nowhere) nud permanent dev eth0"],
+      in: way.from.name)
+    state.withLock { _ = $0.cuts.insert(way) }
+  }
+
+  private func join(_ way: Way) async throws {
+    try await Self.run(["neighbour delete \(way.to.address) dev eth0"], in: way.from.name)
+    state.withLock { _ = $0.cuts.remove(way) }
   }
 
   // What this machine can do.
 
   /// Why this machine has no namespaces for tests; nil where it has.
-  static var unavailability: String? {
+  package static var unavailability: String? {
     get async { await probe.value }
   }
 
@@ -194,22 +217,25 @@ final class NetworkNamespaces: Sendable {
     }
   }
 
-  /// Has `ip` do things, one after another.
+  /// Has `ip` do things, one after another, until one fails.
   private static func run(_ commands: [String], in namespace: String? = nil) async throws {
-    let arguments = (namespace.map { ["-n", $0] } ?? []) + ["-batch", "-"]
-    do {
-      let result = try await Subprocess.run(
-        .name("ip"), arguments: Arguments(arguments),
-        input: .string(commands.joined(separator: "\n") + "\n"), output: .discarded,
-        error: .string(limit: 1 << 16))
-      guard case .exited(0) = result.terminationStatus else {
-        throw NamespaceError(
-          "ip \(commands.joined(separator: "; ")): \(result.standardError)")
+    for command in commands {
+      let place = namespace.map { ["-n", $0] } ?? []
+      let words = command.split(separator: " ").map(String.init)
+      do {
+        // As arguments, not as a batch on standard input: where the namespace is gone, `ip` ends without
+        // having read it, and Subprocess ends this process when its pipe breaks.
+        let result = try await Subprocess.run(
+          .name("ip"), arguments: Arguments(place + words), output: .discarded,
+          error: .string(limit: 1 << 16))
+        guard case .exited(0) = result.terminationStatus else {
+          throw NamespaceError("ip \(command): \(result.standardError)")
+        }
+      } catch let error as NamespaceError {
+        throw error
+      } catch {
+        throw NamespaceError("ip cannot be run: \(error)")
       }
-    } catch let error as NamespaceError {
-      throw error
-    } catch {
-      throw NamespaceError("ip cannot be run: \(error)")
     }
   }
 }

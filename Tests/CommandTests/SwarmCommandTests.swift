@@ -139,4 +139,62 @@ struct SwarmCommandTests {
       #expect(result.errors.contains(words), "\(result.errors)")
     }
   }
+
+  @Test(
+    "A node that moves proves on chain what it did before, with the agent that it had",
+    .enabled(if: isThere, reason))
+  func movedAgent() async throws {
+    // The chain is away until the node has moved: what it did before waits for it.
+    let place = Holder("")
+    _ = try await Command.withService(["chain", "--port", "0", "--json"]) { chain in
+      place.set(try await chain.url())
+      try chain.send(.terminate)
+    }
+    let url = place.value
+    let chain = ["chain", "--port", try #require(url.split(separator: ":").last.map(String.init))]
+    try await withTemporaryFolder { folder in
+      let key = try folder.write("key", Array((WalletTests.key + "\n").utf8))
+      let result = try await Command.withService(
+        ["swarm", "bootstrap", "--swarm-port", "0", "--json"], with: Self.variables
+      ) { bootstrap in
+        let swarm = try await swarmURL(bootstrap)
+        let mover = try await Command.withService(
+          [
+            "node", "--model", GenerateTests.tiny, "--num-blocks", "12", "--port", "0",
+            "--http-port", "0", "--admin-port", "0", "--swarm", swarm, "--balance-interval", "0.1",
+            "--key-file", key, "--chain-rpc", url, "--heartbeat-interval", "1", "--json",
+          ], with: Self.variables
+        ) { node in
+          #expect(try await node.event("placed")["blocks"] == "0-11")
+          _ = try await swarmURL(node)
+          try await withNodes(["12-23"], of: swarm) {
+            let generated = try await Command.run(
+              [
+                "generate", "--model", GenerateTests.tiny, "--token-ids", "5,6,7",
+                "--max-new-tokens", "4", "--swarm", swarm, "--json",
+              ], with: Self.variables)
+            #expect(generated.status == .exited(0), "\(generated.errors)")
+          }
+          // Nobody serves 12-23 now, and another one what it serves itself.
+          try await withNodes(["0-11"], of: swarm) {
+            #expect(try await node.event("moving")["target"] == "12-23")
+            _ = try await node.lines.wait(forCount: 2) { $0.contains("\"node-http\"") }
+            let result = try await Command.withService(chain + ["--json"]) { chain in
+              #expect(try await node.event("verified")["tokens"] == 4)
+              _ = try await node.event("heartbeat")
+              try chain.send(.terminate)
+            }
+            #expect(result.status == .exited(0), "\(result.errors)")
+          }
+          for once in ["\"registered\"", "\"node-admin\"", "\"verified\""] {
+            #expect(node.lines.entries.count { $0.contains(once) } == 1, "\(node.lines.entries)")
+          }
+          try node.send(.terminate)
+        }
+        #expect(mover.status == .exited(0), "\(mover.errors)")
+        try bootstrap.send(.terminate)
+      }
+      #expect(result.status == .exited(0), "\(result.errors)")
+    }
+  }
 }

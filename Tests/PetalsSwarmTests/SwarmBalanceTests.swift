@@ -48,7 +48,7 @@ struct SwarmBalanceTests {
   }
 
   @Test("A server joins, stays and moves as an independent implementation of Petals' rule says")
-  func verdicts() throws {
+  func verdicts() async throws {
     let cases = try Case.load()
     #expect(cases.count > 50)
     var kinds: Set<String> = []
@@ -66,7 +66,7 @@ struct SwarmBalanceTests {
       for expected in one.verdicts {
         kinds.insert(expected.kind)
         let peer = try PeerID(parsing: expected.peer)
-        let verdict = balance.verdict(of: peer, quality: one.quality)
+        let verdict = try await balance.verdict(of: peer, quality: one.quality)
         expect(verdict, expected, "\(one.title), \(expected.peer)")
       }
     }
@@ -92,7 +92,7 @@ struct SwarmBalanceTests {
   @Test(
     "A throughput that no machine has leaves the others' sums what they are",
     arguments: [Double.nan, .infinity, -1, 1e300])
-  func wrongThroughputs(throughput: Double) throws {
+  func wrongThroughputs(throughput: Double) async throws {
     let (liar, honest) = (SwarmIdentity().peer, SwarmIdentity().peer)
     let balance = SwarmBalance(
       blockCount: 4,
@@ -103,10 +103,89 @@ struct SwarmBalanceTests {
       ])
     #expect(balance.throughputs.allSatisfy { $0.isFinite && $0 >= 5 })
     #expect(balance.throughputs.suffix(2) == [5, 5])
-    #expect(balance.verdict(of: honest, quality: 0.75) == .isNeeded)
+    #expect(try await balance.verdict(of: honest, quality: 0.75) == .isNeeded)
     #expect(balance.worstServed(2) == (throughput > 0 ? 2..<4 : 0..<2))
     #expect(balance.worstServed(9) == 0..<4)
-    #expect(balance.verdict(of: SwarmIdentity().peer, quality: 0.75) == .isAtItsBest)
+    #expect(try await balance.verdict(of: SwarmIdentity().peer, quality: 0.75) == .isAtItsBest)
+  }
+}
+
+@Suite("Balance of a large swarm", .timeLimit(.minutes(5)))
+struct LargeSwarmBalanceTests {
+  /// Servers with names and throughputs by chance.
+  private func servers(
+    _ count: Int, of blocks: Int, _ generator: inout SeededGenerator,
+    at range: (inout SeededGenerator) -> Range<Int>
+  ) -> [SwarmBalance.Server] {
+    (0..<count).map { _ in
+      let key = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+      return SwarmBalance.Server(
+        peer: PeerID(bytes: [0, 36, 8, 1, 18, 32] + key), blocks: range(&generator),
+        throughput: .random(in: 1...2000, using: &generator))
+    }
+  }
+
+  @Test("Moves of a thousand servers are foreseen, and tens of thousands more count as they are")
+  func many() async throws {
+    var generator = SeededGenerator(seed: 7)
+    let many = servers(50_000, of: 70, &generator) { generator in
+      let start = Int.random(in: 0..<10, using: &generator)
+      return start..<start + 10
+    }
+    let balance = SwarmBalance(blockCount: 70, servers: many)
+    let expected = (0..<70).map { block in
+      many.filter { $0.blocks.contains(block) }.reduce(0) { $0 + $1.throughput }
+    }
+    for (own, sum) in zip(balance.throughputs, expected) { #expect(abs(own - sum) < 1) }
+    guard
+      case .moves(let target, let quality) = try await balance.verdict(
+        of: many[0].peer, quality: 0.75)
+    else {
+      Issue.record("50 000 servers of blocks 0 to 18 leave 51 blocks to nobody, and none moves")
+      return
+    }
+    #expect(target.lowerBound > 9 && quality == 0)
+  }
+
+  @Test("Of more servers than are foreseen the others are taken to stay")
+  func foreseen() async throws {
+    func verdict(_ count: Int) async throws -> SwarmBalance.Verdict {
+      var generator = SeededGenerator(seed: 10)
+      // All on one block: each has to take one of its own for all blocks to be served.
+      let servers = servers(count, of: count, &generator) { _ in 0..<1 }.map {
+        SwarmBalance.Server(peer: $0.peer, blocks: $0.blocks, throughput: 1)
+      }
+      let balance = SwarmBalance(blockCount: count, servers: servers)
+      return try await balance.verdict(of: servers[0].peer, quality: 0.75)
+    }
+    let most = SwarmBalance.greatestForeseenCount
+    #expect(try await verdict(most) == .moves(to: 1..<2, quality: 0))
+    #expect(try await verdict(most + 10) == .gainsTooLittle(quality: nil))
+  }
+
+  @Test("Servers beyond those that are counted change nothing")
+  func beyond() {
+    var generator = SeededGenerator(seed: 8)
+    let most = servers(SwarmBalance.greatestCount + 5, of: 2, &generator) { _ in 0..<2 }.map {
+      SwarmBalance.Server(peer: $0.peer, blocks: $0.blocks, throughput: 1e9)
+    }
+    let throughputs = SwarmBalance(blockCount: 2, servers: most).throughputs
+    #expect(throughputs == Array(repeating: 1e9 * Double(SwarmBalance.greatestCount), count: 2))
+  }
+
+  @Test("A look at the balance ends when its task is cancelled")
+  func cancellation() async throws {
+    var generator = SeededGenerator(seed: 9)
+    let servers = servers(2000, of: 70, &generator) { _ in 0..<10 }
+    let balance = SwarmBalance(blockCount: 70, servers: servers)
+    let peer = servers[0].peer
+    let look = Task {
+      // Cancelled before it begins, whenever it begins.
+      while !Task.isCancelled { await Task.yield() }
+      return try await balance.verdict(of: peer, quality: 0.75)
+    }
+    look.cancel()
+    await #expect(throws: CancellationError.self) { try await look.value }
   }
 }
 
@@ -169,7 +248,7 @@ struct SwarmPlacementTests {
           }
           // It is needed now, and stays, however often it looks.
           let balance = try await mover.balance(of: tiny.model)
-          #expect(balance.verdict(of: mover.id, quality: 0.75) == .isNeeded)
+          #expect(try await balance.verdict(of: mover.id, quality: 0.75) == .isNeeded)
         }
       }
     }

@@ -49,12 +49,13 @@ struct DHTLookup {
       let answers = await ask(round)
       try Task.checkCancellation()
       for (contact, keys, results) in answers {
-        for (key, result) in zip(keys, results ?? []) {
+        for (index, key) in keys.enumerated() {
+          guard let result = results?[index] else {
+            searches[key]?.known[contact.peer] = nil
+            continue
+          }
           searches[key]?.answered.insert(contact.peer)
           searches[key]?.add(result, near: key, own: table.peer.id, now: table.now)
-        }
-        if results == nil {
-          for key in keys { searches[key]?.known[contact.peer] = nil }
         }
       }
     }
@@ -83,8 +84,8 @@ struct DHTLookup {
 
   private func ask(
     _ round: [(DHTContact, [DHTID])]
-  ) async -> [(DHTContact, [DHTID], [SwarmFindResult]?)] {
-    await withTaskGroup(of: (DHTContact, [DHTID], [SwarmFindResult]?).self) { group in
+  ) async -> [(DHTContact, [DHTID], [SwarmFindResult?]?)] {
+    await withTaskGroup(of: (DHTContact, [DHTID], [SwarmFindResult?]?).self) { group in
       for (contact, keys) in round {
         group.addTask { [table] in
           // A peer that does not answer has nothing: others are asked.
@@ -111,6 +112,8 @@ extension DHTLookup.Search {
     switch result.type {
     case .foundRegular:
       guard result.expirationTime > now else { return }
+      // One value, which may be anybody's, hides no values under subkeys.
+      if case .dictionary = record { return }
       if let record, record.expiration >= result.expirationTime { return }
       record = .value(DHTValue(Array(result.value), until: result.expirationTime))
     case .foundDictionary:
@@ -120,7 +123,7 @@ extension DHTLookup.Search {
       else { return }
       if case .dictionary(let old) = record { dictionary.merge(old) }
       dictionary.expire(at: now)
-      record = .dictionary(dictionary)
+      if !dictionary.values.isEmpty { record = .dictionary(dictionary) }
     default: return
     }
   }

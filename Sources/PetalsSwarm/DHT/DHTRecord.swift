@@ -39,13 +39,9 @@ package struct DHTValue: Hashable, Sendable {
 /// Values under subkeys, an extension of type 0x50 in msgpack (hivemind's `DictionaryDHTValue`).
 package struct DHTDictionary: Hashable, Sendable {
   static let type: Int8 = 0x50
-  /// What a record, or an entry of one, takes in memory beside its subkey and its value, in bytes.
-  static let overhead = 128
 
   /// The values.
   package private(set) var values: [MessagePackValue: DHTValue] = [:]
-  /// What all of it takes in memory, in bytes.
-  private(set) var byteCount = overhead
   /// When the last of them is void.
   package private(set) var latestExpiration = -Double.infinity
 
@@ -56,13 +52,8 @@ package struct DHTDictionary: Hashable, Sendable {
   package mutating func store(_ value: DHTValue, under subkey: MessagePackValue) -> Bool {
     latestExpiration = max(latestExpiration, value.expiration)
     if let old = values[subkey], old.expiration >= value.expiration { return old == value }
-    let old = values.updateValue(value, forKey: subkey)
-    byteCount += Self.size(subkey, value) - (old.map { Self.size(subkey, $0) } ?? 0)
+    values[subkey] = value
     return true
-  }
-
-  private static func size(_ subkey: MessagePackValue, _ value: DHTValue) -> Int {
-    subkey.encoded.count + value.bytes.count + overhead
   }
 
   /// Takes the later of each value.
@@ -73,7 +64,6 @@ package struct DHTDictionary: Hashable, Sendable {
   /// Forgets what is void.
   mutating func expire(at now: Double) {
     values = values.filter { $0.value.expiration > now }
-    byteCount = values.reduce(Self.overhead) { $0 + Self.size($1.key, $1.value) }
   }
 
   /// The value for a message: an endless limit of its size, the time, and each subkey, value and time.
@@ -115,74 +105,5 @@ package struct DHTDictionary: Hashable, Sendable {
       _ = store(DHTValue(bytes, until: expiration), under: parts[0])
     }
     latestExpiration = latest
-  }
-}
-
-/// The records that a node keeps for the swarm, up to limits that no peer can exceed.
-struct DHTStorage: Sendable {
-  /// Most bytes of all records together, those of their keys included.
-  static let byteLimit = 64 << 20
-  /// Most bytes of one record: an answer holds what is under its key, and has 4 MiB at most.
-  static let recordLimit = 1 << 20
-
-  private var records: [DHTID: DHTRecord] = [:]
-  private(set) var byteCount = 0
-
-  var count: Int { records.count }
-
-  /// The record under a key, without what is void.
-  func record(_ key: DHTID, at now: Double) -> DHTRecord? {
-    switch records[key] {
-    case .value(let value): return value.expiration > now ? .value(value) : nil
-    case .dictionary(var dictionary):
-      dictionary.expire(at: now)
-      return dictionary.values.isEmpty ? nil : .dictionary(dictionary)
-    case nil: return nil
-    }
-  }
-
-  /// Keeps a value, unless it is void, a later one is there, or there is no room.
-  ///
-  /// - Parameter subkey: Nil for the record's only value.
-  mutating func store(
-    _ value: DHTValue, under key: DHTID, subkey: MessagePackValue?, at now: Double
-  ) -> Bool {
-    guard value.expiration > now, value.expiration.isFinite else { return false }
-    let size = value.bytes.count + (subkey?.encoded.count ?? 0) + DHTDictionary.overhead
-    if byteCount + size > Self.byteLimit { expire(at: now) }
-    guard byteCount + size <= Self.byteLimit else { return false }
-    let old = records[key]
-    let new: DHTRecord
-    switch (old, subkey) {
-    case (.dictionary(var dictionary), let subkey?):
-      // What is void makes room first.
-      if dictionary.byteCount + size > Self.recordLimit { dictionary.expire(at: now) }
-      guard dictionary.store(value, under: subkey) else { return false }
-      new = .dictionary(dictionary)
-    case (let old?, _) where old.expiration >= value.expiration:
-      return old == .value(value) && subkey == nil
-    case (_, let subkey?):
-      var dictionary = DHTDictionary()
-      _ = dictionary.store(value, under: subkey)
-      new = .dictionary(dictionary)
-    case (_, nil): new = .value(value)
-    }
-    guard Self.size(new) <= Self.recordLimit else { return false }
-    records[key] = new
-    byteCount += Self.size(new) - (old.map(Self.size) ?? 0)
-    return true
-  }
-
-  /// Forgets what is void.
-  mutating func expire(at now: Double) {
-    for key in Array(records.keys) { records[key] = record(key, at: now) }
-    byteCount = records.values.reduce(0) { $0 + Self.size($1) }
-  }
-
-  private static func size(_ record: DHTRecord) -> Int {
-    switch record {
-    case .value(let value): value.bytes.count + DHTDictionary.overhead
-    case .dictionary(let dictionary): dictionary.byteCount
-    }
   }
 }

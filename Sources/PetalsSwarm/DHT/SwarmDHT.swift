@@ -117,32 +117,47 @@ public final class SwarmDHT: Sendable {
 
   /// Asks a node for records, and for the nodes it knows near them.
   ///
-  /// - Throws: ``SwarmError``.
-  func find(_ keys: [DHTID], at contact: DHTContact) async throws -> [SwarmFindResult] {
-    var results: [SwarmFindResult] = []
-    for start in stride(from: 0, to: keys.count, by: Self.keysPerRequest) {
-      results += try await find(
-        keys[start..<min(keys.count, start + Self.keysPerRequest)], at: contact)
+  /// Keys whose records are too long for one answer are asked for in parts. All of it has twice the time
+  /// of a call, however often the node refuses.
+  ///
+  /// - Returns: For each key what the node says; nil where it refuses, or the time is over before.
+  /// - Throws: ``SwarmError`` where it answers for none.
+  func find(_ keys: [DHTID], at contact: DHTContact) async throws -> [SwarmFindResult?] {
+    let (limit, time) = (peer.configuration.callTimeout * 2, Stopwatch(peer.clock))
+    var results = [SwarmFindResult?](repeating: nil, count: keys.count)
+    var failure = SwarmError(
+      .timedOut, "no answer to rpc_find within \(limit)", peer: contact.peer)
+    // In an order by chance: what is late for one node is early for another.
+    var ranges = stride(from: 0, to: keys.count, by: Self.keysPerRequest).map {
+      $0..<min(keys.count, $0 + Self.keysPerRequest)
+    }.shuffled()
+    while let range = ranges.popLast() {
+      let rest = limit - time.elapsed
+      guard rest > .zero else { break }
+      do {
+        let found = try await find(
+          keys[range], at: contact, within: min(rest, peer.configuration.callTimeout))
+        for (index, result) in zip(range, found) { results[index] = result }
+      } catch let error as SwarmError where error.code == .refused || error.code == .timedOut {
+        failure = error
+        guard error.code == .refused else { break }
+        guard error.isOfLongAnswer, range.count > 1 else { continue }
+        let middle = range.lowerBound + range.count / 2
+        ranges += [middle..<range.upperBound, range.lowerBound..<middle]
+      }
     }
+    guard results.contains(where: { $0 != nil }) else { throw failure }
     return results
   }
 
   private func find(
-    _ keys: ArraySlice<DHTID>, at contact: DHTContact
+    _ keys: ArraySlice<DHTID>, at contact: DHTContact, within limit: Duration
   ) async throws -> [SwarmFindResult] {
     var request = SwarmFindRequest()
     request.peer = info
     request.keys = keys.map { Data($0.bytes) }
-    let bytes: [UInt8]
-    do {
-      bytes = try await call(contact.peer, "rpc_find", request)
-    } catch let error as SwarmError where error.code == .refused && keys.count > 1 {
-      // The records of so many keys may be too long for one answer.
-      let middle = keys.startIndex + keys.count / 2
-      return try await find(keys[..<middle], at: contact)
-        + find(keys[middle...], at: contact)
-    }
-    let response = try SwarmFindResponse(serializedBytes: bytes)
+    let response = try SwarmFindResponse(
+      serializedBytes: try await call(contact.peer, "rpc_find", request, within: limit))
     guard response.results.count == keys.count else {
       throw SwarmError(
         .malformed, "\(response.results.count) results for \(keys.count) keys", peer: contact.peer)
@@ -188,10 +203,11 @@ public final class SwarmDHT: Sendable {
   }
 
   private func call(
-    _ other: PeerID, _ name: String, _ request: some Message
+    _ other: PeerID, _ name: String, _ request: some Message, within limit: Duration? = nil
   ) async throws -> [UInt8] {
     do {
-      return try await peer.call(other, "DHTProtocol.\(name)", try request.serializedBytes())
+      return try await peer.call(
+        other, "DHTProtocol.\(name)", try request.serializedBytes(), within: limit)
     } catch let error as SwarmError where error.code != .refused {
       forget(other)
       throw error
@@ -223,9 +239,11 @@ public final class SwarmDHT: Sendable {
     state.withLock { [now] in $0.storage.record(key, at: now) }
   }
 
-  func keep(_ entry: DHTEntry) -> Bool {
+  /// Keeps a value for a peer; nil for this one itself.
+  func keep(_ entry: DHTEntry, from other: PeerID? = nil) -> Bool {
     state.withLock { [now] in
-      $0.storage.store(entry.value, under: entry.key, subkey: entry.subkey, at: now)
+      $0.storage.store(
+        entry.value, under: entry.key, subkey: entry.subkey, from: other ?? peer.id, at: now)
     }
   }
 
@@ -263,13 +281,13 @@ public final class SwarmDHT: Sendable {
       response.storeOk.append(
         try store(
           key: request.keys[index], subkey: request.subkeys[index], value: request.values[index],
-          until: request.expirationTime[index]))
+          until: request.expirationTime[index], from: other))
     }
     return response
   }
 
   private func store(
-    key: Data, subkey: Data, value: Data, until expiration: Double
+    key: Data, subkey: Data, value: Data, until expiration: Double, from other: PeerID
   ) throws -> Bool {
     guard let key = DHTID(bytes: key) else {
       throw SwarmMessageError("a store request", "a key has \(key.count) bytes, not 20")
@@ -278,14 +296,14 @@ public final class SwarmDHT: Sendable {
     if subkey.isEmpty {
       let dictionary = try DHTDictionary(try MessagePackValue(decoding: value))
       return dictionary.values.map { subkey, value in
-        keep(DHTEntry(key: key, subkey: subkey, value: value))
+        keep(DHTEntry(key: key, subkey: subkey, value: value), from: other)
       }.allSatisfy { $0 }
     }
     let name = try MessagePackValue(decoding: subkey)
     return keep(
       DHTEntry(
         key: key, subkey: name == .null ? nil : name,
-        value: DHTValue(Array(value), until: expiration)))
+        value: DHTValue(Array(value), until: expiration)), from: other)
   }
 
   private func find(_ other: PeerID, _ request: SwarmFindRequest) throws -> SwarmFindResponse {

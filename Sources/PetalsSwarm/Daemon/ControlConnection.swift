@@ -219,7 +219,7 @@ final class ControlConnection: ChannelInboundHandler, Sendable {
       request.unaryResponse.response = .init(body)
     case .success(let body):
       request.unaryResponse.error = .init(
-        "an answer of \(body.count) bytes is too large for a call: use a stream".utf8)
+        "an answer of \(body.count) bytes \(SwarmError.longAnswer)".utf8)
     case .failure(let error):
       request.unaryResponse.error = .init(SwarmError.reason("\(error)").utf8)
     }

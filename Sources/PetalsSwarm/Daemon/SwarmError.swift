@@ -57,6 +57,12 @@ public struct SwarmError: Error, Hashable, Sendable, CustomStringConvertible {
     text.utf8.count <= longestReason ? text : "\(text.prefix(longestReason))…"
   }
 
+  /// What the refusal of an answer that is too long for a call ends in.
+  static let longAnswer = "is too large for a call: use a stream"
+
+  /// Whether a peer of this package refuses because its answer would be too long.
+  var isOfLongAnswer: Bool { code == .refused && message.hasSuffix(Self.longAnswer) }
+
   /// An error in a peer's own words.
   init(refusal text: String, by peer: PeerID) {
     self.init(.refused, Self.reason(text), peer: peer)

@@ -89,7 +89,8 @@ extension SwarmServer {
   }
 
   private func move(_ quality: Double) async throws -> SwarmMove? {
-    switch try await peer.balance(of: model).verdict(of: peer.id, quality: quality) {
+    let balance = try await peer.balance(of: model)
+    switch try await balance.verdict(of: peer.id, quality: quality) {
     case .moves(let target, let reached):
       return SwarmMove(
         blocks: node.info.blocks, target: try BlockRange(target, of: model.blockCount),

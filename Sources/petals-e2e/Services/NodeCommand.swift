@@ -5,7 +5,6 @@ import EthereumClient
 import EthereumPrimitives
 import Foundation
 import InferenceMetrics
-import MockOracle
 import MockServing
 import NetworkWatch
 import OracleReporter
@@ -115,76 +114,18 @@ struct NodeCommand: AsyncParsableCommand {
     let metrics = MetricsCollector(proofs: try agent.proofs())
     let reporter = try key.flatMap { try agent.reporter(key: $0, metrics) }
     let signals = service.shutdownSignals()
+    let agentService = key.flatMap { key in
+      agent.agentService(key: key, checkpoint.name, metrics) { service.announce($0) }
+    }
     try await CommandFailure.mappingServingErrors {
-      let script = FaultScript(seed: faults.faultSeed)
-      try await swarm.withMembership(checkpoint, service) { membership in
-        // A node in a swarm may give way to one on other blocks; all else goes on.
-        var isToMove = true
-        while isToMove {
-          if let blocks = try await membership?.blocks() { configuration.blocks = blocks }
-          if let budget = membership?.cacheBudget { configuration.cacheBudget = budget }
-          isToMove = try await withPetalsNode(configuration, metrics: metrics, faults: script) {
-            node in
-            announce(node)
-            // The next one listens where this one does.
-            if let address = node.address { configuration.grpc.port = address.port }
-            if let address = node.httpAddress { configuration.http?.port = address.port }
-            let isToMove = try await withThrowingTaskGroup { group in
-              if let key,
-                let agentService = agent.agentService(
-                  key: key, checkpoint.name, metrics, announce: { service.announce($0) })
-              {
-                group.addTask { try await agentService.run() }
-              }
-              if let member {
-                let (first, isListed) = (topology, blocks == nil)
-                group.addTask { await member.follow(node, from: first, isListed: isListed) }
-              }
-              if let reporter {
-                if await !reporter.isRunning { try await reporter.start() }
-                group.addTask { await follow(reporter) }
-              }
-              defer { group.cancelAll() }
-              let body: @Sendable () async throws -> Void = {
-                try await faults.withAdministration(
-                  FaultAdministration(of: script) { try FaultOrder(json: $0).rule }, of: .node,
-                  as: .nodeAdministration, service
-                ) { _ = try await signals.next() }
-              }
-              guard let membership else {
-                try await body()
-                return false
-              }
-              return try await membership.serve(node, body)
-            }
-            if !isToMove, let reporter, let last = await reporter.stop() { announce(last) }
-            return isToMove
-          }
-        }
-      }
+      let run = NodeRun(
+        configuration: configuration, metrics: metrics, faults: faults,
+        script: FaultScript(seed: faults.faultSeed), service: service, signals: signals,
+        pipeline: member.map { ($0, topology, blocks == nil) }, agent: agentService,
+        reporter: reporter)
+      try await swarm.withMembership(checkpoint, service) { try await run.serve(in: $0) }
     }
     await observation.finish()
-  }
-
-  private func announce(_ node: PetalsNode) {
-    if let address = node.address {
-      service.announce(.listening(.node, url: "grpc://\(address)"))
-    }
-    if let address = node.httpAddress {
-      service.announce(.listening(.nodeHTTP, url: "http://\(address)"))
-    }
-  }
-
-  private func follow(_ reporter: OracleReporter) async {
-    for await outcome in reporter.outcomes() where !outcome.isFinal { announce(outcome) }
-  }
-
-  private func announce(_ outcome: ReportOutcome) {
-    if let failure = outcome.failure {
-      service.announce(.trouble("report \(outcome.number) was not accepted: \(failure)"))
-    } else {
-      service.announce(.reported(tokens: outcome.processedTokens, isLast: outcome.isFinal))
-    }
   }
 }
 

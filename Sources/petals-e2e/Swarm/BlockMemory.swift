@@ -66,37 +66,63 @@ extension BlockCount {
 
 /// The memory that this process may still take.
 package enum FreeMemory {
-  /// What the system says is free, or what is left of a container's limit where that is less (control
-  /// groups, version 2); all of the machine's memory where the system does not say.
+  /// What the system says is free, or what is left of the limit of a control group (version 2) where that
+  /// is less: of this process's own one and of each above it; all of the machine's memory where the system
+  /// does not say.
   static func bytes() -> Int {
-    bytes(
-      meminfo: text("/proc/meminfo"), limit: group("memory.max"), used: group("memory.current"),
-      physical: ProcessInfo.processInfo.physicalMemory)
+    let (meminfo, physical) = (text("/proc/meminfo"), ProcessInfo.processInfo.physicalMemory)
+    let free = groups(of: text("/proc/self/cgroup")).map { folder in
+      bytes(
+        meminfo: meminfo, limit: text("\(folder)/memory.max"),
+        used: text("\(folder)/memory.current"), statistics: text("\(folder)/memory.stat"),
+        physical: physical)
+    }
+    return free.min() ?? Int(clamping: physical)
   }
 
-  /// The same from what the system's files hold; nil for those that are not there.
+  /// The same of one control group, from what the system's files hold; nil for those that are not there.
   package static func bytes(
-    meminfo: String?, limit: String?, used: String?, physical: UInt64
+    meminfo: String?, limit: String?, used: String?, statistics: String? = nil, physical: UInt64
   ) -> Int {
     let free = meminfo.flatMap(available) ?? Int(clamping: physical)
     // "max" where there is no limit.
     guard let limit = limit.flatMap({ Int($0) }), let used = used.flatMap({ Int($0) }) else {
       return free
     }
-    return min(free, max(0, limit - used))
+    // What the group uses counts pages of files, as of weights that were read: the system gives those up.
+    let cached = min(used, statistics.map(cachedFiles) ?? 0)
+    return min(free, max(0, limit - (used - cached)))
+  }
+
+  /// The folders of a process's control group and of those above it, the outermost one last.
+  ///
+  /// - Parameter cgroup: What `/proc/self/cgroup` holds; a container sees its own group as the outermost
+  ///   one.
+  package static func groups(of cgroup: String?) -> [String] {
+    let root = "/sys/fs/cgroup"
+    let line = cgroup?.split(separator: "\n").first { $0.hasPrefix("0::") }
+    let names = line?.dropFirst(3).split(separator: "/") ?? []
+    // A process that was moved out of what its container sees has a path that goes above it.
+    guard !names.contains("..") else { return [root] }
+    return (0...names.count).reversed().map { count in
+      ([root] + names.prefix(count).map(String.init)).joined(separator: "/")
+    }
+  }
+
+  private static func cachedFiles(_ statistics: String) -> Int {
+    statistics.split(separator: "\n").reduce(0) { sum, line in
+      let fields = line.split(separator: " ")
+      guard fields.count == 2, fields[0] == "inactive_file" || fields[0] == "active_file" else {
+        return sum
+      }
+      return sum + max(0, Int(fields[1]) ?? 0)
+    }
   }
 
   private static func available(_ meminfo: String) -> Int? {
     let line = meminfo.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
     let fields = line?.split(separator: " ") ?? []
     return fields.count == 3 && fields[2] == "kB" ? Int(fields[1]).map { $0 * 1024 } : nil
-  }
-
-  /// A file of this process's control group, or of the one that a container sees as the root.
-  private static func group(_ name: String) -> String? {
-    let path = text("/proc/self/cgroup")?.split(separator: "\n").first { $0.hasPrefix("0::") }
-      .map { $0.dropFirst(3) }
-    return path.flatMap { text("/sys/fs/cgroup\($0)/\(name)") } ?? text("/sys/fs/cgroup/\(name)")
   }
 
   private static func text(_ path: String) -> String? {
