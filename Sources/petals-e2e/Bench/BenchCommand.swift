@@ -223,6 +223,6 @@ struct BenchRow: Sendable {
   /// Three digits say what a measurement can say.
   private static func text(_ value: Double) -> String {
     let places = abs(value) >= 100 ? 0 : abs(value) >= 10 ? 1 : 2
-    return value.formatted(.number.precision(.fractionLength(places)).grouping(.never))
+    return ShortNumber.text(value, places: places)
   }
 }
