@@ -49,14 +49,6 @@ struct CommandFailure: Error, Sendable, CustomStringConvertible {
   }
 }
 
-extension String {
-  /// The text with its line breaks and runs of blanks folded, for messages that promise one line.
-  var singleLine: String {
-    split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
-      .joined(separator: " ")
-  }
-}
-
 /// The message and the exit status of a command that ended by an error, or by help or version.
 package struct CommandResult: Sendable {
   let status: ExitStatus
