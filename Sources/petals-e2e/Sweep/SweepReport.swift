@@ -147,23 +147,26 @@ enum SweepPage {
         HTML.table(
           "Knees, by Kneedle (Satopää and others, 2011)",
           ["network", "sessions", unit], knees),
-        "<section><h2>Plots</h2>",
-        overSessions(report, unit).html, latency(report).html, against(report, unit).html,
-        overNodes(report, unit).html, "</section>",
+        HTML.section(
+          "Plots",
+          HTML([
+            overSessions(report, unit), latency(report), against(report, unit),
+            overNodes(report, unit),
+          ])),
       ], origin: .ofThisCommand
     ).text
   }
 
   private static func lines(
     _ report: SweepReport, _ point: (SweepReport.Row) -> (x: Double, y: Double)?
-  ) -> [LinePlot.Line] {
+  ) -> [Plot.Line] {
     report.networks.map { name in
-      LinePlot.Line(
+      Plot.Line(
         name: name, points: report.rows.filter { $0.network == name }.compactMap(point))
     }
   }
 
-  private static func overSessions(_ report: SweepReport, _ unit: String) -> LinePlot {
+  private static func overSessions(_ report: SweepReport, _ unit: String) -> HTML {
     var lines = lines(report) { (Double($0.sessions), $0.throughput) }
     for (index, knee) in report.knees.enumerated() {
       guard let row = knee.row,
@@ -171,38 +174,37 @@ enum SweepPage {
       else { continue }
       lines[index].mark = (place, "knee: \(row.sessions)")
     }
-    return LinePlot(
-      title: "Throughput over sessions", xUnit: "sessions", yUnit: unit, lines: lines, places: 2)
+    return Plot.lines(
+      "Throughput over sessions", lines, across: "sessions", up: unit, places: 2)
   }
 
-  private static func latency(_ report: SweepReport) -> LinePlot {
-    LinePlot(
-      title: "p99 of the latency over sessions", xUnit: "sessions", yUnit: "ms",
-      lines: lines(report) { row in
-        row.time(.e2el, 0.99).map { (Double(row.sessions), $0) }
-      }, places: 3)
+  private static func latency(_ report: SweepReport) -> HTML {
+    Plot.lines(
+      "p99 of the latency over sessions",
+      lines(report) { row in row.time(.e2el, 0.99).map { (Double(row.sessions), $0) } },
+      across: "sessions", up: "ms", places: 3)
   }
 
-  private static func against(_ report: SweepReport, _ unit: String) -> LinePlot {
-    LinePlot(
-      title: "Median latency against throughput", xUnit: unit, yUnit: "ms",
-      lines: lines(report) { row in row.time(.e2el, 0.5).map { (row.throughput, $0) } }, places: 3)
+  private static func against(_ report: SweepReport, _ unit: String) -> HTML {
+    Plot.lines(
+      "Median latency against throughput",
+      lines(report) { row in row.time(.e2el, 0.5).map { (row.throughput, $0) } }, across: unit,
+      up: "ms", places: 3)
   }
 
   /// Of the fewest and the most sessions, where there are several numbers of nodes.
-  private static func overNodes(_ report: SweepReport, _ unit: String) -> LinePlot {
+  private static func overNodes(_ report: SweepReport, _ unit: String) -> HTML {
     let counts = Set(report.rows.map(\.sessions))
     let shown = Set([counts.min(), counts.max()].compactMap { $0 }).sorted()
     let lines = shown.map { sessions in
-      LinePlot.Line(
+      Plot.Line(
         name: "\(sessions) sessions",
         points: report.rows.filter { $0.sessions == sessions && isEven($0.blocks) }
           .map { (Double($0.blocks.count), $0.throughput) })
     }
     let isSweep = Set(report.rows.map(\.blocks.count)).count > 1
-    return LinePlot(
-      title: "Throughput over nodes", xUnit: "nodes", yUnit: unit, lines: isSweep ? lines : [],
-      places: 2)
+    return Plot.lines(
+      "Throughput over nodes", isSweep ? lines : [], across: "nodes", up: unit, places: 2)
   }
 
   /// Whether the blocks are shared as `nodes=` shares them: no node has two more than another.
