@@ -82,14 +82,17 @@ struct BenchCommand: AsyncParsableCommand {
       }
     }
     measured.duration = ContinuousClock.now - began
-    try folder?.write(measured.json, page: measured.page)
+    let unwritten = CommandFailure.of {
+      try folder?.write(measured.json, page: measured.page, units: measured.units)
+    }
     if output.json {
       output.result(measured.json, text: "")
-    } else if let folder {
+    } else if let folder, unwritten == nil {
       output.result(.null, text: "report: \(folder.page)")
     } else {
       output.note("what limits each row: Documentation/Performance.md")
     }
+    if let unwritten { throw unwritten }
   }
 
   private func forEachModel(

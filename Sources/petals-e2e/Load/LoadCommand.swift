@@ -127,11 +127,16 @@ struct LoadCommand: AsyncParsableCommand {
       started: started, targets: targets, course: course.json, generation: generation.json,
       goals: slo,
       figures: LoadFigures(all, warmUp: warmUp, elapsed: elapsed, goals: slo))
-    try file?.write(all, warmUp: warmUp, targets: streams.map(\.target.url))
-    try folder?.write(result.json, page: LoadPage.render(result))
     return LoadOutcome(
       print: { output.result(result.json, text: text(of: result, folder)) },
-      failure: result.figures.failure)
+      failure: CommandFailure.joined(
+        result.figures.failure,
+        CommandFailure.of {
+          try folder?.write(result.json, page: LoadPage.render(result), units: result.units)
+        },
+        CommandFailure.of {
+          try file?.write(all, warmUp: warmUp, targets: streams.map(\.target.url))
+        }))
   }
 
   private func text(of result: LoadReport, _ folder: ReportFolder?) -> String {

@@ -46,7 +46,10 @@ struct SweepReport: Sendable {
   let started: Date
   let course: JSON
   let generation: JSON
+  var duration = Duration.zero
   var rows: [Row] = []
+  /// Why the sweep ended before its last load; nil when it did not.
+  var failure: String?
 
   init(started: Date, course: JSON, generation: JSON) {
     (self.started, self.course, self.generation) = (started, course, generation)
@@ -57,7 +60,8 @@ struct SweepReport: Sendable {
     rows.reduce(into: []) { if !$0.contains($1.network) { $0.append($1.network) } }
   }
 
-  /// Where each network's throughput over sessions has its knee; of curves of three points and more.
+  /// Where each network's throughput over sessions has its knee; of curves of three points and
+  /// more.
   var knees: [NetworkKnee] {
     networks.map { name in
       let own = rows.filter { $0.network == name }
@@ -66,13 +70,21 @@ struct SweepReport: Sendable {
     }
   }
 
-  var failed: Int { rows.reduce(0) { $0 + $1.figures.sent - $1.figures.succeeded } }
+  var seconds: Double { duration / .seconds(1) }
+
+  /// The failure of the loads' requests together; nil when all is well.
+  var requestFailure: CommandFailure? {
+    let failed = rows.reduce(0) { $0 + $1.figures.sent - $1.figures.succeeded }
+    if failed > 0 { return .failed("\(failed) requests failed") }
+    return rows.lazy.compactMap(\.figures.failure).first
+  }
 
   var json: JSON {
     [
       "schema": .string(Self.schema), "started": .string(started.formatted(.iso8601)),
       "command": .array(CommandLine.arguments.map { .string($0) }), "machine": Machine.current.json,
       "version": .string(PetalsE2E.release), "course": course, "generation": generation,
+      "seconds": .seconds(duration), "failure": failure.map { .string($0) } ?? .null,
       "rows": .array(rows.map(\.json)), "knee_rule": "kneedle",
       "knees": .array(
         knees.map { knee in
@@ -115,7 +127,8 @@ struct SweepReport: Sendable {
   }
 }
 
-/// `report.html` of a sweep: its table, throughput and latency over sessions, and one against the other.
+/// `report.html` of a sweep: its table, throughput and latency over sessions, and one against the
+/// other.
 enum SweepPage {
   static func render(_ report: SweepReport) -> String {
     let unit = report.rows.first?.unit ?? ""
@@ -133,10 +146,12 @@ enum SweepPage {
         "\(row.figures.sent - row.figures.succeeded)",
       ]
     }
+    let failures = [report.failure, report.requestFailure?.description].compactMap(\.self)
     return ReportDocument(
       title: "petals-e2e sweep",
-      heading: "\(report.rows.count) loads, \(report.failed) requests failed",
-      hasPassed: report.failed == 0, lines: [], time: report.started.formatted(.iso8601),
+      heading: "\(report.rows.count) loads, \(failures.isEmpty ? "no request" : "some") failed",
+      hasPassed: failures.isEmpty, lines: failures,
+      time: "\(report.started.formatted(.iso8601)) · \(ShortNumber.text(report.seconds)) s",
       sections: [
         HTML.table(
           "Loads",
