@@ -447,7 +447,7 @@ let package = Package(
         "petals-e2e", "AsyncPrimitives", "Bloom", "EVMConformance", "EthereumClient",
         "EthereumPrimitives", "InferenceMetrics", "MockServing", "OracleReporter", "PetalsNode",
         "PlumiseWire", "SystemErrors", "TestSupport", "TestVectors", .crypto, .httpTypes,
-        .subprocess, .systemPackage,
+        .nioCore, .subprocess, .systemPackage,
       ]),
     .testTarget(
       name: "DocumentationTests",

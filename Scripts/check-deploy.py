@@ -21,12 +21,16 @@ import subprocess
 import sys
 import tempfile
 
+from program_lines import ProgramLines
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "Deploy"
 TOOLS = ROOT / ".build" / "deploy-tools"
 PACKAGES = ["kubernetes-validate==1.37.0", "check-jsonschema==0.39.0"]
 KUBERNETES = "1.33.0"
 CONTAINERFILE = DEPLOY / "image" / "Containerfile"
+# Within which a role has to say that it listens, and to end.
+SECONDS = 120
 # A node's model in the chroot.
 MODEL = ROOT / "Tests" / "TestVectors" / "bloom" / "tiny-f16"
 
@@ -191,14 +195,19 @@ def check_services(root, state):
     started = []
 
     def start(role, options, health, extra=None):
-        process = subprocess.Popen(
-            inside(root, state, [*service, role, *options], {**address, **(extra or {})}),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        started.append(process)
-        line = process.stdout.readline()
-        if '"listening"' not in line:
-            fail(f"{role} does not start: {line}{process.stdout.read() if process.poll() is not None else ''}")
+        program = ProgramLines(inside(root, state, [*service, role, *options], {**address, **(extra or {})}))
+        started.append((role, program))
+        try:
+            line = program.line(SECONDS)
+        except TimeoutError as silence:
+            fail(f"{role} does not start: {silence}")
+        if line is None or '"listening"' not in line:
+            try:
+                while line is not None:
+                    line = program.line(5)
+            except TimeoutError:
+                pass  # it goes on, and has said what it had to say
+            fail(f"{role} does not start:\n{program.tail}")
         # A node is healthy once it has loaded; its ports are announced then. Others at once.
         run(inside(root, state, [*healthy, health], address))
         # Without an argument it asks where the role said, which was the last one to do so.
@@ -226,12 +235,15 @@ def check_services(root, state):
     if blocks != [[12, 24]]:
         fail(f"node-1 of two should serve blocks 12-23, but the swarm says {status}")
     print("check-deploy: the second of two nodes serves blocks 12-23 in the swarm")
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.communicate(timeout=60)
-        if process.returncode != 0:
-            fail(f"{shlex.join(process.args)} ends with {process.returncode}")
+    for _, program in started:
+        program.process.terminate()
+    for role, program in started:
+        try:
+            status = program.end(SECONDS)
+        except subprocess.TimeoutExpired:
+            fail(f"{role} does not end:\n{program.tail}")
+        if status != 0:
+            fail(f"{role} ends with {status}:\n{program.tail}")
 
 
 def check_image(command):

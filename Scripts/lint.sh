@@ -9,6 +9,7 @@ find Package.swift Sources Tests Documentation/Examples -name '*.swift' -not -pa
   xargs -0 swift format lint --strict --parallel
 echo "lint: format is clean"
 python3 Scripts/manual-page.py --self-test
+python3 Scripts/program_lines.py --self-test
 python3 Scripts/check-layers.py --self-test
 python3 Scripts/check-layers.py
 python3 Scripts/check-no-sleep.py --self-test

@@ -1,9 +1,10 @@
 package import JSONValues
 package import ReportPages
 
-/// What a report tells of a network's events: the time line, the requests, the faults and the ledger.
+/// What a report has of a network's events: the time line, the requests, the faults and the
+/// ledger.
 package struct NetworkHistory: Sendable {
-  /// A node as whoever reports knows it.
+  /// A node of the report.
   package struct Node: Sendable {
     /// The part that its events are of.
     package var name: String
@@ -96,7 +97,7 @@ package struct NetworkHistory: Sendable {
       """)
   }
 
-  /// The events that say what went wrong or was ordered, and the latest; all are in `events.jsonl`.
+  /// The latest events; all are in `events.jsonl`.
   private var eventSection: HTML {
     if events.isEmpty { return "" }
     let latest = events.suffix(Self.listed)
@@ -249,7 +250,7 @@ extension NetworkHistory {
     private var current = 0
 
     mutating func set(_ value: Int) {
-      // Whoever counts less than before has begun anew.
+      // A counter that is less than before has begun anew.
       if value < current { restart() }
       current = value
     }
@@ -307,7 +308,8 @@ extension NetworkHistory {
     return overflow ? .max : sum
   }
 
-  /// The tokens of a contribution for an agent: `reportContribution(address,…)`, whose fifth argument they are.
+  /// The tokens of a contribution for an agent: the fifth argument of
+  /// `reportContribution(address,…)`.
   private static func contributedTokens(of agent: String?, in sent: BlockNews.Sent) -> Int {
     guard sent.call.hasPrefix("reportContribution("), let agent else { return 0 }
     let arguments = (sent.detail ?? "").split(separator: ", ")

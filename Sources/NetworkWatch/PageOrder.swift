@@ -1,6 +1,6 @@
 public import JSONValues
 
-/// What somebody orders on the page.
+/// An order of the page.
 public enum PageOrder: Sendable, Hashable {
   /// What is done to the link before a node.
   public enum LinkAction: Sendable, Hashable {
@@ -22,7 +22,7 @@ public enum PageOrder: Sendable, Hashable {
   case removeFault(of: String, id: String)
   /// Changes the link before a node.
   case link(node: String, LinkAction)
-  /// Kills a node's process, which has no time to say good-bye.
+  /// Kills a node's process (SIGKILL), which ends without a last report.
   case kill(node: String)
   /// Starts a node that was killed, with its key, at its address.
   case start(node: String)
@@ -32,9 +32,9 @@ public enum PageOrder: Sendable, Hashable {
 
 /// Why an order is not done.
 public struct OrderRefusal: Error, Sendable, CustomStringConvertible {
-  /// One line that says what is wrong and what to do.
+  /// One line: what is wrong and what to do.
   public let description: String
-  /// Whether the order cannot be done as the network stands, though it is well said.
+  /// Whether the order is well formed, and cannot be done as the network stands.
   public let isConflict: Bool
 
   /// A refusal with its reason.
@@ -46,13 +46,13 @@ public struct OrderRefusal: Error, Sendable, CustomStringConvertible {
 
 /// The network that a page shows and orders about.
 public protocol WatchedNetwork: Sendable {
-  /// What the page needs to know before any event: nodes, services and how they are reached, as JSON.
+  /// What the page shows before any event: nodes, services and their addresses, as JSON.
   var description: JSON { get }
 
-  /// The faults that are ordered and not used up or taken back, by who has them.
+  /// The faults that are ordered and not used up or taken back, by the part that has them.
   func faults() async -> JSON
 
-  /// Does an order; what it does is told by events.
+  /// Does an order; events follow for what it does.
   /// - Returns: What the answer holds: the id of a fault, the number of a generation.
   /// - Throws: ``OrderRefusal``.
   func perform(_ order: PageOrder) async throws -> JSONObject
@@ -64,7 +64,7 @@ extension PageOrder {
   ///   - segments: The path's, behind `/orders`.
   ///   - body: The request's.
   /// - Returns: Nil where no order has such a path.
-  /// - Throws: ``OrderRefusal`` for a body that does not say what the order needs.
+  /// - Throws: ``OrderRefusal`` for a body that lacks what the order needs.
   init?(_ segments: [String], _ body: JSON) throws(OrderRefusal) {
     switch (segments.first, segments.count) {
     case ("generate", 1):

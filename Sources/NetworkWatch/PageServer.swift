@@ -4,12 +4,13 @@ import JSONValues
 public import MockServing
 import TextKeys
 
-/// Serves the page of a network, its events, and what is ordered on it.
+/// Serves the page of a network and its events, and takes the page's orders.
 ///
-/// `GET /` and the files that the page takes, `GET /network`, `GET /faults`, `GET /events` (server-sent events;
-/// `Last-Event-ID` or `?after=N` continue behind an event), `POST /orders/…` (``PageOrder``) and
-/// `DELETE /orders/faults/SERVICE/ID`. Nothing is fetched from elsewhere, and no other page can order anything:
-/// orders have a body of JSON, which browsers send to another origin only where that allows it.
+/// `GET /` and the files that the page takes, `GET /network`, `GET /faults`, `GET /events`
+/// (server-sent events; `Last-Event-ID` or `?after=N` continue behind an event), `POST /orders/…`
+/// (``PageOrder``) and `DELETE /orders/faults/SERVICE/ID`. Nothing is fetched from elsewhere, and
+/// no other page can order anything: orders have a body of JSON, which browsers send to another
+/// origin only where that allows it.
 public struct PageServer: Sendable {
   private let network: any WatchedNetwork
   private let events: EventStream
@@ -100,7 +101,7 @@ public struct PageServer: Sendable {
     return WebResponse(
       headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
       stream: WebStream { writer in
-        // The head goes out at once: who opens the stream knows that it is there.
+        // The head goes out at once: a browser takes the stream for open then.
         try await writer.write(Array(": events\n\n".utf8))
         var last = first
         while true {
@@ -118,8 +119,8 @@ public struct PageServer: Sendable {
 }
 
 extension WebRequest {
-  /// Whether the request names this machine as its host, and comes from a page of it if from any: a name of
-  /// another machine that leads here is somebody else's page.
+  /// Whether the request names this machine as its host, and comes from a page of it if from any: a
+  /// name of another machine that leads here is another site's page.
   fileprivate var isFromThisMachine: Bool {
     let names = ["127.0.0.1", "localhost", "[::1]"]
     func isThis(_ host: Substring) -> Bool {

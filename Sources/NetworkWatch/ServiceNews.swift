@@ -47,14 +47,14 @@ public struct BlockNews: Codable, Sendable, Hashable {
   public struct Sent: Codable, Sendable, Hashable {
     /// Its hash.
     public var hash: String
-    /// Who signed it.
+    /// The account that signed it.
     public var from: String
-    /// Whom it calls; nil for the creation of a contract.
+    /// The account that it calls; nil for the creation of a contract.
     public var to: String?
-    /// What it does: `registration`, `heartbeat`, `proof`, `claim`, `transfer`, `creation`, or a contract's
-    /// function as `reportContribution(address,uint256)`.
+    /// What it does: `registration`, `heartbeat`, `proof`, `claim`, `transfer`, `creation`, or a
+    /// contract's function as `reportContribution(address,uint256)`.
     public var call: String
-    /// What it says, in a line; nil for nothing.
+    /// Its arguments, in a line; nil without any.
     public var detail: String?
     /// Whether it went through.
     public var succeeded: Bool

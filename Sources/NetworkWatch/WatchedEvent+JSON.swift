@@ -67,14 +67,14 @@ extension WatchedEvent: Codable {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Of what an event holds only a number that is none can be refused, and its times are none of those.
+    // The encoder refuses only numbers that are not finite, and the times of an event are finite.
     guard let data = try? encoder.encode(self) else {
       preconditionFailure("an event has no JSON: \(self)")
     }
     return String(decoding: data, as: UTF8.self)
   }
 
-  /// Reads an event from a line of JSON; members that it does not know are passed over.
+  /// Reads an event from a line of JSON; unknown members are passed over.
   /// - Throws: `DecodingError`.
   public init(line: String) throws {
     let decoder = JSONDecoder()
@@ -85,17 +85,17 @@ extension WatchedEvent: Codable {
 
 /// The line of an event on the standard output of a service that is watched.
 ///
-/// It is told apart from the service's own events by its first member.
+/// Its first member distinguishes it from the service's own events.
 public enum ObservedLine {
   private static let beginning = #"{"event":"observed","#
 
-  /// The line that says the event.
+  /// The line of an event.
   public static func text(of event: WatchedEvent) -> String {
     beginning + event.line.dropFirst()
   }
 
-  /// The event that a line says; nil for a line that says none.
-  /// - Throws: `DecodingError` for one that says an event which cannot be read.
+  /// The event of a line; nil for a line that is none.
+  /// - Throws: `DecodingError` for an event that cannot be read.
   public static func event(in line: String) throws -> WatchedEvent? {
     guard line.hasPrefix(beginning) else { return nil }
     return try WatchedEvent(line: line)

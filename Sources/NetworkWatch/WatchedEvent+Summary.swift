@@ -1,7 +1,7 @@
 package import ReportPages
 
 extension WatchedEvent {
-  /// The event in a line, as the page says it.
+  /// The event in a line, in the page's words.
   package var summary: String {
     switch kind {
     case .life(let life):

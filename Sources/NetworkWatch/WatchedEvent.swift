@@ -75,7 +75,7 @@ public struct PartLife: Codable, Sendable, Hashable {
     case stopped
     /// It was killed on purpose.
     case killed
-    /// It ended though nobody asked it to.
+    /// It ended without having been asked to.
     case failed
   }
 
@@ -112,13 +112,13 @@ public struct AgentAct: Codable, Sendable, Hashable {
 
   /// What it was.
   public var act: Act
-  /// The agent's address, where it is told.
+  /// The agent's address, where the event has it.
   public var agent: String?
   /// The transaction, if it took one.
   public var transaction: String?
   /// The tokens that a proof or a report is about.
   public var tokens: Int?
-  /// What else there is to say, in a line.
+  /// Further details, in a line.
   public var detail: String?
 
   /// Something that an agent did.

@@ -104,7 +104,7 @@ struct LoadMixTests {
       #expect(targets.map { $0["kind"] } == ["chain", "oracle", "node", "gateway"])
       for target in targets { #expect(target["succeeded"] == 15, "\(target.text)") }
       #expect((report["tokens_per_second"]?.doubleValue ?? 0) > 0)
-      // The page would show each target's last second.
+      // The page would show each target's seconds, and at the end what came after them.
       let lines = try String(contentsOfFile: events, encoding: .utf8).split(separator: "\n")
       let loads = try lines.map { try JSON.parse(String($0)) }.filter { $0["kind"] == "load" }
       #expect(Set(loads.map { $0["load"]?["target"] }).count == 4)

@@ -49,7 +49,7 @@ struct SoakTests {
         }
         #expect(bars == all, "each point of a series is drawn")
         let units = try String(contentsOfFile: folder.file("junit.xml"), encoding: .utf8)
-        // A case for each series that is judged, for the target, and for the soak.
+        // A case for each series that is judged, for the process and for the target.
         #expect(units.contains("petals-e2e soak\" tests=\"\(measures.count + 1)\" failures=\"0\""))
         let lines = try String(contentsOfFile: folder.file("requests.jsonl"), encoding: .utf8)
           .split(separator: "\n")

@@ -83,15 +83,19 @@ struct BenchCommand: AsyncParsableCommand {
       }
     }
     measured.duration = ContinuousClock.now - began
-    try folder?.write(measured.json, page: measured.page)
-    try folder?.write(requests: measured.requestLines)
+    let unwritten = CommandFailure.joined(
+      CommandFailure.of {
+        try folder?.write(measured.json, page: measured.page, units: measured.units)
+      },
+      CommandFailure.of { try folder?.write(requests: measured.requestLines) })
     if output.json {
       output.result(measured.json, text: "")
-    } else if let folder {
+    } else if let folder, unwritten == nil {
       output.result(.null, text: "report: \(folder.page)")
     } else {
       output.note("what limits each row: Documentation/Performance.md")
     }
+    if let unwritten { throw unwritten }
   }
 
   private func forEachModel(
@@ -233,6 +237,6 @@ struct BenchRow: Sendable {
   /// Three digits say what a measurement can say.
   private static func text(_ value: Double) -> String {
     let places = abs(value) >= 100 ? 0 : abs(value) >= 10 ? 1 : 2
-    return value.formatted(.number.precision(.fractionLength(places)).grouping(.never))
+    return ShortNumber.text(value, places: places)
   }
 }

@@ -26,6 +26,26 @@ struct CommandFailure: Error, Sendable, CustomStringConvertible {
     CommandFailure(status: .failed, description: message.singleLine)
   }
 
+  /// Runs what writes a result beside others, so that one that cannot be written loses no other.
+  /// - Returns: Why it failed; nil when it did not.
+  static func of(_ body: () throws -> Void) -> CommandFailure? {
+    do {
+      try body()
+      return nil
+    } catch {
+      return error as? CommandFailure ?? .failed("\(error)")
+    }
+  }
+
+  /// Several failures as one line, with the status of the first; nil without any.
+  static func joined(_ failures: CommandFailure?...) -> CommandFailure? {
+    let found = failures.compactMap(\.self)
+    return found.first.map {
+      CommandFailure(
+        status: $0.status, description: found.map(\.description).joined(separator: "; "))
+    }
+  }
+
   /// Runs what reads the user's input; whatever it throws is a matter of wrong input.
   static func checkingInput<R>(_ body: () throws -> R) throws -> R {
     do {
@@ -46,14 +66,6 @@ struct CommandFailure: Error, Sendable, CustomStringConvertible {
     } catch {
       throw wrongInput(String(describing: error))
     }
-  }
-}
-
-extension String {
-  /// The text with its line breaks and runs of blanks folded, for messages that promise one line.
-  var singleLine: String {
-    split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
-      .joined(separator: " ")
   }
 }
 

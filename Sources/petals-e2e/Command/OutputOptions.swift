@@ -52,21 +52,28 @@ enum StandardStream: Sendable {
   /// Whether it is a terminal; progress is drawn on a terminal only.
   var isTerminal: Bool { isatty(descriptor) == 1 }
 
-  /// The terminal's width; 80 where none is told.
-  var columns: Int {
+  /// The terminal's width and height; 80 and 24 where it has none.
+  var size: (columns: Int, rows: Int) {
     var size = winsize()
-    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-    return Int(size.ws_col)
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 else { return (80, 24) }
+    return (size.ws_col > 0 ? Int(size.ws_col) : 80, size.ws_row > 0 ? Int(size.ws_row) : 24)
   }
 
   func write(line: String) { write(line + "\n") }
 
-  /// Prints text, above the lines that are drawn again.
+  /// Prints text, above the lines that are drawn again; on a terminal without controls.
   func write(_ text: String) {
-    LiveLines.standardError.aside { writeDirectly(text) }
+    let shown = isTerminal ? text.forTerminal : text
+    LiveLines.standardError.aside { writeDirectly(shown) }
   }
 
-  /// Prints text wherever the cursor is.
+  /// Prints text of a model: on a terminal without controls but line feeds and tabulators, into a
+  /// file or a pipe as it is.
+  func write(foreign text: String) {
+    write(isTerminal ? text.replacingControls(keeping: ["\n", "\t"]) : text)
+  }
+
+  /// Prints text wherever the cursor is, with all that it holds.
   func writeDirectly(_ text: String) {
     var bytes = ArraySlice(Array(text.utf8))
     while !bytes.isEmpty {
@@ -107,6 +114,28 @@ struct JSONLogHandler: LogHandler {
       object[name] = .string("\(value)")
     }
     StandardStream.error.write(line: JSON.object(object).text)
+  }
+}
+
+/// Writes a library's log to standard error, a line for each message, above lines that are drawn
+/// again.
+///
+/// It has no controls, since a message may hold what a peer sent.
+struct TextLogHandler: LogHandler {
+  var logLevel = Logger.Level.warning
+  var metadata: Logger.Metadata = [:]
+  let label: String
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let details = metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 })
+      .sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    let line = "\(event.level.rawValue) \(label):\(details) \(event.message)"
+    StandardStream.error.write(line: "\(Date().ISO8601Format()) \(line)".singleLine)
   }
 }
 

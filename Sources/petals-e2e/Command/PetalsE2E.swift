@@ -66,11 +66,7 @@ enum Main {
     ParentLifeline.watchIfAsked()
     OpenFiles.raiseLimit()
     // Results are printed; the libraries' logs are for trouble.
-    LoggingSystem.bootstrap { label in
-      var log = StreamLogHandler.standardError(label: label)
-      log.logLevel = .warning
-      return log
-    }
+    LoggingSystem.bootstrap { TextLogHandler(label: $0) }
     let arguments = CommandArguments.parsable(Array(CommandLine.arguments.dropFirst()))
     exit(await run(arguments).rawValue)
   }

@@ -65,7 +65,7 @@ struct EVMRunCommand: AsyncParsableCommand {
       ],
       text: (["output: \(bytes)", "gas used: \(outcome.gasUsed)"]
         + outcome.logs.map { "log: \(Self.json($0).text)" }
-        + (error.map { ["error: \($0)"] } ?? [])).joined(separator: "\n"))
+        + (error.map { ["error: \($0)".singleLine] } ?? [])).joined(separator: "\n"))
   }
 
   private static func error(_ outcome: CallOutcome) -> String? {

@@ -94,7 +94,7 @@ struct EVMStateTestCommand: AsyncParsableCommand {
         "differences": .array(verdict.differences.map(JSON.string)),
       ]
       text =
-        "\(test.name) (\(test.fork); data \(indexes.data), gas \(indexes.gas), "
+        "\(test.name) (\(test.fork)".singleLine + "; data \(indexes.data), gas \(indexes.gas), "
         + "value \(indexes.value))\n  root: expected \(test.expectedRoot), actual \(verdict.root)\n"
         + "  logs: expected \(test.expectedLogs), actual \(verdict.logs)"
         + verdict.others.map { "\n  \($0)" }.joined()

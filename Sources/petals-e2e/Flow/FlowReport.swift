@@ -218,7 +218,7 @@ struct ReportFolder: Sendable {
   /// Writes `report.json`, `report.html`, `junit.xml`, `events.jsonl` and `requests.jsonl`.
   func write(_ report: FlowReport) throws {
     try write(
-      report.json, page: ReportPage.render(report), units: JUnit.text(of: report))
+      report.json, page: ReportPage.render(report), units: report.units)
     guard let history = report.history else { return }
     try write(history.events.map { $0.line + "\n" }.joined(), to: "events.jsonl")
     try write(requests: history.requests.lazy.map { $0.json.text + "\n" })
@@ -231,11 +231,10 @@ struct ReportFolder: Sendable {
   }
 
   /// Writes `report.json`, `report.html` and `junit.xml`.
-  /// - Parameter units: The last of them; what follows from the JSON by default.
-  func write(_ json: JSON, page: String, units: String? = nil) throws {
+  func write(_ json: JSON, page: String, units: JUnit) throws {
     try write(json.text + "\n", to: "report.json")
     try write(page, to: "report.html")
-    try write(units ?? JUnit.text(of: json), to: "junit.xml")
+    try write(units.text, to: "junit.xml")
   }
 
   private func write(_ text: String, to name: String) throws {

@@ -20,18 +20,18 @@ enum ReportPage {
   }
 
   private static func seconds(_ duration: Duration) -> String {
-    (duration / .seconds(1)).formatted(.number.precision(.fractionLength(2)))
+    ShortNumber.text(duration / .seconds(1), places: 2)
   }
 
   private static func figures(_ report: FlowReport) -> HTML {
     guard let generation = report.generation else { return "" }
     let first = (generation.timeToFirstToken ?? .zero) / .milliseconds(1)
-    let rate = generation.tokensPerSecond.formatted(.number.precision(.fractionLength(1)))
+    let rate = ShortNumber.text(generation.tokensPerSecond, places: 1)
     return """
       <section class="figures">
       \(HTML.figure("\(generation.generatedIDs.count)", "tokens"))
       \(HTML.figure(rate, "tokens a second"))
-      \(HTML.figure(first.formatted(.number.precision(.fractionLength(0))), "ms to the first token"))
+      \(HTML.figure(ShortNumber.text(first, places: 0), "ms to the first token"))
       \(HTML.figure("\(report.agents.count)", "nodes"))
       \(HTML.figure("\(report.steps.count(where: \.passed)) / \(report.steps.count)", "steps passed"))
       </section>
@@ -113,9 +113,7 @@ enum ReportPage {
       ])
   }
 
-  /// A number for a style sheet, which wants a point whatever the user's language puts there.
   private static func percent(_ fraction: Double) -> String {
-    (100 * fraction).formatted(
-      .number.precision(.fractionLength(2)).locale(Locale(identifier: "en_US_POSIX")))
+    ShortNumber.text(100 * fraction, places: 2)
   }
 }

@@ -82,9 +82,12 @@ struct RunCommand: AsyncParsableCommand {
       report.record(watcher.events)
       return report
     }
-    try folder.write(result)
-    output.result(result.json, text: "report: \(folder.page)")
-    if let failure = outcome.failure { throw failure }
+    let unwritten = CommandFailure.of { try folder.write(result) }
+    // Without a report to look at there is nothing to say in text.
+    if unwritten == nil || output.json {
+      output.result(result.json, text: "report: \(folder.page)")
+    }
+    if let failure = CommandFailure.joined(outcome.failure, unwritten) { throw failure }
   }
 
   /// What is generated; refuses a prompt that does not fit before any process starts.

@@ -45,7 +45,7 @@ final class StepLog: Sendable {
       record(title, began, passed: false, "not finished")
       throw CancellationError()
     } catch {
-      record(title, began, passed: false, String(describing: error).singleLine)
+      record(title, began, passed: false, String(describing: error))
       throw error
     }
   }
@@ -55,7 +55,7 @@ final class StepLog: Sendable {
   ) {
     let step = Step(
       title: title, passed: passed, start: began - start, duration: clock.now - began,
-      detail: detail)
+      detail: detail.singleLine)
     done.withLock { $0.append(step) }
     print(step.line(in: style))
     onStep(step)
@@ -74,7 +74,7 @@ struct Step: Sendable {
 
   /// One line: `✓ the chain is up     0.05 s  http://127.0.0.1:26902`.
   func line(in style: TerminalStyle) -> String {
-    let seconds = (duration / .seconds(1)).formatted(.number.precision(.fractionLength(2)))
+    let seconds = ShortNumber.text(duration / .seconds(1), places: 2)
     let name = title.padding(toLength: 41, withPad: " ", startingAt: 0)
     let time = String(repeating: " ", count: max(0, 7 - seconds.count)) + seconds
     let mark = passed ? style.good("✓") : style.bad("✗")

@@ -143,13 +143,13 @@ final class TokenPrinter: Sendable {
       let separator = state.isFirst ? "" : ","
       let words = state.text?.append(id) ?? "\(separator)\(id)"
       state.isFirst = false
-      if !words.isEmpty { StandardStream.output.write(words) }
+      if !words.isEmpty { StandardStream.output.write(foreign: words) }
     }
   }
 
   /// Prints what was held back, and ends the line.
   func finish() {
     if isSilent { return }
-    StandardStream.output.write(line: state.withLock { $0.text?.finish() ?? "" })
+    StandardStream.output.write(foreign: state.withLock { $0.text?.finish() ?? "" } + "\n")
   }
 }

@@ -40,10 +40,10 @@ struct GeneratedText: Sendable {
 
   /// One line: `20 tokens, 41.3 a second, the first after 25 ms`.
   var summary: String {
-    let rate = tokensPerSecond.formatted(.number.precision(.fractionLength(1)))
+    let rate = ShortNumber.text(tokensPerSecond, places: 1)
     let first = (timeToFirstToken ?? .zero) / .milliseconds(1)
     return "\(generatedIDs.count) tokens, \(rate) a second, the first after "
-      + "\(first.formatted(.number.precision(.fractionLength(1)))) ms"
+      + "\(ShortNumber.text(first, places: 1)) ms"
   }
 }
 

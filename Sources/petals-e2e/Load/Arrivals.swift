@@ -12,7 +12,8 @@ package enum Arrivals: String, CaseIterable, ExpressibleByArgument {
   case gamma
 }
 
-/// A stretch of an open loop, over which the rate goes from one value to another in a straight line.
+/// A stretch of an open loop, over which the rate goes from one value to another in a straight
+/// line.
 package struct LoadStage: Sendable, Hashable {
   /// Requests a second at its beginning.
   package let from: Double
@@ -37,8 +38,8 @@ package struct LoadStage: Sendable, Hashable {
 
   /// When so many requests of it were due, in seconds from its beginning.
   ///
-  /// The solution of `from·t + (to − from)·t² / (2·seconds) = requests`, in the form that loses no digits
-  /// where the rates are nearly equal.
+  /// The solution of `from·t + (to − from)·t² / (2·seconds) = requests`, in the form that loses
+  /// no digits where the rates are nearly equal.
   func time(after requests: Double) -> Double {
     let slope = (to - from) / seconds
     let root = max(0, from * from + 2 * slope * requests).squareRoot()
@@ -48,8 +49,8 @@ package struct LoadStage: Sendable, Hashable {
 
 /// The times at which the requests of an open loop are due, in seconds from its beginning.
 ///
-/// Arrivals at a mean rate of one are stretched by the stages' rate, so that each kind of arrivals works with
-/// each course of the rate: a Poisson process stays one.
+/// Arrivals at a mean rate of one are stretched by the stages' rate, so that each kind of arrivals
+/// works with each course of the rate: a Poisson process stays one.
 package struct ArrivalTimes: Sequence, IteratorProtocol {
   private let arrivals: Arrivals
   private let shape: Double
@@ -64,7 +65,8 @@ package struct ArrivalTimes: Sequence, IteratorProtocol {
   /// - Parameters:
   ///   - arrivals: How requests are spread.
   ///   - stages: The course of the rate.
-  ///   - shape: Of the gamma distribution: 1 is Poisson, below it comes in bursts, above it more evenly.
+  ///   - shape: Of the gamma distribution: 1 is Poisson, below it comes in bursts, above it more
+  ///     evenly.
   ///   - seed: Where chance begins.
   package init(
     _ arrivals: Arrivals, _ stages: [LoadStage], shape: Double = 1, seed: UInt64 = 0
@@ -109,7 +111,8 @@ package struct ArrivalTimes: Sequence, IteratorProtocol {
   }
 }
 
-/// Stages on the command line: `50:10,50-200:30` is ten seconds at 50 a second, then thirty up to 200.
+/// Stages on the command line: `50:10,50-200:30` is ten seconds at 50 a second, then thirty up to
+/// 200.
 package struct LoadStagesLimits: OptionLimits {
   package init() {}
 

@@ -119,37 +119,3 @@ enum StreamEnd {
       ?? last?["error"]?["message"]?.stringValue ?? "the stream ended without its last event"
   }
 }
-
-/// Reads server-sent events as nodes, agents and gateways stream them.
-struct TokenEventReader: Sendable {
-  /// What came behind the last whole event.
-  private var rest = ByteBuffer()
-  /// The data of the last whole event.
-  private(set) var last = ByteBuffer()
-  /// When each event of a token came.
-  private(set) var tokens: [ContinuousClock.Instant] = []
-
-  mutating func take(_ piece: ByteBuffer) {
-    let now = ContinuousClock.now
-    var piece = piece
-    rest.writeBuffer(&piece)
-    while let end = rest.readableBytesView.firstRange(of: Array("\n\n".utf8)) {
-      let start = rest.readableBytesView.startIndex
-      let length = rest.readableBytesView.distance(from: start, to: end.lowerBound)
-      guard var event = rest.readSlice(length: length) else { return }
-      rest.moveReaderIndex(forwardBy: 2)
-      event.moveReaderIndex(forwardBy: min(event.readableBytes, Array("data: ".utf8).count))
-      last = event
-      if Self.isToken(event) { tokens.append(now) }
-    }
-  }
-
-  /// Whether an event has a token: a node's that is not the last, an agent's `token`, a chat's piece of text.
-  private static func isToken(_ event: ByteBuffer) -> Bool {
-    guard let json = try? JSON.parse(Array(event.readableBytesView)) else { return false }
-    if let isFinished = json["is_finished"] { return isFinished == false }
-    if json["token"] != nil { return true }
-    let delta = json["choices"]?.arrayValue?.first?["delta"]?["content"]?.stringValue
-    return delta.map { !$0.isEmpty } ?? false
-  }
-}

@@ -2,9 +2,9 @@ import Foundation
 
 /// Counts of times, in memory that does not grow with their number.
 ///
-/// A time is counted to within 0.1 %: buckets of doubling width, each in 1024 equal parts, as in Gil Tene's
-/// HdrHistogram (hdrhistogram.org) with three significant digits. From a microsecond to an hour; longer times
-/// count as an hour.
+/// A time is counted to within 0.1 %: buckets of doubling width, each in 1024 equal parts, as in
+/// Gil Tene's HdrHistogram (hdrhistogram.org) with three significant digits. From a microsecond to
+/// an hour; longer times count as an hour.
 package struct LatencyHistogram: Sendable {
   private static let halfCount = 1024
   private static let greatest = 3_600_000_000

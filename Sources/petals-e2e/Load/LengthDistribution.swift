@@ -4,7 +4,8 @@ import PlumiseWire
 
 /// Lengths in tokens as the requests of a load have them: all alike, or distributed.
 package struct LengthDistribution: Sendable, Hashable {
-  /// The longest and the shortest length there is; what a distribution has beyond them is cut to them.
+  /// The longest and the shortest length there is; what a distribution has beyond them is cut to
+  /// them.
   package static let bounds = 1...4096
 
   /// The form of the distribution.

@@ -133,11 +133,16 @@ struct LoadCommand: AsyncParsableCommand {
       figures: LoadFigures(all, warmUp: warmUp, elapsed: elapsed, goals: slo),
       history: LoadHistory(
         all, elapsed: elapsed, faults: subject.watcher?.faultBands(from: started) ?? []))
-    try file?.write(all, warmUp: warmUp, targets: streams.map(\.target.url))
-    try folder?.write(result.json, page: LoadPage.render(result))
     return LoadOutcome(
       print: { output.result(result.json, text: text(of: result, folder)) },
-      failure: result.figures.failure)
+      failure: CommandFailure.joined(
+        result.figures.failure,
+        CommandFailure.of {
+          try folder?.write(result.json, page: LoadPage.render(result), units: result.units)
+        },
+        CommandFailure.of {
+          try file?.write(all, warmUp: warmUp, targets: streams.map(\.target.url))
+        }))
   }
 
   private func text(of result: LoadReport, _ folder: ReportFolder?) -> String {

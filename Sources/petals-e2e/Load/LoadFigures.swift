@@ -1,7 +1,7 @@
 import Foundation
 import PlumiseWire
 
-/// Values of one kind, sorted, and what they tell together.
+/// Values of one kind, sorted, with their percentiles.
 struct Distribution: Sendable {
   /// The shares that are reported, by their names.
   static let shares: [(name: String, share: Double)] = [
@@ -97,8 +97,8 @@ struct LoadFigures: Sendable {
   let seconds: Double
   let distributions: [LoadMeasure: Distribution]
   let tokens: Int
-  /// How much later than they were due requests were sent, in milliseconds: what this program itself
-  /// adds to the latencies of an open loop.
+  /// How much later than they were due requests were sent, in milliseconds: what this program
+  /// itself adds to the latencies of an open loop.
   let sendingDelays: Distribution
   /// Successes that keep every goal; nil without goals.
   let good: Int?
@@ -177,7 +177,7 @@ struct LoadFigures: Sendable {
   func text(in style: TerminalStyle = .plain) -> String {
     let summary = "\(succeeded) of \(sent) succeeded"
     var lines = [
-      (succeeded == sent ? style.good(summary) : style.bad(summary))
+      (failure == nil ? style.good(summary) : style.bad(summary))
         + " in \(ShortNumber.text(seconds)) s, \(ShortNumber.text(rate)) a second"
     ]
     if let good {

@@ -41,7 +41,8 @@ package struct LoadGoalsLimits: OptionLimits {
   package init() {}
 
   package var limits: String {
-    "NAME=MILLISECONDS with commas between, of \(LoadMeasure.allCases.map(\.rawValue).joined(separator: ", "))"
+    "NAME=MILLISECONDS with commas between, of "
+      + LoadMeasure.allCases.map(\.rawValue).joined(separator: ", ")
   }
   package var expectation: String { "goals are \(limits)" }
 

@@ -2,15 +2,15 @@ import Foundation
 import NetworkWatch
 import Synchronization
 
-/// Shows how a load goes while it goes: a table on a terminal, a line now and then elsewhere, and events for
-/// the page of a network.
+/// Shows how a load goes while it goes: a table on a terminal, a line now and then elsewhere, and
+/// events for the page of a network.
 final class LoadMonitor: Sendable {
   /// Between two drawings, and what "now" is in their figures.
   private static let interval = Duration.seconds(1)
   /// Between two lines where nothing is drawn again.
   private static let lineInterval = 10
 
-  /// What is known of one target.
+  /// What was counted of one target.
   private struct Counts {
     var sent = 0
     var failed = 0
@@ -24,22 +24,22 @@ final class LoadMonitor: Sendable {
   private let names: [String]
   private let seconds: Double
   private let quiet: Bool
-  private let tell: @Sendable (LoadNews) -> Void
+  private let onNews: @Sendable (LoadNews) -> Void
   private let counts: Mutex<[Counts]>
 
   /// - Parameters:
   ///   - names: The targets'.
   ///   - seconds: How long requests are due.
   ///   - quiet: Whether nothing is shown.
-  ///   - tell: Is told of each target's last second.
+  ///   - onNews: Gets each target's last second, and at the end what came after it.
   init(
     _ names: [String], seconds: Double, quiet: Bool,
-    tell: @escaping @Sendable (LoadNews) -> Void = { _ in }
+    onNews: @escaping @Sendable (LoadNews) -> Void = { _ in }
   ) {
     self.names = names
     self.seconds = seconds
     self.quiet = quiet
-    self.tell = tell
+    self.onNews = onNews
     counts = Mutex(names.map { _ in Counts() })
   }
 
@@ -62,36 +62,53 @@ final class LoadMonitor: Sendable {
   /// Runs work, and shows meanwhile how it goes.
   /// - Parameter inFlight: How many requests are on their way.
   func showing<R: Sendable>(
-    inFlight: @escaping @Sendable () -> Int, _ work: () async throws -> R
-  ) async rethrows -> R {
+    inFlight: @escaping @Sendable () -> Int, _ work: () async -> R
+  ) async -> R {
     let section = LiveLines.standardError.section()
     let clock = ContinuousClock()
     let start = clock.now
     let ticking = Task {
+      var before = start
       for tick in 1... {
-        try await clock.sleep(until: start + Self.interval * tick)
-        let passed = (clock.now - start) / .seconds(1)
-        let now = takeLatest()
-        for (name, counts) in zip(names, now) {
-          tell(
-            LoadNews(
-              target: name, ended: counts.sent, failed: counts.failed,
-              perSecond: Double(counts.latestSent), p50: counts.latest.percentile(0.5),
-              p99: counts.latest.percentile(0.99), inFlight: inFlight()))
+        do {
+          try await clock.sleep(until: start + Self.interval * tick)
+        } catch {
+          return before
         }
+        let time = clock.now
+        let now = takeLatest()
+        report(now, since: time - before, inFlight: inFlight())
+        before = time
         if quiet { continue }
+        let passed = (time - start) / .seconds(1)
         if LiveLines.standardError.isDrawn {
           section.show(lines(now, passed: passed, inFlight: inFlight()))
         } else if tick % Self.lineInterval == 0 {
           StandardStream.error.write(line: line(now, passed: passed))
         }
       }
+      return before
     }
-    defer {
-      ticking.cancel()
-      section.end()
+    defer { section.end() }
+    let result = await work()
+    ticking.cancel()
+    let before = await ticking.value
+    // A page shows all that ended, also of a load that is shorter than a second.
+    report(takeLatest(), since: clock.now - before, inFlight: inFlight())
+    return result
+  }
+
+  /// Reports what ended since the last time.
+  private func report(_ counts: [Counts], since interval: Duration, inFlight: Int) {
+    // A late turn has more than a second; the last one has less, and no rate can be made of that.
+    let seconds = max(1, interval / .seconds(1))
+    for (name, counts) in zip(names, counts) {
+      onNews(
+        LoadNews(
+          target: name, ended: counts.sent, failed: counts.failed,
+          perSecond: Double(counts.latestSent) / seconds, p50: counts.latest.percentile(0.5),
+          p99: counts.latest.percentile(0.99), inFlight: inFlight))
     }
-    return try await work()
   }
 
   /// The counts, whose latest begin anew.

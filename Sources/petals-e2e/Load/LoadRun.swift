@@ -17,15 +17,16 @@ enum LoadLoop: Sendable {
   }
 }
 
-/// Sends the requests of a load, and tells what becomes of each.
+/// Sends the requests of a load, and records the outcome of each.
 ///
-/// In an open loop each target has arrivals of its own at its share of the rate, and a request's latency counts
-/// from the moment at which it was due, so that the requests that wait for a stalled service count as well (no
-/// coordinated omission). In a closed loop the users' requests go to the targets in turn, by their shares.
+/// In an open loop each target has arrivals of its own at its share of the rate, and a request's
+/// latency counts from the moment at which it was due, so that the requests that wait for a stalled
+/// service count as well (no coordinated omission). In a closed loop the users' requests go to the
+/// targets in turn, by their shares.
 final class LoadRun: Sendable {
   /// Requests on their way beyond this are not sent but counted as failures.
   static let maximumInFlight = 20_000
-  /// How soon a stop is noticed.
+  /// The longest time in which a stop is not noticed.
   private static let attention = Duration.milliseconds(100)
 
   private struct State {
@@ -47,7 +48,7 @@ final class LoadRun: Sendable {
   /// - Parameters:
   ///   - streams: The targets; at least one.
   ///   - loop: How requests follow one another.
-  ///   - onRecord: Is told of each request when it has ended.
+  ///   - onRecord: Gets the record of each request when it has ended.
   init(
     _ streams: [LoadStream], loop: LoadLoop, onRecord: @escaping @Sendable (LoadRecord) -> Void
   ) {
@@ -165,7 +166,8 @@ final class LoadRun: Sendable {
       let answer = try await target.send(request)
       record.end = (clock.now - start) / .seconds(1)
       record.tokens = answer.tokens.map { ($0 - start) / .seconds(1) }
-      record.failure = workload.failureReason(status: answer.status, body: answer.body)
+      let reason = workload.failureReason(status: answer.status, body: answer.body)
+      record.failure = reason?.singleLine
       if record.isGood {
         record.tokenCount = max(answer.tokens.count, workload.tokens(in: answer.body))
       }

@@ -13,10 +13,11 @@ struct LoadStream: Sendable {
 
   /// Finds out what answers at each target, and makes its requests.
   ///
-  /// A kind's weight is shared evenly by the targets of the kind. Where a chain is among the targets, the
-  /// agents of reports are registered on it, as an oracle that asks the chain wants it.
-  /// - Throws: `CommandFailure`: failed when a target does not answer, wrong input for one that is unknown, or
-  ///   a mix that does not fit the targets.
+  /// A kind's weight is shared evenly by the targets of the kind. Where a chain is among the
+  /// targets, the agents of reports are registered on it: an oracle that asks the chain takes no
+  /// others.
+  /// - Throws: `CommandFailure`: failed when a target does not answer, wrong input for one that is
+  ///   unknown, or a mix that does not fit the targets.
   static func make(
     _ targets: [LoadTarget], _ course: LoadLoopOptions, _ generation: GenerationLoadOptions,
     mix: LoadMix?

@@ -44,10 +44,10 @@ struct LoadSubjectOptions: ParsableArguments {
 
   /// Runs a body with the URLs to load, and with what is known of the processes there.
   ///
-  /// A network of its own is up while the body runs, and ends after it, whatever happened. A signal that comes
-  /// while it starts ends it; one that comes later is the body's to notice.
-  /// - Throws: What the body throws, and why the load failed; `CommandFailure` for a network that does not
-  ///   start, or fails.
+  /// A network of its own is up while the body runs, and ends after it, whatever happened. A signal
+  /// that comes while it starts ends it; one that comes later is the body's to notice.
+  /// - Throws: What the body throws, and why the load failed; `CommandFailure` for a network that
+  ///   does not start, or fails.
   func with(
     _ signals: ShutdownSignals, _ output: OutputOptions,
     _ body: @escaping @Sendable (LoadSubject) async throws -> LoadOutcome
@@ -88,7 +88,7 @@ struct LoadSubjectOptions: ParsableArguments {
         ) { await load() }
       }
     }
-    // What was measured is told behind the network's last steps, and also when these failed.
+    // The result follows the network's last steps, and is printed when these failed as well.
     if let failure = outcome.failure {
       if case .success(let load)? = ended.value { load.print() }
       throw failure
@@ -97,15 +97,15 @@ struct LoadSubjectOptions: ParsableArguments {
   }
 }
 
-/// What a load has to say when everything has ended.
+/// The result of a load, which is printed when everything has ended.
 struct LoadOutcome: Sendable {
   /// Prints the result.
   let print: @Sendable () -> Void
-  /// Why the load failed; nil when it did not.
+  /// Why the load failed, or a file of it was not written; nil when all is well.
   let failure: CommandFailure?
 
-  /// - Throws: Why the load failed, behind its result.
-  fileprivate func finish() throws {
+  /// - Throws: Why the load failed, after its result was printed.
+  func finish() throws {
     print()
     if let failure { throw failure }
   }
@@ -117,7 +117,7 @@ struct LoadSubject: Sendable {
   let urls: [String]
   /// The processes under load, where they are known: those of a network that the load started.
   var processes: [(name: String, id: Int32)] = []
-  /// Where the load's events go; nil where nobody watches.
+  /// Where the load's events go; nil where there is neither a page nor a file of events.
   var watcher: NetworkWatcher?
 
   init(urls: [String]) { self.urls = urls }

@@ -61,12 +61,12 @@ struct LoadTarget: Sendable {
           status: UInt(response.status.code), body: try await response.body.collect(upTo: 4 << 20))
       }
       var events = TokenEventReader()
-      for try await piece in response.body { events.take(piece) }
+      for try await piece in response.body { try events.take(piece) }
       return Answer(status: UInt(response.status.code), body: events.last, tokens: events.tokens)
     }
   }
 
-  /// What kind of service answers at a target, as far as its workload has to know.
+  /// What kind of service answers at a target, as far as its workload depends on it.
   enum Service: Sendable {
     case chain
     case oracle(ReportDialect)

@@ -19,9 +19,8 @@ enum LoadTargetTable {
     }
     return """
       <section><h2>By target</h2><table>
-      <tr><th></th><th>succeeded</th><th>a second</th><th>e2el p50 ms</th><th>p99 ms</th><th>max ms</th></tr>
-      \(rows)
-      </table></section>
+      \(HTML.head(["", "succeeded", "a second", "e2el p50 ms", "p99 ms", "max ms"]))
+      <tbody>\(rows)</tbody></table></section>
       """
   }
 }

@@ -9,8 +9,8 @@ import SystemErrors
 struct GenerationLoadOptions: ParsableArguments {
   @Option(
     help: """
-      For nodes and gateways: a file of prompts, one a line, which are sent in their order, over and \
-      over. A line of JSON may say more: {"prompt":…,"max_tokens":…}.
+      For nodes and gateways: a file of prompts, one a line, which are sent in their order, over \
+      and over. A line of JSON may hold more: {"prompt":…,"max_tokens":…}.
       """,
     completion: .file())
   var prompts: String?
@@ -26,8 +26,8 @@ struct GenerationLoadOptions: ParsableArguments {
 
   @Option(
     help: """
-      A model's folder, whose tokenizer measures prompts; without one, a token is an ASCII character, \
-      as for the models that are synthesized here.
+      A model's folder, whose tokenizer measures prompts; without one, a token is an ASCII \
+      character, as for the models that are synthesized here.
       """,
     completion: .directory)
   var tokenizer: String?
@@ -55,7 +55,8 @@ struct GenerationLoadOptions: ParsableArguments {
   }
 }
 
-/// The prompts and the lengths of a load's generations; each index has its own, the same for the same seed.
+/// The prompts and the lengths of a load's generations; each index has its own, the same for the
+/// same seed.
 struct PromptSource: Sendable {
   /// What one generation asks for.
   struct Ask: Sendable {
@@ -81,7 +82,8 @@ struct PromptSource: Sendable {
   private let newTokens: LengthDistribution
   private let seed: UInt64
 
-  /// - Throws: `CommandFailure` (wrong input) for a file of prompts or a tokenizer that cannot be used.
+  /// - Throws: `CommandFailure` (wrong input) for a file of prompts or a tokenizer that cannot be
+  ///   used.
   init(_ options: GenerationLoadOptions, seed: UInt64) throws {
     newTokens = options.tokens
     self.seed = seed
@@ -112,7 +114,9 @@ struct PromptSource: Sendable {
     }
   }
 
-  /// A text of so many tokens: random words, cut where the tokenizer says.
+  /// A text of so many tokens: random words, cut between two tokens.
+  ///
+  /// The tokens that the tokenizer puts around a text count; at least one is the text's own.
   private static func text(
     of count: Int, _ tokenizer: Tokenizer?, _ chance: inout SeededGenerator
   ) -> String {
@@ -126,15 +130,18 @@ struct PromptSource: Sendable {
       text.append(" ")
     }
     guard let tokenizer else { return String(text.prefix(count)) }
-    var ids = Array(tokenizer.encode(text).prefix(count))
+    let (around, whole) = (tokenizer.encode(""), tokenizer.encode(text))
+    let front = zip(around, whole).prefix { $0 == $1 }.count
+    let own = whole.dropFirst(front).dropLast(around.count - front)
+    var length = max(1, count - around.count)
     // A cut may lie where the tokenizer would join what remains; then a token less or more is made.
     for _ in 0..<8 {
-      let cut = tokenizer.decode(ids)
+      let cut = tokenizer.decode(Array(own.prefix(length)))
       let found = tokenizer.encode(cut).count
-      if found == count { return cut }
-      ids = Array(tokenizer.encode(text).prefix(ids.count + count - found))
+      if found == count || length + count <= found { return cut }
+      length += count - found
     }
-    return tokenizer.decode(ids)
+    return tokenizer.decode(Array(own.prefix(length)))
   }
 
   private static func tokenizer(_ path: String) throws -> Tokenizer {

@@ -33,7 +33,7 @@ final class RequestFile: Sendable {
     try close()
   }
 
-  /// Writes one request; a failure is told by ``close()``.
+  /// Writes one request; ``close()`` throws what failed.
   func append(_ record: LoadRecord, warmUp: Double, targets: [String]) {
     append(record.json(isCounted: record.due >= warmUp, target: targets[record.stream]).text + "\n")
   }

@@ -23,7 +23,7 @@ protocol Workload: Sendable {
   /// - Parameter due: When it is due, in seconds from the load's beginning.
   func request(_ index: Int, due: Double) throws -> LoadRequest
 
-  /// How many tokens a whole answer says that it has; zero where answers have none.
+  /// How many tokens a whole answer has by its own count; zero where answers have none.
   func tokens(in body: ByteBuffer) -> Int
 
   /// Why a response counts as a failure; nil when it is a success.
@@ -46,8 +46,8 @@ struct LoadRequest: Sendable {
 
 /// Raw transfers of one wei among the well-known accounts.
 ///
-/// The first and the last are left alone: they register the agents of reports, and the last one is that with
-/// which the oracle of a network of agents sends.
+/// The first and the last are left alone: they register the agents of reports, and the last one is
+/// that with which the oracle of a network of agents sends.
 struct ChainWorkload: Workload {
   let kind = LoadKind.chain
   let name = "transfers"
@@ -110,9 +110,10 @@ struct ChainWorkload: Workload {
 
 /// Signed reports of so many agents that none reports twice in a second.
 ///
-/// The timestamps are when reports are due, so that those that wait for a stalled oracle do not run ahead of the
-/// clock when they are sent at once. An agent whose turn comes again within the same second, because reports are
-/// faster than was expected, has one that is ahead by as little as can be.
+/// The timestamps are when reports are due, so that those that wait for a stalled oracle do not run
+/// ahead of the clock when they are sent at once. An agent whose turn comes again within the same
+/// second, because reports are faster than was expected, has one that is ahead by as little as can
+/// be.
 struct OracleWorkload: Workload {
   /// The most agents that are registered on a chain first, each of which is a transaction.
   static let mostRegistered = 500
@@ -126,7 +127,8 @@ struct OracleWorkload: Workload {
   /// - Parameters:
   ///   - dialect: That of the oracle.
   ///   - rate: Reports a second.
-  ///   - chainURL: The chain on which the agents are registered first; nil where no oracle asks one.
+  ///   - chainURL: The chain on which the agents are registered first; nil where no oracle asks
+  ///     one.
   /// - Throws: What the chain refuses.
   init(_ dialect: ReportDialect, rate: Double, registeredOn chainURL: String?) async throws {
     self.dialect = dialect

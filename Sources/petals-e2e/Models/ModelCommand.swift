@@ -140,7 +140,7 @@ struct ModelInspectCommand: AsyncParsableCommand {
       .object(JSONObject(uniqueMembers: rows.map { ($0.name, $0.value) })),
       text: rows.map { row in
         row.name.padding(toLength: width, withPad: " ", startingAt: 0)
-          + (row.value.stringValue ?? row.value.text)
+          + (row.value.stringValue ?? row.value.text).singleLine
       }.joined(separator: "\n"))
   }
 

@@ -80,7 +80,6 @@ struct ModelFetchCommand: AsyncParsableCommand {
       let outcome = try await download.fetch(file) { bar.update((before + Double($0)) / total) }
       before += Double(file.size)
       outcomes.append(outcome)
-      bar.finish()
       output.note("\(file.name)  \(file.size) bytes\(outcome.note)")
     }
     return outcomes

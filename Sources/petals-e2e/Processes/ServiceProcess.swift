@@ -298,7 +298,7 @@ final class StderrTail: Sendable {
     if line.hasPrefix(Self.prefix) {
       self.line.withLock { $0 = String(line.dropFirst(Self.prefix.count)) }
     } else if !line.isEmpty {
-      StandardStream.error.write(line: line)
+      StandardStream.error.write(line: line.replacingControls(keeping: ["\t"]))
     }
   }
 

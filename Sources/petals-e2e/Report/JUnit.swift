@@ -2,97 +2,30 @@ import Foundation
 import PlumiseWire
 import ReportPages
 
-/// `junit.xml`: what a run, a load or a measurement found, as continuous integration shows it.
+/// `junit.xml`: the result of a run, a load or a measurement, as continuous integration shows it.
 ///
-/// The format is that of Ant's JUnit task: a suite, a case for each thing that was to hold, a failure where it
-/// did not.
-enum JUnit {
+/// The format is that of Ant's JUnit task: a suite with a case for each thing that was to hold, and
+/// a failure where it did not.
+struct JUnit: Sendable {
   /// Something that was to hold.
   struct Case: Sendable {
     let name: String
-    let seconds: Double
+    var seconds = 0.0
     /// Why it did not hold; nil where it did.
-    let failure: String?
+    var failure: String?
   }
 
-  /// The steps of a run.
-  static func text(of report: FlowReport) -> String {
-    text(
-      suite: "run",
-      report.steps.map {
-        Case(
-          name: $0.title, seconds: $0.duration / .seconds(1), failure: $0.passed ? nil : $0.detail)
-      }, seconds: report.duration / .seconds(1), started: report.started.formatted(.iso8601))
-  }
+  /// What was done: `run`, `load`.
+  let suite: String
+  let cases: [Case]
+  let seconds: Double
+  let started: Date
 
-  /// What a `report.json` says of a load, a soak, a sweep or a measurement.
-  static func text(of report: JSON) -> String {
-    let seconds = report["seconds"]?.doubleValue ?? 0
-    let suite = report["schema"]?.stringValue?.split(separator: "/").dropFirst().first ?? "report"
-    let rows = report["rows"]?.arrayValue ?? []
-    let cases: [Case] =
-      switch report["schema"]?.stringValue {
-      case SoakReport.schema?: soakCases(report, seconds)
-      case SweepReport.schema?:
-        rows.map { row in
-          let sessions = row["sessions"]?.integerValue ?? 0
-          return requestCase(
-            of: row, "\(row["network"]?.stringValue ?? ""), \(sessions) sessions: ",
-            row["seconds"]?.doubleValue ?? 0)
-        }
-      case BenchReport.schema?:
-        rows.map { row in
-          let name = "\(row["group"]?.stringValue ?? ""): \(row["name"]?.stringValue ?? "")"
-          return Case(name: name, seconds: 0, failure: nil)
-        }
-      default: [requestCase(of: report, "", seconds)]
-      }
-    return text(
-      suite: String(suite), cases, seconds: seconds, started: report["started"]?.stringValue ?? "")
-  }
-
-  /// That every request of a load succeeded.
-  private static func requestCase(of load: JSON, _ prefix: String, _ seconds: Double) -> Case {
-    let sent = load["sent"]?.integerValue ?? 0
-    let failed = load["failed"]?.integerValue ?? sent - (load["succeeded"]?.integerValue ?? 0)
-    let reasons = (load["failures"]?.arrayValue ?? []).map {
-      "\($0["count"]?.integerValue ?? 0) × \($0["reason"]?.stringValue ?? "")"
-    }
-    return Case(
-      name: prefix + "every request succeeds", seconds: seconds,
-      failure: failed == 0
-        ? nil : "\(failed) of \(sent) failed: \(reasons.joined(separator: "; "))")
-  }
-
-  /// That each series that is judged does not grow, that the requests succeeded, and all in all.
-  private static func soakCases(_ soak: JSON, _ seconds: Double) -> [Case] {
-    let series = (soak["series"]?.arrayValue ?? []).compactMap { series -> Case? in
-      guard let verdict = series["verdict"]?.stringValue.flatMap(SoakSeries.Verdict.init),
-        verdict != .unjudged
-      else { return nil }
-      let (name, measure) = (series["subject"]?.stringValue, series["measure"]?.stringValue)
-      let growth = "\(series["growth"]?.text ?? "") \(series["unit"]?.stringValue ?? "")"
-      return Case(
-        name: "\(name ?? ""): \(measure ?? "") does not grow", seconds: seconds,
-        failure: verdict == .grows
-          ? "it grows by \(growth); allowed are \(series["allowed"]?.text ?? "")" : nil)
-    }
-    let targets = (soak["targets"]?.arrayValue ?? []).map {
-      requestCase(of: $0, "\($0["target"]?.stringValue ?? ""): ", seconds)
-    }
-    let reasons = (soak["reasons"]?.arrayValue ?? []).compactMap(\.stringValue)
-    let all = Case(
-      name: "the soak passes", seconds: seconds,
-      failure: reasons.isEmpty ? nil : reasons.joined(separator: "; "))
-    return series + targets + [all]
-  }
-
-  private static func text(
-    suite: String, _ cases: [Case], seconds: Double, started: String
-  ) -> String {
+  /// The file.
+  var text: String {
     let failures = cases.count { $0.failure != nil }
     let elements = cases.map { found -> HTML in
-      let time = number(found.seconds)
+      let time = ShortNumber.text(found.seconds, places: 3)
       guard let failure = found.failure else {
         return """
           <testcase classname="petals-e2e.\(suite)" name="\(found.name)" time="\(time)"/>
@@ -103,19 +36,73 @@ enum JUnit {
         <failure message="\(failure)"/></testcase>
         """
     }
+    let time = ShortNumber.text(seconds, places: 3)
     let page: HTML = """
       <?xml version="1.0" encoding="UTF-8"?>
       <testsuite name="petals-e2e \(suite)" tests="\(cases.count)" failures="\(failures)" \
-      errors="0" skipped="0" time="\(number(seconds))" timestamp="\(started)">
+      errors="0" skipped="0" time="\(time)" timestamp="\(started.formatted(.iso8601))">
       \(elements)
       </testsuite>
       """
     return page.text + "\n"
   }
+}
 
-  private static func number(_ seconds: Double) -> String {
-    seconds.formatted(
-      .number.precision(.fractionLength(3)).grouping(.never)
-        .locale(Locale(identifier: "en_US_POSIX")))
+extension FlowReport {
+  /// A case for each step.
+  var units: JUnit {
+    JUnit(
+      suite: "run",
+      cases: steps.map {
+        JUnit.Case(
+          name: $0.title, seconds: $0.duration / .seconds(1), failure: $0.passed ? nil : $0.detail)
+      }, seconds: duration / .seconds(1), started: started)
+  }
+}
+
+extension BenchReport {
+  /// A case for each figure: it was measured.
+  var units: JUnit {
+    JUnit(
+      suite: "bench", cases: rows.map { JUnit.Case(name: "\($0.group): \($0.name)") },
+      seconds: duration / .seconds(1), started: started)
+  }
+}
+
+extension LoadFigures {
+  /// That there were requests, and that all of them succeeded.
+  /// - Parameter prefix: What the requests are of, where there are several loads.
+  func unit(_ prefix: String = "") -> JUnit.Case {
+    let reasons = failures.map { "\($0.count) × \($0.reason)" }.joined(separator: "; ")
+    return JUnit.Case(
+      name: prefix + "every request succeeds", seconds: seconds,
+      failure: failure.map { reasons.isEmpty ? $0.description : "\($0.description): \(reasons)" })
+  }
+}
+
+extension LoadReport {
+  /// One case, for the requests.
+  var units: JUnit {
+    JUnit(suite: "load", cases: [figures.unit()], seconds: figures.seconds, started: started)
+  }
+}
+
+extension SoakReport {
+  /// A case for each thing that the soak judges.
+  var units: JUnit {
+    JUnit(
+      suite: "soak", cases: findings.map { JUnit.Case(name: $0.name, failure: $0.failure) },
+      seconds: seconds, started: started)
+  }
+}
+
+extension SweepReport {
+  /// A case for each load, and one for the sweep where it ended early.
+  var units: JUnit {
+    let loads = rows.map { $0.figures.unit("\($0.network), \($0.sessions) sessions: ") }
+    let ending = failure.map { JUnit.Case(name: "every load is done", failure: $0) }
+    return JUnit(
+      suite: "sweep", cases: loads + [ending].compactMap(\.self), seconds: seconds,
+      started: started)
   }
 }

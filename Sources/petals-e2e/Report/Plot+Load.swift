@@ -2,7 +2,8 @@ import PlumiseWire
 import ReportPages
 
 extension Plot {
-  /// The distribution of times: bars of how many lie where, and a line of the share that is reached.
+  /// The distribution of times: bars of how many lie where, and a line of the share that is
+  /// reached.
   /// - Parameters:
   ///   - name: What is measured, `ttft`.
   ///   - distribution: The times, in milliseconds.
@@ -29,7 +30,8 @@ extension Plot {
       let (good, all) = (y(Double(second.succeeded)), y(Double(second.due)))
       return """
         <rect class="bar" x="\(start)" y="\(good)" width="\(max(0.5, end - start - 0.5))" \
-        height="\(height - bottom - good)" data-second="\(second.second)" data-succeeded="\(second.succeeded)"/>
+        height="\(height - bottom - good)" data-second="\(second.second)" \
+        data-succeeded="\(second.succeeded)"/>
         <rect class="bad" x="\(start)" y="\(all)" width="\(max(0.5, end - start - 0.5))" \
         height="\(good - all)" data-second="\(second.second)" data-failed="\(second.failed)"/>
         """

@@ -19,7 +19,7 @@ extension RPCExchange {
       case .failure(let failure): "error \(failure.code): \(failure.message)"
       }
     let line = "\(method)(\(arguments.shortened)) → \(answer.shortened)"
-    return [line] + warnings.map { "  \($0)" }
+    return [line.singleLine] + warnings.map { "  " + $0.singleLine }
   }
 }
 

@@ -204,7 +204,8 @@ struct ServiceOptions: ParsableArguments {
   func announce(_ event: ServiceEvent, details: JSONObject = [:]) {
     var object = event.json.objectValue ?? [:]
     for member in details.members { object[member.key] = member.value }
-    output.result(.object(object), text: event.text)
+    // A line is an event: what others said must not make another one of it.
+    output.result(.object(object), text: event.text.singleLine)
   }
 
   /// The signals that stop the service.

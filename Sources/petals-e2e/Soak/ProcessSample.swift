@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a process holds at a moment, as Linux says it in /proc.
+/// What a process holds at a moment, from Linux's /proc.
 struct ProcessSample: Sendable {
   /// Memory of its own, which no file backs, in MiB: what a leak makes grow.
   let anonymousMebibytes: Double
@@ -11,7 +11,8 @@ struct ProcessSample: Sendable {
   /// The time that it has computed, on all cores.
   let processorSeconds: Double
 
-  /// Reads what a process holds; nil when it is gone, belongs to another user, or this is not Linux.
+  /// Reads what a process holds; nil when it is gone, belongs to another user, or this is not
+  /// Linux.
   init?(process: Int32) {
     let folder = "/proc/\(process)"
     guard let status = try? String(contentsOfFile: "\(folder)/status", encoding: .utf8),
@@ -31,7 +32,8 @@ struct ProcessSample: Sendable {
     residentMebibytes = resident / 1024
     self.threads = Int(threads)
     self.descriptors = descriptors.count
-    // Behind the name, which is in brackets and may hold blanks: state is the first field, utime the twelfth.
+    // Behind the name, which is in brackets and may hold blanks: state is the first field, utime
+    // the twelfth.
     let rest = stat.drop { $0 != ")" }.split(separator: " ").dropFirst()
     let times = rest.dropFirst(11).prefix(2).compactMap { Double($0) }
     processorSeconds = times.reduce(0, +) / Double(sysconf(Int32(_SC_CLK_TCK)))
@@ -40,8 +42,8 @@ struct ProcessSample: Sendable {
 
 /// Finds the processes behind addresses of this machine (Linux).
 enum ListeningProcess {
-  /// The process that listens on a port of this machine; nil where none is found: on another machine or
-  /// system, or when it belongs to another user.
+  /// The process that listens on a port of this machine; nil where none is found: on another
+  /// machine or system, or when it belongs to another user.
   static func id(url: String) -> Int32? {
     guard let url = URL(string: url), let host = url.host(), let port = url.port,
       ["127.0.0.1", "localhost", "::1", "[::1]", "0.0.0.0"].contains(host)

@@ -2,13 +2,13 @@ import ArgumentParser
 
 /// How a load is judged that lasts.
 struct SoakOptions: ParsableArguments {
-  /// Fewer samples than this say nothing of a trend.
+  /// Fewer samples than this have no trend that could be judged.
   private static let leastSamples = 10.0
 
   @Flag(
     help: """
-      Sample memory, descriptors and threads of the processes under load and how latencies drift, and \
-      judge whether they grow.
+      Sample memory, descriptors and threads of the processes under load and how latencies drift, \
+      and judge whether they grow.
       """)
   var soak = false
 
@@ -32,12 +32,13 @@ struct SoakOptions: ParsableArguments {
     let judged = course.loop.seconds - settling(course)
     guard judged >= Self.leastSamples * sampleInterval.value else {
       throw ValidationError(
-        "--soak needs \(Int(Self.leastSamples)) samples after the warm-up to judge: choose a longer "
-          + "--duration or a shorter --sample-interval")
+        "--soak needs \(Int(Self.leastSamples)) samples after the warm-up to judge: choose a "
+          + "longer --duration or a shorter --sample-interval")
     }
   }
 
-  /// The seconds at first that are not judged, because caches fill: the warm-up, or a tenth of the soak.
+  /// The seconds at first that are not judged, because caches fill: the warm-up, or a tenth of the
+  /// soak.
   func settling(_ course: LoadLoopOptions) -> Double {
     course.warmUp.value > 0 ? course.warmUp.value : course.loop.seconds / 10
   }

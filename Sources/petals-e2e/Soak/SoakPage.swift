@@ -50,12 +50,11 @@ enum SoakPage {
     _ kind: (measure: String, title: String, unit: String), _ report: SoakReport
   ) -> HTML {
     let lines = report.series.filter { $0.measure == kind.measure }.map { series in
-      LinePlot.Line(name: series.subject, points: series.points.map { (x: $0.time, y: $0.value) })
+      Plot.Line(name: series.subject, points: series.points.map { (x: $0.time, y: $0.value) })
     }
-    let plot = LinePlot(
-      title: kind.title, xUnit: "s", yUnit: kind.unit, lines: lines,
-      shadedUntil: report.settled)
-    return lines.isEmpty ? "" : "<section>\(plot.html)</section>"
+    let plot = Plot.lines(
+      kind.title, lines, across: "s", up: kind.unit, places: 4, shadedUntil: report.settled)
+    return lines.isEmpty ? "" : "<section>\(plot)</section>"
   }
 
   private static func number(_ value: Double?, _ unit: String) -> String {

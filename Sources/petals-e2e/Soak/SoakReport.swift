@@ -3,15 +3,15 @@ import PlumiseWire
 
 /// A measurement over the time of a soak, and whether it grows.
 struct SoakSeries: Sendable {
-  /// What the trend says.
+  /// How a trend is judged.
   enum Verdict: String, Sendable {
     /// Even the upper end of the interval is within what is allowed.
     case flat
     /// Even the lower end of the interval is beyond what is allowed.
     case grows
-    /// What is allowed lies within the interval: a longer soak would tell.
+    /// What is allowed lies within the interval: only a longer soak could decide.
     case unclear
-    /// It is told, and not judged.
+    /// It is recorded, and not judged.
     case unjudged = "not judged"
   }
 
@@ -37,7 +37,7 @@ struct SoakSeries: Sendable {
 
   /// - Parameters:
   ///   - settled: From when on points are judged, in seconds.
-  ///   - allowance: Nil for what is told and not judged.
+  ///   - allowance: Nil for what is recorded and not judged.
   init(
     _ subject: String, _ measure: String, unit: String, _ points: [(time: Double, value: Double)],
     settled: Double, _ allowance: Allowance?
@@ -119,27 +119,52 @@ struct SoakReport: Sendable {
   let processes: [SoakRecorder.Process]
   let series: [SoakSeries]
 
-  /// Why the soak failed; empty when it passed.
-  var failures: [String] {
-    var found = series.filter { $0.verdict == .grows }.map { series in
-      let growth = ShortNumber.text(series.growth) + (series.unit.isEmpty ? "" : " \(series.unit)")
-      return "\(series.subject): \(series.measure) grows by \(growth), and "
-        + "\(ShortNumber.text(series.allowed)) are allowed"
-    }
-    for process in processes {
-      if let time = process.goneAfter {
-        found.append("\(process.name) (process \(process.id)) was gone after \(Int(time)) s")
-      }
-    }
-    for target in targets where target.counts.failed > 0 {
-      found.append(
-        "\(target.counts.failed) of \(target.counts.sent) requests to \(target.url) failed")
-    }
-    if targets.allSatisfy({ $0.counts.sent == 0 }) {
-      found.append("no request was due after the warm-up before the soak was ended")
-    }
-    return found
+  /// Something that the soak judges.
+  struct Finding: Sendable {
+    /// What was to hold.
+    let name: String
+    /// Why it did not; nil where it did.
+    let failure: String?
+    /// The failure with what it is of, as it stands among others.
+    var reason: String?
   }
+
+  /// Everything that is judged: each series but those that are only recorded, each process, each
+  /// target.
+  var findings: [Finding] {
+    let growths = series.filter { $0.verdict != .unjudged }.map { series in
+      let (subject, unit) = ("\(series.subject): \(series.measure)", series.unit)
+      let growth = ShortNumber.text(series.growth) + (unit.isEmpty ? "" : " \(unit)")
+      let text = "grows by \(growth), and \(ShortNumber.text(series.allowed)) are allowed"
+      let fails = series.verdict == .grows
+      return Finding(
+        name: "\(subject) does not grow", failure: fails ? "it \(text)" : nil,
+        reason: fails ? "\(subject) \(text)" : nil)
+    }
+    let lives = processes.map { process in
+      let name = "\(process.name) (process \(process.id))"
+      return Finding(
+        name: "\(name) runs to the end",
+        failure: process.goneAfter.map { "\(name) was gone after \(Int($0)) s" })
+    }
+    let answers = targets.map { target in
+      let (failed, sent) = (target.counts.failed, target.counts.sent)
+      return Finding(
+        name: "\(target.url): every request succeeds",
+        failure: failed > 0 ? "\(failed) of \(sent) requests to \(target.url) failed" : nil)
+    }
+    let requests =
+      targets.allSatisfy { $0.counts.sent == 0 }
+      ? [
+        Finding(
+          name: "there are requests",
+          failure: "no request was due after the warm-up before the soak was ended")
+      ] : []
+    return growths + lives + answers + requests
+  }
+
+  /// Why the soak failed; empty when it passed.
+  var failures: [String] { findings.compactMap { $0.reason ?? $0.failure } }
 
   var json: JSON {
     [
@@ -193,8 +218,8 @@ struct SoakReport: Sendable {
     let unsampled =
       processes.isEmpty
       ? [
-        "memory, descriptors and threads were not sampled: no process of this machine was found at the "
-          + "targets (on Linux alone they are found)"
+        "memory, descriptors and threads were not sampled: no process of this machine was found "
+          + "at the targets (on Linux alone they are found)"
       ] : []
     let verdict =
       failures.isEmpty

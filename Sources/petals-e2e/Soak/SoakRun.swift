@@ -29,7 +29,6 @@ extension LoadCommand {
         await Self.sampling(recorder, each: soaking.sampleInterval.duration) { await run.run() }
       }
     }
-    try file?.close()
     let result = SoakReport(
       started: started, course: course.json, seconds: elapsed,
       settled: soaking.settling(course),
@@ -38,7 +37,6 @@ extension LoadCommand {
           url: stream.target.url, workload: stream.workload.name, counts: counts)
       },
       processes: recorder.processes, series: series(of: recorder, streams))
-    try folder?.write(result.json, page: SoakPage.render(result))
     return LoadOutcome(
       print: {
         output.result(
@@ -46,8 +44,12 @@ extension LoadCommand {
           text: result.text(in: output.style) + "\n"
             + LastLine.text(folder, option: "--report DIR"))
       },
-      failure: result.failures.isEmpty
-        ? nil : .failed(result.failures.joined(separator: "; ")))
+      failure: CommandFailure.joined(
+        result.failures.isEmpty
+          ? nil : CommandFailure.failed(result.failures.joined(separator: "; ")),
+        CommandFailure.of {
+          try folder?.write(result.json, page: SoakPage.render(result), units: result.units)
+        }, CommandFailure.of { try file?.close() }))
   }
 
   /// Those of a network that the load started, or those that listen at the targets.

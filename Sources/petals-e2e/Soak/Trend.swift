@@ -2,11 +2,11 @@ import Foundation
 
 /// How fast a series of measurements rises or falls, robustly, with how sure that is.
 ///
-/// The slope is Theil and Sen's: the median of the slopes between all pairs of points, which outliers do not
-/// move. Its interval of 95 % confidence is Sen's (P. K. Sen, "Estimates of the Regression Coefficient Based on
-/// Kendall's Tau", Journal of the American Statistical Association 63, 1968), by the variance of Kendall's
-/// statistic with ties. It takes the deviations of the points for independent; where neighbours resemble each
-/// other the true interval is wider.
+/// The slope is Theil and Sen's: the median of the slopes between all pairs of points, which
+/// outliers do not move. Its interval of 95 % confidence is Sen's (P. K. Sen, "Estimates of the
+/// Regression Coefficient Based on Kendall's Tau", Journal of the American Statistical Association
+/// 63, 1968), by the variance of Kendall's statistic with ties. It takes the deviations of the
+/// points for independent; where neighbours resemble each other the true interval is wider.
 package struct Trend: Sendable, Hashable {
   /// The standard normal distribution's quantile of 97.5 %.
   private static let quantile = 1.959964
@@ -35,7 +35,8 @@ package struct Trend: Sendable, Hashable {
     slopes.sort()
     slope = Self.median(ofSorted: slopes)
     level = Self.median(ofSorted: points.map(\.value).sorted())
-    // Ranks from 1 on, as Sen has them: the (N − C)/2-th slope and the one behind the (N + C)/2-th.
+    // Ranks from 1 on, as Sen has them: the (N − C)/2-th slope, and the one behind the
+    // (N + C)/2-th.
     let count = Double(slopes.count)
     let width = Self.quantile * Self.kendallVariance(points.map(\.value)).squareRoot()
     let low = Int(((count - width) / 2).rounded())

@@ -109,7 +109,7 @@ extension SwarmStatus {
 
   fileprivate func text(prefix: String) -> String {
     var lines = servers.map { server in
-      let name = server.name.map { " \($0)" } ?? ""
+      let name = server.name.map { " \($0.singleLine)" } ?? ""
       return
         "\(server.peer) blocks \(server.blocks.lowerBound)-\(server.blocks.upperBound - 1)\(name)"
     }

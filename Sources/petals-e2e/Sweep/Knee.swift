@@ -1,9 +1,10 @@
 /// Where a curve of throughput stops to rise as it did: the point of greatest return for its load.
 ///
-/// The rule is Kneedle's (Satopää, Albrecht, Irwin, Raghavan, "Finding a 'Kneedle' in a Haystack: Detecting Knee
-/// Points in System Behavior", 2011), for a curve that rises and flattens: both axes are scaled to 0…1, and the
-/// knee is the first local maximum of y − x after which y − x falls below that maximum by a sensitivity times the
-/// mean distance of two points before it rises again. The curve is not smoothed: a sweep has few points.
+/// The rule is Kneedle's (Satopää, Albrecht, Irwin, Raghavan, "Finding a 'Kneedle' in a Haystack:
+/// Detecting Knee Points in System Behavior", 2011), for a curve that rises and flattens: both axes
+/// are scaled to 0…1, and the knee is the first local maximum of y − x after which y − x falls
+/// below that maximum by a sensitivity times the mean distance of two points before it rises again.
+/// The curve is not smoothed: a sweep has few points.
 package enum Knee {
   /// Kneedle's sensitivity S; 1 is its authors' choice.
   private static let sensitivity = 1.0

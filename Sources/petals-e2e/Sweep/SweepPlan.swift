@@ -64,7 +64,8 @@ package struct SweepPlanLimits: OptionLimits {
       + "\(SweepPlan.mostPoints) loads"
   }
   package var expectation: String {
-    "a sweep is \(limits), with up to \(SweepPlan.mostNodes) nodes and \(SweepPlan.mostSessions) sessions"
+    "a sweep is \(limits), with up to \(SweepPlan.mostNodes) nodes and "
+      + "\(SweepPlan.mostSessions) sessions"
   }
 
   package func value(_ text: String) -> SweepPlan? {

@@ -46,7 +46,10 @@ struct SweepReport: Sendable {
   let started: Date
   let course: JSON
   let generation: JSON
+  var duration = Duration.zero
   var rows: [Row] = []
+  /// Why the sweep ended before its last load; nil when it did not.
+  var failure: String?
 
   init(started: Date, course: JSON, generation: JSON) {
     (self.started, self.course, self.generation) = (started, course, generation)
@@ -57,7 +60,8 @@ struct SweepReport: Sendable {
     rows.reduce(into: []) { if !$0.contains($1.network) { $0.append($1.network) } }
   }
 
-  /// Where each network's throughput over sessions has its knee; of curves of three points and more.
+  /// Where each network's throughput over sessions has its knee; of curves of three points and
+  /// more.
   var knees: [NetworkKnee] {
     networks.map { name in
       let own = rows.filter { $0.network == name }
@@ -66,13 +70,21 @@ struct SweepReport: Sendable {
     }
   }
 
-  var failed: Int { rows.reduce(0) { $0 + $1.figures.sent - $1.figures.succeeded } }
+  var seconds: Double { duration / .seconds(1) }
+
+  /// The failure of the loads' requests together; nil when all is well.
+  var requestFailure: CommandFailure? {
+    let failed = rows.reduce(0) { $0 + $1.figures.sent - $1.figures.succeeded }
+    if failed > 0 { return .failed("\(failed) requests failed") }
+    return rows.lazy.compactMap(\.figures.failure).first
+  }
 
   var json: JSON {
     [
       "schema": .string(Self.schema), "started": .string(started.formatted(.iso8601)),
       "command": .array(CommandLine.arguments.map { .string($0) }), "machine": Machine.current.json,
       "version": .string(PetalsE2E.release), "course": course, "generation": generation,
+      "seconds": .seconds(duration), "failure": failure.map { .string($0) } ?? .null,
       "rows": .array(rows.map(\.json)), "knee_rule": "kneedle",
       "knees": .array(
         knees.map { knee in
@@ -115,7 +127,8 @@ struct SweepReport: Sendable {
   }
 }
 
-/// `report.html` of a sweep: its table, throughput and latency over sessions, and one against the other.
+/// `report.html` of a sweep: its table, throughput and latency over sessions, and one against the
+/// other.
 enum SweepPage {
   static func render(_ report: SweepReport) -> String {
     let unit = report.rows.first?.unit ?? ""
@@ -133,10 +146,12 @@ enum SweepPage {
         "\(row.figures.sent - row.figures.succeeded)",
       ]
     }
+    let failures = [report.failure, report.requestFailure?.description].compactMap(\.self)
     return ReportDocument(
       title: "petals-e2e sweep",
-      heading: "\(report.rows.count) loads, \(report.failed) requests failed",
-      hasPassed: report.failed == 0, lines: [], time: report.started.formatted(.iso8601),
+      heading: "\(report.rows.count) loads, \(failures.isEmpty ? "no request" : "some") failed",
+      hasPassed: failures.isEmpty, lines: failures,
+      time: "\(report.started.formatted(.iso8601)) · \(ShortNumber.text(report.seconds)) s",
       sections: [
         HTML.table(
           "Loads",
@@ -147,23 +162,26 @@ enum SweepPage {
         HTML.table(
           "Knees, by Kneedle (Satopää and others, 2011)",
           ["network", "sessions", unit], knees),
-        "<section><h2>Plots</h2>",
-        overSessions(report, unit).html, latency(report).html, against(report, unit).html,
-        overNodes(report, unit).html, "</section>",
+        HTML.section(
+          "Plots",
+          HTML([
+            overSessions(report, unit), latency(report), against(report, unit),
+            overNodes(report, unit),
+          ])),
       ], origin: .ofThisCommand
     ).text
   }
 
   private static func lines(
     _ report: SweepReport, _ point: (SweepReport.Row) -> (x: Double, y: Double)?
-  ) -> [LinePlot.Line] {
+  ) -> [Plot.Line] {
     report.networks.map { name in
-      LinePlot.Line(
+      Plot.Line(
         name: name, points: report.rows.filter { $0.network == name }.compactMap(point))
     }
   }
 
-  private static func overSessions(_ report: SweepReport, _ unit: String) -> LinePlot {
+  private static func overSessions(_ report: SweepReport, _ unit: String) -> HTML {
     var lines = lines(report) { (Double($0.sessions), $0.throughput) }
     for (index, knee) in report.knees.enumerated() {
       guard let row = knee.row,
@@ -171,38 +189,37 @@ enum SweepPage {
       else { continue }
       lines[index].mark = (place, "knee: \(row.sessions)")
     }
-    return LinePlot(
-      title: "Throughput over sessions", xUnit: "sessions", yUnit: unit, lines: lines, places: 2)
+    return Plot.lines(
+      "Throughput over sessions", lines, across: "sessions", up: unit, places: 2)
   }
 
-  private static func latency(_ report: SweepReport) -> LinePlot {
-    LinePlot(
-      title: "p99 of the latency over sessions", xUnit: "sessions", yUnit: "ms",
-      lines: lines(report) { row in
-        row.time(.e2el, 0.99).map { (Double(row.sessions), $0) }
-      }, places: 3)
+  private static func latency(_ report: SweepReport) -> HTML {
+    Plot.lines(
+      "p99 of the latency over sessions",
+      lines(report) { row in row.time(.e2el, 0.99).map { (Double(row.sessions), $0) } },
+      across: "sessions", up: "ms", places: 3)
   }
 
-  private static func against(_ report: SweepReport, _ unit: String) -> LinePlot {
-    LinePlot(
-      title: "Median latency against throughput", xUnit: unit, yUnit: "ms",
-      lines: lines(report) { row in row.time(.e2el, 0.5).map { (row.throughput, $0) } }, places: 3)
+  private static func against(_ report: SweepReport, _ unit: String) -> HTML {
+    Plot.lines(
+      "Median latency against throughput",
+      lines(report) { row in row.time(.e2el, 0.5).map { (row.throughput, $0) } }, across: unit,
+      up: "ms", places: 3)
   }
 
   /// Of the fewest and the most sessions, where there are several numbers of nodes.
-  private static func overNodes(_ report: SweepReport, _ unit: String) -> LinePlot {
+  private static func overNodes(_ report: SweepReport, _ unit: String) -> HTML {
     let counts = Set(report.rows.map(\.sessions))
     let shown = Set([counts.min(), counts.max()].compactMap { $0 }).sorted()
     let lines = shown.map { sessions in
-      LinePlot.Line(
+      Plot.Line(
         name: "\(sessions) sessions",
         points: report.rows.filter { $0.sessions == sessions && isEven($0.blocks) }
           .map { (Double($0.blocks.count), $0.throughput) })
     }
     let isSweep = Set(report.rows.map(\.blocks.count)).count > 1
-    return LinePlot(
-      title: "Throughput over nodes", xUnit: "nodes", yUnit: unit, lines: isSweep ? lines : [],
-      places: 2)
+    return Plot.lines(
+      "Throughput over nodes", isSweep ? lines : [], across: "nodes", up: unit, places: 2)
   }
 
   /// Whether the blocks are shared as `nodes=` shares them: no node has two more than another.

@@ -5,8 +5,37 @@ import Synchronization
 
 extension LoadCommand {
   /// One load after another, as a plan has them.
+  ///
+  /// A sweep that ends early, because a node does, reports the loads that are done.
   func run(_ plan: SweepPlan, _ signals: ShutdownSignals, _ folder: ReportFolder?) async throws {
     let board = SweepBoard(started: Date(), course: course.json, generation: generation.json)
+    let began = ContinuousClock.now
+    var ending: CommandFailure?
+    do {
+      try await sweep(plan, signals, board)
+    } catch {
+      ending = error as? CommandFailure ?? .failed("\(error)")
+    }
+    var result = board.report
+    // Nothing was measured: what is wrong is all there is to say.
+    if let ending, result.rows.isEmpty { throw ending }
+    result.duration = ContinuousClock.now - began
+    result.failure = signals.received?.rawValue ?? ending?.description
+    let unwritten = CommandFailure.of { [result] in
+      try folder?.write(result.json, page: SweepPage.render(result), units: result.units)
+    }
+    output.result(
+      result.json,
+      text: result.text(in: output.style) + "\n" + LastLine.text(folder, option: "--report DIR"))
+    // A request to stop ends nodes as well, and is the cause.
+    let cause = signals.received.map { CommandFailure.failed($0.rawValue) } ?? ending
+    let failure = CommandFailure.joined(cause ?? result.requestFailure, unwritten)
+    if let failure { throw failure }
+  }
+
+  private func sweep(
+    _ plan: SweepPlan, _ signals: ShutdownSignals, _ board: SweepBoard
+  ) async throws {
     if plan.startsNodes {
       let path = try ModelSource(subject.model).folder(quiet: output.quiet).path
       let count = try ModelFolder.checkpoint(path).configuration.blockCount
@@ -27,15 +56,6 @@ extension LoadCommand {
         try await sweep(url, nil, plan, signals, board, progress)
       }
     }
-    let result = board.report
-    try folder?.write(result.json, page: SweepPage.render(result))
-    output.result(
-      result.json,
-      text: result.text(in: output.style) + "\n" + LastLine.text(folder, option: "--report DIR"))
-    if let reason = signals.received { throw CommandFailure.failed(reason.rawValue) }
-    if result.failed > 0 {
-      throw CommandFailure.failed("\(result.failed) requests failed")
-    }
   }
 
   /// All numbers of sessions on one target.
@@ -44,7 +64,7 @@ extension LoadCommand {
     _ board: SweepBoard, _ progress: SweepProgress
   ) async throws {
     var generation = generation
-    // Only streams tell of first tokens and of those behind them.
+    // Only of streams the times of single tokens are known.
     if nodes != nil { generation.stream = true }
     let seconds = course.duration.value + course.warmUp.value
     for sessions in plan.sessions where signals.received == nil {
@@ -84,7 +104,8 @@ final class SweepBoard: Sendable {
   func add(_ row: SweepReport.Row) { state.withLock { $0.rows.append(row) } }
 }
 
-/// Shows how far a sweep is: its table, which grows in place on a terminal, and a line for each load elsewhere.
+/// Shows how far a sweep is: its table, which grows in place on a terminal, and a line for each
+/// load elsewhere.
 private struct SweepProgress: Sendable {
   private let loads: Int
   private let board: SweepBoard

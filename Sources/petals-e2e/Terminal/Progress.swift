@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// How far a piece of work is, and how long the rest takes: a bar on a terminal, a line now and then
-/// elsewhere.
+/// How far a piece of work is, and how long the rest takes: a bar on a terminal, a line now and
+/// then elsewhere.
 final class ProgressBar: Sendable {
   private static let cells = 24
   /// Without a terminal a line is printed once so much time has passed since the last one.
@@ -21,7 +21,7 @@ final class ProgressBar: Sendable {
   private let start: ContinuousClock.Instant
 
   init(_ title: String, quiet: Bool) {
-    self.title = title
+    self.title = title.singleLine
     self.quiet = quiet
     start = clock.now
   }
@@ -47,21 +47,21 @@ final class ProgressBar: Sendable {
     let rest = TimeLeft.text(done: share, passed: passed)
     if isLive {
       let filled = Self.cells * percent / 100
-      let bar =
-        String(repeating: "█", count: filled) + String(repeating: "░", count: Self.cells - filled)
+      let empty = Self.cells - filled
+      let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: empty)
       section.show(["\(title) \(bar) \(percent) %\(rest.map { ", \($0)" } ?? "")"])
     } else {
       StandardStream.error.write(line: "\(title): \(percent) %\(rest.map { ", \($0)" } ?? "")")
     }
   }
 
-  /// Takes the bar away.
+  /// Takes the bar away, for good.
   func finish() { section.end() }
 }
 
 /// How long work goes on, for people.
 enum TimeLeft {
-  /// `12 s left`, from what was done in the time that has passed; nil while that says nothing.
+  /// `12 s left`, from what was done in the time that has passed; nil while that is too little.
   static func text(done share: Double, passed: Duration) -> String? {
     let seconds = passed / .seconds(1)
     guard share > 0.005, share < 1, seconds >= 0.3 else { return nil }
@@ -80,7 +80,8 @@ enum TimeLeft {
 
 /// Shows on a terminal that something goes on, and for how long already.
 ///
-/// For work whose end nobody knows: it says so after a while, and not at all where nothing is drawn again.
+/// For work of unknown length: the line appears after a while, and only where lines are drawn
+/// again.
 struct ActivityLine: Sendable {
   private static let silence = Duration.milliseconds(500)
   private static let interval = Duration.milliseconds(200)
@@ -97,7 +98,7 @@ struct ActivityLine: Sendable {
       try await clock.sleep(for: silence)
       while true {
         let passed = (clock.now - start) / .seconds(1)
-        section.show(["· \(text)  \(passed.formatted(.number.precision(.fractionLength(1)))) s"])
+        section.show(["· \(text)  \(ShortNumber.text(passed, places: 1)) s"])
         try await clock.sleep(for: interval)
       }
     }

@@ -3,7 +3,7 @@ import Foundation
 
 /// When what is printed has colours.
 enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
-  /// On a terminal, unless `NO_COLOR` says otherwise.
+  /// On a terminal, unless `NO_COLOR` is set.
   case auto
   case always
   case never
@@ -18,8 +18,8 @@ struct TerminalTraits: Sendable {
 
   /// - Parameters:
   ///   - isTerminal: Whether the stream is one.
-  ///   - environment: The variables that have a say: `NO_COLOR` (no-color.org: any value but none), `CI` and
-  ///     `TERM`.
+  ///   - environment: The variables that matter: `NO_COLOR` (no-color.org: any value but none),
+  ///     `CI` and `TERM`.
   init(isTerminal: Bool, environment: [String: String]) {
     func isSet(_ name: String) -> Bool { environment[name].map { !$0.isEmpty } ?? false }
     let isAble = isTerminal && environment["TERM"] != "dumb" && !isSet("CI")
@@ -36,8 +36,20 @@ struct TerminalTraits: Sendable {
 
 /// Colours for text, or none.
 ///
-/// The codes are those of ECMA-48 (SGR), which every terminal knows.
+/// The codes are those of ECMA-48 (SGR), which every terminal has.
 struct TerminalStyle: Sendable {
+  /// A colour or a weight, by the number that ECMA-48 gives it.
+  private enum Rendition: String, CaseIterable {
+    case off = "0"
+    case strong = "1"
+    case faint = "2"
+    case red = "31"
+    case green = "32"
+    case yellow = "33"
+
+    var code: String { "\u{1B}[\(rawValue)m" }
+  }
+
   /// Text without colours.
   static let plain = TerminalStyle(isColored: false)
 
@@ -56,13 +68,18 @@ struct TerminalStyle: Sendable {
     }
   }
 
-  func good(_ text: String) -> String { coded(text, "32") }
-  func bad(_ text: String) -> String { coded(text, "31") }
-  func warning(_ text: String) -> String { coded(text, "33") }
-  func faint(_ text: String) -> String { coded(text, "2") }
-  func strong(_ text: String) -> String { coded(text, "1") }
+  func good(_ text: String) -> String { coded(text, .green) }
+  func bad(_ text: String) -> String { coded(text, .red) }
+  func warning(_ text: String) -> String { coded(text, .yellow) }
+  func faint(_ text: String) -> String { coded(text, .faint) }
+  func strong(_ text: String) -> String { coded(text, .strong) }
 
-  private func coded(_ text: String, _ code: String) -> String {
-    isColored && !text.isEmpty ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+  private func coded(_ text: String, _ rendition: Rendition) -> String {
+    isColored && !text.isEmpty ? rendition.code + text + Rendition.off.code : text
+  }
+
+  /// The code that a text begins with; nil for one that begins with none of these.
+  static func code(at text: Substring.UnicodeScalarView) -> String? {
+    Rendition.allCases.map(\.code).first { text.starts(with: $0.unicodeScalars) }
   }
 }

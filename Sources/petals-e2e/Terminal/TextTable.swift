@@ -34,13 +34,20 @@ struct TextTable: Sendable {
   }
 }
 
-/// A number for people: four digits that say something, with a point whatever the user's language has.
+/// A number for people and for style sheets, with a point whatever the user's language has.
 enum ShortNumber {
-  static func text(_ value: Double) -> String {
+  /// Up to four significant digits.
+  static func text(_ value: Double) -> String { text(value, .significantDigits(1...4)) }
+
+  /// So many digits behind the point.
+  static func text(_ value: Double, places: Int) -> String { text(value, .fractionLength(places)) }
+
+  private static func text(
+    _ value: Double, _ precision: NumberFormatStyleConfiguration.Precision
+  ) -> String {
     guard value.isFinite else { return "–" }
     return value.formatted(
-      .number.precision(.significantDigits(1...4)).grouping(.never)
-        .locale(Locale(identifier: "en_US_POSIX")))
+      .number.precision(precision).grouping(.never).locale(Locale(identifier: "en_US_POSIX")))
   }
 
   static func text(_ value: Double?) -> String { value.map { text($0) } ?? "–" }
