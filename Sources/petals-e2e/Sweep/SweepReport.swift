@@ -149,7 +149,7 @@ enum SweepPage {
     let failures = [report.failure, report.requestFailure?.description].compactMap(\.self)
     return ReportDocument(
       title: "petals-e2e sweep",
-      heading: "\(report.rows.count) loads, \(failures.isEmpty ? "no request" : "some") failed",
+      heading: heading(report),
       hasPassed: failures.isEmpty, lines: failures,
       time: "\(report.started.formatted(.iso8601)) · \(ShortNumber.text(report.seconds)) s",
       sections: [
@@ -170,6 +170,12 @@ enum SweepPage {
           ])),
       ], origin: .ofThisCommand
     ).text
+  }
+
+  private static func heading(_ report: SweepReport) -> String {
+    let requests = report.requestFailure == nil ? "no request failed" : "requests failed"
+    let ending = report.failure == nil ? "" : ", and the sweep ended early"
+    return "\(report.rows.count) loads, \(requests)\(ending)"
   }
 
   private static func lines(
