@@ -14,6 +14,9 @@ struct Attention: Sendable {
 
   /// From this many tokens on, products of whole heads are faster than one query at a time.
   private static let productThreshold = 8
+  /// From so many multiplications on, another thread's help pays: sooner than with weights, since keys and
+  /// values are floats and take that much longer to read.
+  private static let parallelThreshold = WeightMatrix.parallelThreshold / 2
 
   private let headCount: Int
   private let headSize: Int
@@ -37,7 +40,7 @@ struct Attention: Sendable {
       let perHead = isProduct ? segment.rows.count * length : length
       let scores = workspace.scores(headCount * perHead)
       let work = 2 * segment.rows.count * length * headSize * headCount
-      if work < WeightMatrix.parallelThreshold {
+      if work < Self.parallelThreshold {
         for head in 0..<headCount {
           attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
         }
