@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every kernel of every set that this processor has under the address and the undefined-behaviour sanitizer:
-# a minute, without the rest of the package (Scripts/sanitize.sh runs the tests).
+# minutes, without the rest of the package (Scripts/sanitize.sh runs the tests).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 clang="$(dirname "$(readlink -f "$(command -v swift)")")/clang"
