@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop load-peers check-deploy lint-scripts mutations own-suite protos sanitize clean
+.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop load-peers check-deploy lint-scripts mutations own-suite protos sanitize sanitize-kernels clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -100,6 +100,9 @@ protos: ## generate the protobuf code once more, and check that it is what is co
 
 sanitize: deps ## arithmetic, nodes and the metrics' threads under the address and the thread sanitizer
 	@Scripts/sanitize.sh $(SANITIZERS)
+
+sanitize-kernels: ## every kernel under the address and the undefined-behaviour sanitizer, alone
+	@Scripts/sanitize-kernels.sh
 
 clean: ## remove build folders and reports
 	rm -rf .build .build-*/ report

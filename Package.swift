@@ -295,7 +295,8 @@ let package = Package(
         .argumentParser,
         .asyncHTTPClient, .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix, .subprocess,
         .systemPackage,
-      ]),
+      ],
+      resources: [.embedInCode("Bench/Resources/compared.py")]),
 
     // Golden data made with other implementations.
     .target(

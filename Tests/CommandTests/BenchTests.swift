@@ -121,6 +121,20 @@ struct BenchTests {
     }
   }
 
+  @Test("Decoding is measured after a long prompt as well, where the model has room for it")
+  func context() async throws {
+    let arguments = [
+      "bench", "--only", "inference", "--model", "tiny", "--runs", "1", "--json", "--quiet",
+    ]
+    let result = try await Command.run(arguments + ["--context", "300"])
+    #expect(result.status == .exited(0), "\(result.errors)")
+    let rows = try result.json()["rows"]?.arrayValue ?? []
+    let row = try #require(
+      rows.first { $0["name"]?.stringValue?.hasSuffix("decode after 300") == true })
+    #expect(row["median"]?.doubleValue.map { $0 > 0 } == true)
+    try await Command.run(arguments + ["--context", "2020"]).expectRefusal("--context 2020")
+  }
+
   @Test("Bytecode is measured without anything around it")
   func bytecode() async throws {
     let result = try await Command.run(["bench", "--only", "evm", "--runs", "1", "--json"])
@@ -166,6 +180,68 @@ struct BenchTests {
       #expect(blas.contains("Nehalem"))
     }
   #endif
+
+  /// A program that speaks as the peers of `--beside` do.
+  private static func peer(_ script: String, in folder: URL) throws -> String {
+    let path = folder.file("peer.sh")
+    try "#!/bin/sh\n\(script)\n".write(toFile: path, atomically: true, encoding: .utf8)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    return path
+  }
+
+  private static func beside(_ python: String) async throws -> Command.Result {
+    try await Command.run([
+      "bench", "--only", "inference", "--model", "tiny", "--runs", "2", "--beside", "llama.cpp",
+      "--python", python, "--json", "--quiet",
+    ])
+  }
+
+  @Test("Other programs are measured in the same rounds, and ours is divided by theirs")
+  func beside() async throws {
+    try await withTemporaryFolder { folder in
+      let peer = try Self.peer(
+        """
+        echo '{"ready": "peer 1"}'
+        while read -r task; do echo '{"rate": 50}'; done
+        """, in: folder)
+      let result = try await Self.beside(peer)
+      #expect(result.status == .exited(0), "\(result.errors)")
+      let rows = try #require(try result.json()["rows"]?.arrayValue)
+      func values(_ end: String) -> [[Double]] {
+        rows.filter { $0["name"]?.stringValue?.hasSuffix(end) == true }.map { row in
+          (row["values"]?.arrayValue ?? []).compactMap(\.doubleValue)
+        }
+      }
+      #expect(rows.count == 9 && values(", peer 1") == [[50, 50], [50, 50], [50, 50]])
+      let (ours, ratios) = (values(", petals-e2e"), values("÷ llama.cpp"))
+      #expect(ours.count == 3 && ratios.count == 3)
+      for (ours, ratios) in zip(ours, ratios) {
+        #expect(ours.count == 2 && ratios.count == 2)
+        for (own, ratio) in zip(ours, ratios) { #expect(abs(own / 50 - ratio) < 0.002) }
+      }
+    }
+  }
+
+  @Test("A program beside that cannot compute says why, and one that ends is a failure")
+  func besideRefused() async throws {
+    try await withTemporaryFolder { folder in
+      let refusing = try Self.peer("echo '{\"refused\": \"it is not here\"}'", in: folder)
+      try await Self.beside(refusing).expectRefusal("it is not here")
+      let ending = try Self.peer("echo '{\"ready\": \"a\"}'; echo no luck >&2", in: folder)
+      let result = try await Self.beside(ending)
+      #expect(result.status == .exited(1) && result.errors.contains("no luck"), "\(result.errors)")
+      try await Self.beside(folder.file("none")).expectRefusal("--python")
+    }
+  }
+
+  @Test("What is measured beside ours has a name, and is inference")
+  func besideNames() async throws {
+    try await Command.run("bench", "--only", "inference", "--beside", "weather")
+      .expectRefusal("--beside")
+    try await Command.run("bench", "--only", "inference", "--beside", "torch,torch")
+      .expectRefusal("--beside")
+    try await Command.run("bench", "--beside", "torch").expectRefusal("--only inference")
+  }
 
   @Test("No run at all is refused")
   func refusals() async throws {

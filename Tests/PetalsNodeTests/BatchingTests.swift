@@ -230,6 +230,29 @@ struct ChoiceQueueTests {
     }
   }
 
+  /// True where the code of a task runs that was given it, and false on a compute thread.
+  @TaskLocal private static var isCaller = false
+
+  @Test(
+    "Scores are computed where they are asked for when waking another thread takes longer, and only then",
+    arguments: [(1, true), (ComputePool.smallWork, true), (ComputePool.smallWork + 1, false)])
+  func small(_ multiplications: Int, _ isHere: Bool) async throws {
+    let head = head
+    let queue = SamplingBatcher(multiplications: multiplications) {
+      try head.logitsSync($0, lastOnly: false)
+    }
+    let scored = try await Self.$isCaller.withValue(true) {
+      try await queue.choose(after: state(0)) { scores in
+        .init(
+          id: Self.isCaller ? 1 : 0,
+          embedding: try HiddenStates(tokens: 1, hidden: scores.count, values: Array(scores)))
+      }
+    }
+    #expect(scored.id == (isHere ? 1 : 0))
+    #expect(try await scored.embedding.values == head.logits(state(0)).values)
+    #expect(queue.batches == 1)
+  }
+
   @Test("More than a round takes wait for the next one")
   func nextRound() async throws {
     let (queue, rounds) = queue()

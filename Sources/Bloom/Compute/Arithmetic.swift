@@ -14,6 +14,9 @@ public enum Arithmetic {
   /// The BLAS, with the processor that it takes this one for.
   public static var blas: String { BLAS.description }
 
+  /// Whether this process computes with the BLAS at all: its kernels are the portable ones.
+  public static var usesBLAS: Bool { FloatProduct.isByBLAS }
+
   /// Threads that share the arithmetic of all models in the process.
   public static var threads: Int { ComputePool.shared.threads }
 

@@ -309,7 +309,7 @@ extension WeightMatrix {
     let width = range.count
     if elementType == .f32 {
       let weights = address(0, range.lowerBound).assumingMemoryBound(to: Float.self)
-      BLAS.multiply(
+      FloatProduct.multiply(
         tokens, width, rows, dy, rows, weights, columns, dx + range.lowerBound, columns)
       return
     }
@@ -319,8 +319,8 @@ extension WeightMatrix {
       for row in stride(from: 0, to: rows, by: height) {
         let count = min(height, rows - row)
         copyTile(row..<row + count, range, into: tile.pointer)
-        BLAS.multiply(
-          tokens, width, count, dy + row, rows, tile.pointer, width, beta: row == 0 ? 0 : 1,
+        FloatProduct.multiply(
+          tokens, width, count, dy + row, rows, tile.pointer, width, adding: row > 0,
           dx + range.lowerBound, columns)
       }
     }

@@ -14,6 +14,9 @@ struct Attention: Sendable {
 
   /// From this many tokens on, products of whole heads are faster than one query at a time.
   private static let productThreshold = 8
+  /// From so many multiplications on, another thread's help pays: sooner than with weights, since keys and
+  /// values are floats and take that much longer to read.
+  private static let parallelThreshold = WeightMatrix.parallelThreshold / 2
 
   private let headCount: Int
   private let headSize: Int
@@ -37,7 +40,7 @@ struct Attention: Sendable {
       let perHead = isProduct ? segment.rows.count * length : length
       let scores = workspace.scores(headCount * perHead)
       let work = 2 * segment.rows.count * length * headSize * headCount
-      if work < WeightMatrix.parallelThreshold {
+      if work < Self.parallelThreshold {
         for head in 0..<headCount {
           attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
         }
@@ -167,7 +170,7 @@ final class SequenceAttention {
     for head in 0..<headCount {
       let query = queryKeyValue.pointer + head * 3 * headSize
       attend(query, head)
-      BLAS.multiply(
+      FloatProduct.multiply(
         tokens, headSize, tokens, probabilities.pointer, tokens, query + 2 * headSize, stride,
         context.pointer + head * headSize, width)
     }
@@ -185,23 +188,23 @@ final class SequenceAttention {
       let dc = dContext.pointer + head * headSize
       attend(query, head)
       // dV = Pᵀ dC, dP = dC Vᵀ, dQ = dS K, dK = dSᵀ Q; the scale is part of dS.
-      BLAS.multiply(
+      FloatProduct.multiply(
         tokens, headSize, tokens, p, tokens, transposingFirst: true, dc, width,
         dQuery + 2 * headSize, stride)
-      BLAS.multiply(
+      FloatProduct.multiply(
         tokens, tokens, headSize, dc, width, query + 2 * headSize, stride, transposing: true, ds,
         tokens)
       bloom_causal_softmax_backward(p, ds, tokens, tokens, scale)
-      BLAS.multiply(
+      FloatProduct.multiply(
         tokens, headSize, tokens, ds, tokens, query + headSize, stride, dQuery, stride)
-      BLAS.multiply(
+      FloatProduct.multiply(
         tokens, headSize, tokens, ds, tokens, transposingFirst: true, query, stride,
         dQuery + headSize, stride)
     }
   }
 
   private func attend(_ query: UnsafePointer<Float>, _ head: Int) {
-    BLAS.multiply(
+    FloatProduct.multiply(
       tokens, tokens, headSize, query, stride, query + headSize, stride, transposing: true,
       probabilities.pointer, tokens)
     bloom_causal_softmax(probabilities.pointer, tokens, tokens, 0, scale, slopes[head])

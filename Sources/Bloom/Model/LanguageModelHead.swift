@@ -13,6 +13,9 @@ public final class LanguageModelHead: Sendable {
       configuration.tiesWordEmbeddings ? CheckpointLayout.embedding : CheckpointLayout.head)
   }
 
+  /// Multiplications of one token's scores.
+  package var multiplications: Int { configuration.vocabularySize * configuration.hiddenSize }
+
   /// Scores [tokens, vocabulary] for the last block's output, or [1, vocabulary] for its last token.
   public func logits(_ states: HiddenStates, lastOnly: Bool = false) async throws -> Logits {
     try await ComputePool.current.run { [self] cancellation in

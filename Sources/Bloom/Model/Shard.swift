@@ -44,6 +44,13 @@ public final class Shard: Sendable {
     Self.bytesPerCachedToken(checkpoint.configuration, blocks: blocks)
   }
 
+  /// Multiplications of so many tokens, after those that a cache holds.
+  package func multiplications(tokens: Int, after position: Int) -> Int {
+    let hidden = checkpoint.configuration.hiddenSize
+    // Four matrices have 3, 1, 4 and 4 times the hidden size squared; each key and each value counts once.
+    return blocks.count * tokens * hidden * (12 * hidden + 2 * (position + tokens))
+  }
+
   /// An empty cache for a session of up to `maximumLength` tokens (at least one).
   public func makeCache(maximumLength: Int) -> KeyValueCache {
     KeyValueCache(checkpoint.configuration, blocks: blocks, maximumLength: maximumLength)

@@ -82,23 +82,24 @@ INLINE float soften(float *scores, long length, float scale, float slope) {
 // scores[j] = query . keys[j], eight keys at a time.
 INLINE void score(
     const float *query, const float *keys, long length, long d, float *scores) {
-  BLOOM_REORDER
-  const long whole = d & ~7L;
+  _Pragma("clang fp contract(fast)")
+  const long whole = d / WIDTH * WIDTH;
   long j = 0;
   for (; j + 8 <= length; j += 8) {
-    lanes sums[8] = {0};
-    for (long c = 0; c < whole; c += 8) {
-      lanes q;
-      lanes_load(&q, query + c);
-      for (int i = 0; i < 8; i++) {
-        lanes k;
-        lanes_load(&k, keys + (j + i) * d + c);
+    wide sums[8];
+    UNROLL for (int i = 0; i < 8; i++) sums[i] = (wide){0};
+    for (long c = 0; c < whole; c += WIDTH) {
+      wide q;
+      load_f32(&q, query + c);
+      UNROLL for (int i = 0; i < 8; i++) {
+        const float *key = keys + (j + i) * d + c;
+        wide k;
+        load_f32(&k, key);
+        __builtin_prefetch((const char *)key + FETCH_AHEAD);
         sums[i] += q * k;
       }
     }
-    lanes totals;
-    lanes_sums(&totals, sums);
-    lanes_store(scores + j, &totals);
+    wide_sums(scores + j, sums);
     for (long c = whole; c < d; c++) {
       for (int i = 0; i < 8; i++) scores[j + i] += query[c] * keys[(j + i) * d + c];
     }
@@ -106,36 +107,51 @@ INLINE void score(
   for (; j < length; j++) scores[j] = dot(query, keys + j * d, d);
 }
 
-// y = the sum over j of scores[j] * values[j]: sixteen columns at a time, four rows at once, so that
-// the sums stay in registers and none waits for the one before.
-INLINE void gather(
-    const float *scores, const float *values, long length, long d, float *y) {
-  BLOOM_REORDER
-  long c = 0;
-  for (; c + 16 <= d; c += 16) {
-    lanes low[4] = {0};
-    lanes high[4] = {0};
-    long j = 0;
-    for (; j + 4 <= length; j += 4) {
-      for (int i = 0; i < 4; i++) {
-        lanes a, b;
-        lanes_load(&a, values + (j + i) * d + c);
-        lanes_load(&b, values + (j + i) * d + c + 8);
-        low[i] += scores[j + i] * a;
-        high[i] += scores[j + i] * b;
+// y = the sum over j of scores[j] * values[j], for N registers of columns. U rows at once have sums of their
+// own, so that none waits for the one before.
+INLINE void gather_columns(
+    const int N, const int U, const float *scores, const float *values, long length, long d,
+    float *y) {
+  _Pragma("clang fp contract(fast)")
+  wide sums[8][8];
+  UNROLL for (int u = 0; u < U; u++) {
+    UNROLL for (int n = 0; n < N; n++) sums[u][n] = (wide){0};
+  }
+  long j = 0;
+  for (; j + U <= length; j += U) {
+    UNROLL for (int u = 0; u < U; u++) {
+      const float *row = values + (j + u) * d;
+      UNROLL for (int n = 0; n < N; n++) {
+        wide value;
+        load_f32(&value, row + n * WIDTH);
+        __builtin_prefetch((const char *)(row + n * WIDTH) + FETCH_AHEAD);
+        sums[u][n] += value * scores[j + u];
       }
     }
-    for (; j < length; j++) {
-      lanes a, b;
-      lanes_load(&a, values + j * d + c);
-      lanes_load(&b, values + j * d + c + 8);
-      low[0] += scores[j] * a;
-      high[0] += scores[j] * b;
+  }
+  for (; j < length; j++) {
+    UNROLL for (int n = 0; n < N; n++) {
+      wide value;
+      load_f32(&value, values + j * d + n * WIDTH);
+      sums[0][n] += value * scores[j];
     }
-    const lanes first = low[0] + low[1] + (low[2] + low[3]);
-    const lanes second = high[0] + high[1] + (high[2] + high[3]);
-    lanes_store(y + c, &first);
-    lanes_store(y + c + 8, &second);
+  }
+  UNROLL for (int n = 0; n < N; n++) {
+    wide sum = sums[0][n];
+    UNROLL for (int u = 1; u < U; u++) sum += sums[u][n];
+    memcpy(y + n * WIDTH, &sum, sizeof sum);
+  }
+}
+
+// All columns: as many of a row at once as the registers take, so that memory is read as it lies.
+INLINE void gather(
+    const float *scores, const float *values, long length, long d, float *y) {
+  long c = 0;
+  for (; c + 64 <= d; c += 64) {
+    gather_columns(64 / WIDTH, WIDTH / 8, scores, values + c, length, d, y + c);
+  }
+  for (; c + 16 <= d; c += 16) {
+    gather_columns(16 / WIDTH, WIDTH / 2, scores, values + c, length, d, y + c);
   }
   if (c == d) return;
   for (long k = c; k < d; k++) y[k] = 0;

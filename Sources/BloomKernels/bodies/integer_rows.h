@@ -13,7 +13,7 @@ INLINE void NAMED(q8_rows, KIND)(
   for (long g = 0; g < whole; g++) {
     UNROLL for (int r = 0; r < R; r++) {
       const int8_t *p = w + r * step * columns + g * GROUP;
-      __builtin_prefetch(p + 256);
+      __builtin_prefetch(p + FETCH_AHEAD);
       q8_words weights[GROUP_PARTS];
       UNROLL for (int i = 0; i < GROUP_PARTS; i++) q8_load(&weights[i], p + 2 * WIDTH * i);
       const wide scale = (wide){0} + scales[r * step * groups + g];

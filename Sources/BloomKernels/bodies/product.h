@@ -79,8 +79,8 @@ static void NAMED(vector, TYPE)(
     const long whole = rows & ~7L;
     for (long r = 0; r < whole; r += 8) {
       NAMED(rows, TYPE)(
-          8, 1, 1, w + r * columns, 1, columns, x, 0, 0, bias != NULL ? bias + r : NULL, y + r,
-          0);
+          8, 1, 1, w + r * columns, 1, columns, x, 0, FETCH_AHEAD,
+          bias != NULL ? bias + r : NULL, y + r, 0);
     }
     for (long r = whole; r < rows; r++) {
       NAMED(rows, TYPE)(
@@ -91,12 +91,13 @@ static void NAMED(vector, TYPE)(
   const long apart = rows / 4;
   for (long r = 0; r < apart; r++) {
     NAMED(rows, TYPE)(
-        4, 1, 2, w + r * columns, apart, columns, x, 0, 256, bias != NULL ? bias + r : NULL, y + r,
-        0);
+        4, 1, 2, w + r * columns, apart, columns, x, 0, FETCH_AHEAD, bias != NULL ? bias + r : NULL,
+        y + r, 0);
   }
   for (long r = 4 * apart; r < rows; r++) {
     NAMED(rows, TYPE)(
-        1, 1, 2, w + r * columns, 0, columns, x, 0, 256, bias != NULL ? bias + r : NULL, y + r, 0);
+        1, 1, 2, w + r * columns, 0, columns, x, 0, FETCH_AHEAD, bias != NULL ? bias + r : NULL,
+        y + r, 0);
   }
 }
 
@@ -125,7 +126,7 @@ INLINE void NAMED(runs, TYPE)(
     for (long v = 0; v < vectors; v += V) {
       for (long r = first; r < end; r++) {
         NAMED(few, TYPE)(
-            R, V, w + r * columns, apart, columns, x + v * ldx, ldx, vectors - v, 256,
+            R, V, w + r * columns, apart, columns, x + v * ldx, ldx, vectors - v, FETCH_AHEAD,
             bias != NULL ? bias + r : NULL, y + v * ldy + r, ldy);
       }
     }
@@ -133,7 +134,7 @@ INLINE void NAMED(runs, TYPE)(
   for (long r = R * apart; r < rows; r++) {
     for (long v = 0; v < vectors; v += V) {
       NAMED(few, TYPE)(
-          1, V, w + r * columns, 0, columns, x + v * ldx, ldx, vectors - v, 256,
+          1, V, w + r * columns, 0, columns, x + v * ldx, ldx, vectors - v, FETCH_AHEAD,
           bias != NULL ? bias + r : NULL, y + v * ldy + r, ldy);
     }
   }

@@ -1,5 +1,9 @@
 // WIDTH floats at a time, and stored elements as such. By pointer, as in lanes.h.
 
+// How far ahead each run of weights is asked for, in bytes. What a processor looks ahead by itself ends sooner
+// where a line of weights takes several instructions to convert: fewer lines are under way then.
+#define FETCH_AHEAD 2048
+
 typedef float wide __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t wide_integers __attribute__((vector_size(4 * WIDTH)));
 typedef uint32_t wide_bits __attribute__((vector_size(4 * WIDTH)));

@@ -21,7 +21,9 @@ public final class ClientModel: Sendable {
     embedding = Embedding(checkpoint)
     let head = LanguageModelHead(checkpoint)
     self.head = head
-    choices = SamplingBatcher { try head.logitsSync($0, lastOnly: false) }
+    choices = SamplingBatcher(multiplications: head.multiplications) {
+      try head.logitsSync($0, lastOnly: false)
+    }
   }
 
   /// The model that the nodes of a route must serve.

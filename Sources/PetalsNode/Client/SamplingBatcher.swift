@@ -45,13 +45,15 @@ package final class SamplingBatcher: Sendable {
   /// - Parameters:
   ///   - submit: Nil takes the process's compute threads.
   ///   - clock: Measures how long generations are away.
+  ///   - multiplications: Those of one row's scores.
   ///   - score: The head.
   package init(
     submit: Queue.Submit? = nil, clock: any Clock<Duration> = ContinuousClock(),
-    _ score: @escaping Score
+    multiplications: Int = .max, _ score: @escaping Score
   ) {
     queue = Queue(
       capacity: Self.maxRows, submit: submit, patience: Lockstep<UInt64>.client, clock: clock,
+      isSmall: { $0.count <= ComputePool.smallWork / multiplications },
       waits: { $0.count < Self.maxRows }, admit: Self.admit
     ) { candidates in
       Self.choices(of: candidates, score).map { .done($0) }

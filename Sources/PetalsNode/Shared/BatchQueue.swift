@@ -1,7 +1,7 @@
 import AsyncPrimitives
 package import Bloom
 
-/// A queue whose work is computed in batches on compute threads.
+/// A queue whose work is computed in batches on compute threads, or where it comes when it is small.
 ///
 /// While one batch computes, more comes; the next batch takes of it what fits. What is not done
 /// after its batch waits again, behind what came meanwhile. Work of participants, which bring more once they
@@ -65,6 +65,8 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
   private let admit: @Sendable (Work, inout Int) -> Work?
   private let compute: @Sendable ([Work]) -> [Outcome]
   private let submit: Submit
+  /// Whether work is computed by who brings it; nil where that is never so.
+  private let isSmall: (@Sendable ([Work]) -> Bool)?
   private let waits: @Sendable ([Work]) -> Bool
   private let time: Stopwatch
   private let state: AsyncState<State>
@@ -76,12 +78,15 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
   ///   - submit: Nil takes the process's compute threads.
   ///   - patience: Passes that a batch may wait for participants that are expected.
   ///   - clock: Measures how long participants are away.
+  ///   - isSmall: Whether these pieces take less time than waking another thread and being woken by it; then
+  ///     who brings the last of them computes, unless `submit` or the task's pool is to.
   ///   - waits: Whether these pieces may wait for participants that are expected.
   ///   - admit: What a batch takes of a piece of work, given the remaining capacity, which it
   ///     reduces; nil leaves the piece to the next batch. The first piece must be taken.
   ///   - compute: A batch: an outcome for each piece, in their order.
   init(
     capacity: Int, submit: Submit?, patience: Double, clock: any Clock<Duration>,
+    isSmall: @escaping @Sendable ([Work]) -> Bool,
     waits: @escaping @Sendable ([Work]) -> Bool,
     admit: @escaping @Sendable (Work, inout Int) -> Work?,
     compute: @escaping @Sendable ([Work]) -> [Outcome]
@@ -90,6 +95,7 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
     state = AsyncState(State(lockstep: Lockstep(patience: patience)))
     time = Stopwatch(clock)
     self.waits = waits
+    self.isSmall = submit == nil ? isSmall : nil
     self.submit = submit ?? { ComputePool.current.submit($0) }
     self.admit = admit
     self.compute = compute
@@ -146,15 +152,23 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
 
   private func add(_ job: Job) {
     let now = time.elapsed
-    let begins: Bool? = state.update { state in
+    let begins: (isNow: Bool, isHere: Bool)? = state.update { state in
       // The handler may have run before there was a job to remove.
       if Task.isCancelled { return nil }
       state.waiting.append(job)
       if let participant = job.participant { state.lockstep.arrive(participant, at: now) }
-      return decide(&state)
+      let isNow = decide(&state)
+      return (isNow, isNow && isComputedHere(state.waiting))
     }
     guard let begins else { return job.answer.resume(throwing: CancellationError()) }
-    if begins { submit { self.runBatch() } }
+    // What came meanwhile is no part of the small batch: it waits for a compute thread.
+    if begins.isHere ? runBatch() == .again : begins.isNow { submit { self.runBatch() } }
+  }
+
+  /// Whether a batch is computed by who brings its last piece: a pool that orders its jobs does so itself.
+  private func isComputedHere(_ jobs: [Job]) -> Bool {
+    guard let isSmall, ComputePool.current === ComputePool.shared else { return false }
+    return isSmall(jobs.map(\.work))
   }
 
   /// Whether the work that waits is to be submitted now.
@@ -219,7 +233,7 @@ package final class BatchQueue<Work: Sendable, Answer: Sendable>: Sendable {
     job?.answer.resume(throwing: CancellationError())
   }
 
-  // MARK: - On a compute thread
+  // MARK: - Where a batch is computed
 
   private func runBatch() -> ComputePool.Continuation {
     let jobs = state.update { take(from: &$0) }

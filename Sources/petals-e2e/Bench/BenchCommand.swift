@@ -41,9 +41,23 @@ struct BenchCommand: AsyncParsableCommand {
   var runs = 5
 
   @Option(
+    within: WholeNumbers("a number of tokens", 1...1_000_000),
+    help: "Measure decoding after a prompt of so many tokens as well.")
+  var context: Int?
+
+  @Option(
     within: .serviceURL,
     help: "Another oracle of the documented dialect to measure beside ours: its URL.")
   var oraclePeer: String?
+
+  @Option(
+    help: "Other programs to measure in alternation: llama.cpp, torch, or both with a comma."
+  )
+  var beside: ComparedList?
+
+  @Option(
+    help: "A Python interpreter with the packages of --beside.", completion: .file())
+  var python = "python3"
 
   @Option(
     help: "A folder for report.html, report.json, junit.xml and requests.jsonl.",
@@ -55,6 +69,9 @@ struct BenchCommand: AsyncParsableCommand {
   func validate() throws {
     guard dtype.count <= 1 || ModelSource(model).isSynthesized else {
       throw ValidationError("--dtype is for tiny and bloom-560m; a folder has its own")
+    }
+    if beside != nil, only != .inference {
+      throw ValidationError("--beside compares inference: add --only inference")
     }
     if let oraclePeer, URL(string: oraclePeer)?.port == nil {
       throw ValidationError("--oracle-peer \(oraclePeer) must be like http://127.0.0.1:8000")
@@ -105,7 +122,7 @@ struct BenchCommand: AsyncParsableCommand {
     for dtype in dtype.isEmpty ? [.f16] : dtype {
       let path = try ModelSource(model).folder(dtype: dtype.elementType, quiet: output.quiet).path
       let checkpoint = try ModelFolder.checkpoint(path)
-      try Self.requireMinimumSizes(checkpoint.configuration)
+      try requireMinimumSizes(checkpoint.configuration)
       for var row in try await rows(path, checkpoint) {
         row.model = checkpoint.name
         row.dtype = checkpoint.elementType.rawValue
@@ -116,11 +133,16 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   /// - Throws: `CommandFailure` (wrong input) for a model that the prompts do not fit.
-  private static func requireMinimumSizes(_ configuration: BloomConfiguration) throws {
+  private func requireMinimumSizes(_ configuration: BloomConfiguration) throws {
     guard configuration.vocabularySize >= 32, configuration.sequenceLength >= 256 else {
       throw CommandFailure.wrongInput(
         "the model has \(configuration.vocabularySize) token ids and \(configuration.sequenceLength)"
           + " positions; what is measured needs 32 and 256")
+    }
+    let most = configuration.sequenceLength - InferenceBench.maxNewTokens
+    if let context, context > most {
+      throw CommandFailure.wrongInput(
+        "--context \(context): the model's \(configuration.sequenceLength) positions leave \(most)")
     }
   }
 
@@ -128,7 +150,8 @@ struct BenchCommand: AsyncParsableCommand {
   private func inferenceRows() async throws -> [BenchRow] {
     var reference: AccuracyBench?
     return try await forEachModel { path, checkpoint in
-      let rows = try await InferenceBench(path: path, runs: runs).rows()
+      if let beside { return try await besideRows(beside.kinds, path, checkpoint) }
+      let rows = try await InferenceBench(path: path, runs: runs, context: context).rows()
       guard dtype.count > 1 else { return rows }
       let accuracy = try await AccuracyBench(checkpoint)
       guard let reference else {
@@ -136,6 +159,20 @@ struct BenchCommand: AsyncParsableCommand {
         return rows
       }
       return rows + accuracy.rows(against: reference)
+    }
+  }
+
+  /// Figures of the other programs, and ours in the same rounds.
+  private func besideRows(
+    _ kinds: [ComparedKind], _ path: String, _ checkpoint: Checkpoint
+  ) async throws -> [BenchRow] {
+    let model = ComparedModel(path: path, type: checkpoint.elementType)
+    let able = kinds.filter { $0.computes(model.type) }
+    for kind in kinds where !able.contains(kind) {
+      output.note("\(kind.rawValue) has no products with \(model.type.rawValue): left out")
+    }
+    return try await ComparedProgram.with(able[...], model, python: python) { [runs] programs in
+      try await ComparisonBench(checkpoint: checkpoint, runs: runs, programs: programs).rows()
     }
   }
 

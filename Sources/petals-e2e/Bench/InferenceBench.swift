@@ -4,19 +4,20 @@ import PetalsNode
 
 /// Prefill, decoding, time to first token and memory of one process with the whole model.
 struct InferenceBench: Sendable {
-  private static let promptLength = 128
-  private static let maxNewTokens = 32
+  static let promptLength = 128
+  static let maxNewTokens = 32
 
   let path: String
   let runs: Int
+  /// Tokens of a long prompt, if one is to be measured.
+  let context: Int?
 
   func rows() async throws -> [BenchRow] {
     let checkpoint = try ModelFolder.checkpoint(path)
     let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
     let opening = try opening()
     let generator = LocalGenerator(checkpoint)
-    let vocabulary = Int32(checkpoint.configuration.vocabularySize)
-    let prompt = (0..<Int32(Self.promptLength)).map { 4 + ($0 * 37) % (vocabulary - 4) }
+    let prompt = Self.prompt(Self.promptLength, for: checkpoint)
     // The first pass reads the file from disk.
     _ = try await generator.generate(.init(prompt: [5], maxNewTokens: 1))
     var prefill: [Double] = []
@@ -46,12 +47,28 @@ struct InferenceBench: Sendable {
       row("read bandwidth of all cores, same run", "GB/s", bandwidth),
       row("\(name): decode's share of it", "", shares),
     ]
+    if let context {
+      let long = Self.prompt(context, for: checkpoint)
+      var rates: [Double] = []
+      for _ in 0..<runs {
+        rates.append(
+          try await generator.generate(.init(prompt: long, maxNewTokens: Self.maxNewTokens))
+            .tokensPerSecond)
+      }
+      rows.append(row("\(name): decode after \(context)", "tokens/s", rates))
+    }
     rows += try await BatchBench(checkpoint: checkpoint, runs: runs).rows()
     if let resident = Machine.residentMebibytes, let own = Machine.anonymousMebibytes {
       rows.append(row("resident memory, mapped weights included", "MiB", [resident]))
       rows.append(row("… without mapped files", "MiB", [own]))
     }
     return rows
+  }
+
+  /// Ids of a prompt.
+  static func prompt(_ length: Int, for checkpoint: Checkpoint) -> [Int32] {
+    let vocabulary = Int32(checkpoint.configuration.vocabularySize)
+    return (0..<Int32(length)).map { 4 + ($0 * 37) % (vocabulary - 4) }
   }
 
   private func opening() throws -> [Double] {
@@ -106,13 +123,9 @@ struct BatchBench: Sendable {
           for (index, count) in Self.sessions.enumerated() {
             let before = (node.batches, model.choiceBatches)
             rates[index].append(
-              try await Rate.measure(count * Self.maxNewTokens) {
-                _ = try await Array(0..<count).concurrentMap { session in
-                  try await generations[index].noting(run: run) {
-                    try await generate(with: client, session)
-                  }
-                }
-              })
+              try await Self.rate(
+                of: count, tokens: Self.maxNewTokens, with: client, run: run,
+                noting: generations[index]))
             guard count == 8 else { continue }
             let tokens = Double(Self.maxNewTokens)
             passes.blocks.append(Double(node.batches - before.0) / tokens)
@@ -141,14 +154,28 @@ struct BatchBench: Sendable {
     ]
   }
 
-  /// One session: a token of its own as the prompt, so that none is like another.
-  private func generate(with client: PipelineClient, _ session: Int) async throws {
-    let request = try PipelineRequest(
-      promptIDs: [Int32(4 + session)], maxNewTokens: Self.maxNewTokens)
-    let result = try await client.generate(request).collect()
-    guard result.generatedIDs.count == Self.maxNewTokens else {
-      throw CommandFailure.failed(
-        "a generation ended after \(result.generatedIDs.count) tokens: its rate says nothing")
+  /// Tokens a second of so many sessions together, each with a token of its own as the prompt, so that none
+  /// is like another.
+  ///
+  /// - Parameters:
+  ///   - run: the number of the run.
+  ///   - requests: where each generation is noted.
+  static func rate(
+    of count: Int, tokens: Int, with client: PipelineClient, run: Int = 0,
+    noting requests: BenchRequests = BenchRequests()
+  ) async throws -> Double {
+    try await Rate.measure(count * tokens) {
+      _ = try await Array(0..<count).concurrentMap { session in
+        let request = try PipelineRequest(
+          promptIDs: [Int32(4 + session)], maxNewTokens: tokens)
+        let result = try await requests.noting(run: run) {
+          try await client.generate(request).collect()
+        }
+        guard result.generatedIDs.count == tokens else {
+          throw CommandFailure.failed(
+            "a generation ended after \(result.generatedIDs.count) tokens: its rate says nothing")
+        }
+      }
     }
   }
 }

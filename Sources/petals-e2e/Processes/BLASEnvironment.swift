@@ -1,3 +1,4 @@
+import Bloom
 import Foundation
 import Subprocess
 
@@ -31,9 +32,11 @@ enum BLASEnvironment {
 
   /// Starts this program anew, once, with what is missing.
   ///
-  /// Only for the kernels: the number of threads can still be set by a program that runs. Returns
-  /// when there was nothing to do, or when it cannot be done: the arithmetic is then right and slower.
+  /// Only where this process computes with the BLAS, and for its kernels: the number of threads can still be
+  /// set by a program that runs. Returns when there was nothing to do, or when it cannot be done: the
+  /// arithmetic is then right and slower.
   static func restartIfNeeded() {
+    guard Arithmetic.usesBLAS else { return }
     let values = missing
     guard values["OPENBLAS_CORETYPE"] != nil else { return }
     for (name, value) in values { setenv(name, value, 1) }

@@ -59,7 +59,13 @@ package final class DecodeScheduler: Sendable {
   ) {
     queue = Queue(
       capacity: max(1, chunk), submit: submit,
-      patience: Lockstep<UInt64>.node, clock: clock, waits: { $0.allSatisfy { $0.rest == 1 } },
+      patience: Lockstep<UInt64>.node, clock: clock,
+      isSmall: { steps in
+        let work = steps.reduce(0) {
+          $0 + shard.multiplications(tokens: $1.rest, after: $1.cache.position)
+        }
+        return work <= ComputePool.smallWork
+      }, waits: { $0.allSatisfy { $0.rest == 1 } },
       admit: Self.admit
     ) { Self.compute($0, through: shard) }
   }
