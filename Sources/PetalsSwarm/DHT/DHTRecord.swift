@@ -6,6 +6,14 @@ package enum DHTRecord: Hashable, Sendable {
   /// Values under subkeys.
   case dictionary(DHTDictionary)
 
+  /// No value of it is void before.
+  var earliestExpiration: Double {
+    switch self {
+    case .value(let value): value.expiration
+    case .dictionary(let dictionary): dictionary.earliestExpiration
+    }
+  }
+
   /// When all of it is void.
   package var expiration: Double {
     switch self {
@@ -45,19 +53,33 @@ package struct DHTDictionary: Hashable, Sendable {
   /// The values.
   package private(set) var values: [MessagePackValue: DHTValue] = [:]
   /// What all of it takes in memory, in bytes.
-  private(set) var byteCount = overhead
+  package private(set) var byteCount = overhead
   /// When the last of them is void.
   package private(set) var latestExpiration = -Double.infinity
+  /// No value is void before.
+  private(set) var earliestExpiration = Double.infinity
 
   /// No values.
   package init() {}
+
+  /// Whether both have the same values: what they take in memory, and when they were looked through, is
+  /// theirs alone.
+  package static func == (one: DHTDictionary, other: DHTDictionary) -> Bool {
+    one.values == other.values && one.latestExpiration == other.latestExpiration
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(values)
+    hasher.combine(latestExpiration)
+  }
 
   /// Puts a value under a subkey, unless a later one is there.
   package mutating func store(_ value: DHTValue, under subkey: MessagePackValue) -> Bool {
     latestExpiration = max(latestExpiration, value.expiration)
     if let old = values[subkey], old.expiration >= value.expiration { return old == value }
-    let old = values.updateValue(value, forKey: subkey)
-    byteCount += Self.size(subkey, value) - (old.map { Self.size(subkey, $0) } ?? 0)
+    byteCount = byteCount(with: value, under: subkey)
+    values[subkey] = value
+    earliestExpiration = min(earliestExpiration, value.expiration)
     return true
   }
 
@@ -72,8 +94,15 @@ package struct DHTDictionary: Hashable, Sendable {
 
   /// Forgets what is void.
   mutating func expire(at now: Double) {
+    guard earliestExpiration <= now else { return }
     values = values.filter { $0.value.expiration > now }
     byteCount = values.reduce(Self.overhead) { $0 + Self.size($1.key, $1.value) }
+    earliestExpiration = values.values.reduce(.infinity) { min($0, $1.expiration) }
+  }
+
+  /// What all of it would take with a value under a subkey.
+  func byteCount(with value: DHTValue, under subkey: MessagePackValue) -> Int {
+    byteCount + Self.size(subkey, value) - (values[subkey].map { Self.size(subkey, $0) } ?? 0)
   }
 
   /// The value for a message: an endless limit of its size, the time, and each subkey, value and time.
@@ -119,19 +148,32 @@ package struct DHTDictionary: Hashable, Sendable {
 }
 
 /// The records that a node keeps for the swarm, up to limits that no peer can exceed.
-struct DHTStorage: Sendable {
+package struct DHTStorage: Sendable {
   /// Most bytes of all records together, those of their keys included.
   static let byteLimit = 64 << 20
   /// Most bytes of one record: an answer holds what is under its key, and has 4 MiB at most.
-  static let recordLimit = 1 << 20
+  package static let recordLimit = 1 << 20
+  /// For how long a value may hold, in seconds.
+  ///
+  /// One for ever would take its room for ever; Petals' servers announce themselves for some minutes.
+  package static let longestLife = 3600.0
+  /// Most bytes of one value: a server's has some hundred, with its times to others some thousand.
+  package static let valueLimit = 16 << 10
 
   private var records: [DHTID: DHTRecord] = [:]
-  private(set) var byteCount = 0
+  /// What all records take in memory, in bytes.
+  package private(set) var byteCount = 0
+  /// No value is void before.
+  private var earliestExpiration = Double.infinity
 
-  var count: Int { records.count }
+  /// No records.
+  package init() {}
+
+  /// Keys that have a record.
+  package var count: Int { records.count }
 
   /// The record under a key, without what is void.
-  func record(_ key: DHTID, at now: Double) -> DHTRecord? {
+  package func record(_ key: DHTID, at now: Double) -> DHTRecord? {
     switch records[key] {
     case .value(let value): return value.expiration > now ? .value(value) : nil
     case .dictionary(var dictionary):
@@ -141,42 +183,62 @@ struct DHTStorage: Sendable {
     }
   }
 
-  /// Keeps a value, unless it is void, a later one is there, or there is no room.
+  /// Keeps a value, unless it is void, holds for too long, is too long, a later one is there, or there is
+  /// no room.
   ///
   /// - Parameter subkey: Nil for the record's only value.
-  mutating func store(
+  package mutating func store(
     _ value: DHTValue, under key: DHTID, subkey: MessagePackValue?, at now: Double
   ) -> Bool {
-    guard value.expiration > now, value.expiration.isFinite else { return false }
+    guard value.expiration > now, value.expiration <= now + Self.longestLife,
+      value.bytes.count <= Self.valueLimit
+    else { return false }
     let size = value.bytes.count + (subkey?.encoded.count ?? 0) + DHTDictionary.overhead
     if byteCount + size > Self.byteLimit { expire(at: now) }
     guard byteCount + size <= Self.byteLimit else { return false }
-    let old = records[key]
-    let new: DHTRecord
-    switch (old, subkey) {
-    case (.dictionary(var dictionary), let subkey?):
+    // Taken out and put back: a dictionary of thousands is changed in its place, not copied.
+    var record = records.removeValue(forKey: key)
+    byteCount -= record.map(Self.size) ?? 0
+    let isKept = Self.put(value, subkey, into: &record, at: now)
+    byteCount += record.map(Self.size) ?? 0
+    records[key] = record
+    if isKept { earliestExpiration = min(earliestExpiration, value.expiration) }
+    return isKept
+  }
+
+  private static func put(
+    _ value: DHTValue, _ subkey: MessagePackValue?, into record: inout DHTRecord?, at now: Double
+  ) -> Bool {
+    if let subkey, case .dictionary(var dictionary) = record {
+      record = nil
+      defer { record = .dictionary(dictionary) }
       // What is void makes room first.
-      if dictionary.byteCount + size > Self.recordLimit { dictionary.expire(at: now) }
-      guard dictionary.store(value, under: subkey) else { return false }
-      new = .dictionary(dictionary)
-    case (let old?, _) where old.expiration >= value.expiration:
+      if dictionary.byteCount(with: value, under: subkey) > recordLimit {
+        dictionary.expire(at: now)
+      }
+      guard dictionary.byteCount(with: value, under: subkey) <= recordLimit else { return false }
+      return dictionary.store(value, under: subkey)
+    }
+    if let old = record, old.expiration >= value.expiration {
       return old == .value(value) && subkey == nil
-    case (_, let subkey?):
+    }
+    var new = DHTRecord.value(value)
+    if let subkey {
       var dictionary = DHTDictionary()
       _ = dictionary.store(value, under: subkey)
       new = .dictionary(dictionary)
-    case (_, nil): new = .value(value)
     }
-    guard Self.size(new) <= Self.recordLimit else { return false }
-    records[key] = new
-    byteCount += Self.size(new) - (old.map(Self.size) ?? 0)
+    guard size(new) <= recordLimit else { return false }
+    record = new
     return true
   }
 
   /// Forgets what is void.
-  mutating func expire(at now: Double) {
+  package mutating func expire(at now: Double) {
+    guard earliestExpiration <= now else { return }
     for key in Array(records.keys) { records[key] = record(key, at: now) }
     byteCount = records.values.reduce(0) { $0 + Self.size($1) }
+    earliestExpiration = records.values.reduce(.infinity) { min($0, $1.earliestExpiration) }
   }
 
   private static func size(_ record: DHTRecord) -> Int {

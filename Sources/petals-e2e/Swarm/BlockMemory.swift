@@ -66,24 +66,48 @@ extension BlockCount {
 
 /// The memory that this process may still take.
 package enum FreeMemory {
-  /// What the system says is free, or what is left of a container's limit where that is less (control
-  /// groups, version 2); all of the machine's memory where the system does not say.
+  /// What a control group's files hold (version 2); nil for those that are not there.
+  package struct Group: Sendable {
+    let limit: String?
+    let used: String?
+    let statistics: String?
+
+    /// A group by `memory.max`, `memory.current` and `memory.stat`.
+    package init(limit: String?, used: String?, statistics: String? = nil) {
+      self.limit = limit
+      self.used = used
+      self.statistics = statistics
+    }
+
+    /// What is left of the limit; nil where there is none ("max").
+    ///
+    /// Pages of files count as used, a model that was just fetched among them, but give way.
+    fileprivate var left: Int? {
+      guard let limit = limit.flatMap({ Int($0) }), let used = used.flatMap({ Int($0) }) else {
+        return nil
+      }
+      let pages = ["inactive_file", "active_file"].reduce(0) { $0 + number($1) }
+      return max(0, limit - max(0, used - pages))
+    }
+
+    private func number(_ name: String) -> Int {
+      let line = (statistics ?? "").split(separator: "\n").first { $0.hasPrefix("\(name) ") }
+      return line?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+    }
+  }
+
+  /// What the system says is free, or what is left of the limit of a control group that this process is
+  /// in where that is less; all of the machine's memory where the system does not say.
   static func bytes() -> Int {
     bytes(
-      meminfo: text("/proc/meminfo"), limit: group("memory.max"), used: group("memory.current"),
+      meminfo: text("/proc/meminfo"), groups: groups(),
       physical: ProcessInfo.processInfo.physicalMemory)
   }
 
-  /// The same from what the system's files hold; nil for those that are not there.
-  package static func bytes(
-    meminfo: String?, limit: String?, used: String?, physical: UInt64
-  ) -> Int {
+  /// The same from what the system's files hold.
+  package static func bytes(meminfo: String?, groups: [Group], physical: UInt64) -> Int {
     let free = meminfo.flatMap(available) ?? Int(clamping: physical)
-    // "max" where there is no limit.
-    guard let limit = limit.flatMap({ Int($0) }), let used = used.flatMap({ Int($0) }) else {
-      return free
-    }
-    return min(free, max(0, limit - used))
+    return groups.compactMap(\.left).reduce(free, min)
   }
 
   private static func available(_ meminfo: String) -> Int? {
@@ -92,11 +116,19 @@ package enum FreeMemory {
     return fields.count == 3 && fields[2] == "kB" ? Int(fields[1]).map { $0 * 1024 } : nil
   }
 
-  /// A file of this process's control group, or of the one that a container sees as the root.
-  private static func group(_ name: String) -> String? {
-    let path = text("/proc/self/cgroup")?.split(separator: "\n").first { $0.hasPrefix("0::") }
-      .map { $0.dropFirst(3) }
-    return path.flatMap { text("/sys/fs/cgroup\($0)/\(name)") } ?? text("/sys/fs/cgroup/\(name)")
+  /// This process's control group and those that it is in, up to the one that a container sees as the
+  /// root.
+  private static func groups() -> [Group] {
+    let path =
+      text("/proc/self/cgroup")?.split(separator: "\n").first { $0.hasPrefix("0::") }
+      .map { String($0.dropFirst(3)) } ?? ""
+    let parts = path.split(separator: "/")
+    return (0...parts.count).map { count in
+      let folder = "/sys/fs/cgroup/" + parts.prefix(count).joined(separator: "/")
+      return Group(
+        limit: text("\(folder)/memory.max"), used: text("\(folder)/memory.current"),
+        statistics: text("\(folder)/memory.stat"))
+    }
   }
 
   private static func text(_ path: String) -> String? {
