@@ -95,7 +95,7 @@ own-suite: deps ## build and run Documentation/Examples/OwnSuite, which knows th
 lint-scripts: ## shellcheck for the scripts, their schema for the workflows (needs Python and PyPI)
 	@Scripts/lint-scripts.sh
 
-mutations: deps ## break the product in every way of Tests/Mutations, and see each noticed (SHARD=2/5: a part)
+mutations: deps deps-swarm ## break the product in every way of Tests/Mutations, and see each noticed (SHARD=2/5: a part)
 	@source Scripts/blas-environment.sh && python3 Scripts/mutations.py $(if $(SHARD),--shard $(SHARD))
 
 protos: ## generate the protobuf code once more, and check that it is what is committed (needs protoc)
