@@ -1,7 +1,7 @@
 # Each target does its own set-up: one command on a fresh clone is enough.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop load-peers check-deploy lint-scripts mutations own-suite protos sanitize sanitize-kernels clean
+.PHONY: help deps deps-swarm deps-browser build install pictures e2e scenarios test test-swarm lint ci bench docs coverage page-speed interop interop-swarm load-peers check-deploy lint-scripts mutations own-suite protos sanitize sanitize-kernels clean
 
 # One configuration and one build folder serve tests, the command and CI alike.
 CONFIGURATION ?= release
@@ -79,6 +79,9 @@ coverage: deps ## run the tests with coverage, print a table per target
 interop: build ## web3.py 6, 7, 8, eth-account, py-evm and torch against the chain, the oracle, the machine and nodes (needs Python and PyPI)
 	@Scripts/interop.sh
 
+interop-swarm: build deps-swarm ## a swarm of nodes and of Petals' own servers, in Python 3.10 (PyPI, 5 GB; on a quiet machine: times are checked; PARTS=mixed)
+	@Scripts/interop-swarm.sh "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e" $(PARTS)
+
 check-deploy: build ## check the image, compose, Kubernetes and systemd files of Deploy (CHROOT=1: run the image's steps, as root)
 	@python3 Scripts/check-deploy.py --command "$$($(SWIFT_BUILD) --show-bin-path)/petals-e2e" $(if $(CHROOT),--chroot)
 
@@ -92,7 +95,7 @@ own-suite: deps ## build and run Documentation/Examples/OwnSuite, which knows th
 lint-scripts: ## shellcheck for the scripts, their schema for the workflows (needs Python and PyPI)
 	@Scripts/lint-scripts.sh
 
-mutations: deps ## break the product in every way of Tests/Mutations, and see each noticed (SHARD=2/5: a part)
+mutations: deps deps-swarm ## break the product in every way of Tests/Mutations, and see each noticed (SHARD=2/5: a part)
 	@source Scripts/blas-environment.sh && python3 Scripts/mutations.py $(if $(SHARD),--shard $(SHARD))
 
 protos: ## generate the protobuf code once more, and check that it is what is committed (needs protoc)

@@ -9,7 +9,7 @@ Every Tests/Mutations/*.patch starts with lines
 and goes on as a unified diff. Each patch is applied to a scratch copy of the committed tree, the
 copy is built, and the named test has to fail there; before that, all named tests have to pass in
 the untouched copy. Arguments name patches (default: all of them); `--shard 2/5` takes the second of
-five parts.
+five parts. A patch whose test is skipped on this machine, as those that need root, is named and not tried.
 
 The scratch copy keeps a build folder of its own, .build-mutations, so that the binaries of the
 untouched product are never replaced by broken ones; its first build compiles the dependencies too.
@@ -63,7 +63,10 @@ def build(copy, options):
 
 
 def run(copy, test, options):
-    """Whether tests ran, and whether they all passed; a crash or a hang is a run that failed."""
+    """Whether tests ran, and whether they all passed; a crash or a hang is a run that failed.
+
+    Tests that are all skipped here are a run of None.
+    """
     arguments = ["test", "--skip-build", "--disable-xctest", "--filter", test]
     try:
         result = swift(copy, arguments, options, PATIENCE)
@@ -72,6 +75,10 @@ def run(copy, test, options):
     output = result.stdout + result.stderr
     ran = re.search(r"Test run with (\d+) tests?", output)
     crashed = ran is None and "Test run started" in output
+    # A test that runs says that it started, by its title or its function's name.
+    started = re.search(r'Test (case|\w+\(.*\)|".*") .*started', output)
+    if not crashed and not started and re.search(r"Test .* skipped", output):
+        return None, result.returncode == 0
     return crashed or (ran is not None and ran.group(1) != "0"), result.returncode == 0
 
 
@@ -107,7 +114,7 @@ def main():
     if not patches:
         sys.exit(f"mutations: part {number} of {parts} is empty")
 
-    survivors = []
+    survivors, skipped = [], set()
     with tempfile.TemporaryDirectory(prefix="petals-mutations-") as folder:
         copy = pathlib.Path(folder) / ROOT.name
         subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(copy)], check=True)
@@ -116,10 +123,15 @@ def main():
             sys.exit(f"mutations: the untouched copy does not build\n{failure}")
         for test in sorted({fields(patch)[1] for patch in patches}):
             ran, passed = run(copy, test, options)
-            if not (ran and passed):
+            if ran is None:
+                skipped.add(test)
+            elif not (ran and passed):
                 sys.exit(f"mutations: {test} has to run and pass before anything is broken")
         for patch in patches:
             breaks, test = fields(patch)
+            if test in skipped:
+                print(f"NOT RUN  {patch.stem}: {test} is skipped on this machine", flush=True)
+                continue
             subprocess.run(["git", "apply", str(patch.resolve())], cwd=copy, check=True)
             failure = build(copy, options)
             ran, passed = (False, False) if failure else run(copy, test, options)
@@ -130,7 +142,10 @@ def main():
             if not caught:
                 survivors.append(patch.stem)
             subprocess.run(["git", "checkout", "-q", "."], cwd=copy, check=True)
-    print(f"{len(patches) - len(survivors)} of {len(patches)} mutations were caught")
+    tried = [patch for patch in patches if fields(patch)[1] not in skipped]
+    print(f"{len(tried) - len(survivors)} of {len(tried)} mutations were caught")
+    if not tried:
+        sys.exit("mutations: none was tried")
     sys.exit(1 if survivors else 0)
 
 

@@ -2,7 +2,9 @@ import Foundation
 import PlumiseWire
 import Subprocess
 import TestSupport
+import TestVectors
 import Testing
+import petals_e2e
 
 @Suite("Swarm commands", .timeLimit(.minutes(5)))
 struct SwarmCommandTests {
@@ -82,6 +84,100 @@ struct SwarmCommandTests {
     #expect(result.status == .exited(0), "\(result.errors)")
   }
 
+  @Test(
+    "A node that is told a number of blocks takes those that nobody serves, and moves where it is needed",
+    .enabled(if: isThere, reason))
+  func placement() async throws {
+    let result = try await Command.withService(
+      ["swarm", "bootstrap", "--swarm-port", "0", "--json"], with: Self.variables
+    ) { bootstrap in
+      let swarm = try await swarmURL(bootstrap)
+      let mover = try await Command.withService(
+        [
+          "node", "--model", GenerateTests.tiny, "--num-blocks", "12", "--port", "0",
+          "--http-port", "0", "--swarm", swarm, "--balance-interval", "0.1", "--json",
+        ], with: Self.variables
+      ) { node in
+        let placed = try await node.event("placed")
+        #expect(placed["blocks"] == "0-11")
+        #expect(placed["total"] == 24)
+        let http = try await node.lines.next { $0.contains("node-http") }
+        // Another one on the same blocks, which stay with it: then the first one has to move.
+        try await withNodes(["0-11"], of: swarm) {
+          let moving = try await node.event("moving")
+          #expect(moving["blocks"] == "0-11")
+          #expect(moving["target"] == "12-23")
+          #expect(moving["reason"]?.stringValue?.contains("are left for 12-23") == true)
+          let lines = try await node.lines.wait(forCount: 2) { $0.contains("\"placed\"") }
+          #expect(try JSON.parse(lines[1])["blocks"] == "12-23")
+          // It listens where it did.
+          let ports = try await node.lines.wait(forCount: 2) { $0.contains("node-http") }
+          #expect(ports == [http, http])
+          _ = try await node.lines.wait(forCount: 2) { $0.contains("\"swarm\"") }
+          let generated = try await Command.run(
+            [
+              "generate", "--model", GenerateTests.tiny, "--token-ids", "5,6,7", "--max-new-tokens",
+              "4", "--swarm", swarm, "--json",
+            ], with: Self.variables)
+          #expect(generated.status == .exited(0), "\(generated.errors)")
+          #expect(
+            try generated.json()["route"]?.arrayValue?.map { $0["blocks"] } == [
+              [0, 12], [12, 24],
+            ])
+        }
+        try node.send(.terminate)
+      }
+      #expect(mover.status == .exited(0), "\(mover.errors)")
+      try bootstrap.send(.terminate)
+    }
+    #expect(result.status == .exited(0), "\(result.errors)")
+  }
+
+  @Test(
+    "Servers of another model under the same name are left alone, and the log says why",
+    .enabled(if: isThere, reason))
+  func otherModel() async throws {
+    let other = TestVectors.bloom(.oddF32Sharded).path
+    let result = try await Command.withService(
+      ["swarm", "bootstrap", "--swarm-port", "0", "--json"], with: Self.variables
+    ) { bootstrap in
+      let swarm = try await swarmURL(bootstrap)
+      try await withNodes(["0-23"], of: swarm) {
+        let options = ["--model", other, "--swarm", swarm, "--swarm-prefix", "tiny-f16-petals"]
+        let generated = try await Command.run(
+          ["generate", "--token-ids", "5,6", "--log", "notice"] + options, with: Self.variables)
+        #expect(generated.status == .exited(1))
+        #expect(generated.errors.contains("a server is left alone"), "\(generated.errors)")
+        #expect(generated.errors.contains("it serves another model"), "\(generated.errors)")
+        let status = try await Command.run(
+          ["swarm", "status", "--json"] + options, with: Self.variables)
+        #expect(try status.json()["servers"]?.arrayValue?.map { $0["other_model"] } == [true])
+        #expect(try status.json()["unserved"]?.arrayValue?.count == 24)
+        let text = try await Command.run(["swarm", "status"] + options, with: Self.variables)
+        #expect(text.output.contains("of other weights"), "\(text.output)")
+      }
+      try bootstrap.send(.terminate)
+    }
+    #expect(result.status == .exited(0), "\(result.errors)")
+  }
+
+  @Test("As many blocks are served as memory has room for, with caches for what is left")
+  func memory() throws {
+    // A block takes 100 bytes, and 4096 tokens of 1 byte; a tenth is left to the rest.
+    let unit = 100 + BlockMemory.cachedTokens
+    func memory(_ bytes: Int) -> BlockMemory? {
+      BlockMemory(bytes: bytes, weights: 100, cache: 1, most: 24)
+    }
+    #expect(memory(unit) == nil)
+    let one = try #require(memory(unit * 2))
+    #expect(one.blockCount == 1)
+    #expect(one.cacheBudget == unit * 2 - unit * 2 / 10 - 100)
+    #expect(memory(unit * 10)?.blockCount == 9)
+    let all = try #require(memory(.max / 2))
+    #expect(all.blockCount == 24)
+    #expect(BlockMemory(blockCount: 7).cacheBudget == nil)
+  }
+
   @Test("p2pd ends with a command that is killed", .enabled(if: isThere, reason))
   func killed() async throws {
     _ = try await Command.withService(
@@ -98,15 +194,20 @@ struct SwarmCommandTests {
     }
   }
 
-  @Test("A command whose p2pd ends says so", .enabled(if: isThere, reason))
-  func daemonEnds() async throws {
-    let result = try await Command.withService(
+  @Test(
+    "A command whose p2pd ends says so", .enabled(if: isThere, reason),
+    arguments: [
+      ["swarm", "bootstrap", "--swarm-port", "0"],
       [
-        "swarm", "bootstrap", "--swarm-port", "0", "--json",
-      ], with: Self.variables
-    ) { bootstrap in
-      _ = try await swarmURL(bootstrap)
-      let shell = try #require(ChildProcesses.of(bootstrap.processID).first)
+        "node", "--model", GenerateTests.tiny, "--blocks", "0-11", "--port", "0", "--swarm", "new",
+      ],
+    ])
+  func daemonEnds(arguments: [String]) async throws {
+    let result = try await Command.withService(
+      arguments + ["--json"], with: Self.variables
+    ) { service in
+      _ = try await swarmURL(service)
+      let shell = try #require(ChildProcesses.of(service.processID).first)
       let daemon = try #require(ChildProcesses.of(shell).first)
       _ = kill(daemon, SIGKILL)
     }
@@ -131,6 +232,18 @@ struct SwarmCommandTests {
       (
         ["swarm", "status", "--model", model, "--swarm", address, "--swarm-prefix", "a.b"],
         "neither dots nor spaces"
+      ),
+      (["node", "--model", model, "--num-blocks", "12"], "--num-blocks needs --swarm"),
+      (
+        ["node", "--model", model, "--num-blocks", "12", "--blocks", "0-11", "--swarm", "new"],
+        "leave out --blocks"
+      ),
+      (
+        ["node", "--model", model, "--blocks", "0-11", "--swarm", "new", "--memory-mb", "5"],
+        "--memory-mb needs --num-blocks auto"
+      ),
+      (
+        ["node", "--model", model, "--num-blocks", "0", "--swarm", "new"], "auto, or a whole number"
       ),
     ]
     for (arguments, words) in cases {

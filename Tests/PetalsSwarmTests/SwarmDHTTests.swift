@@ -106,6 +106,91 @@ struct SwarmDHTTests {
     }
   }
 
+  @Test("Thousands of records are stored and found, and an announcement of a thousand servers too")
+  func manyRecords() async throws {
+    try await withPeers(3) { peers in
+      let until = Date().timeIntervalSince1970 + 600
+      let tables = try peers.map { try $0.hashTable }
+      let entries =
+        (0..<2000).map { entry("key \($0)", nil, "\($0)", until: until) }
+        + (0..<1000).map { entry("block", "server \($0)", "\($0)", until: until) }
+      let kept = try await tables[1].store(entries)
+      #expect(kept.allSatisfy { $0 >= 1 })
+      let keys = entries.prefix(2000).map(\.key)
+      let found = try await tables[2].records(keys)
+      #expect(found.count == 2000)
+      for entry in entries.prefix(2000) { #expect(found[entry.key] == .value(entry.value)) }
+      let block = DHTID(of: .string("block"))
+      guard case .dictionary(let servers) = try await tables[2].records([block])[block] else {
+        Issue.record("no dictionary")
+        return
+      }
+      #expect(servers.values.count == 1000)
+    }
+  }
+
+  @Test(
+    "A peer whose clock is wrong does not join, and says what to do",
+    arguments: [-3600.0, -10, 10, 3600])
+  func wrongClock(seconds: Double) async throws {
+    try await withQuietPeer { first in
+      var configuration = SwarmConfiguration(initialPeers: first.addresses)
+      configuration.unixClock = { Date().timeIntervalSince1970 + seconds }
+      let error = await #expect(throws: SwarmError.self) {
+        try await withQuietPeer(configuration) { _ in }
+      }
+      #expect(error?.code == .clocksDiffer)
+      #expect(error?.message.contains("set the clocks") == true, "\(error?.message ?? "none")")
+      // One of its initial peers has the time that it has itself: that one is enough.
+      var own = SwarmConfiguration()
+      own.unixClock = configuration.unixClock
+      try await withQuietPeer(own) { [configuration] other in
+        var configuration = configuration
+        configuration.initialPeers += other.addresses
+        try await withQuietPeer(configuration) { peer in
+          let known = try peer.hashTable.contacts.map(\.peer)
+          #expect(known == [other.id])
+        }
+      }
+    }
+  }
+
+  @Test("A record that is to hold for more than an hour is not kept, and no server's is believed")
+  func longLives() async throws {
+    let model = try SwarmModel(prefix: "long", blockCount: 1)
+    try await withPeers(2) { peers in
+      let now = Date().timeIntervalSince1970
+      let table = try peers[1].hashTable
+      let longer = entry("key", nil, "value", until: now + DHTStorage.longestLife + 60)
+      #expect(try await table.store([longer]) == [0])
+      #expect(try await table.store([entry("key", nil, "value", until: now + 3000)]) == [2])
+      // One that another peer serves all the same.
+      var dictionary = DHTDictionary()
+      let (honest, liar) = (SwarmIdentity().peer, SwarmIdentity().peer)
+      let record = ServerRecord(state: .online, throughput: 1, blocks: 0..<1).message.encoded
+      for (peer, until) in [(honest, now + 200), (liar, now + 1e6)] {
+        _ = dictionary.store(DHTValue(record, until: until), under: .string(peer.description))
+      }
+      let message = dictionary.message.encoded
+      try await peers[0].handle("DHTProtocol.rpc_find") { _, bytes in
+        let request = try SwarmFindRequest(serializedBytes: bytes)
+        var response = SwarmFindResponse()
+        response.results = request.keys.map { _ in
+          var result = SwarmFindResult()
+          result.type = .foundDictionary
+          result.value = Data(message)
+          result.expirationTime = now + 1e6
+          return result
+        }
+        return try response.serializedBytes()
+      }
+      let (logger, log) = LogLines.recording()
+      let servers = try await table.servers(of: model, logger: logger)
+      #expect(Array(servers.keys) == [honest])
+      #expect(log.count(of: "for more than an hour") == 1, "\(log.all)")
+    }
+  }
+
   @Test("A peer that leaves is done without")
   func leaving() async throws {
     try await withPeers(2) { peers in

@@ -2,6 +2,7 @@ import AsyncPrimitives
 import Bloom
 import Foundation
 import NIOCore
+import NIOPosix
 import PetalsNode
 import PetalsSwarm
 import SwiftProtobuf
@@ -139,6 +140,220 @@ struct SwarmHostilityTests {
     }
   }
 
+  @Test(
+    "10 000 random byte streams to a node end, what is wrong is in the log, and the node serves on")
+  func randomStreams() async throws {
+    let (logger, log) = LogLines.recording()
+    let configuration = NodeConfiguration(
+      checkpoint: tiny.checkpoint, blocks: try tiny.blocks(0..<2))
+    let base = try validRequest()
+    try await withPetalsNode(configuration, logger: .quiet) { node in
+      try await withSwarmPeer(logger: logger) { peer in
+        try await withSwarmServer(peer, node: node, model: tiny.model) { _ in
+          // What p2pd hands over: the caller and the call, then the stream's bytes as they come.
+          try await withThrowingTaskGroup { group in
+            for worker in 0..<20 {
+              group.addTask {
+                var generator = SeededGenerator(seed: UInt64(worker))
+                for round in 0..<500 {
+                  let bytes = Self.streamBytes(round, base, &generator)
+                  try await Self.send(bytes, to: peer, round)
+                }
+              }
+            }
+            try await group.waitForAll()
+          }
+          try await endsInTime(butCame: "\(peer.servedStreams)") {
+            try await peer.waitForServedStreams(0)
+          }
+          try await endsInTime(butCame: "\(node.info.cache)") { try await node.waitUntilIdle() }
+          for words in [
+            "begins no frame of a stream", "are the most that is read", "max_length is missing",
+            "msgpack, byte", "this node serves tiny-petals.0", "do not make",
+          ] {
+            #expect(log.count(of: words) > 0, "nothing in the log has \(words)")
+          }
+          try await withQuietPeer(SwarmConfiguration(initialPeers: peer.addresses)) { other in
+            var request = try SwarmExpertRequest(serializedBytes: base)
+            request.tensors[0].compression = .quantile8Bit
+            let unknown: [UInt8] = try request.serializedBytes()
+            await #expect(throws: SwarmError.self) {
+              try await other.call(peer.id, "TransformerConnectionHandler.rpc_forward", unknown)
+            }
+            #expect(log.count(of: "QUANTILE_8BIT is not supported") == 1)
+            let answer = try await other.call(
+              peer.id, "TransformerConnectionHandler.rpc_forward", base)
+            #expect(try SwarmExpertResponse(serializedBytes: answer).tensors.count == 1)
+          }
+        }
+      }
+    }
+  }
+
+  /// A request for two blocks with two tokens.
+  private func validRequest() throws -> [UInt8] {
+    var request = SwarmExpertRequest()
+    request.uid = "tiny-petals.0 tiny-petals.1"
+    request.tensors = [
+      try SwarmTensor(SwarmArray([1, 2, 64], Array(repeating: 0.5, count: 128))),
+      try SwarmTensor(.noPrompts), try SwarmTensor(.noOrder),
+    ]
+    request.metadata = Data(MessagePackValue.object(["max_length": .int(8)]).encoded)
+    return try request.serializedBytes()
+  }
+
+  /// Bytes of a stream: at random, frames of bytes at random, or frames of a request that was damaged.
+  private static func streamBytes(
+    _ round: Int, _ base: [UInt8], _ generator: inout SeededGenerator
+  ) -> [UInt8] {
+    func random(_ count: Int) -> [UInt8] {
+      (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+    }
+    func frame(_ body: [UInt8]) -> [UInt8] {
+      Array(SwarmFrame.message(body).encoded.readableBytesView)
+    }
+    switch round % 4 {
+    case 0: return random(.random(in: 0...80, using: &generator))
+    case 1:
+      return (0..<Int.random(in: 1...3, using: &generator)).flatMap { _ in
+        frame(random(.random(in: 0...40, using: &generator)))
+      }
+    default:
+      var bytes = base
+      for _ in 0..<Int.random(in: 1...3, using: &generator) {
+        bytes[.random(in: 0..<bytes.count, using: &generator)] = .random(
+          in: .min ... .max, using: &generator)
+      }
+      if round % 4 == 3 { bytes = bytes.dropLast(.random(in: 0...40, using: &generator)) }
+      return frame(bytes) + random(round % 3 == 0 ? 12 : 0)
+    }
+  }
+
+  /// Hands a stream to a peer as its p2pd does, and waits until the peer has ended it.
+  private static func send(_ bytes: [UInt8], to peer: SwarmPeer, _ round: Int) async throws {
+    let calls = ["rpc_inference", "rpc_forward_stream", "rpc_backward_stream"]
+    var info = P2PDStreamInfo()
+    info.peer = Data(SwarmIdentity().peer.bytes)
+    info.addr = Data()
+    info.proto = "TransformerConnectionHandler.\(calls[round % calls.count])"
+    var buffer = SwarmFrame.control(try info.serializedBytes()).encoded
+    buffer.writeBytes(bytes)
+    let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connect(unixDomainSocketPath: peer.streamSocketPath).get()
+    do {
+      try await channel.writeAndFlush(buffer)
+      try await channel.close(mode: .output)
+    } catch {
+      // The peer was first: it has seen enough.
+    }
+    try await endsInTime(butCame: "no end of \(info.proto) with \(bytes)") {
+      try await channel.closeFuture.get()
+    }
+  }
+
+  @Test("A server's description that is wrong is told apart: its form, its width, its blocks")
+  func wrongDescriptions() async throws {
+    func schema(_ argument: MessagePackValue) -> MessagePackValue {
+      .tuple([.tuple([argument]), .map([])])
+    }
+    func descriptor(_ size: Int?) -> MessagePackValue {
+      TensorDescriptor(sizes: [2048, size], dtype: "float32").message
+    }
+    let cases: [(MessagePackValue, NodeError.Code?, String)] = [
+      (.object(["forward_schema": schema(descriptor(64))]), nil, ""),
+      (.object(["forward_schema": .null]), nil, ""),
+      (.object(["forward_schema": schema(descriptor(48))]), .failedPrecondition, "states of 48"),
+      (.object(["forward_schema": schema(descriptor(nil))]), .failedPrecondition, "states of any"),
+      (.object(["forward_schema": schema(.int(5))]), .internalFault, "a tensor descriptor"),
+      (.object(["forward_schema": .tuple([])]), .internalFault, "positions and names"),
+      (
+        .object([
+          "forward_schema": schema(.extension(type: 0x51, payload: [0x80]))
+        ]), .internalFault, "size, dtype and compression"
+      ),
+      (.object(["hidden_size": .int(48)]), .failedPrecondition, "hidden size is 48"),
+      (
+        .object(["blocks": .tuple([.int(3), .int(9)])]), .failedPrecondition,
+        "in the hash table"
+      ),
+      (.object(["fingerprint": .string("00")]), .failedPrecondition, "fingerprint 00"),
+      (.string("nothing"), .internalFault, "is no map"),
+    ]
+    let (logger, log) = LogLines.recording()
+    try await withQuietPeer { server in
+      let configuration = SwarmConfiguration(initialPeers: server.addresses, membership: .client)
+      try await withSwarmPeer(configuration, logger: logger) { peer in
+        let transport = SwarmTransport(
+          peer, to: server.id, record: ServerRecord(state: .online, throughput: 1, blocks: 0..<2),
+          model: tiny.model, identity: tiny.client.identity, limits: SwarmLimits())
+        for (description, code, words) in cases {
+          try await server.handle("TransformerConnectionHandler.rpc_info") { _, _ in
+            var info = SwarmExpertInfo()
+            info.serializedInfo = Data(description.encoded)
+            return try info.serializedBytes()
+          }
+          guard let code else {
+            #expect(try await transport.info().blocks.indices == 0..<2)
+            continue
+          }
+          let error = await #expect(throws: NodeError.self) { try await transport.info() }
+          #expect(error?.code == code, "\(description)")
+          #expect(error?.message.contains(words) == true, "\(error?.message ?? "none")")
+          #expect(log.count(of: words) == 1, "\(words): \(log.all)")
+        }
+      }
+    }
+  }
+
+  @Test("Two networks that give different models one name go on side by side")
+  func twoNetworks() async throws {
+    let other = try Checkpoint(directory: TestVectors.bloom(.oddF32Sharded))
+    let expected = try Safetensors(
+      TestVectors.bloom(.oddF32Sharded).appending(path: "expected.safetensors"))
+    let configuration = NodeConfiguration(
+      checkpoint: other, blocks: try BlockRange(0..<24, of: 24))
+    try await withSwarm(of: tiny, serving: [0..<12, 12..<24]) { nodes, peer in
+      try await withPetalsNode(configuration, logger: .quiet) { node in
+        try await withQuietPeer(SwarmConfiguration(initialPeers: nodes[0].peer.addresses)) {
+          stranger in
+          try await withSwarmServer(stranger, node: node, model: tiny.model) { server in
+            try await withSwarmClient(peer, tiny.client, swarm: tiny.model, logger: .quiet) {
+              client in
+              let ids = try tiny.ids("case0.generated_ids")
+              let result = try await client.ids(
+                after: tiny.ids("case0.input_ids"), count: ids.count)
+              #expect(result.generatedIDs == ids)
+              #expect(result.route.hops.map(\.peer) == nodes.map(\.peer.id.description))
+            }
+            let model = ClientModel(other)
+            try await withSwarmClient(peer, model, swarm: tiny.model, logger: .quiet) { client in
+              let ids = try expected.integers("case0.generated_ids").map { Int32($0) }
+              let result = try await client.ids(
+                after: expected.integers("case0.input_ids").map { Int32($0) }, count: ids.count)
+              #expect(result.generatedIDs == ids)
+              #expect(result.route.hops.map(\.peer) == [stranger.id.description])
+            }
+            // For each network only its own servers count.
+            let own = tiny.checkpoint.fingerprint
+            let balance = try await peer.balance(of: tiny.model, fingerprint: own)
+            #expect(balance.verdict(of: nodes[1].peer.id, quality: 0.75) == .isNeeded)
+            let theirs = try await stranger.balance(of: tiny.model, fingerprint: other.fingerprint)
+            #expect(theirs.verdict(of: server.peer.id, quality: 0.75) == .isNeeded)
+            let status = try await SwarmStatus(
+              of: tiny.model, fingerprint: other.fingerprint, through: peer)
+            #expect(
+              status.servers.filter { !$0.isOfAnotherModel }.map(\.peer) == [stranger.id])
+            #expect(status.servers.count == 3)
+            #expect(status.unservedBlocks.isEmpty)
+          }
+          let status = try await SwarmStatus(
+            of: tiny.model, fingerprint: other.fingerprint, through: peer)
+          #expect(status.unservedBlocks == Array(0..<24))
+        }
+      }
+    }
+  }
+
   @Test("Sessions that ask for what cannot be are told why")
   func refusedSessions() async throws {
     let length = MessagePackValue.Entry(.string("max_length"), .int(16))
@@ -216,7 +431,7 @@ struct SwarmHostilityTests {
         let error = await #expect(throws: SwarmError.self) {
           try await peer.hashTable.ping(node.peer.id)
         }
-        #expect(error?.code == .refused, "\(time)")
+        #expect(error?.code == .clocksDiffer, "\(time)")
         #expect(error?.message.contains("set the clocks") == true, "\(error?.message ?? "")")
       }
     }

@@ -16,8 +16,8 @@ struct SwarmInferenceTests {
   init() throws { tiny = try TinySwarm() }
 
   @Test(
-    "One, two and three servers generate the tokens of the reference",
-    arguments: [[], [12], [5, 16]])
+    "One, two, three and eight servers generate the tokens of the reference",
+    arguments: [[], [12], [5, 16], [3, 6, 9, 12, 15, 18, 21]])
   func generation(cuts: [Int]) async throws {
     let bounds = [0] + cuts + [tiny.blockCount]
     let ranges = zip(bounds, bounds.dropFirst()).map { $0..<$1 }

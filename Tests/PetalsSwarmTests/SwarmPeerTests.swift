@@ -199,6 +199,43 @@ struct SwarmPeerTests {
     #expect(error?.message.contains("bootstrap") == true, "\(error?.message ?? "none")")
   }
 
+  @Test("Another version of p2pd, and a program that is none, are named with what to do")
+  func otherPrograms() async throws {
+    try await withTemporaryFolder { folder in
+      let flag = "flag provided but not defined: -persistentConnMaxMsgSize"
+      let programs = [
+        ("other", "echo '\(flag)' >&2; echo 'Usage of p2pd:' >&2; exit 2", "is another p2pd"),
+        ("silent", "exec tail -f /dev/null", "did not name its peer"),
+        ("ending", "echo 'no room' >&2; exit 1", "p2pd did not start: no room"),
+        ("mute", "exit 0", "p2pd did not start: it says nothing"),
+      ]
+      for (name, script, words) in programs {
+        try folder.write(name, "#!/bin/sh\n\(script)\n".utf8, mode: 0o755)
+        // The limit is for the one that says nothing: the others end first, however busy the machine is.
+        let configuration = SwarmConfiguration(
+          daemon: folder.appending(path: name),
+          startTimeout: name == "silent" ? .milliseconds(300) : .seconds(120))
+        let error = await #expect(throws: SwarmError.self) {
+          try await withQuietPeer(configuration) { _ in }
+        }
+        #expect(error?.code == .daemonFailed, "\(name)")
+        #expect(error?.message.contains(words) == true, "\(name): \(error?.message ?? "none")")
+        #expect(name == "ending" || name == "mute" || error?.message.contains("deps-swarm") == true)
+      }
+    }
+  }
+
+  @Test(
+    "A p2pd that is suspended ends with its scope",
+    .enabled(if: ProcessGroup.isObservable, "no /proc says when a process is suspended"))
+  func suspendedEnd() async throws {
+    try await endsInTime(butCame: "a scope that waits for its p2pd") {
+      try await withQuietPeer { peer in
+        try await ProcessGroup(try #require(peer.daemonGroup)).suspend()
+      }
+    }
+  }
+
   @Test("p2pd has ended when its scope has, whatever the body did")
   func orderlyEnd() async throws {
     struct Failure: Error {}

@@ -62,7 +62,7 @@ extension SwarmDHT {
   ///
   /// An entry that has not its form, or stands under a block that it does not name, is done without.
   /// - Throws: `CancellationError`.
-  func servers(
+  package func servers(
     of model: SwarmModel, in states: Set<ServerRecord.State> = [.online], logger: Logger
   ) async throws -> [PeerID: ServerRecord] {
     let blocks = Dictionary(
@@ -76,6 +76,9 @@ extension SwarmDHT {
             throw SwarmMessageError("a server's record", "it is under no peer's name")
           }
           let id = try PeerID(parsing: text)
+          guard value.expiration <= now + DHTStorage.longestLife else {
+            throw SwarmMessageError("a server's record", "it is to hold for more than an hour")
+          }
           let record = try ServerRecord(try value.decoded)
           guard record.blocks.contains(block), record.blocks.upperBound <= model.blockCount else {
             throw SwarmMessageError(

@@ -16,30 +16,36 @@ public struct SwarmStatus: Hashable, Sendable {
     public let tokensPerSecond: Double?
     /// Tokens for which it has cache memory left; nil where it does not say.
     public let cacheTokensLeft: Int?
+    /// Whether it says that it serves other weights, those of another network that has the same name.
+    public let isOfAnotherModel: Bool
   }
 
   /// The model's servers, in the order of their blocks.
   public let servers: [Server]
-  /// The blocks that no server is announced for.
+  /// The blocks that no server of the model's weights is announced for.
   public let unservedBlocks: [Int]
 
   /// Reads the records of a model's blocks.
   ///
   /// - Parameters:
   ///   - model: The model as the swarm knows it.
+  ///   - fingerprint: The fingerprint of its weights; nil takes each server for one of the model.
   ///   - peer: A peer of the swarm.
   /// - Throws: ``SwarmError``; `CancellationError`.
-  public init(of model: SwarmModel, through peer: SwarmPeer) async throws {
+  public init(
+    of model: SwarmModel, fingerprint: String? = nil, through peer: SwarmPeer
+  ) async throws {
     let found = try await peer.hashTable.servers(of: model, logger: peer.logger)
     servers = found.map { peer, record in
       Server(
         peer: peer, blocks: record.blocks, name: record.publicName, version: record.version,
-        tokensPerSecond: record.inferenceRPS, cacheTokensLeft: record.cacheTokensLeft)
+        tokensPerSecond: record.inferenceRPS, cacheTokensLeft: record.cacheTokensLeft,
+        isOfAnotherModel: !record.isOf(fingerprint))
     }.sorted {
       ($0.blocks.lowerBound, $0.peer.description) < ($1.blocks.lowerBound, $1.peer.description)
     }
     unservedBlocks = (0..<model.blockCount).filter { block in
-      !found.values.contains { $0.blocks.contains(block) }
+      !found.values.contains { $0.blocks.contains(block) && $0.isOf(fingerprint) }
     }
   }
 }

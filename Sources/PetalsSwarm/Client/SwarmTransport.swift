@@ -2,6 +2,7 @@ import AsyncPrimitives
 public import Bloom
 import EthereumPrimitives
 import Foundation
+import Logging
 public import PetalsNode
 import SwiftProtobuf
 import Synchronization
@@ -61,6 +62,15 @@ public final class SwarmTransport: BlockTransport {
   /// - Throws: `NodeError`; `NodeError.Code.failedPrecondition` for a server of another model, and
   ///   for one that serves other blocks than it says in the hash table.
   public func info() async throws -> PeerInfo {
+    do {
+      return try await ask()
+    } catch let error as NodeError where error.code != .cancelled {
+      swarm.logger.notice("a server is left alone", metadata: ["error": "\(error)"])
+      throw error
+    }
+  }
+
+  private func ask() async throws -> PeerInfo {
     let record = state.withLock { $0.record }
     let fields = try await naming {
       var request = SwarmExpertUID()
@@ -80,6 +90,9 @@ public final class SwarmTransport: BlockTransport {
     if let size = fields["hidden_size"]?.integer, size != identity.hiddenSize {
       throw refused("its hidden size is \(size), but the model's is \(identity.hiddenSize)")
     }
+    if let schema = fields["forward_schema"], schema != .null {
+      try requireHiddenSize(in: schema)
+    }
     if let bounds = fields["blocks"]?.elements?.map(\.integer), bounds.count == 2,
       bounds != [record.blocks.lowerBound, record.blocks.upperBound]
     {
@@ -98,6 +111,26 @@ public final class SwarmTransport: BlockTransport {
       cache: CacheUsage(usedBytes: 0, budgetBytes: tokens, sessions: 0, bytesPerToken: 1),
       maximumLength: max(1, fields["max_length"]?.integer ?? Self.defaultLength),
       blockStep: blockStep)
+  }
+
+  /// Checks what a server's blocks take, which Petals' servers say in no other way:
+  /// `((descriptor,), {})`.
+  private func requireHiddenSize(in schema: MessagePackValue) throws {
+    let descriptor: TensorDescriptor
+    do {
+      guard let arguments = schema.elements?.first?.elements, let first = arguments.first else {
+        throw SwarmMessageError("a schema", "positions and names are expected")
+      }
+      descriptor = try TensorDescriptor(first)
+    } catch {
+      throw wrong("its forward_schema is wrong: \(error)")
+    }
+    let size = descriptor.sizes.last ?? nil
+    guard size == identity.hiddenSize else {
+      throw refused(
+        "its blocks take hidden states of \(size.map(String.init) ?? "any") numbers, but the model's have "
+          + "\(identity.hiddenSize)")
+    }
   }
 
   /// Hidden states through the server's blocks, without a cache.

@@ -144,7 +144,8 @@ extension SwarmDHT {
   /// - Returns: Those that were found.
   /// - Throws: `CancellationError`.
   package func records(_ keys: [DHTID]) async throws -> [DHTID: DHTRecord] {
-    try await DHTLookup(self, keys).run().compactMapValues(\.record)
+    try await findAnybody()
+    return try await DHTLookup(self, keys).run().compactMapValues(\.record)
   }
 
   /// Has values kept by the nodes nearest to their keys.
@@ -152,6 +153,7 @@ extension SwarmDHT {
   /// - Returns: For each entry, how many nodes keep it.
   /// - Throws: `CancellationError`.
   package func store(_ entries: [DHTEntry]) async throws -> [Int] {
+    try await findAnybody()
     let findings = try await DHTLookup(self, Array(Set(entries.map(\.key)))).run()
     var kept = Array(repeating: 0, count: entries.count)
     var requests: [DHTContact: [Int]] = [:]

@@ -47,6 +47,11 @@ package struct ServerRecord: Hashable, Sendable {
     self.blocks = blocks
   }
 
+  /// Whether it may serve these weights: it does not say that it serves others.
+  func isOf(_ fingerprint: String?) -> Bool {
+    fingerprint == nil || self.fingerprint == nil || fingerprint == self.fingerprint
+  }
+
   /// The value for a message.
   package var message: MessagePackValue {
     func real(_ number: Double?) -> MessagePackValue { number.map { .double($0) } ?? .null }

@@ -35,8 +35,7 @@ public final class SwarmDHT: Sendable {
   ///
   /// - Parameter unixClock: The time of day, in seconds of the Unix epoch.
   init(
-    _ peer: SwarmPeer, id: DHTID = .random(),
-    unixClock: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+    _ peer: SwarmPeer, id: DHTID = .random(), unixClock: @escaping @Sendable () -> Double
   ) {
     self.peer = peer
     self.id = id
@@ -48,7 +47,7 @@ public final class SwarmDHT: Sendable {
   var now: Double { unixClock() }
 
   /// The nodes that it knows.
-  var contacts: [DHTContact] { state.withLock { $0.table.contacts } }
+  package var contacts: [DHTContact] { state.withLock { $0.table.contacts } }
 
   /// Records that it keeps for others.
   var recordCount: Int { state.withLock { $0.storage.count } }
@@ -56,14 +55,15 @@ public final class SwarmDHT: Sendable {
   /// Begins to answer other nodes, and asks the initial peers for the nodes near to it.
   ///
   /// A peer answers pings whatever it is: Petals measures the way to it with them.
-  /// - Throws: ``SwarmError`` when p2pd refuses.
+  /// - Throws: ``SwarmError`` when p2pd refuses; ``SwarmError/Code/clocksDiffer`` when no initial peer
+  ///   can be used because of it.
   func start() async throws {
     try await answer("rpc_ping", ping)
     if peer.configuration.membership == .full {
       try await answer("rpc_store", store)
       try await answer("rpc_find", find)
     }
-    try await join()
+    if let error = try await join(), error.code == .clocksDiffer { throw error }
   }
 
   /// Keeps what is known up to date until its task is cancelled.
@@ -77,15 +77,39 @@ public final class SwarmDHT: Sendable {
   }
 
   /// Asks the initial peers, where nobody is known, and looks for the nodes near to this one.
-  private func join() async throws {
-    if contacts.isEmpty {
-      for address in peer.configuration.initialPeers {
-        // One that is away now may be there later: the others are enough to begin with.
-        _ = try? await ping(address.peer)
-        try Task.checkCancellation()
-      }
+  ///
+  /// - Returns: Why none of the initial peers can be used; nil where one can, or none is named.
+  @discardableResult
+  private func join() async throws -> SwarmError? {
+    let failure = try await findAnybody()
+    if let failure {
+      peer.logger.warning(
+        "no initial peer of the swarm can be used", metadata: ["error": "\(failure)"])
     }
     if !contacts.isEmpty { _ = try await DHTLookup(self, [id]).run() }
+    return failure
+  }
+
+  /// Asks the initial peers where nobody is known: they may have been away, or slow, before.
+  ///
+  /// - Returns: Why none of them can be used; nil where somebody is known, or none is named.
+  @discardableResult
+  func findAnybody() async throws -> SwarmError? {
+    guard contacts.isEmpty else { return nil }
+    var failure: SwarmError?
+    for address in peer.configuration.initialPeers {
+      do {
+        try await ping(address.peer)
+      } catch {
+        // One that is away now may be there later: the others are enough to begin with.
+        try Task.checkCancellation()
+        let error =
+          error as? SwarmError ?? SwarmError(.malformed, "\(error)", peer: address.peer)
+        // Clocks are what can be set; the rest may pass.
+        if failure?.code != .clocksDiffer { failure = error }
+      }
+    }
+    return contacts.isEmpty ? failure : nil
   }
 
   // What is asked of others.
@@ -106,7 +130,7 @@ public final class SwarmDHT: Sendable {
         response.dhtTime <= now + Self.clockTolerance
       else {
         throw SwarmError(
-          .refused,
+          .clocksDiffer,
           "its clock says \(response.dhtTime), this one \(before), and 3 s are the most: set the clocks",
           peer: other)
       }

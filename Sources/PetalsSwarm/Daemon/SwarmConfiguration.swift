@@ -22,6 +22,8 @@ public struct SwarmConfiguration: Sendable {
   public var identity: SwarmIdentity
   /// What it does for others.
   public var membership: Membership
+  /// How long p2pd may take to start, in which it looks for one of the initial peers.
+  public var startTimeout: Duration
   /// How long a call to another peer may take, p2pd's way to it included.
   public var callTimeout: Duration
   /// How long the opening of a stream may take.
@@ -32,12 +34,15 @@ public struct SwarmConfiguration: Sendable {
   public var concurrentStreams: Int
   /// A program and its arguments that run p2pd, as in another network namespace; none runs it here.
   package var launcher: [String] = []
+  /// The time of day, in seconds of the Unix epoch.
+  package var unixClock: @Sendable () -> Double = { Date().timeIntervalSince1970 }
 
   /// A configuration with its defaults; by default a peer is reached from this machine alone.
   public init(
     daemon: URL? = nil, host: String = "127.0.0.1", port: Int = 0,
     initialPeers: [SwarmAddress] = [], identity: SwarmIdentity = SwarmIdentity(),
-    membership: Membership = .full, callTimeout: Duration = .seconds(3),
+    membership: Membership = .full, startTimeout: Duration = .seconds(120),
+    callTimeout: Duration = .seconds(3),
     connectTimeout: Duration = .seconds(5), largestMessage: Int = 64 << 20,
     concurrentStreams: Int = 256
   ) {
@@ -47,6 +52,7 @@ public struct SwarmConfiguration: Sendable {
     self.initialPeers = initialPeers
     self.identity = identity
     self.membership = membership
+    self.startTimeout = startTimeout
     self.callTimeout = callTimeout
     self.connectTimeout = connectTimeout
     self.largestMessage = largestMessage

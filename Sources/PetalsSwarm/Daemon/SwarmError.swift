@@ -25,6 +25,8 @@ public struct SwarmError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let unreachable = Self(rawValue: "unreachable")
     /// The peer answered with an error.
     public static let refused = Self(rawValue: "refused")
+    /// The peer's clock says another time: set the clocks.
+    public static let clocksDiffer = Self(rawValue: "clocks differ")
     /// The peer did not answer in time.
     public static let timedOut = Self(rawValue: "timed out")
     /// The peer sent what has not the form it should have.

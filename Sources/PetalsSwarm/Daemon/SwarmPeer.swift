@@ -66,9 +66,12 @@ public final class SwarmPeer: Sendable {
   /// The process group of p2pd, for tests that suspend it.
   package var daemonGroup: Int32? { process.group }
 
+  /// The socket that p2pd hands streams of other peers to, for tests that write to it.
+  package var streamSocketPath: String { streamSocket }
+
   /// Joins the hash table, and stays in it until the scope of the peer's tasks ends.
   fileprivate func join() async throws {
-    let table = SwarmDHT(self)
+    let table = SwarmDHT(self, unixClock: configuration.unixClock)
     joined.withLock { $0 = table }
     try await table.start()
     // It ends by being cancelled, and in no other way.
@@ -310,7 +313,7 @@ public func withSwarmPeer<Result: Sendable>(
   let control = ControlConnection(tasks: tasks)
   let outcome: Swift.Result<Result, any Error>
   do {
-    let id = try await process.waitUntilReady()
+    let id = try await process.waitUntilReady(within: configuration.startTimeout, on: clock)
     try await control.connect(to: folder.url.socket("control"))
     let peer = try await SwarmPeer(
       id: id, control: control, process: process, folder: folder.url, configuration, clock: clock,

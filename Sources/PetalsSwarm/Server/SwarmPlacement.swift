@@ -48,17 +48,25 @@ extension SwarmPeer {
   /// - Parameters:
   ///   - count: How many blocks; more than the model has count as all.
   ///   - model: The model as the swarm knows it.
+  ///   - fingerprint: The fingerprint of its weights: servers that announce another one serve another
+  ///     network that has the same name, and do not count. Nil counts all.
   /// - Throws: ``SwarmError``; `CancellationError`.
-  public func worstServedBlocks(_ count: Int, of model: SwarmModel) async throws -> BlockRange {
-    try BlockRange(try await balance(of: model).worstServed(count), of: model.blockCount)
+  public func worstServedBlocks(
+    _ count: Int, of model: SwarmModel, fingerprint: String? = nil
+  ) async throws -> BlockRange {
+    let balance = try await balance(of: model, fingerprint: fingerprint)
+    return try BlockRange(balance.worstServed(count), of: model.blockCount)
   }
 
   /// What the hash table says of a model's servers, those that load among them.
   ///
   /// This peer's own place is that of its latest announcement, unless that says that it has left.
-  package func balance(of model: SwarmModel) async throws -> SwarmBalance {
+  package func balance(
+    of model: SwarmModel, fingerprint: String? = nil
+  ) async throws -> SwarmBalance {
     let servers = try await hashTable.servers(
-      of: model, in: [.joining, .online], logger: logger)
+      of: model, in: [.joining, .online], logger: logger
+    ).filter { $0.value.isOf(fingerprint) }
     return SwarmBalance(
       blockCount: model.blockCount,
       servers: servers.map {
@@ -89,7 +97,7 @@ extension SwarmServer {
   }
 
   private func move(_ quality: Double) async throws -> SwarmMove? {
-    let balance = try await peer.balance(of: model)
+    let balance = try await peer.balance(of: model, fingerprint: node.info.fingerprint)
     switch try await balance.verdict(of: peer.id, quality: quality) {
     case .moves(let target, let reached):
       return SwarmMove(

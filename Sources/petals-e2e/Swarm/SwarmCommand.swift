@@ -45,7 +45,7 @@ struct SwarmBootstrapCommand: AsyncParsableCommand {
       host: service.host, port: swarmPort, initialPeers: swarm.addresses, membership: .full)
     let signals = service.shutdownSignals()
     try await CommandFailure.mappingSwarmErrors {
-      try await withSwarmPeer(configuration) { peer in
+      try await withSwarmPeer(configuration, logger: peer.logger) { peer in
         service.announce(peer)
         try await peer.whileItRuns { _ = try await signals.next() }
       }
@@ -82,7 +82,9 @@ struct SwarmStatusCommand: AsyncParsableCommand {
     let configuration = try peer.configuration(
       host: "127.0.0.1", port: 0, initialPeers: swarm.addresses, membership: .client)
     let status = try await CommandFailure.mappingSwarmErrors {
-      try await withSwarmPeer(configuration) { try await SwarmStatus(of: model, through: $0) }
+      try await withSwarmPeer(configuration, logger: peer.logger) {
+        try await SwarmStatus(of: model, fingerprint: checkpoint.fingerprint, through: $0)
+      }
     }
     output.result(status.json(prefix: model.prefix), text: status.text(prefix: model.prefix))
   }
@@ -100,6 +102,7 @@ extension SwarmStatus {
             "name": server.name.map(JSON.string) ?? .null,
             "version": server.version.map(JSON.string) ?? .null,
             "tokens_per_second": server.tokensPerSecond.map { .decimal($0, places: 2) } ?? .null,
+            "other_model": .bool(server.isOfAnotherModel),
             "cache_tokens_left": server.cacheTokensLeft.map { .integer($0) } ?? .null,
           ]
         }),
@@ -109,7 +112,9 @@ extension SwarmStatus {
 
   fileprivate func text(prefix: String) -> String {
     var lines = servers.map { server in
-      let name = server.name.map { " \($0.singleLine)" } ?? ""
+      let name =
+        (server.name.map { " \($0.singleLine)" } ?? "")
+        + (server.isOfAnotherModel ? ", of other weights" : "")
       return
         "\(server.peer) blocks \(server.blocks.lowerBound)-\(server.blocks.upperBound - 1)\(name)"
     }

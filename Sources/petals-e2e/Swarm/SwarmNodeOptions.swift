@@ -75,10 +75,11 @@ struct SwarmNodeOptions: ParsableArguments {
     let configuration = try peer.configuration(
       host: service.host, port: swarmPort, initialPeers: swarm.addresses, membership: .full)
     return try await CommandFailure.mappingSwarmErrors {
-      try await withSwarmPeer(configuration) { peer in
+      try await withSwarmPeer(configuration, logger: peer.logger) { peer in
         try await body(
           SwarmMembership(
-            peer: peer, model: model, name: swarmName, placement: placement,
+            peer: peer, model: model, fingerprint: checkpoint.fingerprint, name: swarmName,
+            placement: placement,
             cacheBudget: memory?.cacheBudget, service: service))
       }
     }
@@ -89,6 +90,8 @@ struct SwarmNodeOptions: ParsableArguments {
 struct SwarmMembership: Sendable {
   let peer: SwarmPeer
   let model: SwarmModel
+  /// Of the model's weights: servers of others do not count.
+  let fingerprint: String
   let name: String?
   /// How the node's blocks are found; nil for a node whose owner named them.
   let placement: SwarmPlacement?
@@ -99,7 +102,8 @@ struct SwarmMembership: Sendable {
   /// The blocks that the swarm serves worst now; nil for a node whose owner named them.
   func blocks() async throws -> BlockRange? {
     guard let placement else { return nil }
-    let blocks = try await peer.worstServedBlocks(placement.blockCount, of: model)
+    let blocks = try await peer.worstServedBlocks(
+      placement.blockCount, of: model, fingerprint: fingerprint)
     service.announce(.placed(blocks: "\(blocks)", of: model.blockCount))
     return blocks
   }
@@ -146,7 +150,9 @@ enum SwarmGeneration {
     let model = try options.model(of: checkpoint)
     let result = try await options.withPeer(swarm) { peer in
       let ends = ClientModel(checkpoint, tokenizer: tokenizer)
-      return try await withSwarmClient(peer, ends, swarm: model) { client in
+      return try await withSwarmClient(
+        peer, ends, swarm: model, logger: options.peer.logger
+      ) { client in
         let tokens = try client.generate(
           PipelineRequest(
             promptIDs: request.prompt, prompt: text, maxNewTokens: request.maxNewTokens,

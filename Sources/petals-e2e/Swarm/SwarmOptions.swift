@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bloom
 import Foundation
+import Logging
 import PetalsNode
 import PetalsSwarm
 
@@ -14,6 +15,18 @@ struct SwarmPeerOptions: ParsableArguments {
       The file of the peer's key, made where there is none; without it the peer has another name each time.
       """)
   var identityFile: String?
+
+  @Option(
+    help: """
+      Log what goes wrong with other peers to stderr from this level on: debug, info, notice, warning or \
+      error.
+      """)
+  var log: LogLevelArgument?
+
+  /// What hears of other peers; without a level, of what the owner has to do something about.
+  var logger: Logger {
+    log.map { JSONLogHandler.logger("swarm", from: $0.level) } ?? Logger(label: "petals.swarm")
+  }
 
   /// How a peer runs.
   /// - Throws: `CommandFailure` (wrong input) for a missing p2pd and an unusable key.
@@ -57,7 +70,7 @@ struct SwarmClientOptions: ParsableArguments {
     let configuration = try peer.configuration(
       host: "127.0.0.1", port: 0, initialPeers: addresses, membership: .client)
     return try await CommandFailure.mappingSwarmErrors {
-      try await withSwarmPeer(configuration, body)
+      try await withSwarmPeer(configuration, logger: peer.logger, body)
     }
   }
 }
