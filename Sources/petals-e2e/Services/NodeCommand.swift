@@ -43,6 +43,7 @@ struct NodeCommand: AsyncParsableCommand {
   @OptionGroup var agent: AgentOptions
   @OptionGroup var pipeline: PipelineOptions
   @OptionGroup var swarm: SwarmNodeOptions
+  @OptionGroup var draft: DraftOptions
   @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
@@ -50,6 +51,18 @@ struct NodeCommand: AsyncParsableCommand {
     if faults.adminPort != nil, httpPort == nil {
       throw ValidationError(
         "--admin-port needs --http-port: a node's faults are those of its HTTP API")
+    }
+    if draft.draft != nil {
+      guard httpPort != nil else {
+        throw ValidationError(
+          "--draft needs --http-port: a node generates for its HTTP API, and clients have drafts of "
+            + "their own")
+      }
+      guard pipeline.pipelineOracle == nil else {
+        throw ValidationError(
+          "--draft is for sessions, which can be rolled back; the pipeline of --pipeline-oracle has "
+            + "none")
+      }
     }
     if swarm.numBlocks != nil, blocks != nil || pipeline.pipelineOracle != nil {
       throw ValidationError(
@@ -105,6 +118,7 @@ struct NodeCommand: AsyncParsableCommand {
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
       http: httpPort.map { .init(host: service.host, port: $0) },
       peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
+    configuration.draft = try draft.model(for: checkpoint)
     configuration.agentProfile = pipeline.agentProfile
     configuration.pipelineFormat = pipeline.pipelineFormat
     if member != nil { configuration.agentAPI = try pipeline.api() }

@@ -38,6 +38,9 @@ public struct NodeConfiguration: Sendable {
   public var checkpoint: Checkpoint
   /// Reads and writes text when the node generates; nil takes `tokenizer.json` from the model's folder.
   public var tokenizer: Tokenizer?
+  /// Proposes tokens when the node generates for its HTTP API, through blocks that keep sessions; nil for
+  /// none.
+  public var draft: DraftModel?
   /// The blocks that this node serves.
   public var blocks: BlockRange
   /// Where gRPC listens.
