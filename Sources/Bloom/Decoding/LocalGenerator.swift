@@ -11,11 +11,24 @@ public final class LocalGenerator: Sendable {
   private let stack: BlockStack
   private let head: LanguageModelHead
   private let clock: any Clock<Duration>
+  private let prefixes: PrefixPages
 
-  /// `clock` measures ``Generation``'s durations.
-  public init(_ checkpoint: Checkpoint, clock: any Clock<Duration> = ContinuousClock()) {
+  /// What prompts that began alike shared.
+  public var prefixUsage: PrefixUsage { prefixes.usage }
+
+  /// Maps a model.
+  ///
+  /// - Parameters:
+  ///   - prefixBudget: Bytes that keys and values of earlier prompts may take, in pages of 64 tokens with
+  ///     which a prompt that begins alike goes on; with 0 each prompt is computed whole.
+  ///   - clock: Measures ``Generation``'s durations.
+  public init(
+    _ checkpoint: Checkpoint, prefixBudget: Int = 0,
+    clock: any Clock<Duration> = ContinuousClock()
+  ) {
     self.checkpoint = checkpoint
     self.clock = clock
+    prefixes = PrefixPages(budget: prefixBudget)
     embedding = Embedding(checkpoint)
     head = LanguageModelHead(checkpoint)
     do {
@@ -46,7 +59,8 @@ public final class LocalGenerator: Sendable {
       return Generation(ids: [], timeToFirstToken: .zero, duration: watch.elapsed)
     }
     let session = LocalSession(
-      request, embedding, stack, head, draft: draft, watch: watch, onToken: onToken)
+      request, embedding, stack, head, draft: draft, prefixes: prefixes, watch: watch,
+      onToken: onToken)
     return try await ComputePool.current.runSteps { try session.step($0) }
   }
 }
@@ -72,16 +86,20 @@ private final class LocalSession: @unchecked Sendable {
   private let draft: (model: DraftModel, session: DraftSession)?
   private var isProposing = false
   private var statistics = DraftStatistics()
+  private let prefixes: PrefixPages
+  /// Keys of the prompt's pages, and how many of them were known.
+  private var pages: (keys: [PrefixPages.Key], known: Int) = ([], 0)
 
   init(
     _ request: GenerationRequest, _ embedding: Embedding, _ stack: BlockStack,
-    _ head: LanguageModelHead, draft: DraftModel?, watch: Stopwatch,
+    _ head: LanguageModelHead, draft: DraftModel?, prefixes: PrefixPages, watch: Stopwatch,
     onToken: @escaping @Sendable (Int32) -> Void
   ) {
     self.request = request
     self.embedding = embedding
     self.stack = stack
     self.head = head
+    self.prefixes = prefixes
     self.watch = watch
     self.onToken = onToken
     context = request.prompt
@@ -105,6 +123,7 @@ private final class LocalSession: @unchecked Sendable {
       isProposing = false
     }
     try cache.allocate()
+    if position == 0 { takePages() }
     let hidden = stack.configuration.hiddenSize
     // There are proposals behind the latest id alone, so that they are in its chunk.
     let tokens = proposals.isEmpty ? context : context + proposals.map(\.id)
@@ -116,10 +135,36 @@ private final class LocalSession: @unchecked Sendable {
     try stack.forward(workspace, [segment], [], cancellation)
     position += count
     guard position == tokens.count else { return nil }
+    if context.count == request.prompt.count { keepPages() }
     let rows = 1 + proposals.count
     head.score(
       workspace.states.pointer + (count - rows) * hidden, tokens: rows, into: logits.pointer)
     return try choose()
+  }
+
+  /// Begins with the keys and values of an earlier prompt; the last id is computed, for its scores.
+  private func takePages() {
+    guard prefixes.isOn else { return }
+    let keys = request.prompt.dropLast().withUnsafeBytes {
+      PrefixPages.keys("ids", of: $0, bytesPerToken: MemoryLayout<Int32>.size)
+    }
+    let found = prefixes.find(keys)
+    for page in found {
+      cache.write(page.keyValues, at: position)
+      position += PrefixPages.tokens
+    }
+    pages = (keys, found.count)
+    prefixes.count(computed: request.prompt.count - position, reused: position)
+  }
+
+  /// Leaves the prompt's pages for others that begin alike.
+  private func keepPages() {
+    guard pages.known < pages.keys.count else { return }
+    let new = (pages.known..<pages.keys.count).map { index in
+      let start = index * PrefixPages.tokens
+      return PrefixPages.Page(keyValues: cache.page(of: start..<start + PrefixPages.tokens))
+    }
+    prefixes.keep(new, of: pages.keys)
   }
 
   /// Takes the new ids from the scores of the pass; the generation once it is over.

@@ -44,6 +44,13 @@ struct NodeCommand: AsyncParsableCommand {
   @OptionGroup var pipeline: PipelineOptions
   @OptionGroup var swarm: SwarmNodeOptions
   @OptionGroup var draft: DraftOptions
+
+  @Option(
+    within: .prefixCache,
+    help: "MiB in which the beginnings of sessions are kept for those that begin alike; 0 for none."
+  )
+  var prefixCache = 256
+
   @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
@@ -118,6 +125,7 @@ struct NodeCommand: AsyncParsableCommand {
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
       http: httpPort.map { .init(host: service.host, port: $0) },
       peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
+    configuration.pageBudget = prefixCache << 20
     configuration.draft = try draft.model(for: checkpoint)
     configuration.agentProfile = pipeline.agentProfile
     configuration.pipelineFormat = pipeline.pipelineFormat
@@ -200,6 +208,11 @@ struct NodeCommand: AsyncParsableCommand {
       service.announce(.reported(tokens: outcome.processedTokens, isLast: outcome.isFinal))
     }
   }
+}
+
+extension OptionLimits where Self == WholeNumbers<Int> {
+  /// Up to a tebibyte, in MiB.
+  fileprivate static var prefixCache: Self { WholeNumbers("a size in MiB", 0...1 << 20) }
 }
 
 /// The options of a node's agent: its key, its oracle and its chain.
