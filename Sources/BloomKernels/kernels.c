@@ -196,6 +196,22 @@ void bloom_q8_matrix_vectors(
   used()->q8_matrix_vectors(w, scales, rows, columns, x, steps, vectors, bias, y, ldy);
 }
 
+void bloom_q4_pack(const float *x, long rows, long columns, uint8_t *w, uint16_t *scales) {
+  used()->q4_pack(x, rows, columns, w, scales);
+}
+
+void bloom_q4_to_float(
+    const uint8_t *w, const uint16_t *scales, long columns, long row, long rows, long column,
+    long span, float *target) {
+  used()->q4_to_float(w, scales, columns, row, rows, column, span, target);
+}
+
+void bloom_q4_matrix_vectors(
+    const uint8_t *w, const uint16_t *scales, long rows, long columns, const int16_t *x,
+    const float *steps, long vectors, const float *bias, float *y, long ldy) {
+  used()->q4_matrix_vectors(w, scales, rows, columns, x, steps, vectors, bias, y, ldy);
+}
+
 long bloom_tile_vectors(void) {
   return used()->tile_product != NULL ? used()->tile_vectors : LONG_MAX;
 }

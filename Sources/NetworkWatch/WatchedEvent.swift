@@ -184,6 +184,8 @@ public struct SessionNews: Codable, Sendable, Hashable {
   public var tokens: Int?
   /// Tokens in the session's cache after a step.
   public var position: Int?
+  /// Of a step's tokens, those that were not computed, since an earlier session began alike; nil for none.
+  public var reused: Int?
   /// What the node computed for a step, in milliseconds.
   public var milliseconds: Double?
   /// Sessions and passes that hold cache memory on the node.
@@ -196,13 +198,15 @@ public struct SessionNews: Codable, Sendable, Hashable {
   /// A session's news by its parts.
   public init(
     _ session: String, _ state: State, blocks: String, tokens: Int? = nil, position: Int? = nil,
-    milliseconds: Double? = nil, sessions: Int, cacheBytes: Int, cacheBudget: Int
+    reused: Int? = nil, milliseconds: Double? = nil, sessions: Int, cacheBytes: Int,
+    cacheBudget: Int
   ) {
     self.session = session
     self.state = state
     self.blocks = blocks
     self.tokens = tokens
     self.position = position
+    self.reused = reused
     self.milliseconds = milliseconds
     self.sessions = sessions
     self.cacheBytes = cacheBytes

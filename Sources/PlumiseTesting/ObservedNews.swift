@@ -32,7 +32,8 @@ extension SessionNews {
     }
     self.init(
       activity.session, state, blocks: "\(activity.blocks)", tokens: tokens, position: position,
-      milliseconds: milliseconds, sessions: activity.cache.sessions,
+      reused: activity.reusedTokens > 0 ? activity.reusedTokens : nil, milliseconds: milliseconds,
+      sessions: activity.cache.sessions,
       cacheBytes: activity.cache.usedBytes, cacheBudget: activity.cache.budgetBytes)
   }
 }

@@ -79,12 +79,13 @@ struct SynthesizerTests {
     }
   }
 
-  /// Matrices of 8-bit weights have a float for each 64 of them; vectors beside them are floats.
+  /// Quantized matrices have a scale for each 64 weights, of 4 bytes or 2; vectors beside them are floats.
   private func bytes(_ configuration: BloomConfiguration, _ dtype: ElementType) -> Int {
     CheckpointLayout.tensors(configuration).reduce(0) { sum, tensor in
       let count = tensor.shape.reduce(1, *)
-      guard dtype == .q8 else { return sum + count * dtype.size }
-      return sum + (tensor.shape.count == 2 ? count + count / 64 * 4 : count * 4)
+      guard let quantized = QuantizedType(dtype) else { return sum + count * dtype.size }
+      guard tensor.shape.count == 2 else { return sum + count * 4 }
+      return sum + (quantized == .q8 ? count + count / 64 * 4 : count / 2 + count / 64 * 2)
     }
   }
 
@@ -118,7 +119,7 @@ struct SynthesizerTests {
 
   @Test(
     "A cancelled synthesis leaves nothing, whether its folder was there or not",
-    arguments: [true, false], [ElementType.f16, .q8])
+    arguments: [true, false], [ElementType.f16, .q8, .q4])
   func cancelled(_ isThere: Bool, _ dtype: ElementType) async throws {
     try await withTemporaryFolder { folder in
       let target = isThere ? folder : folder.appending(path: "model")

@@ -151,16 +151,17 @@ struct BenchTests {
   func types() async throws {
     let result = try await Command.run([
       "bench", "--only", "inference", "--model", "tiny", "--dtype", "f32", "--dtype", "f16",
-      "--dtype", "q8", "--runs", "1", "--json",
+      "--dtype", "q8", "--dtype", "q4", "--runs", "1", "--json",
     ])
     #expect(result.status == .exited(0), "\(result.errors)")
     let rows = try #require(try result.json()["rows"]?.arrayValue)
-    #expect(Set(rows.map { $0["dtype"]?.stringValue }) == ["F32", "F16", "Q8"])
+    #expect(Set(rows.map { $0["dtype"]?.stringValue }) == ["F32", "F16", "Q8", "Q4"])
     let errors = rows.filter { $0["name"]?.stringValue?.contains("at most") == true }
-    #expect(errors.map { $0["dtype"]?.stringValue } == ["F16", "Q8"])
+    #expect(errors.map { $0["dtype"]?.stringValue } == ["F16", "Q8", "Q4"])
     let found = errors.compactMap { $0["median"]?.doubleValue }
-    // Rounding to 16 bits is felt less than rounding to 8.
-    #expect(found.count == 2 && found[0] > 0 && found[0] < found[1] && found[1] < 25)
+    // Rounding to 16 bits is felt less than rounding to 8, and that less than rounding to 4.
+    #expect(found.count == 3 && found[0] > 0 && found[0] < found[1] && found[1] < 25)
+    #expect(found.last ?? 0 > found[1])
   }
 
   @Test("BLOOM_THREADS decides how many threads compute")

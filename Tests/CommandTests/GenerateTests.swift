@@ -28,6 +28,41 @@ struct GenerateTests {
     }
   }
 
+  @Test("A draft gives the same tokens, here and through nodes, and its acceptance is told")
+  func draft() async throws {
+    let request = [
+      "generate", "--model", Self.tiny, "--token-ids", "5,6,7", "--max-new-tokens", "11", "--json",
+    ]
+    let plain = try await Command.run(request)
+    let alone = try Self.ids(plain)
+    #expect(try plain.json()["draft"] == nil)
+    let drafted = request + ["--draft", Self.tiny, "--draft-tokens", "4"]
+    try await Command.withNodes(["0-11", "12-23"]) { peers in
+      for options in [[], ["--peers", peers.joined(separator: ",")]] {
+        let result = try await Command.run(drafted + options)
+        #expect(try Self.ids(result) == alone)
+        let draft = try #require(try result.json()["draft"])
+        #expect(["proposed", "accepted", "passes"].map { draft[$0]?.integerValue } == [8, 8, 2])
+        #expect(draft["acceptance"]?.doubleValue == 1)
+      }
+    }
+    let spoken = try await Command.run(drafted.filter { $0 != "--json" })
+    #expect(spoken.errors.contains("draft: 8 of 8 proposals accepted (100"), "\(spoken.errors)")
+  }
+
+  @Test("A draft with another vocabulary is refused, and so is a number of tokens without one")
+  func draftRefused() async throws {
+    let request = ["generate", "--model", Self.tiny, "--token-ids", "5,6,7"]
+    let other = TestVectors.bloom(.oddF32Sharded).path
+    try await Command.run(request + ["--draft", other])
+      .expectRefusal("--draft", "vocabulary of", "name a draft with the same vocabulary")
+    try await Command.run(request + ["--draft-tokens", "2"]).expectRefusal("--draft-tokens needs")
+    try await Command.run(request + ["--draft", other, "--draft-tokens", "17"])
+      .expectRefusal("from 1 to 16")
+    try await Command.run("node", "--model", Self.tiny, "--blocks", "0-1", "--draft", Self.tiny)
+      .expectRefusal("--draft needs --http-port")
+  }
+
   @Test("The first prompt token decides over what follows")
   func wholeContext() async throws {
     try await withTemporaryFolder { folder in

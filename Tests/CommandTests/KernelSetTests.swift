@@ -57,8 +57,9 @@ struct KernelSetTests {
       try ModelSynthesizer.synthesize(shape: .tiny, dtype: dtype, into: target)
       let ids = Self.list((0..<70).map { 33 + $0 % 90 })
       let model = target.path
-      // Vectors are rounded for 8-bit weights, in each set at other places; the BLAS takes them as they are.
-      let tolerance: Float = dtype == .q8 ? 1e-3 : Closeness.float32
+      // Vectors are rounded for quantized weights, in each set at other places; the BLAS takes them as they
+      // are.
+      let tolerance: Float = QuantizedType(dtype) == nil ? Closeness.float32 : 1e-3
       let wanted = try await logits(model, ids, .portable, to: folder.file("portable"))
       for set in KernelSet.available.dropFirst() {
         let found = try await logits(model, ids, set, to: folder.file(set.rawValue))

@@ -32,15 +32,19 @@ struct ModelTests {
     }
   }
 
-  @Test("A model is quantized to 8 bits, inspected as such, and generates")
-  func quantize() async throws {
+  @Test(
+    "A model is quantized to 8 or 4 bits, inspected as such, and generates",
+    arguments: [([], "Q8"), (["--dtype", "q8"], "Q8"), (["--dtype", "q4"], "Q4")]
+      as [([String], String)])
+  func quantize(_ options: [String], _ type: String) async throws {
     try await withTemporaryFolder { folder in
-      let target = folder.file("q8")
-      let made = try await Command.run("model", "quantize", Self.tiny, "--out", target, "--json")
+      let target = folder.file("quantized")
+      let made = try await Command.run(
+        ["model", "quantize", Self.tiny, "--out", target, "--json"] + options)
       #expect(made.status == .exited(0), "\(made.errors)")
       let seen = try await Command.run("model", "inspect", target, "--json").json()
       #expect(seen["fingerprint"] == (try made.json())["fingerprint"])
-      #expect(seen["dtype"]?.stringValue == "Q8")
+      #expect(seen["dtype"]?.stringValue == type)
       let generated = try await Command.run(
         "generate", "--model", target, "--token-ids", "5,6,7", "--max-new-tokens", "3", "--json")
       #expect(generated.status == .exited(0), "\(generated.errors)")

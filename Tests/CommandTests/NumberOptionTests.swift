@@ -261,9 +261,9 @@ struct OptionTable: Sendable {
     "gateway": ["--oracle=http://127.0.0.1:1"],
     "node": [
       "--model=m", "--blocks=0-1", "--key-file=k", "--oracle=http://127.0.0.1:1",
-      "--chain-rpc=http://127.0.0.1:1", "--http-port=0",
+      "--chain-rpc=http://127.0.0.1:1", "--http-port=0", "--draft=d",
     ],
-    "generate": ["--model=m", "--token-ids=1"],
+    "generate": ["--model=m", "--token-ids=1", "--draft=d"],
     "forward": ["--model=m", "--token-ids=1", "--output=o"],
     "tokenize": ["--model=m", "--ids=1"],
     // As slow as that, the longest time is not too many requests.

@@ -34,15 +34,16 @@ public final class Checkpoint: Sendable {
       guard let tensor = stored[name] else {
         throw .missingTensor(path: path, tensor: name, shape: shape)
       }
-      try Self.require(tensor, shape)
-      tensors[name] = tensor
-      if tensor.type == .i8 {
+      let layout = shape.count == 2 ? QuantizedLayout.of(tensor.type) : nil
+      try Self.require(tensor, layout?.weightShape(shape) ?? shape)
+      tensors[name] = tensor.reshaped(shape)
+      if let layout {
         let scaleName = QuantizedLayout.scaleName(name)
         let scaleShape = QuantizedLayout.scaleShape(shape)
         guard let scale = stored[scaleName] else {
           throw .missingTensor(path: path, tensor: scaleName, shape: scaleShape)
         }
-        try Self.require(scale, scaleShape, only: .f32)
+        try Self.require(scale, scaleShape, only: layout.scaleType)
         tensors[scaleName] = scale
       }
     }
@@ -53,15 +54,17 @@ public final class Checkpoint: Sendable {
     self.name = file.modelName ?? directory.standardizedFileURL.lastPathComponent
   }
 
-  /// Vectors are floats; matrices may be 8-bit integers with scales beside them.
+  /// Vectors are floats; matrices may be 8-bit or 4-bit integers with scales beside them.
   private static func require(
     _ tensor: StoredTensor, _ shape: [Int], only type: SafetensorsType? = nil
   ) throws(CheckpointError) {
     let isAllowed =
       type.map { tensor.type == $0 }
-      ?? (tensor.type.elementType != nil || (tensor.type == .i8 && shape.count == 2))
+      ?? (tensor.type.elementType != nil
+        || (QuantizedLayout.of(tensor.type) != nil && shape.count == 2))
     guard isAllowed else {
-      let expected = type?.rawValue ?? "F32, F16 or BF16" + (shape.count == 2 ? " or I8" : "")
+      let expected =
+        type?.rawValue ?? (shape.count == 2 ? "F32, F16, BF16, I8 or U8" : "F32, F16 or BF16")
       throw .wrongType(
         path: tensor.file.path, tensor: tensor.name, expected: expected,
         found: tensor.type.rawValue)
@@ -98,7 +101,7 @@ public final class Checkpoint: Sendable {
     }
   }
 
-  /// The scales of a matrix of 8-bit weights; nil for one of floats.
+  /// The scales of a matrix of quantized weights; nil for one of floats.
   func scales(of name: String) -> StoredTensor? { tensors[QuantizedLayout.scaleName(name)] }
 
   /// A required tensor.

@@ -76,11 +76,19 @@ package enum CheckpointLayout {
   }
 }
 
-/// How 8-bit weights lie in a checkpoint.
+/// How quantized weights lie in a checkpoint.
 ///
-/// A matrix `name` [rows, columns] of type I8 comes with `name_scale` [rows, groups] of type F32, one
-/// scale for each 64 neighbours in a row: the weight is integer times scale. Vectors stay floats.
-enum QuantizedLayout {
+/// A matrix `name` [rows, columns] is a tensor of integers with a tensor `name_scale` [rows, groups] beside
+/// it: each 64 neighbours in a row share a scale, and a weight is its integer times that. Vectors stay
+/// floats.
+///
+/// * 8 bits: I8 [rows, columns], scales F32.
+/// * 4 bits: U8 [rows, 32 · groups], scales BF16. The 32 bytes of a group are 16 words of 16 bits
+///   (little-endian); word i has columns i, 16 + i, 32 + i and 48 + i, from its lowest bits on.
+enum QuantizedLayout: CaseIterable {
+  case q8
+  case q4
+
   /// Neighbours in a row that share a scale.
   static let group = Int(BLOOM_Q8_GROUP)
 
@@ -92,4 +100,44 @@ enum QuantizedLayout {
 
   /// The shape of that tensor.
   static func scaleShape(_ shape: [Int]) -> [Int] { [shape[0], groups(shape[1])] }
+
+  /// The layout of matrices of a stored type; nil for one of floats.
+  static func of(_ type: SafetensorsType) -> Self? {
+    allCases.first { $0.weightType == type }
+  }
+
+  /// The type of such weights.
+  var elementType: ElementType {
+    switch self {
+    case .q8: .q8
+    case .q4: .q4
+    }
+  }
+
+  /// The type of the tensor of integers.
+  var weightType: SafetensorsType {
+    switch self {
+    case .q8: .i8
+    case .q4: .u8
+    }
+  }
+
+  /// The type of the tensor of scales.
+  var scaleType: SafetensorsType {
+    switch self {
+    case .q8: .f32
+    case .q4: .bf16
+    }
+  }
+
+  /// Bytes of a row of so many weights.
+  func rowBytes(_ columns: Int) -> Int {
+    switch self {
+    case .q8: columns
+    case .q4: Self.groups(columns) * Int(BLOOM_Q4_GROUP_BYTES)
+    }
+  }
+
+  /// The shape of the tensor of integers for a matrix [rows, columns].
+  func weightShape(_ shape: [Int]) -> [Int] { [shape[0], rowBytes(shape[1])] }
 }

@@ -11,7 +11,7 @@ public struct CheckpointReport: Sendable, Hashable {
     public let type: ElementType
     /// Its sizes, outermost first.
     public let shape: [Int]
-    /// Bytes in its file; those of the scales of 8-bit weights included.
+    /// Bytes in its file; those of the scales of quantized weights included.
     public let byteCount: Int
     /// The largest magnitude among its elements.
     public let largestMagnitude: Float
@@ -80,7 +80,7 @@ private func inspect(
     largestMagnitude: largest)
 }
 
-/// 8-bit weights: integers are always finite, their scales are looked at.
+/// Quantized weights: integers are always finite, their scales are looked at.
 private func inspect(
   _ name: String, _ tensor: StoredTensor, _ scales: StoredTensor
 ) throws(CheckpointError) -> CheckpointReport.Tensor {
@@ -93,6 +93,6 @@ private func inspect(
     largest = max(largest, bloom_largest_magnitude(row.pointer, row.count))
   }
   return CheckpointReport.Tensor(
-    name: name, type: .q8, shape: tensor.shape, byteCount: tensor.range.count + own.byteCount,
-    largestMagnitude: largest)
+    name: name, type: matrix.elementType, shape: tensor.shape,
+    byteCount: tensor.range.count + own.byteCount, largestMagnitude: largest)
 }

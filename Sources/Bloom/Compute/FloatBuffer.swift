@@ -25,7 +25,7 @@ final class FloatBuffer: @unchecked Sendable {
   deinit { UnsafeMutableRawPointer(pointer).deallocate() }
 }
 
-/// Vectors as 16-bit integers, for products with 8-bit weights.
+/// Vectors as 16-bit integers, for products with quantized weights.
 final class RoundedVectors: @unchecked Sendable {
   // Sendable: written by the one who takes it from the store, then only read until it goes back.
   /// [vectors, columns].

@@ -11,14 +11,16 @@ package struct WeightMatrix: Sendable {
   /// Keeps `base` valid: the mapped file, or an aligned copy.
   private let owner: any Sendable & AnyObject
   private nonisolated(unsafe) let base: UnsafeRawPointer
-  /// The scales of 8-bit weights.
+  /// The scales of quantized weights.
   private let scales: WeightScales?
 
-  /// A tensor [rows, columns] of a checked checkpoint; `scales` are those of 8-bit weights.
+  /// A tensor [rows, columns] of a checked checkpoint; `scales` are those of quantized weights.
   init(_ tensor: StoredTensor, scales: StoredTensor?) {
     precondition(tensor.shape.count == 2, "\(tensor.name) is not a matrix")
     let element = tensor.elementType
-    precondition((element == .q8) == (scales != nil), "\(tensor.name): scales are for 8 bits")
+    precondition(
+      (QuantizedLayout.of(tensor.type) != nil) == (scales != nil),
+      "\(tensor.name): scales are for integers")
     rows = tensor.shape[0]
     columns = tensor.shape[1]
     self.scales = scales.map(WeightScales.init)
@@ -38,11 +40,11 @@ package struct WeightMatrix: Sendable {
   }
 
   /// Bytes of weights.
-  var byteCount: Int { rows * columns * elementType.size }
+  var byteCount: Int { rows * elementType.byteCount(ofRow: columns) }
 
-  /// Where an element lies.
+  /// Where an element lies; of 4-bit weights, those of a whole row begin there.
   func address(_ row: Int, _ column: Int) -> UnsafeRawPointer {
-    base + (row * columns + column) * elementType.size
+    base + row * elementType.byteCount(ofRow: columns) + column * elementType.size
   }
 
   /// The weights from a row on, as what they are in memory.
@@ -50,9 +52,11 @@ package struct WeightMatrix: Sendable {
     address(row, 0).assumingMemoryBound(to: type)
   }
 
-  /// The scales from a row on; only 8-bit weights have any.
-  func scales(from row: Int) -> UnsafePointer<Float>? {
-    scales.map { $0.pointer + row * QuantizedLayout.groups(columns) }
+  /// The scales from a row on, as what they are in memory; only quantized weights have any.
+  func scales<Stored>(from row: Int, as type: Stored.Type) -> UnsafePointer<Stored>? {
+    scales.map {
+      $0.base.assumingMemoryBound(to: type) + row * QuantizedLayout.groups(columns)
+    }
   }
 
   /// One row, converted.
@@ -64,11 +68,16 @@ package struct WeightMatrix: Sendable {
   func copyTile(
     _ rows: Range<Int>, _ columns: Range<Int>, into target: UnsafeMutablePointer<Float>
   ) {
-    if let scales {
+    switch elementType {
+    case .q8:
       bloom_q8_to_float(
-        weights(from: 0, as: Int8.self), scales.pointer, self.columns, rows.lowerBound, rows.count,
-        columns.lowerBound, columns.count, target)
-    } else {
+        weights(from: 0, as: Int8.self), scales(from: 0, as: Float.self), self.columns,
+        rows.lowerBound, rows.count, columns.lowerBound, columns.count, target)
+    case .q4:
+      bloom_q4_to_float(
+        weights(from: 0, as: UInt8.self), scales(from: 0, as: UInt16.self), self.columns,
+        rows.lowerBound, rows.count, columns.lowerBound, columns.count, target)
+    case .f32, .f16, .bf16:
       bloom_tile_to_float(
         elementType.kernelElement, address(rows.lowerBound, columns.lowerBound), rows.count,
         columns.count, self.columns, target)
@@ -76,20 +85,24 @@ package struct WeightMatrix: Sendable {
   }
 }
 
-/// The scales [rows, groups] of a matrix of 8-bit weights.
+/// The scales [rows, groups] of a matrix of quantized weights, in the type that they are stored in.
 private struct WeightScales: Sendable {
-  /// Keeps `pointer` valid: the mapped file, or an aligned copy.
+  /// Keeps `base` valid: the mapped file, or an aligned copy.
   private let owner: any Sendable & AnyObject
-  nonisolated(unsafe) let pointer: UnsafePointer<Float>
+  nonisolated(unsafe) let base: UnsafeRawPointer
 
   init(_ tensor: StoredTensor) {
-    if let address = tensor.bytes.baseAddress, Int(bitPattern: address).isMultiple(of: 4) {
+    if let address = tensor.bytes.baseAddress,
+      Int(bitPattern: address).isMultiple(of: tensor.elementType.size)
+    {
       owner = tensor.file
-      pointer = address.assumingMemoryBound(to: Float.self)
+      base = address
     } else {
-      let copy = FloatBuffer(tensor)
+      let copy = FloatBuffer(count: tensor.bytes.count / MemoryLayout<Float>.stride + 1)
+      UnsafeMutableRawBufferPointer(start: copy.pointer, count: tensor.bytes.count)
+        .copyMemory(from: tensor.bytes)
       owner = copy
-      pointer = UnsafePointer(copy.pointer)
+      base = UnsafeRawPointer(copy.pointer)
     }
   }
 }
@@ -145,7 +158,7 @@ extension WeightMatrix {
           end(range, tokens, y, epilogue)
         }
       }
-    } else if elementType == .q8 && kernel == .kernel {
+    } else if scales != nil && kernel == .kernel {
       RoundedVectors.with(x, tokens: tokens, columns: columns) { rounded in
         // Small products are made here, without the cost of a closure that outlives the call.
         guard let parts = parts(tokens, across: rows, on: pool) else {
@@ -212,7 +225,7 @@ extension WeightMatrix {
     switch elementType {
     case .bf16: BLOOM_TILES_BF16
     case .q8: BLOOM_TILES_Q8
-    case .f16, .f32: nil
+    case .f16, .f32, .q4: nil
     }
   }
 
@@ -221,18 +234,25 @@ extension WeightMatrix {
     _ bias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>
   ) {
     bloom_tile_product(
-      kind, address(range.lowerBound, 0), scales(from: range.lowerBound), range.count, columns,
-      x.bytes, tokens, bias.map { $0 + range.lowerBound }, y + range.lowerBound, rows)
+      kind, address(range.lowerBound, 0), scales(from: range.lowerBound, as: Float.self),
+      range.count, columns, x.bytes, tokens, bias.map { $0 + range.lowerBound },
+      y + range.lowerBound, rows)
   }
 
   private func multiply(
     _ x: RoundedVectors, _ range: Range<Int>, _ tokens: Int, _ bias: UnsafePointer<Float>?,
     _ y: UnsafeMutablePointer<Float>
   ) {
-    bloom_q8_matrix_vectors(
-      weights(from: range.lowerBound, as: Int8.self), scales(from: range.lowerBound), range.count,
-      columns, x.integers, x.steps, tokens, bias.map { $0 + range.lowerBound },
-      y + range.lowerBound, rows)
+    let (first, count) = (range.lowerBound, range.count)
+    if elementType == .q4 {
+      bloom_q4_matrix_vectors(
+        weights(from: first, as: UInt8.self), scales(from: first, as: UInt16.self), count, columns,
+        x.integers, x.steps, tokens, bias.map { $0 + first }, y + first, rows)
+    } else {
+      bloom_q8_matrix_vectors(
+        weights(from: first, as: Int8.self), scales(from: first, as: Float.self), count, columns,
+        x.integers, x.steps, tokens, bias.map { $0 + first }, y + first, rows)
+    }
   }
 
   /// The result starts as the bias, onto which products are added.

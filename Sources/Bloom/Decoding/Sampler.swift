@@ -63,8 +63,46 @@ public struct Sampler: Sendable {
         scores.baseAddress, scores.count, scores[best], inverseTemperature)
       if (1..<scores.count).contains(parameters.topK) { sum = keepTopK(scores) }
       return parameters.topP < 1
-        ? drawFromNucleus(scores, best: best, sum: Double(sum)) : drawFromAll(scores)
+        ? drawFromNucleus(scores, best: best, sum: Double(sum)) : drawFromAll(.init(scores))
     }
+  }
+
+  /// Whether the highest score is taken; else a token is drawn.
+  var isGreedy: Bool { !(1 / parameters.temperature).isFinite }
+
+  /// The probabilities of which ``next(logits:context:)`` draws, which sum up to 1; nil where it takes the
+  /// highest score.
+  mutating func probabilities(
+    logits: UnsafeBufferPointer<Float>, context: [Int32]
+  ) -> [Float]? {
+    if isGreedy { return nil }
+    scores.removeAll(keepingCapacity: true)
+    scores.append(contentsOf: logits)
+    penalise(context)
+    var weights = scores
+    weights.withUnsafeMutableBufferPointer { weights in
+      let best = bloom_argmax(weights.baseAddress, weights.count)
+      var sum = Double(
+        bloom_exponentials(
+          weights.baseAddress, weights.count, weights[best], 1 / parameters.temperature))
+      if (1..<weights.count).contains(parameters.topK) { sum = Double(keepTopK(weights)) }
+      if parameters.topP < 1 {
+        let nucleus = nucleus(weights, best: best, sum: sum)
+        weights.update(repeating: 0)
+        for (token, weight) in nucleus.tokens { weights[token] = Float(weight) }
+        sum = nucleus.reached
+      }
+      for token in weights.indices { weights[token] = Float(Double(weights[token]) / sum) }
+    }
+    return weights
+  }
+
+  /// A number in [0, 1) of the sampler's own.
+  mutating func unit() -> Double { random.unit() }
+
+  /// Draws from weights that are probabilities up to a common factor.
+  mutating func draw(from weights: [Float]) -> Int32 {
+    weights.withUnsafeBufferPointer { drawFromAll($0) }
   }
 
   private mutating func penalise(_ context: [Int32]) {
@@ -106,7 +144,7 @@ public struct Sampler: Sendable {
   }
 
   /// `weights` are probabilities up to a common factor.
-  private mutating func drawFromAll(_ weights: UnsafeMutableBufferPointer<Float>) -> Int32 {
+  private mutating func drawFromAll(_ weights: UnsafeBufferPointer<Float>) -> Int32 {
     // Summed here once more in double: the draw must end inside the weights.
     let sum = weights.reduce(0.0) { $0 + Double($1) }
     var rest = random.unit() * sum
@@ -123,6 +161,19 @@ public struct Sampler: Sendable {
   private mutating func drawFromNucleus(
     _ weights: UnsafeMutableBufferPointer<Float>, best: Int, sum: Double
   ) -> Int32 {
+    let nucleus = nucleus(weights, best: best, sum: sum)
+    var rest = random.unit() * nucleus.reached
+    for (token, weight) in nucleus.tokens {
+      rest -= weight
+      if rest < 0 { return Int32(token) }
+    }
+    return Int32(nucleus.tokens[nucleus.tokens.endIndex - 1].token)
+  }
+
+  /// That set, the likeliest first, and the sum of its weights.
+  private func nucleus(
+    _ weights: UnsafeMutableBufferPointer<Float>, best: Int, sum: Double
+  ) -> (tokens: ArraySlice<(token: Int, weight: Double)>, reached: Double) {
     // transformers drops the least likely tokens while their sum stays within 1 - p. All tokens
     // below an even share of 1 - p stay within it together, so only the others need sorting. The
     // likeliest is always among them, also where rounding or scores that are no numbers say no.
@@ -139,12 +190,7 @@ public struct Sampler: Sendable {
       reached += nucleus[count].weight
       count += 1
     }
-    var rest = random.unit() * reached
-    for (token, weight) in nucleus.prefix(count) {
-      rest -= weight
-      if rest < 0 { return Int32(token) }
-    }
-    return Int32(nucleus[count - 1].token)
+    return (nucleus.prefix(count), reached)
   }
 }
 

@@ -197,10 +197,10 @@ struct SafetensorsHeader: Sendable {
         throw fault("a shape of whole bytes, with \(bits) bits an element", node["shape"])
       }
       guard length / 8 == bytes.count else {
-        let isWeight = type.elementType != nil || type == .i8
+        let isWeight = type.elementType != nil || QuantizedLayout.of(type) != nil
         throw .wrongLength(
           path: path, tensor: name,
-          type: typeName + (isWeight ? "" : " (weights are F32, F16, BF16 or I8)"),
+          type: typeName + (isWeight ? "" : " (weights are F32, F16, BF16, I8 or U8)"),
           expected: length / 8, found: bytes.count)
       }
     }
@@ -268,6 +268,8 @@ public struct SafetensorsType: RawRepresentable, Hashable, Sendable {
 
   /// 8-bit integers: weights, with scales in another tensor.
   public static let i8 = Self(rawValue: "I8")
+  /// Bytes: two 4-bit integers each, weights with scales in another tensor.
+  public static let u8 = Self(rawValue: "U8")
   /// IEEE 754 binary16.
   public static let f16 = Self(rawValue: "F16")
   /// The upper half of a binary32.
@@ -299,6 +301,7 @@ struct StoredTensor: Sendable {
   let file: MappedFile
   let name: String
   let type: SafetensorsType
+  /// The matrix's or vector's own sizes: those of 4-bit weights count elements, not bytes.
   let shape: [Int]
   /// Bytes within the file.
   let range: Range<Int>
@@ -307,7 +310,14 @@ struct StoredTensor: Sendable {
   var count: Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
 
   /// The type as a weight's, for a tensor of a checked checkpoint.
-  var elementType: ElementType { type == .i8 ? .q8 : type.elementType ?? .f32 }
+  var elementType: ElementType {
+    QuantizedLayout.of(type)?.elementType ?? type.elementType ?? .f32
+  }
+
+  /// The same bytes as a tensor of another shape.
+  func reshaped(_ shape: [Int]) -> StoredTensor {
+    StoredTensor(file: file, name: name, type: type, shape: shape, range: range)
+  }
 
   /// Valid while `file` lives.
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
@@ -340,13 +350,31 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
   /// 8-bit integers; each 64 neighbours in a row share a float32 scale, which is in a tensor of
   /// its own (`QuantizedLayout`). For matrices alone.
   case q8 = "Q8"
+  /// 4-bit integers, two in a byte; each 64 neighbours in a row share a bfloat16 scale, which is in a
+  /// tensor of its own. For matrices alone.
+  case q4 = "Q4"
 
-  /// Bytes an element, without its share of a scale.
+  /// Bytes an element, without its share of a scale; of 4-bit integers, two elements take one.
   public var size: Int {
     switch self {
     case .f32: 4
     case .f16, .bf16: 2
-    case .q8: 1
+    case .q8, .q4: 1
+    }
+  }
+
+  /// Bytes of a row of so many elements, without its scales.
+  public func byteCount(ofRow columns: Int) -> Int {
+    self == .q4 ? QuantizedLayout.q4.rowBytes(columns) : columns * size
+  }
+
+  /// Bytes of a weight in a long row, with its share of a scale.
+  public var bytesPerWeight: Double {
+    let group = QuantizedLayout.group
+    return switch self {
+    case .f32, .f16, .bf16: Double(size)
+    case .q8, .q4:
+      Double(byteCount(ofRow: group) + (self == .q8 ? 4 : 2)) / Double(group)
     }
   }
 
@@ -357,6 +385,7 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
     case .f16: "float16"
     case .bf16: "bfloat16"
     case .q8: "int8"
+    case .q4: "int4"
     }
   }
 
@@ -366,7 +395,7 @@ public enum ElementType: String, Hashable, Sendable, CaseIterable {
     case .f32: BLOOM_F32
     case .f16: BLOOM_F16
     case .bf16: BLOOM_BF16
-    case .q8: preconditionFailure("8-bit weights have kernels of their own")
+    case .q8, .q4: preconditionFailure("quantized weights have kernels of their own")
     }
   }
 }

@@ -15,8 +15,8 @@ public final class KeyValueCache: Sendable {
   public let blocks: BlockRange
   /// Tokens it can hold.
   public let maximumLength: Int
-  private let headCount: Int
-  private let headSize: Int
+  let headCount: Int
+  let headSize: Int
   private let hiddenSize: Int
   private let state = Mutex(State())
   /// Nil before the first pass; written once, under the lock, by who is about to begin a pass.
@@ -147,7 +147,7 @@ public final class KeyValueCache: Sendable {
   }
 
   /// [block, key/value, head, token, element].
-  private func run(_ plane: Int, _ head: Int) -> UnsafeMutablePointer<Float> {
+  func run(_ plane: Int, _ head: Int) -> UnsafeMutablePointer<Float> {
     claimed.pointer + (plane * headCount + head) * maximumLength * headSize
   }
 

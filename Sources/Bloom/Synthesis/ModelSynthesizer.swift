@@ -42,13 +42,14 @@ public enum ModelSynthesizer {
           path: draft.path(percentEncoded: false), reason: error.systemReason)
       }
       let file = draft.appending(path: "model.safetensors")
-      guard dtype == .q8 else {
+      guard let quantized = QuantizedType(dtype) else {
         let weights = SyntheticWeights(configuration: configuration, element: dtype, seed: seed)
         return try write(weights, to: file, progress: progress)
       }
       // The integers nearest to the float32 weights of the same seed.
       let weights = SyntheticWeights(configuration: configuration, element: .f32, seed: seed)
-      let writer = QuantizedWriter(configuration: configuration) { tensor, first, count, target in
+      let writer = QuantizedWriter(configuration: configuration, layout: quantized.layout) {
+        tensor, first, count, target in
         weights.fill(tensor, first: first, count: count, into: target)
       }
       try writer.write(to: file, progress: progress)

@@ -10,6 +10,7 @@
 #include "gelu.h"
 #include "integers.h"
 #include "layer_norm.h"
+#include "nibble_weights.h"
 #include "products.h"
 #include "random.h"
 
@@ -41,6 +42,9 @@ const bloom_kernels VARIANT_TABLE = {
   .q8_to_float = q8_to_float,
   .q8_round = q8_round,
   .q8_matrix_vectors = q8_matrix_vectors,
+  .q4_pack = q4_pack,
+  .q4_to_float = q4_to_float,
+  .q4_matrix_vectors = q4_matrix_vectors,
   .uniform = uniform,
   .uniform_pairs = uniform_pairs,
   .signs = signs,

@@ -23,6 +23,8 @@ static void NAMED(q8_product, KIND)(
       vectors, bias != NULL ? bias + done : NULL, y + done, ldy);
 }
 
+#include "nibble_products.h"
+
 #undef NAMED
 #undef JOINED
 #undef KIND

@@ -82,6 +82,8 @@ INLINE void q8_turn(
 }
 #endif
 
+#include "nibbles.h"
+
 #if defined(VARIANT_X86) && WIDTH == 16
 #define KIND plain
 #define MULTIPLY_PAIRS(SUM, A, B) \

@@ -149,6 +149,27 @@ void bloom_q8_matrix_vectors(
     const int8_t *w, const float *scales, long rows, long columns, const int16_t *x,
     const float *steps, long vectors, const float *bias, float *y, long ldy);
 
+// ---- 4-bit weights -------------------------------------------------------------------------
+
+// Neighbours in a row that share a scale, and the bytes that they fill; a row of C columns has
+// G = ceil(C / 64) such groups, the last one filled up with zeros.
+#define BLOOM_Q4_GROUP 64
+#define BLOOM_Q4_GROUP_BYTES 32
+
+// w [rows, G, 32 bytes] and scales [rows, G] as bf16 of x [rows, columns]: x ~ w * scale, w in -8 ... 7. Of
+// four scales with which the largest magnitude becomes about -8 the one that loses least.
+void bloom_q4_pack(const float *x, long rows, long columns, uint8_t *w, uint16_t *scales);
+
+// Rows row ..< row + rows and columns column ..< column + span of w, as a dense float matrix.
+void bloom_q4_to_float(
+    const uint8_t *w, const uint16_t *scales, long columns, long row, long rows, long column,
+    long span, float *target);
+
+// bloom_matrix_vectors for 4-bit weights and vectors that were rounded by bloom_q8_round.
+void bloom_q4_matrix_vectors(
+    const uint8_t *w, const uint16_t *scales, long rows, long columns, const int16_t *x,
+    const float *steps, long vectors, const float *bias, float *y, long ldy);
+
 // ---- Products by tiles ---------------------------------------------------------------------
 
 // Weights that tile registers multiply.
@@ -230,6 +251,13 @@ typedef struct bloom_kernels {
   void (*q8_round)(const float *x, long vectors, long columns, int16_t *integers, float *steps);
   void (*q8_matrix_vectors)(
       const int8_t *w, const float *scales, long rows, long columns, const int16_t *x, const
+      float *steps, long vectors, const float *bias, float *y, long ldy);
+  void (*q4_pack)(const float *x, long rows, long columns, uint8_t *w, uint16_t *scales);
+  void (*q4_to_float)(
+      const uint8_t *w, const uint16_t *scales, long columns, long row, long rows, long column, long
+      span, float *target);
+  void (*q4_matrix_vectors)(
+      const uint8_t *w, const uint16_t *scales, long rows, long columns, const int16_t *x, const
       float *steps, long vectors, const float *bias, float *y, long ldy);
   void (*uniform)(
       uint64_t seed, uint64_t first, long count, float limit, bloom_element element, void

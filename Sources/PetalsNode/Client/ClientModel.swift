@@ -86,6 +86,35 @@ public final class ClientModel: Sendable {
     }
   }
 
+  /// The tokens that a sampler takes after a context and its proposals, and how many of these are among
+  /// them.
+  ///
+  /// - Parameter hidden: The rows of the context's last token and of the proposals.
+  /// - Throws: As ``choose(_:after:context:for:isRanked:)``.
+  func verify(
+    _ proposals: [Proposal], by sampler: TokenSampler, after hidden: HiddenStates,
+    context: [Int32], isRanked: Bool
+  ) async throws -> (choices: [SamplingBatcher.Choice], accepted: Int) {
+    try await ComputePool.current.run { [self] cancellation in
+      try cancellation.check()
+      let scores = try head.logitsSync(hidden, lastOnly: false)
+      var choices: [SamplingBatcher.Choice] = []
+      let accepted: Int
+      do {
+        accepted = try sampler.verify(proposals, context, scores) { id in
+          choices.append(
+            SamplingBatcher.Choice(
+              id: id, embedding: try embed([id]),
+              rank: isRanked ? scores.row(choices.count).rank(of: id) : nil))
+          return !checkpoint.configuration.endsSequence(id)
+        }
+      } catch let error as ScoreError {
+        throw NodeError(.internalFault, "\(error)")
+      }
+      return (choices, accepted)
+    }
+  }
+
   /// The text of tokens; nil without a tokenizer.
   func text(of tokens: [Int32]) -> String? { tokenizer?.decode(tokens) }
 
@@ -133,5 +162,22 @@ final class TokenSampler: Sendable {
       Result { () throws(ScoreError) in try sampler.choose(logits: scores, context: context) }
     }
     return try result.get()
+  }
+
+  /// As Bloom's `verify`, with a row of scores for each position.
+  func verify(
+    _ proposals: [Proposal], _ context: [Int32], _ scores: Logits,
+    accept: (Int32) throws -> Bool
+  ) throws -> Int {
+    try sampler.withLock { sampler in
+      try scores.values.withUnsafeBufferPointer { values in
+        let size = scores.vocabularySize
+        return try Bloom.verify(proposals, by: &sampler, context: context) { row in
+          UnsafeBufferPointer(rebasing: values[row * size..<(row + 1) * size])
+        } accept: {
+          try accept($0)
+        }
+      }
+    }
   }
 }

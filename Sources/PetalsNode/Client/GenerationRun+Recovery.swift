@@ -11,9 +11,14 @@ import Synchronization
 extension GenerationRun {
   /// Hidden states of the next tokens through all nodes.
   ///
+  /// - Parameter start: The position to which the nodes' caches are rolled back first; nil goes on at their
+  ///   ends.
   /// - Throws: ``NodeError`` where another node would say the same; ``RouteError`` when nobody
   ///   serves a range any more; `CancellationError`.
-  func pass(_ input: HiddenStates) async throws -> HiddenStates {
+  func pass(_ input: HiddenStates, from start: Int? = nil) async throws -> HiddenStates {
+    if let start {
+      for index in links.indices { links[index].log?.truncate(to: start) }
+    }
     if links.isEmpty {
       links = try await openLinks(0..<client.model.identity.blockCount, isFirst: true)
     }
@@ -24,7 +29,7 @@ extension GenerationRun {
     while index < links.count {
       let isReplay = index < replayEnd
       do {
-        hidden = try await send(hidden, to: index, fromStart: isReplay)
+        hidden = try await send(hidden, to: index, startFrom: isReplay ? 0 : start)
         index += 1
         if isReplay, index == replayEnd {
           hidden = hidden.slice(hidden.tokens - input.tokens..<hidden.tokens)
@@ -51,7 +56,10 @@ extension GenerationRun {
     of first: Int, failed: Int, pending: HiddenStates, isReplay: Bool
   ) async throws -> HiddenStates {
     if isReplay { return pending }
-    if first == 0 { return try await client.model.embedOnPool(request.promptIDs + generated) }
+    if first == 0 {
+      return try await client.model.embedOnPool(
+        request.promptIDs + generated + proposals.map(\.id))
+    }
     guard let log = links[first].log else {
       throw NodeError(.internalFault, "what a node was sent is not at hand")
     }
@@ -60,12 +68,12 @@ extension GenerationRun {
   }
 
   private func send(
-    _ hidden: HiddenStates, to index: Int, fromStart: Bool
+    _ hidden: HiddenStates, to index: Int, startFrom start: Int?
   ) async throws -> HiddenStates {
     // Not the link as a whole: a second reference to its log would copy all of it at each token.
     let (hop, session) = (links[index].hop, links[index].session)
     let began = time.elapsed
-    let answer = try await session.step(hidden, startFrom: fromStart ? 0 : nil)
+    let answer = try await session.step(hidden, startFrom: start)
     if request.isTraced {
       hops.append(
         TokenTrace.Hop(
@@ -77,7 +85,7 @@ extension GenerationRun {
         hop.peer, elapsed: time.elapsed - began, answer: answer.computeTime,
         blocks: hop.blocks.count)
     }
-    links[index].log?.add(hidden, fromStart: fromStart)
+    links[index].log?.add(hidden, from: start)
     return answer.hidden
   }
 
@@ -192,10 +200,16 @@ struct ReplayLog: Sendable {
 
   /// Adds what was sent.
   ///
-  /// - Parameter fromStart: Whether it replaces all that was sent before.
-  mutating func add(_ sent: HiddenStates, fromStart: Bool) {
-    if fromStart { values.removeAll(keepingCapacity: true) }
+  /// - Parameter start: The position from which it replaces what was sent before; nil for the end.
+  mutating func add(_ sent: HiddenStates, from start: Int?) {
+    if let start { truncate(to: start) }
     values.append(contentsOf: sent.values)
+  }
+
+  /// Forgets what was sent from a position on.
+  mutating func truncate(to position: Int) {
+    let count = position * hidden
+    if count < values.count { values.removeLast(values.count - count) }
   }
 
   /// All that was sent, followed by `next`.

@@ -31,13 +31,23 @@ actor GenerationRun {
   private var lastToken = Duration.zero
   /// The passes for the token in the making, where the request is traced.
   var hops: [TokenTrace.Hop] = []
+  private let draft: DraftSession?
+  /// What the pass under way has behind the token made last.
+  private(set) var proposals: [Proposal] = []
+  /// Tokens that a pass has verified and that nobody has asked for yet.
+  private var verified: [SamplingBatcher.Choice] = []
+  private var statistics = DraftStatistics()
 
   init(_ request: PipelineRequest, client: PipelineClient) {
     self.request = request
     self.client = client
     time = Stopwatch(client.clock)
     sampler = TokenSampler(request.sampling, seed: request.seed)
-    participant = client.model.participant()
+    draft = request.draft?.makeSession(
+      request.sampling, seed: request.seed,
+      maximumLength: request.promptIDs.count + request.maxNewTokens)
+    // Passes of several tokens do not fall into step with others.
+    participant = draft == nil ? client.model.participant() : nil
   }
 
   deinit {
@@ -86,13 +96,8 @@ actor GenerationRun {
   private func advance() async throws -> GeneratedToken? {
     try Task.checkCancellation()
     hops.removeAll(keepingCapacity: true)
-    let hidden = try await pass(try await input())
-    let choice = try await withRequest(nil, monitoredBy: client.clock.monitor) {
-      [participant] in
-      try await client.model.choose(
-        sampler, after: hidden, context: request.promptIDs + generated, for: participant,
-        isRanked: request.isTraced)
-    }
+    if verified.isEmpty { verified = try await choices() }
+    let choice = verified.removeFirst()
     let id = choice.id
     lastEmbedding = choice.embedding
     let elapsed = time.elapsed
@@ -109,11 +114,40 @@ actor GenerationRun {
       trace: choice.rank.map { TokenTrace(rank: $0, hops: hops) })
   }
 
-  /// What goes in: the whole prompt at first, then the token made last.
-  private func input() async throws -> HiddenStates {
-    if let lastEmbedding { return lastEmbedding }
+  /// The next tokens: one, or as many as a pass verifies.
+  private func choices() async throws -> [SamplingBatcher.Choice] {
+    let context = request.promptIDs + generated
+    if let draft, !generated.isEmpty {
+      proposals = try await withRequest(nil, monitoredBy: client.clock.monitor) { [request] in
+        try await draft.propose(
+          after: context, count: request.maxNewTokens - generated.count - 1)
+      }
+    }
+    // Proposals that were rejected are still in the nodes' caches.
+    let start = draft == nil || generated.isEmpty ? nil : context.count - 1
+    let hidden = try await pass(try await input(), from: start)
     return try await withRequest(nil, monitoredBy: client.clock.monitor) {
-      try await client.model.embedOnPool(request.promptIDs)
+      [participant, proposals] in
+      if proposals.isEmpty {
+        return [
+          try await client.model.choose(
+            sampler, after: hidden, context: context, for: participant,
+            isRanked: request.isTraced)
+        ]
+      }
+      let found = try await client.model.verify(
+        proposals, by: sampler, after: hidden, context: context, isRanked: request.isTraced)
+      statistics.count(proposed: proposals.count, accepted: found.accepted)
+      return found.choices
+    }
+  }
+
+  /// What goes in: the whole prompt at first, then the token made last and what is proposed behind it.
+  private func input() async throws -> HiddenStates {
+    if let lastEmbedding, proposals.isEmpty { return lastEmbedding }
+    return try await withRequest(nil, monitoredBy: client.clock.monitor) { [proposals] in
+      try await client.model.embedOnPool(
+        (generated.last.map { [$0] } ?? request.promptIDs) + proposals.map(\.id))
     }
   }
 
@@ -124,7 +158,8 @@ actor GenerationRun {
       GenerationResult(
         promptIDs: request.promptIDs, generatedIDs: generated,
         text: text, timeToFirstToken: firstToken,
-        duration: lastToken, route: links.route, finishReason: reason, endID: endID))
+        duration: lastToken, route: links.route, finishReason: reason, endID: endID,
+        draft: draft == nil ? nil : statistics))
     let open = links
     links = []
     client.directory.recordSuccess(of: open.map(\.hop.peer))

@@ -48,7 +48,8 @@ public final class PipelineClient: Sendable {
   /// Begins to generate; tokens come as they are asked for.
   ///
   /// - Throws: ``NodeError/Code/outOfRange`` when the prompt and the new tokens are more than the
-  ///   model or the nodes allow.
+  ///   model or the nodes allow; ``NodeError/Code/invalidArgument`` for a draft model with another
+  ///   vocabulary.
   public func generate(_ request: PipelineRequest) throws(NodeError) -> TokenStream {
     let modelLimit = model.checkpoint.configuration.sequenceLength
     let nodeLimit = directory.maximumLength
@@ -61,6 +62,11 @@ public final class PipelineClient: Sendable {
         "a prompt of \(request.promptIDs.count) tokens and \(request.maxNewTokens) new ones "
           + "go beyond the \(limit) that " + (modelLimit <= nodeLimit ? "the model" : "a node")
           + " allows")
+    }
+    do {
+      try request.draft?.check(for: model.checkpoint)
+    } catch {
+      throw NodeError(.invalidArgument, "\(error)")
     }
     return TokenStream(run: GenerationRun(request, client: self))
   }

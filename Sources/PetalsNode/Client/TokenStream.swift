@@ -16,13 +16,16 @@ public struct PipelineRequest: Sendable {
   var provenOutput: (@Sendable (_ tokens: Int) -> String)?
   /// Whether each token says its rank and the time of each hop (``GeneratedToken/trace``).
   public let isTraced: Bool
+  /// Proposes tokens, which one pass through the nodes verifies together; nil for none.
+  public let draft: DraftModel?
 
   /// A request.
   ///
   /// - Throws: ``NodeError/Code/invalidArgument`` for an empty prompt or no new token.
   public init(
     promptIDs: [Int32], prompt: String? = nil, maxNewTokens: Int,
-    sampling: SamplingParameters = .greedy, seed: UInt64 = 0, isTraced: Bool = false
+    sampling: SamplingParameters = .greedy, seed: UInt64 = 0, isTraced: Bool = false,
+    draft: DraftModel? = nil
   ) throws(NodeError) {
     guard !promptIDs.isEmpty else {
       throw NodeError(.invalidArgument, "the prompt has no token")
@@ -36,6 +39,7 @@ public struct PipelineRequest: Sendable {
     self.sampling = sampling
     self.seed = seed
     self.isTraced = isTraced
+    self.draft = draft
   }
 }
 
@@ -124,7 +128,8 @@ public struct TokenTrace: Hashable, Sendable {
 
   /// The token's place among the vocabulary by its score, 1 for the highest.
   public let rank: Int
-  /// The passes that were answered, in their order; more than the route has where a node was replaced.
+  /// The passes that were answered, in their order; more than the route has where a node was replaced, and
+  /// none for a token that a draft model proposed and the pass of an earlier token verified.
   public let hops: [Hop]
 }
 
@@ -146,6 +151,8 @@ public struct GenerationResult: Hashable, Sendable {
   public let finishReason: FinishReason
   /// The end-of-sequence token that ended it; nil when none did.
   public let endID: Int32?
+  /// What became of a draft model's proposals; nil without such a model.
+  public var draft: DraftStatistics?
 
   /// New tokens in a second, the first one's wait aside when there are more.
   public var tokensPerSecond: Double {

@@ -32,7 +32,7 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(help: "The model for inference and nodes: a folder, tiny, or bloom-560m.")
   var model = "bloom-560m"
 
-  @Option(help: "How a made model's weights are stored: f32, f16, bf16 or q8; may be repeated.")
+  @Option(help: "How a made model's weights are stored: f32, f16, bf16, q8 or q4; may be repeated.")
   var dtype: [WeightType] = []
 
   @Option(

@@ -82,14 +82,8 @@ struct InferenceBench: Sendable {
 
   /// Bytes of weights that a token reads, in 10⁹: every matrix once, the embedding as the head.
   private static func gigabytes(_ checkpoint: Checkpoint) -> Double {
-    let size: Double =
-      switch checkpoint.elementType {
-      case .f32: 4
-      case .f16, .bf16: 2
-      // An integer, and its share of a scale.
-      case .q8: 1 + 4.0 / 64
-      }
-    return Double(checkpoint.configuration.parameterCount) * size / 1e9
+    Double(checkpoint.configuration.parameterCount) * checkpoint.elementType.bytesPerWeight
+      / 1e9
   }
 
   private func row(

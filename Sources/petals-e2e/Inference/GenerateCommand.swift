@@ -23,6 +23,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
   @OptionGroup var prompt: PromptOptions
   @OptionGroup var sampling: SamplingOptions
+  @OptionGroup var draft: DraftOptions
   @OptionGroup var peers: PeerOptions
   @OptionGroup var swarm: SwarmClientOptions
   @OptionGroup var output: OutputOptions
@@ -40,19 +41,21 @@ struct GenerateCommand: AsyncParsableCommand {
       prompt: try prompt.tokens(tokenizer, model: model), maxNewTokens: maxNewTokens,
       sampling: try sampling.parameters(), seed: sampling.seed)
     try CommandFailure.checkingInput { try request.validate(checkpoint.configuration) }
+    let draft = try draft.model(for: checkpoint)
 
     let printer = TokenPrinter(tokenizer, isSilent: output.json)
     let generated =
       if let addresses = peers.addresses {
         try await RemoteGeneration.run(
-          request, text: prompt.prompt, checkpoint, tokenizer, peers: addresses,
+          request, text: prompt.prompt, checkpoint, tokenizer, draft: draft, peers: addresses,
           limits: peers.limits, onToken: printer.print)
       } else if let members = swarm.swarm {
         try await SwarmGeneration.run(
           request, text: prompt.prompt, checkpoint, tokenizer, swarm, swarm: members.addresses,
-          onToken: printer.print)
+          draft: draft, onToken: printer.print)
       } else {
-        try await LocalGeneration.run(request, checkpoint, tokenizer, onToken: printer.print)
+        try await LocalGeneration.run(
+          request, checkpoint, tokenizer, draft: draft, onToken: printer.print)
       }
     printer.finish()
     if output.json {

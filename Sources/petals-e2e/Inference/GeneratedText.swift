@@ -20,9 +20,11 @@ struct GeneratedText: Sendable {
   let route: [Hop]
   /// When each token came, since the beginning; none where that is not told.
   var tokenTimes: [Duration] = []
+  /// What became of a draft model's proposals; nil without such a model.
+  var draft: DraftStatistics?
 
   var json: JSON {
-    [
+    var object: JSONObject = [
       "prompt_ids": .tokens(promptIDs),
       "generated_ids": .tokens(generatedIDs),
       "text": text.map(JSON.string) ?? .null,
@@ -36,6 +38,8 @@ struct GeneratedText: Sendable {
           ]
         }),
     ]
+    if let draft { object["draft"] = draft.json }
+    return .object(object)
   }
 
   /// One line: `20 tokens, 41.3 a second, the first after 25 ms`.
@@ -43,7 +47,7 @@ struct GeneratedText: Sendable {
     let rate = ShortNumber.text(tokensPerSecond, places: 1)
     let first = (timeToFirstToken ?? .zero) / .milliseconds(1)
     return "\(generatedIDs.count) tokens, \(rate) a second, the first after "
-      + "\(ShortNumber.text(first, places: 1)) ms"
+      + "\(ShortNumber.text(first, places: 1)) ms" + (draft.map { "; \($0.summary)" } ?? "")
   }
 }
 
@@ -51,7 +55,8 @@ struct GeneratedText: Sendable {
 enum RemoteGeneration {
   static func run(
     _ request: Bloom.GenerationRequest, text: String?, _ checkpoint: Checkpoint,
-    _ tokenizer: Tokenizer?, peers: [PeerAddress], limits: TransportLimits = TransportLimits(),
+    _ tokenizer: Tokenizer?, draft: DraftModel? = nil, peers: [PeerAddress],
+    limits: TransportLimits = TransportLimits(),
     onToken: @Sendable (Int32) -> Void = { _ in }
   ) async throws -> GeneratedText {
     let times = Mutex<[Duration]>([])
@@ -61,7 +66,7 @@ enum RemoteGeneration {
         let tokens = try client.generate(
           PipelineRequest(
             promptIDs: request.prompt, prompt: text, maxNewTokens: request.maxNewTokens,
-            sampling: request.sampling, seed: request.seed))
+            sampling: request.sampling, seed: request.seed, draft: draft))
         return try await tokens.collect { token in
           times.withLock { $0.append(token.elapsed) }
           onToken(token.id)
@@ -72,7 +77,7 @@ enum RemoteGeneration {
       promptIDs: result.promptIDs, generatedIDs: result.generatedIDs, text: result.text,
       timeToFirstToken: result.timeToFirstToken, tokensPerSecond: result.tokensPerSecond,
       route: result.route.hops.map { GeneratedText.Hop(peer: $0.peer, blocks: $0.blocks.indices) },
-      tokenTimes: times.withLock { $0 })
+      tokenTimes: times.withLock { $0 }, draft: result.draft)
   }
 }
 
@@ -80,11 +85,12 @@ enum RemoteGeneration {
 enum LocalGeneration {
   static func run(
     _ request: Bloom.GenerationRequest, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer?,
-    onToken: @escaping @Sendable (Int32) -> Void = { _ in }
+    draft: DraftModel? = nil, onToken: @escaping @Sendable (Int32) -> Void = { _ in }
   ) async throws -> GeneratedText {
     let result: Generation
     do {
-      result = try await LocalGenerator(checkpoint).generate(request, onToken: onToken)
+      result = try await LocalGenerator(checkpoint).generate(
+        request, draft: draft, onToken: onToken)
     } catch let error as TokenError {
       throw CommandFailure.wrongInput("\(error)")
     } catch let error as ScoreError {
@@ -97,6 +103,7 @@ enum LocalGeneration {
       text: tokenizer.map { $0.decode(result.ids) },
       timeToFirstToken: result.ids.isEmpty ? nil : result.timeToFirstToken,
       tokensPerSecond: result.tokensPerSecond,
-      route: [.init(peer: "local", blocks: 0..<checkpoint.configuration.blockCount)])
+      route: [.init(peer: "local", blocks: 0..<checkpoint.configuration.blockCount)],
+      draft: result.draft)
   }
 }

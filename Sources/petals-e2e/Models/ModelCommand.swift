@@ -32,7 +32,8 @@ struct ModelSynthesizeCommand: AsyncParsableCommand {
   @Option(help: "The sizes: \(SyntheticShape.allCases.map(\.rawValue).joined(separator: ", ")).")
   var shape: SyntheticShape
 
-  @Option(help: "How weights are stored: f32, f16, bf16 or q8 (8-bit integers with scales).")
+  @Option(
+    help: "How weights are stored: f32, f16, bf16, q8 or q4 (8- or 4-bit integers with scales).")
   var dtype: WeightType = .f16
 
   @Option(within: .seed, help: "Where chance begins; the same seed gives the same bytes.")
@@ -68,6 +69,7 @@ enum WeightType: String, CaseIterable, ExpressibleByArgument {
   case f16
   case bf16
   case q8
+  case q4
 
   var elementType: ElementType {
     switch self {
@@ -75,18 +77,33 @@ enum WeightType: String, CaseIterable, ExpressibleByArgument {
     case .f16: .f16
     case .bf16: .bf16
     case .q8: .q8
+    case .q4: .q4
     }
   }
 }
 
-/// `model quantize`: a copy of a checkpoint with 8-bit weights.
+/// The stored types of quantized weights, as the command spells them.
+enum QuantizedWeightType: String, CaseIterable, ExpressibleByArgument {
+  case q8
+  case q4
+
+  var quantizedType: QuantizedType {
+    switch self {
+    case .q8: .q8
+    case .q4: .q4
+    }
+  }
+}
+
+/// `model quantize`: a copy of a checkpoint with 8-bit or 4-bit weights.
 struct ModelQuantizeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quantize",
-    abstract: "Write a copy of a checkpoint with 8-bit weights.",
+    abstract: "Write a copy of a checkpoint with 8-bit or 4-bit weights.",
     discussion: """
       Matrices become integers; 64 neighbours in a row share a scale. A node of
-      such a model takes about half the memory of one in float16.
+      such a model takes about half the memory of one in float16, or a quarter
+      with 4 bits, which lose much more of the weights.
 
       EXAMPLE
         petals-e2e model quantize bloom-560m --out bloom-560m-q8
@@ -98,6 +115,9 @@ struct ModelQuantizeCommand: AsyncParsableCommand {
   @Option(help: "The folder to write; it must be empty or not exist.")
   var out: String
 
+  @Option(help: "How matrices are stored: q8 or q4.")
+  var dtype: QuantizedWeightType = .q8
+
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
@@ -105,8 +125,10 @@ struct ModelQuantizeCommand: AsyncParsableCommand {
     let folder = URL(filePath: out, directoryHint: .isDirectory)
     let bar = ProgressBar("quantizing \(source.name)", quiet: output.quiet)
     defer { bar.finish() }
-    try await ModelFolder.write(to: out) {
-      try ModelQuantizer.quantize(source, into: folder) { bar.update($0.fraction) }
+    try await ModelFolder.write(to: out) { [dtype] in
+      try ModelQuantizer.quantize(source, as: dtype.quantizedType, into: folder) {
+        bar.update($0.fraction)
+      }
     }
     bar.finish()
     let checkpoint = try ModelFolder.checkpoint(out)

@@ -42,6 +42,14 @@ struct NodeCommand: AsyncParsableCommand {
   @OptionGroup var agent: AgentOptions
   @OptionGroup var pipeline: PipelineOptions
   @OptionGroup var swarm: SwarmNodeOptions
+  @OptionGroup var draft: DraftOptions
+
+  @Option(
+    within: .prefixCache,
+    help: "MiB in which the beginnings of sessions are kept for those that begin alike; 0 for none."
+  )
+  var prefixCache = 256
+
   @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
@@ -49,6 +57,18 @@ struct NodeCommand: AsyncParsableCommand {
     if faults.adminPort != nil, httpPort == nil {
       throw ValidationError(
         "--admin-port needs --http-port: a node's faults are those of its HTTP API")
+    }
+    if draft.draft != nil {
+      guard httpPort != nil else {
+        throw ValidationError(
+          "--draft needs --http-port: a node generates for its HTTP API, and clients have drafts of "
+            + "their own")
+      }
+      guard pipeline.pipelineOracle == nil else {
+        throw ValidationError(
+          "--draft is for sessions, which can be rolled back; the pipeline of --pipeline-oracle has "
+            + "none")
+      }
     }
     if swarm.numBlocks != nil, blocks != nil || pipeline.pipelineOracle != nil {
       throw ValidationError(
@@ -104,6 +124,8 @@ struct NodeCommand: AsyncParsableCommand {
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
       http: httpPort.map { .init(host: service.host, port: $0) },
       peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
+    configuration.pageBudget = prefixCache << 20
+    configuration.draft = try draft.model(for: checkpoint)
     configuration.agentProfile = pipeline.agentProfile
     configuration.pipelineFormat = pipeline.pipelineFormat
     if member != nil { configuration.agentAPI = try pipeline.api() }
@@ -127,6 +149,11 @@ struct NodeCommand: AsyncParsableCommand {
     }
     await observation.finish()
   }
+}
+
+extension OptionLimits where Self == WholeNumbers<Int> {
+  /// Up to a tebibyte, in MiB.
+  fileprivate static var prefixCache: Self { WholeNumbers("a size in MiB", 0...1 << 20) }
 }
 
 /// The options of a node's agent: its key, its oracle and its chain.

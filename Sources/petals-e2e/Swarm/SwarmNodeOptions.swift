@@ -145,7 +145,7 @@ enum SwarmGeneration {
   static func run(
     _ request: Bloom.GenerationRequest, text: String?, _ checkpoint: Checkpoint,
     _ tokenizer: Tokenizer?, _ options: SwarmClientOptions, swarm: [SwarmAddress],
-    onToken: @escaping @Sendable (Int32) -> Void
+    draft: DraftModel? = nil, onToken: @escaping @Sendable (Int32) -> Void
   ) async throws -> GeneratedText {
     let model = try options.model(of: checkpoint)
     let result = try await options.withPeer(swarm) { peer in
@@ -156,13 +156,14 @@ enum SwarmGeneration {
         let tokens = try client.generate(
           PipelineRequest(
             promptIDs: request.prompt, prompt: text, maxNewTokens: request.maxNewTokens,
-            sampling: request.sampling, seed: request.seed))
+            sampling: request.sampling, seed: request.seed, draft: draft))
         return try await tokens.collect { onToken($0.id) }
       }
     }
     return GeneratedText(
       promptIDs: result.promptIDs, generatedIDs: result.generatedIDs, text: result.text,
       timeToFirstToken: result.timeToFirstToken, tokensPerSecond: result.tokensPerSecond,
-      route: result.route.hops.map { GeneratedText.Hop(peer: $0.peer, blocks: $0.blocks.indices) })
+      route: result.route.hops.map { GeneratedText.Hop(peer: $0.peer, blocks: $0.blocks.indices) },
+      draft: result.draft)
   }
 }

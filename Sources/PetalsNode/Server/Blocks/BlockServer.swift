@@ -16,12 +16,14 @@ final class BlockServer: Sendable {
   private let times = StepTimeAverage()
   private let prefillChunk: Int
   private let prefixBudget: Int
+  /// The beginnings of sessions.
+  let pages: PrefixPages
   private let spans = Mutex<ServedSpans?>(nil)
   private let onActivity: (@Sendable (SessionActivity) -> Void)?
 
   init(
-    model: ServedModel, cacheBudget: Int, prefixBudget: Int, prefillChunk: Int, agent: Address?,
-    metrics: MetricsCollector, clock: any Clock<Duration>,
+    model: ServedModel, cacheBudget: Int, prefixBudget: Int, pageBudget: Int, prefillChunk: Int,
+    agent: Address?, metrics: MetricsCollector, clock: any Clock<Duration>,
     onActivity: (@Sendable (SessionActivity) -> Void)? = nil
   ) {
     self.onActivity = onActivity
@@ -30,6 +32,7 @@ final class BlockServer: Sendable {
     self.metrics = metrics
     self.prefillChunk = prefillChunk
     self.prefixBudget = prefixBudget
+    pages = PrefixPages(budget: pageBudget)
     budget = CacheBudget(
       budget: cacheBudget, bytesPerToken: model.bytesPerBlock * model.blocks.count)
     uptime = Stopwatch(clock)
@@ -39,11 +42,19 @@ final class BlockServer: Sendable {
   func install(_ shard: Shard) {
     let prefixes = PrefixReuse(
       shard, maximumLength: model.maximumLength, budget: prefixBudget)
-    spans.withLock { $0 = ServedSpans(shard, chunk: prefillChunk, prefixes: prefixes) }
+    spans.withLock {
+      $0 = ServedSpans(shard, chunk: prefillChunk, prefixes: prefixes, pages: pages)
+    }
   }
 
   /// Sequences that passes can go on with; nil before the weights are there.
   var prefixes: PrefixReuse? { spans.withLock { $0 }?.prefixes }
+
+  /// Forgets what passes and sessions could go on with.
+  func forgetPrefixes() {
+    prefixes?.removeAll()
+    pages.removeAll()
+  }
 
   /// Passes through the blocks that were computed for sessions.
   var batches: Int { spans.withLock { $0 }?.batches ?? 0 }
@@ -217,9 +228,15 @@ final class BlockServer: Sendable {
   }
 
   /// Tells who watches the node what a session did.
-  func tell(_ kind: SessionActivity.Kind, _ session: String, _ blocks: BlockRange) {
+  ///
+  /// - Parameter reused: Of a step's tokens, those that an earlier session had computed.
+  func tell(
+    _ kind: SessionActivity.Kind, _ session: String, _ blocks: BlockRange, reused: Int = 0
+  ) {
     guard let onActivity else { return }
-    onActivity(SessionActivity(session: session, blocks: blocks, kind: kind, cache: budget.usage))
+    onActivity(
+      SessionActivity(
+        session: session, blocks: blocks, kind: kind, reusedTokens: reused, cache: budget.usage))
   }
 
   /// The error of every request once the node stops.
@@ -284,6 +301,8 @@ struct ServedModel: Sendable {
 struct ServedSpan: Sendable {
   let shard: Shard
   let steps: DecodeScheduler
+  /// The beginnings of the node's sessions.
+  let pages: PrefixPages
 }
 
 /// A node's blocks, and the spans of them that sessions asked for; all share the weights.
@@ -292,13 +311,16 @@ final class ServedSpans: Sendable {
   let prefixes: PrefixReuse
   private let whole: Shard
   private let chunk: Int
+  private let pages: PrefixPages
   /// At most one for each run of blocks, and each is small.
   private let spans = Mutex<[BlockRange: ServedSpan]>([:])
 
   /// - Parameters:
   ///   - chunk: Most tokens of prompts in one batch.
   ///   - prefixes: Of the same blocks.
-  init(_ whole: Shard, chunk: Int, prefixes: PrefixReuse) {
+  ///   - pages: Of all spans.
+  init(_ whole: Shard, chunk: Int, prefixes: PrefixReuse, pages: PrefixPages) {
+    self.pages = pages
     self.whole = whole
     self.chunk = chunk
     self.prefixes = prefixes
@@ -312,7 +334,8 @@ final class ServedSpans: Sendable {
     let span = spans.withLock { spans in
       if let span = spans[blocks] { return span as ServedSpan? }
       guard let shard = whole.part(blocks) else { return nil }
-      let span = ServedSpan(shard: shard, steps: DecodeScheduler(shard, chunk: chunk))
+      let span = ServedSpan(
+        shard: shard, steps: DecodeScheduler(shard, chunk: chunk), pages: pages)
       spans[blocks] = span
       return span
     }

@@ -55,16 +55,16 @@ final class ServedSession: Sendable {
     let (cache, participant, position) = try begin(tokens: hidden.tokens, from: start)
     defer { state.withLock { $0.isBusy = false } }
     do {
-      let (output, time) = try await server.timed(hidden.tokens, in: span.shard.blocks) { [span] in
+      let (result, time) = try await server.timed(hidden.tokens, in: span.shard.blocks) { [span] in
         if let start { try cache.truncate(to: start) }
-        return try await span.steps.step(
-          hidden, cache: cache, prompts: prompts, from: participant)
+        return try await span.step(
+          hidden, at: position, cache: cache, prompts: prompts, from: participant)
       }
       server.tell(
         .step(tokens: hidden.tokens, position: position + hidden.tokens, time: time), id,
-        span.shard.blocks)
+        span.shard.blocks, reused: result.reused)
       return StepResult(
-        hidden: output, position: position + hidden.tokens, computeTime: time)
+        hidden: result.output, position: position + hidden.tokens, computeTime: time)
     } catch {
       // The cache may lack what the position counts.
       state.withLock { $0.isFinished = true }

@@ -38,6 +38,9 @@ public struct NodeConfiguration: Sendable {
   public var checkpoint: Checkpoint
   /// Reads and writes text when the node generates; nil takes `tokenizer.json` from the model's folder.
   public var tokenizer: Tokenizer?
+  /// Proposes tokens when the node generates for its HTTP API, through blocks that keep sessions; nil for
+  /// none.
+  public var draft: DraftModel?
   /// The blocks that this node serves.
   public var blocks: BlockRange
   /// Where gRPC listens.
@@ -62,6 +65,9 @@ public struct NodeConfiguration: Sendable {
   /// Bytes that sequences of `plumise.inference` may take between their passes; with 0 each pass
   /// computes all of its tokens.
   public var prefixBudget: Int
+  /// Bytes that the beginnings of sessions may take, in pages of 64 tokens with which a session that begins
+  /// alike goes on; with 0 each prompt is computed whole.
+  public var pageBudget: Int
   /// Most tokens that one session or pass may hold.
   public var maximumLength: Int
   /// Most tokens of prompts that are computed before sessions that decode have their next turn.
@@ -102,6 +108,7 @@ public struct NodeConfiguration: Sendable {
   ///     length; pages are only taken as tokens come.
   ///   - prefixBudget: In bytes. Nil takes 256 MiB, and enough for one sequence of the greatest
   ///     length, but no more than the cache budget.
+  ///   - pageBudget: In bytes. Nil takes 256 MiB, but no more than the cache budget.
   ///   - maximumLength: In tokens. Nil takes the model's sequence length.
   ///   - prefillChunk: In tokens; smaller ones let others wait less and prompts longer.
   ///   - limits: How long calls to peers may take.
@@ -113,8 +120,8 @@ public struct NodeConfiguration: Sendable {
   public init(
     checkpoint: Checkpoint, blocks: BlockRange? = nil, grpc: Endpoint = Endpoint(),
     http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
-    cacheBudget: Int? = nil, prefixBudget: Int? = nil, maximumLength: Int? = nil,
-    prefillChunk: Int = 128,
+    cacheBudget: Int? = nil, prefixBudget: Int? = nil, pageBudget: Int? = nil,
+    maximumLength: Int? = nil, prefillChunk: Int = 128,
     limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
     keepalive: Keepalive = Keepalive(), clientTimeout: Duration = .seconds(30),
     clientIdleLimit: Duration = .seconds(300), gracePeriod: Duration = .seconds(2)
@@ -140,6 +147,7 @@ public struct NodeConfiguration: Sendable {
     let isEndless = session.overflow || tensors.overflow || sequence.overflow
     self.prefixBudget =
       prefixBudget ?? min(caches, max(256 << 20, isEndless ? .max : sequence.partialValue))
+    self.pageBudget = pageBudget ?? min(caches, 256 << 20)
     self.maximumLength = length
     // HTTP/2 and gRPC count a message's bytes in 32 bits.
     let largest = tensors.overflow ? Int.max : tensors.partialValue

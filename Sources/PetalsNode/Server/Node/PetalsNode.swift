@@ -1,5 +1,5 @@
 import AsyncPrimitives
-import Bloom
+public import Bloom
 public import InferenceMetrics
 public import Logging
 public import MockServing
@@ -19,6 +19,8 @@ public final class PetalsNode: Service {
   package var batches: Int { server.batches }
   /// What is kept of passes of whole sequences, and how much of them was computed.
   package var prefixUsage: PrefixReuse.Usage { server.prefixes?.usage ?? PrefixReuse.Usage() }
+  /// What is kept of the beginnings of sessions, and how many of their tokens were computed.
+  public var pageUsage: PrefixUsage { server.pages.usage }
   let server: BlockServer
   let generator: TextGenerator
   let connections: AgentConnections
@@ -65,8 +67,9 @@ public final class PetalsNode: Service {
           checkpoint.configuration, blocks: configuration.blocks) / configuration.blocks.count,
         maximumLength: configuration.maximumLength),
       cacheBudget: configuration.cacheBudget, prefixBudget: configuration.prefixBudget,
-      prefillChunk: configuration.prefillChunk, agent: configuration.agent, metrics: metrics,
-      clock: clock, onActivity: configuration.onActivity)
+      pageBudget: configuration.pageBudget, prefillChunk: configuration.prefillChunk,
+      agent: configuration.agent, metrics: metrics, clock: clock,
+      onActivity: configuration.onActivity)
     connections = AgentConnections(clock: clock)
     generator = TextGenerator(
       configuration, server: server, connections: connections, clock: clock, logger: logger)
@@ -135,7 +138,7 @@ public final class PetalsNode: Service {
     } catch {
       end = .failure(error)
     }
-    server.prefixes?.removeAll()
+    server.forgetPrefixes()
     server.phase.update { $0 = .stopped }
     await onEvent(.stopped)
     try end.get()

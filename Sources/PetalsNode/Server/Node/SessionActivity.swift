@@ -20,6 +20,8 @@ public struct SessionActivity: Hashable, Sendable {
   public let blocks: BlockRange
   /// What it did.
   public let kind: Kind
+  /// Of a step's tokens, those that were not computed, since an earlier session began alike.
+  public let reusedTokens: Int
   /// What all sessions of the node hold just then.
   public let cache: CacheUsage
 }

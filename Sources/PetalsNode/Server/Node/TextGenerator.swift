@@ -13,6 +13,7 @@ final class TextGenerator: Sendable {
   let pipeline: PipelineMembership
   private let checkpoint: Checkpoint
   private let tokenizer: Tokenizer?
+  private let draft: DraftModel?
   private let server: BlockServer
   private let connections: AgentConnections
   private let format: InferenceFormat
@@ -41,6 +42,7 @@ final class TextGenerator: Sendable {
   ) {
     checkpoint = configuration.checkpoint
     tokenizer = configuration.tokenizer
+    draft = configuration.draft
     pipeline = PipelineMembership(
       agent: configuration.agent, profile: configuration.agentProfile)
     self.server = server
@@ -147,7 +149,7 @@ final class TextGenerator: Sendable {
     let promptIDs = try await encode(request.prompt, tokenizer, prepared.longestToken)
     var work = try PipelineRequest(
       promptIDs: promptIDs, prompt: request.prompt, maxNewTokens: request.maxNewTokens,
-      sampling: request.sampling, seed: request.seed)
+      sampling: request.sampling, seed: request.seed, draft: draft)
     // Agents of today do not keep what they stream.
     if request.isStreamed, pipeline.profile == .faithful {
       work.provenOutput = { "[streamed \($0) tokens]" }
