@@ -56,7 +56,9 @@ struct QuantizedModelTests {
         #expect(found != expected)
         let error = zip(found, expected).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) }
         let size = expected.reduce(0.0) { $0 + pow(Double($1), 2) }
-        print("MEASURE", model.rawValue, type, length, Closeness(of: found, to: expected), (error / size).squareRoot())
+        print(
+          "MEASURE", model.rawValue, type, length, Closeness(of: found, to: expected),
+          (error / size).squareRoot())
         #expect((error / size).squareRoot() <= Self.meanTolerance(type))
       }
     }

@@ -336,9 +336,9 @@ struct SwarmHostilityTests {
             // For each network only its own servers count.
             let own = tiny.checkpoint.fingerprint
             let balance = try await peer.balance(of: tiny.model, fingerprint: own)
-            #expect(balance.verdict(of: nodes[1].peer.id, quality: 0.75) == .isNeeded)
+            #expect(try await balance.verdict(of: nodes[1].peer.id, quality: 0.75) == .isNeeded)
             let theirs = try await stranger.balance(of: tiny.model, fingerprint: other.fingerprint)
-            #expect(theirs.verdict(of: server.peer.id, quality: 0.75) == .isNeeded)
+            #expect(try await theirs.verdict(of: server.peer.id, quality: 0.75) == .isNeeded)
             let status = try await SwarmStatus(
               of: tiny.model, fingerprint: other.fingerprint, through: peer)
             #expect(
