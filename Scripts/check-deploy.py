@@ -14,12 +14,14 @@ import argparse
 import json
 import os
 import pathlib
+import queue
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "Deploy"
@@ -27,6 +29,8 @@ TOOLS = ROOT / ".build" / "deploy-tools"
 PACKAGES = ["kubernetes-validate==1.37.0", "check-jsonschema==0.39.0"]
 KUBERNETES = "1.33.0"
 CONTAINERFILE = DEPLOY / "image" / "Containerfile"
+# Seconds that a service may take until it listens.
+START_LIMIT = 120
 # A node's model in the chroot.
 MODEL = ROOT / "Tests" / "TestVectors" / "bloom" / "tiny-f16"
 
@@ -152,7 +156,9 @@ def build_chroot(root, command, daemon):
     state = {"user": "0:0", "env": {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "cwd": "/"}
     for name, rest in instructions():
         if name == "RUN":
-            run(["chroot", root, "/bin/sh", "-c", rest], env={**os.environ, **state["env"], "DEBIAN_FRONTEND": "noninteractive"})
+            # Of this machine's environment a step sees the proxies, as in a container engine: a TMPDIR of here is not there.
+            proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
+            run(["chroot", root, "/bin/sh", "-c", rest], env={**proxies, **state["env"], "DEBIAN_FRONTEND": "noninteractive"})
         elif name == "COPY":
             parts = rest.split()
             built = parts[0].startswith("--from=")
@@ -160,7 +166,9 @@ def build_chroot(root, command, daemon):
             for source in sources:
                 # The first stage's results are the command that was built here and p2pd.
                 path = {"/out/petals-e2e": command, "/out/p2pd": daemon}[source] if built else ROOT / source
-                shutil.copy(path, root / target.lstrip("/"))
+                place = root / target.lstrip("/")
+                # In a folder it keeps the name that it has in the Containerfile, whatever this machine's file is called.
+                shutil.copy(path, place / pathlib.Path(source).name if place.is_dir() else place)
         elif name == "ENV":
             key, _, value = rest.partition("=")
             state["env"][key] = value
@@ -196,9 +204,25 @@ def check_services(root, state):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         started.append(process)
-        line = process.stdout.readline()
-        if '"listening"' not in line:
-            fail(f"{role} does not start: {line}{process.stdout.read() if process.poll() is not None else ''}")
+        lines = queue.Queue()
+
+        def read():
+            # To the end, so that a service which says much is not held up.
+            for line in process.stdout:
+                lines.put(line)
+            lines.put(None)
+
+        threading.Thread(target=read, daemon=True).start()
+        said = []
+        while not said or '"listening"' not in said[-1]:
+            try:
+                line = lines.get(timeout=START_LIMIT)
+            except queue.Empty:
+                fail(f"{role} does not listen within {START_LIMIT} s: {''.join(said)}")
+            if line is None:
+                fail(f"{role} ends with {process.wait()} before it listens: {''.join(said)}")
+            said.append(line)
+        line = said[-1]
         # A node is healthy once it has loaded; its ports are announced then. Others at once.
         run(inside(root, state, [*healthy, health], address))
         print(f"check-deploy: {role} is healthy at {health}")
@@ -227,7 +251,10 @@ def check_services(root, state):
     for process in started:
         process.terminate()
     for process in started:
-        process.communicate(timeout=60)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            fail(f"{shlex.join(process.args)} does not end within 60 s")
         if process.returncode != 0:
             fail(f"{shlex.join(process.args)} ends with {process.returncode}")
 
