@@ -156,7 +156,9 @@ def build_chroot(root, command, daemon):
     state = {"user": "0:0", "env": {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "cwd": "/"}
     for name, rest in instructions():
         if name == "RUN":
-            run(["chroot", root, "/bin/sh", "-c", rest], env={**os.environ, **state["env"], "DEBIAN_FRONTEND": "noninteractive"})
+            # Of this machine's environment a step sees the proxies, as in a container engine: a TMPDIR of here is not there.
+            proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
+            run(["chroot", root, "/bin/sh", "-c", rest], env={**proxies, **state["env"], "DEBIAN_FRONTEND": "noninteractive"})
         elif name == "COPY":
             parts = rest.split()
             built = parts[0].startswith("--from=")
@@ -164,7 +166,9 @@ def build_chroot(root, command, daemon):
             for source in sources:
                 # The first stage's results are the command that was built here and p2pd.
                 path = {"/out/petals-e2e": command, "/out/p2pd": daemon}[source] if built else ROOT / source
-                shutil.copy(path, root / target.lstrip("/"))
+                place = root / target.lstrip("/")
+                # In a folder it keeps the name that it has in the Containerfile, whatever this machine's file is called.
+                shutil.copy(path, place / pathlib.Path(source).name if place.is_dir() else place)
         elif name == "ENV":
             key, _, value = rest.partition("=")
             state["env"][key] = value
@@ -199,14 +203,11 @@ def check_services(root, state):
         started.append((role, program))
         try:
             line = program.line(SECONDS)
+            while line is not None and '"listening"' not in line:
+                line = program.line(SECONDS)
         except TimeoutError as silence:
             fail(f"{role} does not start: {silence}")
-        if line is None or '"listening"' not in line:
-            try:
-                while line is not None:
-                    line = program.line(5)
-            except TimeoutError:
-                pass  # it goes on, and has said what it had to say
+        if line is None:
             fail(f"{role} does not start:\n{program.tail}")
         # A node is healthy once it has loaded; its ports are announced then. Others at once.
         run(inside(root, state, [*healthy, health], address))
