@@ -160,7 +160,8 @@ struct NibbleTests {
   func notFinite(_ set: InstructionSet, _ value: Float) {
     let packed = Packed([1, value, 2, 3], rows: 1, columns: 4, by: set)
     #expect(!packed.scale(0, 0).isFinite)
-    #expect(packed.floats.allSatisfy(\.isNaN))
+    let areNumbers = packed.floats.contains { !$0.isNaN }
+    #expect(!areNumbers)
   }
 
   @Test(

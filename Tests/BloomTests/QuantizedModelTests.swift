@@ -8,9 +8,9 @@ import Testing
 @Suite("Models of quantized weights")
 struct QuantizedModelTests {
   /// How far any logit may lie from that of the float weights, relative to the largest one.
-  private static func tolerance(_ type: QuantizedType) -> Float { type == .q8 ? 0.06 : 9 }
+  private static func tolerance(_ type: QuantizedType) -> Float { type == .q8 ? 0.06 : 0.65 }
   /// How far all together may, relative to their own size: root of the mean square by the same.
-  private static func meanTolerance(_ type: QuantizedType) -> Double { type == .q8 ? 0.03 : 9 }
+  private static func meanTolerance(_ type: QuantizedType) -> Double { type == .q8 ? 0.03 : 0.5 }
 
   private func quantized<Result>(
     _ source: Checkpoint, as type: QuantizedType, _ body: (Checkpoint) async throws -> Result
@@ -56,9 +56,6 @@ struct QuantizedModelTests {
         #expect(found != expected)
         let error = zip(found, expected).reduce(0.0) { $0 + pow(Double($1.0 - $1.1), 2) }
         let size = expected.reduce(0.0) { $0 + pow(Double($1), 2) }
-        print(
-          "MEASURE", model.rawValue, type, length, Closeness(of: found, to: expected),
-          (error / size).squareRoot())
         #expect((error / size).squareRoot() <= Self.meanTolerance(type))
       }
     }
@@ -97,7 +94,6 @@ struct QuantizedModelTests {
     try await quantized(source, as: type) { checkpoint in
       let found = try await Shard(checkpoint, blocks: layers)
         .backward(input: input, outputGradient: output)
-      print("MEASURE gradient", type, Closeness(of: found.values, to: expected.values))
       expectClose(
         found.values, expected.values, tolerance: Self.tolerance(type), "gradient")
     }

@@ -52,6 +52,7 @@ struct SynthesizerTests {
       .bf16: "c0d5e0580f2fa54b245036656bc6c8e34fbde8910f4229e143eeeff3de99cf39",
       .f32: "53ae54fbca813244cbd92ae1cd73f36025fbba0bd303924a0712bc36e3518813",
       .q8: "a56685ae6f9348eb9a5e56ca663d99ff158d277261d9ec5355a1d827d7f2dad0",
+      .q4: "18b8de5f6671bfc2c42c0975d8f99dd8a76e331369527e2c6b186ba9161de52c",
     ]
     for (dtype, fingerprint) in fingerprints {
       #expect(try await digest(dtype, 0) == fingerprint, "\(dtype.rawValue)")

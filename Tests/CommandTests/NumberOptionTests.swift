@@ -245,6 +245,7 @@ struct OptionTable: Sendable {
   static let others: [String: (without: [String], with: [String])] = [
     // The two name seeds in one way or the other.
     "--seeds": (["--seed=1"], []),
+    "--pipeline-oracle": (["--draft=d"], []),
     "--memory-mb": (["--blocks=0-1"], ["--num-blocks=auto", "--swarm=\(swarm)"]),
   ]
 

@@ -53,12 +53,14 @@ struct ChainAdministrationTests {
     network.chain.observeFaults { changes.record($0) }
     network.chain.seedFaults(7)
     let snapshot = try await network.client.request("evm_snapshot")
-    network.chain.inject(.refuse(RPCFailure(code: -5, message: "busy")))
+    network.chain.inject(
+      ChainFaultRule(.refuse(RPCFailure(code: -5, message: "busy")), method: "eth_blockNumber"))
     _ = try await network.client.request("evm_revert", [snapshot])
     #expect(try await network.failure("eth_blockNumber")?.code == -5)
     network.chain.inject(.stall)
     _ = try await network.client.request("anvil_reset")
-    network.chain.inject(.refuse(RPCFailure(code: -6, message: "busy")))
+    network.chain.inject(
+      ChainFaultRule(.refuse(RPCFailure(code: -6, message: "busy")), method: "eth_blockNumber"))
     #expect(try await network.failure("eth_blockNumber")?.code == -6)
     #expect(network.chain.faultSeed == 7)
     let kinds = changes.entries.map { change in
