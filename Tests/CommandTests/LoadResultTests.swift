@@ -144,7 +144,7 @@ struct LoadResultTests {
         try await Self.withOracle { url in
           let soak = [
             "--soak", "--sample-interval", "0.1", "--allowed-growth", "1000", "--allowed-drift",
-            "1000000",
+            "1000",
           ]
           let result = try await Command.run(
             ["load", "--target", url, "--rate", "50", "--duration", "1.5", "--requests"]

@@ -25,6 +25,7 @@ All processes are ended, by their ids, when this one ends, however it does.
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import pathlib
@@ -373,6 +374,9 @@ def rolled_back(address):
 
 
 def client(kind, address, file):
+    # Petals ends a session in its finalizer, which waits for the event loop: collected by the loop's own thread, it
+    # waits for itself for ever. Without the cycle collector a session ends where it is left.
+    gc.disable()
     clients = {"plain": lambda: plain(distributed_model(address)), "deep": lambda: deep_client(address),
                "rolled back": lambda: rolled_back(address)}
     pathlib.Path(file).write_text(json.dumps(clients[kind]()))
