@@ -79,7 +79,7 @@ extension SwarmServer {
   /// Waits until the swarm would be served notably better if this server took other blocks.
   ///
   /// Whoever gets the answer ends the server and the node, which tells the swarm that they are gone, and
-  /// serves ``SwarmPeer/worstServedBlocks(_:of:)`` of that moment.
+  /// serves ``SwarmPeer/worstServedBlocks(_:of:fingerprint:)`` of that moment.
   /// - Parameters:
   ///   - placement: When it looks, and what is notable.
   ///   - seed: Where the chance of its intervals begins.
