@@ -168,6 +168,11 @@ struct ALiBiTests {
     #expect(ALiBi.firstKey(position: 5000, slope: 1, largestScore: .infinity) == 0)
     #expect(ALiBi.firstKey(position: 5000, slope: 0x1p-8, largestScore: 0) == 0)
     #expect(ALiBi.firstKey(position: 0, slope: 1, largestScore: 1) == 0)
+    // A length that is not a number stays, whatever comes after it.
+    #expect(ALiBi.longer(1, 2) == 2 && ALiBi.longer(2, 1) == 2)
+    for other in [Float(1), .infinity, .nan] {
+      #expect(ALiBi.longer(.nan, other).isNaN && ALiBi.longer(other, .nan).isNaN)
+    }
   }
 
   @Test("Every head count gives positive slopes below one, no two alike", arguments: 1...70)

@@ -19,6 +19,7 @@ public final class LocalGenerator: Sendable {
   /// Maps a model.
   ///
   /// - Parameters:
+  ///   - checkpoint: The model.
   ///   - prefixBudget: Bytes that keys and values of earlier prompts may take, in pages of 64 tokens with
   ///     which a prompt that begins alike goes on; with 0 each prompt is computed whole.
   ///   - clock: Measures ``Generation``'s durations.
@@ -46,7 +47,10 @@ public final class LocalGenerator: Sendable {
   /// ``ScoreError`` for scores that are no finite numbers, ``CacheError`` where there is no memory for
   /// so many tokens, ``DraftError`` for the draft of a model with another vocabulary, and
   /// `CancellationError`.
-  /// - Parameter draft: Proposes tokens, which this model verifies; nil for none.
+  /// - Parameters:
+  ///   - request: What is continued, and how.
+  ///   - draft: Proposes tokens, which this model verifies; nil for none.
+  ///   - onToken: Gets each new id.
   public func generate(
     _ request: GenerationRequest, draft: DraftModel? = nil,
     onToken: @escaping @Sendable (Int32) -> Void = { _ in }

@@ -72,8 +72,7 @@ struct Attention: Sendable {
         let source = query(workspace, row, head)
         let target = (segment.position + offset) * headSize
         let length = norm(source + headSize)
-        // What is not a number stays: no key may then be passed over.
-        if !(length <= longest.pointee) { longest.pointee = length }
+        longest.pointee = ALiBi.longer(longest.pointee, length)
         (keys + target).update(from: source + headSize, count: headSize)
         (values + target).update(from: source + 2 * headSize, count: headSize)
       }
@@ -115,8 +114,7 @@ struct Attention: Sendable {
     let width = headCount * headSize
     let rows = segment.rows
     let longest = rows.reduce(Float(0)) { longest, row in
-      let length = norm(query(workspace, row, head))
-      return length <= longest ? longest : length
+      ALiBi.longer(longest, norm(query(workspace, row, head)))
     }
     let first = firstKey(longest, segment.position, segment, block, head)
     bloom_attend_rows(
@@ -226,6 +224,11 @@ public enum ALiBi {
     let regular = (1...power).map { slope($0, of: power) }
     let extra = (0..<headCount - power).map { slope(2 * $0 + 1, of: 2 * power) }
     return regular + extra
+  }
+
+  /// The greater of two vectors' lengths; no number where either is none, so that no key is passed over then.
+  package static func longer(_ first: Float, _ second: Float) -> Float {
+    second > first || second.isNaN ? second : first
   }
 
   /// The first key whose probability can be other than zero for a query at a position.
