@@ -25,11 +25,11 @@ struct SwarmFindTests {
   /// Looks keys up at one node.
   ///
   /// - Parameters:
-  ///   - clock: Of the peer that asks.
+  ///   - clock: Of the peer that asks; its time stands still unless a test moves it.
   ///   - answer: What the node answers to a request, for each of its keys.
   /// - Returns: The keys that were found, and how many keys each request had.
   private func lookUp(
-    _ keys: ArraySlice<DHTID>, on clock: any Clock<Duration> = ContinuousClock(),
+    _ keys: ArraySlice<DHTID>, on clock: any Clock<Duration> = ManualClock(),
     _ answer: @escaping @Sendable ([DHTID]) throws -> [[UInt8]]
   ) async throws -> (found: Set<DHTID>, requests: [Int]) {
     try await withQuietPeer { node in
