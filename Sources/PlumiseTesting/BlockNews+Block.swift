@@ -46,7 +46,7 @@ extension BlockNews.Sent {
       return reading(call)
     }
     if transaction.data.isEmpty { return ("transfer", "\(transaction.value) wei") }
-    // The same bytes say nothing of rewards to anybody else.
+    // The same bytes say nothing of rewards to anybody else; a call that cannot be read is named below.
     if recipient == rewardPool, let call = try? RewardPoolCall(input: transaction.data) {
       return reading(call)
     }

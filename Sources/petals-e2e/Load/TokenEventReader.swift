@@ -93,6 +93,7 @@ package struct TokenEventReader: Sendable {
   /// Whether an event has a token: a node's that is not the last, an agent's `token`, a chat's piece
   /// of text.
   private static func isToken(_ event: ByteBuffer) -> Bool {
+    // What is no JSON, as `[DONE]`, is an event without a token.
     guard let json = try? JSON.parse(Array(event.readableBytesView)) else { return false }
     if let isFinished = json["is_finished"] { return isFinished == false }
     if json["token"] != nil { return true }
