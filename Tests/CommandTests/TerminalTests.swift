@@ -33,8 +33,11 @@ import Testing
       _ arguments: [String], with variables: [Environment.Key: String] = [:],
       until isEnough: @Sendable (String) -> Bool = { _ in false }
     ) async throws -> Result {
-      let own: [Environment.Key: String] = ["TERM": "xterm", "CI": "", "NO_COLOR": ""]
-      let line = ([Command.path] + arguments).map { "'\($0)'" }.joined(separator: " ")
+      let own: [Environment.Key: String] = [
+        "TERM": "xterm", "CI": "", "NO_COLOR": "", "SHELL": "/bin/sh",
+      ]
+      // Some shells wait for the command, and Ctrl-C then ends them as well: `exec` leaves none.
+      let line = "exec " + ([Command.path] + arguments).map { "'\($0)'" }.joined(separator: " ")
       let result = try await Subprocess.run(
         .path(FilePath("/usr/bin/script")), arguments: ["-qec", line, "/dev/null"],
         environment: Command.environment.updating(
