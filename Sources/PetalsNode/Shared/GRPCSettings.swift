@@ -1,5 +1,7 @@
 import GRPCCore
 import GRPCNIOTransportHTTP2
+import class NIOCore.EventLoopFuture
+import protocol NIOCore.Channel
 
 // What both ends of a connection agree on beyond gRPC's own defaults. Messages hold hidden
 // states: 8 MiB for a full context of bloom-560m. The windows take a message whole, and nothing
@@ -60,9 +62,11 @@ extension ServerTransport where Self == HTTP2ServerTransport.Posix {
   ///   - largestRequest: In bytes; a longer message ends its call before it is read.
   ///   - keepalive: How a connection whose other end is gone is noticed.
   ///   - thread: Where its connections live.
+  ///   - onAccept: Gets each connection before anything is read from it.
   static func petals(
     on address: SocketAddress, largestRequest: Int, keepalive: NodeConfiguration.Keepalive,
-    thread: EventLoopExecutor
+    thread: EventLoopExecutor,
+    onAccept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
   ) -> Self {
     var config = HTTP2ServerTransport.Posix.Config.defaults
     config.http2.targetWindowSize = window
@@ -75,6 +79,7 @@ extension ServerTransport where Self == HTTP2ServerTransport.Posix {
     config.connection.keepalive.clientBehavior = .init(
       minPingIntervalWithoutCalls: minPingInterval, allowWithoutCalls: true)
     config.rpc.maxRequestPayloadSize = largestRequest
+    config.channelDebuggingCallbacks.onAcceptTCPConnection = onAccept
     return .http2NIOPosix(
       address: address, transportSecurity: .plaintext, config: config,
       eventLoopGroup: thread.group)

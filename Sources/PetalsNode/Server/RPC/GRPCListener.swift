@@ -2,6 +2,7 @@ import GRPCCore
 import GRPCNIOTransportHTTP2
 import NIOCore
 import NIOPosix
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -35,15 +36,16 @@ struct GRPCListener {
 
   /// Serves while the body runs; the port is free when this returns.
   ///
-  /// Calls in flight have the grace period to finish. Then they are cut off.
+  /// Calls in flight have the grace period to finish. Then they are cut off, and their connections closed.
   /// - Throws: ``NodeStartError`` when it cannot listen; what the body throws.
   func run(
     _ services: [any RegistrableRPCService], _ body: (PeerAddress) async throws -> Void
   ) async throws {
     let thread = EventLoopExecutor.next()
+    let connections = AcceptedConnections()
     let transport = HTTP2ServerTransport.Posix.petals(
       on: try await endpoint.socketAddress(), largestRequest: largestRequest,
-      keepalive: keepalive, thread: thread)
+      keepalive: keepalive, thread: thread, onAccept: connections.add)
     let server = GRPCServer(transport: transport, services: services)
     // Not a child task: a cancelled caller must still get a graceful stop. It always ends below.
     let serving = Task(executorPreference: thread) { try await server.serve() }
@@ -54,7 +56,7 @@ struct GRPCListener {
       outcome = .failure(error)
     }
     server.beginGracefulShutdown()
-    await serving.waitForEnd(within: gracePeriod, on: clock)
+    await serving.waitForEnd(within: gracePeriod, on: clock, orElse: connections.close)
     try outcome.get()
   }
 
@@ -73,15 +75,61 @@ struct GRPCListener {
   }
 }
 
+/// The connections that a server has accepted.
+///
+/// They are closed before the server's task is cancelled (`grpc-swift-nio-transport` 2.9.2), for two reasons.
+/// A cancelled server waits for each call that has sent its status until the client has ended its side as well
+/// (`handleStream`): behind a way that is held, or a client that is suspended, it never does. And a connection
+/// or a stream that nobody has taken from its queue when the task is cancelled is dropped while it is open,
+/// which is a precondition failure (`NIOAsyncWriter`).
+private final class AcceptedConnections: Sendable {
+  private struct State {
+    var open: [ObjectIdentifier: any Channel] = [:]
+    var isClosed = false
+  }
+
+  private let state = Mutex(State())
+
+  /// Takes a new connection in; closes it after ``close()``.
+  func add(_ channel: any Channel) -> EventLoopFuture<Void> {
+    let id = ObjectIdentifier(channel)
+    let isClosed = state.withLock { state in
+      if !state.isClosed { state.open[id] = channel }
+      return state.isClosed
+    }
+    if isClosed { channel.close(promise: nil) }
+    channel.closeFuture.whenComplete { [weak self] _ in
+      self?.state.withLock { $0.open[id] = nil }
+    }
+    return channel.eventLoop.makeSucceededVoidFuture()
+  }
+
+  /// Closes all connections, and those that come from here on.
+  func close() async {
+    let open = state.withLock { state in
+      state.isClosed = true
+      return Array(state.open.values)
+    }
+    for channel in open { channel.close(promise: nil) }
+    // The future of a channel's end never fails.
+    for channel in open { try? await channel.closeFuture.get() }
+  }
+}
+
 extension Task where Success == Void, Failure == any Error {
   /// Waits for the end of a server, and cancels it after a while.
   ///
   /// How it ended is of no interest any more: it was told to.
-  func waitForEnd(within limit: Duration, on clock: any Clock<Duration>) async {
+  /// - Parameter cutOff: Ends what must have ended before the cancellation.
+  func waitForEnd(
+    within limit: Duration, on clock: any Clock<Duration>,
+    orElse cutOff: @escaping @Sendable () async -> Void
+  ) async {
     // Neither is a child task: both waits must happen though the caller was cancelled.
     let backstop = Task<Void, Never> {
       do {
         try await clock.sleep(for: limit)
+        await cutOff()
         self.cancel()
       } catch {
         // Cancelled: the server ended by itself.
