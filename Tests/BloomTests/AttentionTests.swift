@@ -152,8 +152,8 @@ struct ALiBiTests {
       var scores = [Float](repeating: 9, count: length - start)
       var context = [Float](repeating: 9, count: size)
       set.kernels.attend(
-        query, Array(keys[(start * size)...]), Array(values[(start * size)...]), length - start,
-        size, 0.25, slope, &scores, &context)
+        BLOOM_F32, query, Array(keys[(start * size)...]), Array(values[(start * size)...]),
+        length - start, size, 0.25, slope, &scores, &context)
       return (scores, context)
     }
     let all = attend(from: 0)
