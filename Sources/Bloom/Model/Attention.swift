@@ -48,15 +48,20 @@ struct Attention: Sendable {
       let perHead = isProduct ? segment.rows.count * length : CacheType.f16.capacity(for: length)
       let scores = workspace.scores(headCount * perHead)
       let work = 2 * segment.rows.count * length * headSize * headCount
-      if work < Self.parallelThreshold {
+      guard work >= Self.parallelThreshold else {
         for head in 0..<headCount {
           attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
         }
+        continue
+      }
+      let attendNext = { [self] (index: Int) in
+        let head = order[index]
+        attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
+      }
+      if work <= ComputePool.smallWork {
+        ComputePool.shared.parallelIfFaster(headCount, work: work, attendNext)
       } else {
-        ComputePool.shared.parallel(headCount) { [self] index in
-          let head = order[index]
-          attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
-        }
+        ComputePool.shared.parallel(headCount, attendNext)
       }
     }
   }
