@@ -8,64 +8,15 @@ import Testing
 /// in double precision over what is stored.
 @Suite("Attention kernels")
 struct AttentionKernelTests {
-  /// Keys and values of one head, as they are stored and as floats.
-  private struct Head {
-    let element: bloom_element
-    let (keys, values): ([UInt8], [UInt8])
-    let (exactKeys, exactValues): ([Float], [Float])
-
-    init(_ element: bloom_element, length: Int, size: Int) {
-      self.element = element
-      let rows = ProductTests.store(numbers(length * size, seed: 2, scale: 3), element)
-      keys = element == BLOOM_F32 ? rows : Self.turned(rows, length, size)
-      values = ProductTests.store(numbers(length * size, seed: 3), element)
-      exactKeys = ProductTests.load(rows, element, length * size)
-      exactValues = ProductTests.load(values, element, length * size)
-    }
-
-    /// Keys of 16 bits in panels; what lies behind the last one is no number.
-    private static func turned(_ rows: [UInt8], _ length: Int, _ size: Int) -> [UInt8] {
-      let panel = Int(BLOOM_KEY_PANEL)
-      var keys = [UInt8](repeating: 0xFF, count: (length + panel - 1) / panel * panel * size * 2)
-      for key in 0..<length {
-        for column in 0..<size {
-          let target = 2 * (key / panel * panel * size + column * panel + key % panel)
-          let source = 2 * (key * size + column)
-          keys[target] = rows[source]
-          keys[target + 1] = rows[source + 1]
-        }
-      }
-      return keys
-    }
-
-    /// Room for the scores of one query.
-    static func scores(_ length: Int) -> [Float] {
-      let panel = Int(BLOOM_KEY_PANEL)
-      return [Float](repeating: 0, count: (length + panel - 1) / panel * panel)
-    }
-
-    /// What a query gathers of the first keys.
-    func context(_ query: [Float], _ length: Int) -> [Float] {
-      let size = query.count
-      let probabilities = AttentionKernelTests.exactProbabilities(query, exactKeys, length, size)
-      return (0..<size).map { column in
-        Float(
-          (0..<length).reduce(0.0) {
-            $0 + probabilities[$1] * Double(exactValues[$1 * size + column])
-          })
-      }
-    }
-  }
-
-  private static let elements = [BLOOM_F32, BLOOM_F16]
+  static let elements = [BLOOM_F32, BLOOM_F16]
 
   @Test("Attention of one query", arguments: InstructionSet.all, [1, 2, 7, 8, 9, 30, 1000])
   func attention(_ set: InstructionSet, _ length: Int) {
     for element in Self.elements {
       for size in [1, 8, 16, 19, 64, 80] {
-        let head = Head(element, length: length, size: size)
+        let head = StoredHead(element, length: length, size: size)
         let query = numbers(size)
-        var scores = Head.scores(length)
+        var scores = StoredHead.scores(length)
         var y = [Float](repeating: 9, count: size)
         set.kernels.attend(
           element, query, head.keys, head.values, length, size, 0.5, 0.25, &scores, &y)
@@ -81,7 +32,7 @@ struct AttentionKernelTests {
     for element in Self.elements {
       for (size, first) in [(1, 0), (8, 5), (16, 33), (19, 2), (64, 7), (80, 0)] {
         let length = first + rows
-        let head = Head(element, length: length, size: size)
+        let head = StoredHead(element, length: length, size: size)
         let queries = numbers(rows * (size + 2))
         var scores = [Float](repeating: 9, count: rows * length)
         var y = [Float](repeating: 9, count: rows * (size + 3))
@@ -108,9 +59,9 @@ struct AttentionKernelTests {
     let length = 300
     for element in Self.elements {
       // Zeros lie alike in panels.
-      let keys = ProductTests.store(Head.scores(length), element)
+      let keys = ProductTests.store(StoredHead.scores(length), element)
       let values = ProductTests.store([Float](repeating: 1, count: length), element)
-      var scores = Head.scores(length)
+      var scores = StoredHead.scores(length)
       var y: [Float] = [9]
       // Slope 1: the weight of a key is e to minus its distance.
       set.kernels.attend(element, [0], keys, values, length, 1, 1, 1, &scores, &y)
@@ -135,7 +86,7 @@ struct AttentionKernelTests {
     set.kernels.causal_softmax(&scores, rows, length, first, 0.5, 0.25)
     for row in 0..<rows {
       let visible = first + row + 1
-      let expected = Self.exactProbabilities(
+      let expected = StoredHead.probabilities(
         Array(queries[row * size..<(row + 1) * size]), keys, visible, size)
       let found = scores[row * length..<(row + 1) * length]
       expectClose(
@@ -181,19 +132,5 @@ struct AttentionKernelTests {
       #expect(sum(-65520) == .infinity && sum(1e30) == .infinity && sum(-.infinity) == .infinity)
       #expect(sum(.nan).isNaN)
     }
-  }
-}
-
-extension AttentionKernelTests {
-  fileprivate static func exactProbabilities(
-    _ query: [Float], _ keys: [Float], _ length: Int, _ size: Int
-  ) -> [Double] {
-    let scores = (0..<length).map { key in
-      (0..<size).reduce(0.25 * Double(key)) {
-        $0 + 0.5 * Double(query[$1]) * Double(keys[key * size + $1])
-      }
-    }
-    let weights = scores.map { exp($0 - (scores.max() ?? 0)) }
-    return weights.map { $0 / weights.reduce(0, +) }
   }
 }
