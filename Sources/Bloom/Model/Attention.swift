@@ -22,16 +22,12 @@ struct Attention: Sendable {
   private let headSize: Int
   private let scale: Float
   private let slopes: [Float]
-  /// Heads of small slopes first: they see the most keys, and the rest fills up what a thread has left.
-  private let order: [Int]
 
   init(_ configuration: BloomConfiguration) {
     headCount = configuration.headCount
     headSize = configuration.headSize
     scale = 1 / Float(configuration.headSize).squareRoot()
-    let slopes = ALiBi.slopes(headCount: configuration.headCount)
-    self.slopes = slopes
-    order = slopes.indices.sorted { slopes[$0] < slopes[$1] }
+    slopes = ALiBi.slopes(headCount: configuration.headCount)
   }
 
   /// Reads `workspace.queryKeyValue`, appends keys and values to the caches of `block` (counted
@@ -54,14 +50,13 @@ struct Attention: Sendable {
         }
         continue
       }
-      let attendNext = { [self] (index: Int) in
-        let head = order[index]
+      let attendHead = { [self] (head: Int) in
         attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
       }
       if work <= ComputePool.smallWork {
-        ComputePool.shared.parallelIfFaster(headCount, work: work, attendNext)
+        ComputePool.shared.parallelIfFaster(headCount, work: work, attendHead)
       } else {
-        ComputePool.shared.parallel(headCount, attendNext)
+        ComputePool.shared.parallel(headCount, attendHead)
       }
     }
   }
