@@ -128,16 +128,21 @@ float bloom_exponentials(float *x, long count, float largest, float inverseTempe
 }
 
 void bloom_attend(
-    const float *query, const float *keys, const float *values, long length, long d,
-    float scale, float slope, float *scores, float *y) {
-  used()->attend(query, keys, values, length, d, scale, slope, scores, y);
+    bloom_element element, const float *query, const void *keys, const void *values, long length,
+    long d, float scale, float slope, float *scores, float *y) {
+  used()->attend(element, query, keys, values, length, d, scale, slope, scores, y);
 }
 
 void bloom_attend_rows(
-    const float *queries, long ldq, long rows, const float *keys, const float *values, long first,
-    long d, float scale, float slope, float *scores, float *y, long ldy) {
+    bloom_element element, const float *queries, long ldq, long rows, const void *keys,
+    const void *values, long first, long d, float scale, float slope, float *scores, float *y,
+    long ldy) {
   used()->attend_rows(
-      queries, ldq, rows, keys, values, first, d, scale, slope, scores, y, ldy);
+      element, queries, ldq, rows, keys, values, first, d, scale, slope, scores, y, ldy);
+}
+
+float bloom_store_f16(const float *x, long count, long step, uint16_t *target) {
+  return used()->store_f16(x, count, step, target);
 }
 
 float bloom_dot(const float *a, const float *b, long count) { return used()->dot(a, b, count); }

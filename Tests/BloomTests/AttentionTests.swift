@@ -139,22 +139,27 @@ struct ALiBiTests {
     "Keys that are too far behind to count can be left out without changing a bit",
     arguments: InstructionSet.all, [1, 0.25, 0.0625] as [Float])
   func distantKeys(_ set: InstructionSet, _ slope: Float) {
+    for element in AttentionKernelTests.elements { distantKeys(set, slope, element) }
+  }
+
+  private func distantKeys(_ set: InstructionSet, _ slope: Float, _ element: bloom_element) {
     let (length, size) = (1900, 16)
     let query = numbers(size, scale: 4)
-    let keys = numbers(length * size, seed: 2, scale: 2)
-    let values = numbers(length * size, seed: 3)
+    let head = StoredHead(element, length: length, size: size, keyScale: 2)
     func norm(_ x: ArraySlice<Float>) -> Float { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-    let longest = (0..<length).map { norm(keys[$0 * size..<($0 + 1) * size]) }.max() ?? 0
+    let lengths = (0..<length).map { norm(head.exactKeys[$0 * size..<($0 + 1) * size]) }
     let first = ALiBi.firstKey(
-      position: length - 1, slope: slope, largestScore: 0.25 * norm(query[...]) * longest)
+      position: length - 1, slope: slope,
+      largestScore: 0.25 * norm(query[...]) * (lengths.max() ?? 0))
     #expect(first.isMultiple(of: 16) && first > 0 && first < length - Int(60 / slope))
-    func attend(from start: Int) -> (scores: [Float], context: [Float]) {
-      var scores = [Float](repeating: 9, count: length - start)
+    func attend(from start: Int) -> (scores: ArraySlice<Float>, context: [Float]) {
+      var scores = StoredHead.scores(length - start)
       var context = [Float](repeating: 9, count: size)
+      let bytes = start * size * (element == BLOOM_F32 ? 4 : 2)
       set.kernels.attend(
-        query, Array(keys[(start * size)...]), Array(values[(start * size)...]), length - start,
-        size, 0.25, slope, &scores, &context)
-      return (scores, context)
+        element, query, Array(head.keys[bytes...]), Array(head.values[bytes...]),
+        length - start, size, 0.25, slope, &scores, &context)
+      return (scores.prefix(length - start), context)
     }
     let all = attend(from: 0)
     #expect(all.scores[..<first].allSatisfy { $0 == 0 })

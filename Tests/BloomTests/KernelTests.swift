@@ -81,98 +81,6 @@ struct KernelTests {
     }
     #expect(set.kernels.argmax([Float](), 0) == -1)
   }
-
-  @Test("Attention of one query", arguments: InstructionSet.all, [1, 2, 7, 8, 9, 30])
-  func attention(_ set: InstructionSet, _ length: Int) {
-    for size in [1, 8, 16, 19, 64] { attention(set, length, size) }
-  }
-
-  private func attention(_ set: InstructionSet, _ length: Int, _ size: Int) {
-    let query = numbers(size)
-    let keys = numbers(length * size, seed: 2, scale: 3)
-    let values = numbers(length * size, seed: 3)
-    var scores = [Float](repeating: 0, count: length)
-    var y = [Float](repeating: 9, count: size)
-    set.kernels.attend(query, keys, values, length, size, 0.5, 0.25, &scores, &y)
-    let probabilities = exactProbabilities(query, keys, length, size)
-    let expected = (0..<size).map { column in
-      Float(
-        (0..<length).reduce(0.0) {
-          $0 + probabilities[$1] * Double(values[$1 * size + column])
-        })
-    }
-    expectClose(y, expected, tolerance: 1e-5, "context")
-  }
-
-  @Test(
-    "Attention of several queries is that of each alone", arguments: InstructionSet.all,
-    [1, 3, 4, 9, 50])
-  func attentionRows(_ set: InstructionSet, _ rows: Int) {
-    for (size, first) in [(1, 0), (8, 5), (16, 33), (19, 2), (64, 7), (80, 0)] {
-      let length = first + rows
-      let queries = numbers(rows * (size + 2))
-      let keys = numbers(length * size, seed: 2, scale: 3)
-      let values = numbers(length * size, seed: 3)
-      var scores = [Float](repeating: 9, count: rows * length)
-      var y = [Float](repeating: 9, count: rows * (size + 3))
-      set.kernels.attend_rows(
-        queries, size + 2, rows, keys, values, first, size, 0.5, 0.25, &scores, &y, size + 3)
-      var found: [Float] = []
-      var expected: [Float] = []
-      for row in 0..<rows {
-        let probabilities = exactProbabilities(
-          Array(queries[row * (size + 2)..<row * (size + 2) + size]), keys, first + row + 1, size)
-        expected += (0..<size).map { column in
-          Float(
-            (0...first + row).reduce(0.0) {
-              $0 + probabilities[$1] * Double(values[$1 * size + column])
-            })
-        }
-        let own = y[row * (size + 3)..<(row + 1) * (size + 3)]
-        found += own.prefix(size)
-        #expect(own.dropFirst(size).allSatisfy { $0 == 9 })
-      }
-      expectClose(found, expected, tolerance: 1e-5, "\(rows) queries of \(size) from \(first)")
-    }
-  }
-
-  @Test("A key that is far behind the best counts for nothing", arguments: InstructionSet.all)
-  func negligible(_ set: InstructionSet) {
-    let length = 300
-    var scores = [Float](repeating: 0, count: length)
-    var y: [Float] = [9]
-    // Slope 1: the weight of a key is e to minus its distance.
-    set.kernels.attend(
-      [0], [Float](repeating: 0, count: length), [Float](repeating: 1, count: length), length, 1,
-      1, 1, &scores, &y)
-    expectClose(y, [1], tolerance: 1e-6, "context")
-    #expect(scores[..<(length - 62)].allSatisfy { $0 == 0 })
-    #expect(scores[(length - 60)...].allSatisfy { $0 > 0 && $0.isNormal })
-  }
-
-  @Test("The causal softmax hides later keys", arguments: InstructionSet.all, [0, 1, 5])
-  func causalSoftmax(_ set: InstructionSet, _ first: Int) {
-    let rows = 3
-    let size = 8
-    let length = first + rows
-    let queries = numbers(rows * size)
-    let keys = numbers(length * size, seed: 2)
-    var scores = (0..<rows * length).map { index in
-      (0..<size).reduce(Float(0)) {
-        $0 + queries[index / length * size + $1] * keys[index % length * size + $1]
-      }
-    }
-    set.kernels.causal_softmax(&scores, rows, length, first, 0.5, 0.25)
-    for row in 0..<rows {
-      let visible = first + row + 1
-      let expected = exactProbabilities(
-        Array(queries[row * size..<(row + 1) * size]), keys, visible, size)
-      let found = scores[row * length..<(row + 1) * length]
-      expectClose(
-        found.prefix(visible), expected.map(Float.init), tolerance: 1e-5, "row \(row)")
-      #expect(found.dropFirst(visible).allSatisfy { $0 == 0 })
-    }
-  }
 }
 
 extension KernelTests {
@@ -184,18 +92,6 @@ extension KernelTests {
       below[index] -= 1e-5
       return Float((loss(above) - loss(below)) / 2e-5)
     }
-  }
-
-  private func exactProbabilities(
-    _ query: [Float], _ keys: [Float], _ length: Int, _ size: Int
-  ) -> [Double] {
-    let scores = (0..<length).map { key in
-      (0..<size).reduce(0.25 * Double(key)) {
-        $0 + 0.5 * Double(query[$1]) * Double(keys[key * size + $1])
-      }
-    }
-    let weights = scores.map { exp($0 - (scores.max() ?? 0)) }
-    return weights.map { $0 / weights.reduce(0, +) }
   }
 }
 

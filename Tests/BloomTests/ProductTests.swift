@@ -207,7 +207,7 @@ extension ProductTests {
     }
   }
 
-  fileprivate static func store(_ values: [Float], _ element: bloom_element) -> [UInt8] {
+  static func store(_ values: [Float], _ element: bloom_element) -> [UInt8] {
     let size = element == BLOOM_F32 ? 4 : 2
     return [UInt8](unsafeUninitializedCapacity: values.count * size) { buffer, filled in
       bloom_from_float(element, values, values.count, buffer.baseAddress)
@@ -215,8 +215,7 @@ extension ProductTests {
     }
   }
 
-  fileprivate static func load(_ bytes: [UInt8], _ element: bloom_element, _ count: Int) -> [Float]
-  {
+  static func load(_ bytes: [UInt8], _ element: bloom_element, _ count: Int) -> [Float] {
     [Float](unsafeUninitializedCapacity: count) { buffer, filled in
       bloom_to_float(element, bytes, count, buffer.baseAddress)
       filled = count

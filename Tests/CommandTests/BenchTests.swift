@@ -129,10 +129,33 @@ struct BenchTests {
     let result = try await Command.run(arguments + ["--context", "300"])
     #expect(result.status == .exited(0), "\(result.errors)")
     let rows = try result.json()["rows"]?.arrayValue ?? []
-    let row = try #require(
-      rows.first { $0["name"]?.stringValue?.hasSuffix("decode after 300") == true })
-    #expect(row["median"]?.doubleValue.map { $0 > 0 } == true)
+    for name in ["prefill of 300", "decode after 300"] {
+      let row = try #require(rows.first { $0["name"]?.stringValue?.hasSuffix(name) == true })
+      #expect(row["median"]?.doubleValue.map { $0 > 0 } == true)
+    }
     try await Command.run(arguments + ["--context", "2020"]).expectRefusal("--context 2020")
+  }
+
+  @Test("Keys and values are measured in each type that was asked for, and compared with the first")
+  func caches() async throws {
+    let arguments = ["bench", "--model", "tiny", "--runs", "1", "--json", "--quiet"]
+    let result = try await Command.run(
+      arguments + ["--only", "inference", "--cache", "f32", "--cache", "f16"])
+    #expect(result.status == .exited(0), "\(result.errors)")
+    let rows = try #require(try result.json()["rows"]?.arrayValue)
+    let halves = rows.filter { $0["cache"]?.stringValue == "f16" }
+    #expect(rows.filter { $0["cache"]?.stringValue == "f32" }.count < halves.count)
+    let names = halves.compactMap { $0["name"]?.stringValue }
+    #expect(names.contains("synthetic/tiny F16, f16 cache: decode"), "\(names)")
+    let error = try #require(
+      halves.first { $0["name"]?.stringValue?.hasSuffix("any logit from F16's, at most") == true })
+    let percent = try #require(error["median"]?.doubleValue)
+    #expect(percent > 0 && percent < 5, "\(error.text)")
+    try await Command.run(arguments + ["--only", "evm", "--cache", "f16"])
+      .expectRefusal("--cache is for inference")
+    try await Command.run(
+      arguments + ["--only", "inference", "--beside", "torch", "--cache", "f16"]
+    ).expectRefusal("--beside", "leave out --cache")
   }
 
   @Test("Bytecode is measured without anything around it")

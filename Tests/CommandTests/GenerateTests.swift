@@ -50,6 +50,23 @@ struct GenerateTests {
     #expect(spoken.errors.contains("draft: 8 of 8 proposals accepted (100"), "\(spoken.errors)")
   }
 
+  @Test("Keys and values in 16 bits give one process and nodes the same tokens")
+  func halfCache() async throws {
+    let request = ["generate", "--model", Self.tiny, "--token-ids", "5,6,7", "--json"]
+    let halves = request + ["--cache", "f16"]
+    let alone = try await Self.ids(Command.run(halves))
+    #expect(!alone.isEmpty)
+    #expect(try await Self.ids(Command.run(halves + ["--draft", Self.tiny])) == alone)
+    try await Command.withNodes(["0-11", "12-23"], ["--cache", "f16"]) { peers in
+      let through = request + ["--peers", peers.joined(separator: ",")]
+      #expect(try await Self.ids(Command.run(through)) == alone)
+      try await Command.run(through + ["--cache", "f16"]).expectRefusal(
+        "--cache", "give it to `node`")
+    }
+    try await Command.run(request + ["--cache", "f8"]).expectRefusal(
+      "'--cache <cache>'", "'f32' and 'f16'")
+  }
+
   @Test("A draft with another vocabulary is refused, and so is a number of tokens without one")
   func draftRefused() async throws {
     let request = ["generate", "--model", Self.tiny, "--token-ids", "5,6,7"]

@@ -42,6 +42,36 @@ struct MemoryTests {
     }
   }
 
+  @Test("With caches of 16 bits twice as many tokens have a place", arguments: Reach.allCases)
+  func halves(reach: Reach) async throws {
+    func configure(_ configuration: inout NodeConfiguration) {
+      budget(&configuration)
+      configuration.cacheType = .f16
+    }
+    try await withNodes(of: model, cuts: [12], configure: configure) { nodes in
+      try await reach.withTransports(to: nodes) { peers in
+        let session = try await peers[0].openSession(model.opening(0..<12, length: 150))
+        let usage = try await peers[0].info().cache
+        // Keys and values of 12 blocks, 64 numbers of two bytes.
+        #expect(usage.bytesPerToken == 2 * 12 * 64 * 2)
+        #expect(usage.usedBytes == 150 * usage.bytesPerToken && usage.tokensLeft == 50)
+        try await session.finish(SessionSummary(generatedTokens: 0, latency: .zero))
+        let ids: [Int32] = [5, 6, 7]
+        let expected = try await LocalGenerator(model.checkpoint, cacheType: .f16).generate(
+          Bloom.GenerationRequest(prompt: ids, maxNewTokens: 8)
+        ).ids
+        let found = try await withPipelineClient(model.ends, transports: peers) { client in
+          try await client.generate(PipelineRequest(promptIDs: ids, maxNewTokens: 8)).collect()
+        }
+        #expect(found.generatedIDs == expected)
+      }
+    }
+    let half = NodeConfiguration(
+      checkpoint: model.checkpoint, cacheType: .f16, maximumLength: 1 << 20)
+    let whole = NodeConfiguration(checkpoint: model.checkpoint, maximumLength: 1 << 20)
+    #expect(whole.cacheType == .f32 && whole.cacheBudget == 2 * half.cacheBudget)
+  }
+
   @Test("Memory comes back when a session is cancelled")
   func cancelled() async throws {
     try await withNodes(of: model, cuts: [12], configure: budget) { nodes in

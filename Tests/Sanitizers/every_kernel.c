@@ -73,11 +73,25 @@ static void attention(long first, long rows, long d) {
   float *queries = floats(rows * d, 1), *keys = floats(length * d, 2);
   float *values = floats(length * d, 3), *y = floats(rows * d, 4);
   float *scores = floats(rows * length, 5), *gradient = floats(rows * length, 6);
+  const long panels = (length + BLOOM_KEY_PANEL - 1) / BLOOM_KEY_PANEL;
+  float *few = floats(panels * BLOOM_KEY_PANEL, 7);
+  uint16_t *halves[2] = {
+    bytes((size_t)(panels * BLOOM_KEY_PANEL * d) * 2), bytes((size_t)(length * d) * 2)};
+  for (long key = 0; key < length; key++) {
+    const long lane = key % BLOOM_KEY_PANEL;
+    kernels->store_f16(
+        keys + key * d, d, BLOOM_KEY_PANEL, halves[0] + (key - lane) * d + lane);
+  }
+  kernels->store_f16(values, length * d, 1, halves[1]);
   kernels->attend_rows(
-      queries, d, rows, keys, values, first, d, 0.5f, 0.25f, scores, y, d);
+      BLOOM_F16, queries, d, rows, halves[0], halves[1], first, d, 0.5f, 0.25f, scores, y, d);
+  kernels->attend(BLOOM_F16, queries, halves[0], halves[1], length, d, 0.5f, 0.25f, few, y);
+  kernels->attend_rows(
+      BLOOM_F32, queries, d, rows, keys, values, first, d, 0.5f, 0.25f, scores, y, d);
   kernels->causal_softmax_backward(scores, gradient, rows, length, 0.5f);
-  kernels->attend(queries, keys, values, length, d, 0.5f, 0.25f, scores, y);
+  kernels->attend(BLOOM_F32, queries, keys, values, length, d, 0.5f, 0.25f, scores, y);
   free(queries), free(keys), free(values), free(y), free(scores), free(gradient);
+  free(halves[0]), free(halves[1]), free(few);
 }
 
 static void rows(long count, long columns) {

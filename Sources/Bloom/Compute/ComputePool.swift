@@ -13,7 +13,8 @@ import Synchronization
 /// a machine by a fixed plan. Where it holds no such number, or `BLOOM_KERNELS` no set of kernels that the
 /// processor has, the process's pool computes nothing that can be refused.
 package final class ComputePool: @unchecked Sendable {
-  // Sendable: `jobs` and `teams` are touched under `condition` alone; the rest is atomic or constant.
+  // Sendable: `jobs`, `teams` and `sharing` are touched under `condition` alone; the rest is atomic or
+  // constant.
 
   /// What happens to a job after a step.
   package enum Continuation {
@@ -68,6 +69,7 @@ package final class ComputePool: @unchecked Sendable {
   private let condition = NSCondition()
   private var jobs: Deque<() -> Continuation> = []
   private var teams: [ComputeTeam] = []
+  private var sharing = SharingTrial()
   /// Grows with each job and team; a thread about to sleep watches it for a moment.
   private let arrivals = Atomic<Int>(0)
   /// Jobs that threads work on.
@@ -175,13 +177,38 @@ package final class ComputePool: @unchecked Sendable {
     condition.lock()
     teams.append(team)
     arrivals.wrappingAdd(1, ordering: .releasing)
-    if threads > 2 && parts > 2 { condition.broadcast() } else { condition.signal() }
     condition.unlock()
+    // Who wakes up wants the lock.
+    if threads > 2 && parts > 2 { condition.broadcast() } else { condition.signal() }
     team.work()
     condition.lock()
     teams.removeAll { $0 === team }
     condition.unlock()
     finish(team)
+  }
+
+  /// As ``parallel(_:_:)``, for parts that take microseconds: here alone where that is faster, as while other
+  /// programs keep the cores busy.
+  ///
+  /// - Parameters:
+  ///   - parts: How many there are.
+  ///   - work: Multiplications of all of them.
+  ///   - body: Computes a part.
+  package func parallelIfFaster(_ parts: Int, work: Int, _ body: @escaping (Int) -> Void) {
+    guard parts > 1, threads > 1 else { return parallel(parts, body) }
+    condition.lock()
+    let isShared = sharing.isShared
+    condition.unlock()
+    let began = ContinuousClock.now
+    if isShared {
+      parallel(parts, body)
+    } else {
+      for part in 0..<parts { body(part) }
+    }
+    let time = ContinuousClock.now - began
+    condition.lock()
+    sharing.count(wasShared: isShared, time: time, work: work)
+    condition.unlock()
   }
 }
 
@@ -262,48 +289,5 @@ extension ComputePool {
       }
     } while ContinuousClock.now < deadline
     return false
-  }
-}
-
-/// One piece of work cut into parts that any thread may take.
-final class ComputeTeam: @unchecked Sendable {
-  // Sendable: `body` is called for distinct parts only, and its captures outlive the leader's wait.
-  private let parts: Int
-  private let body: (Int) -> Void
-  private let next = Atomic<Int>(0)
-  /// Threads other than the leader that are inside ``work()``.
-  let helpers = Atomic<Int>(0)
-  /// Whether the leader sleeps until the helpers are done.
-  let leaderWaits = Atomic<Bool>(false)
-
-  init(parts: Int, body: @escaping (Int) -> Void) {
-    self.parts = parts
-    self.body = body
-  }
-
-  /// Whether a part is left to take.
-  var isOpen: Bool { next.load(ordering: .relaxed) < parts }
-
-  /// Takes parts until none is left.
-  func work() {
-    while true {
-      let part = next.wrappingAdd(1, ordering: .relaxed).oldValue
-      guard part < parts else { return }
-      body(part)
-    }
-  }
-}
-
-/// Carries a task's cancellation to the thread that computes for it.
-package final class Cancellation: Sendable {
-  private let flag = Atomic<Bool>(false)
-
-  package init() {}
-
-  package func cancel() { flag.store(true, ordering: .relaxed) }
-
-  /// Throws `CancellationError` once the task was cancelled.
-  package func check() throws {
-    if flag.load(ordering: .relaxed) { throw CancellationError() }
   }
 }

@@ -13,6 +13,8 @@ public final class DraftModel: Sendable {
   public let checkpoint: Checkpoint
   /// Tokens that are proposed for one pass of the target model.
   public let tokens: Int
+  /// How its caches store keys and values.
+  public let cacheType: CacheType
   fileprivate let embedding: Embedding
   fileprivate let stack: BlockStack
   fileprivate let head: LanguageModelHead
@@ -24,14 +26,17 @@ public final class DraftModel: Sendable {
   ///     which the sizes are compared.
   ///   - target: The model whose tokens are proposed.
   ///   - tokens: How many are proposed at a time, within ``tokenLimits``.
+  ///   - cacheType: How its caches store keys and values.
   /// - Throws: ``DraftError``.
   public init(
-    _ checkpoint: Checkpoint, for target: Checkpoint, tokens: Int = defaultTokens
+    _ checkpoint: Checkpoint, for target: Checkpoint, tokens: Int = defaultTokens,
+    cacheType: CacheType = .f32
   ) throws(DraftError) {
     try Self.check(checkpoint, for: target)
     guard Self.tokenLimits.contains(tokens) else { throw .tokens(tokens) }
     self.checkpoint = checkpoint
     self.tokens = tokens
+    self.cacheType = cacheType
     embedding = Embedding(checkpoint)
     head = LanguageModelHead(checkpoint)
     do {
@@ -116,7 +121,8 @@ package final class DraftSession: @unchecked Sendable {
     self.sampler = sampler
     logits = FloatBuffer(count: model.checkpoint.configuration.vocabularySize)
     cache = KeyValueCache(
-      model.stack.configuration, blocks: model.stack.range, maximumLength: maximumLength)
+      model.stack.configuration, blocks: model.stack.range, type: model.cacheType,
+      maximumLength: maximumLength)
   }
 
   /// Up to `count` tokens that may follow a context; fewer where the draft model ends a sequence, or has no

@@ -12,6 +12,8 @@ public final class LocalGenerator: Sendable {
   private let head: LanguageModelHead
   private let clock: any Clock<Duration>
   private let prefixes: PrefixPages
+  /// How caches store keys and values.
+  public let cacheType: CacheType
 
   /// What prompts that began alike shared.
   public var prefixUsage: PrefixUsage { prefixes.usage }
@@ -22,13 +24,15 @@ public final class LocalGenerator: Sendable {
   ///   - checkpoint: The model.
   ///   - prefixBudget: Bytes that keys and values of earlier prompts may take, in pages of 64 tokens with
   ///     which a prompt that begins alike goes on; with 0 each prompt is computed whole.
+  ///   - cacheType: How keys and values are stored; a draft model has a type of its own.
   ///   - clock: Measures ``Generation``'s durations.
   public init(
-    _ checkpoint: Checkpoint, prefixBudget: Int = 0,
+    _ checkpoint: Checkpoint, prefixBudget: Int = 0, cacheType: CacheType = .f32,
     clock: any Clock<Duration> = ContinuousClock()
   ) {
     self.checkpoint = checkpoint
     self.clock = clock
+    self.cacheType = cacheType
     prefixes = PrefixPages(budget: prefixBudget)
     embedding = Embedding(checkpoint)
     head = LanguageModelHead(checkpoint)
@@ -45,7 +49,7 @@ public final class LocalGenerator: Sendable {
   ///
   /// Throws ``TokenError`` for ids outside the vocabulary or more tokens than the model allows,
   /// ``ScoreError`` for scores that are no finite numbers, ``CacheError`` where there is no memory for
-  /// so many tokens, ``DraftError`` for the draft of a model with another vocabulary, and
+  /// so many tokens or a key or value does not fit the cache's type, ``DraftError`` for the draft of a model with another vocabulary, and
   /// `CancellationError`.
   /// - Parameters:
   ///   - request: What is continued, and how.
@@ -63,8 +67,8 @@ public final class LocalGenerator: Sendable {
       return Generation(ids: [], timeToFirstToken: .zero, duration: watch.elapsed)
     }
     let session = LocalSession(
-      request, embedding, stack, head, draft: draft, prefixes: prefixes, watch: watch,
-      onToken: onToken)
+      request, embedding, stack, head, cacheType: cacheType, draft: draft, prefixes: prefixes,
+      watch: watch, onToken: onToken)
     return try await ComputePool.current.runSteps { try session.step($0) }
   }
 }
@@ -96,8 +100,8 @@ private final class LocalSession: @unchecked Sendable {
 
   init(
     _ request: GenerationRequest, _ embedding: Embedding, _ stack: BlockStack,
-    _ head: LanguageModelHead, draft: DraftModel?, prefixes: PrefixPages, watch: Stopwatch,
-    onToken: @escaping @Sendable (Int32) -> Void
+    _ head: LanguageModelHead, cacheType: CacheType, draft: DraftModel?, prefixes: PrefixPages,
+    watch: Stopwatch, onToken: @escaping @Sendable (Int32) -> Void
   ) {
     self.request = request
     self.embedding = embedding
@@ -112,7 +116,8 @@ private final class LocalSession: @unchecked Sendable {
     sampler = Sampler(request.sampling, seed: request.seed)
     logits = FloatBuffer(
       count: (1 + (draft?.tokens ?? 0)) * stack.configuration.vocabularySize)
-    cache = KeyValueCache(stack.configuration, blocks: stack.range, maximumLength: length)
+    cache = KeyValueCache(
+      stack.configuration, blocks: stack.range, type: cacheType, maximumLength: length)
     self.draft = draft.map {
       ($0, $0.makeSession(request.sampling, seed: request.seed, maximumLength: length))
     }
@@ -150,7 +155,7 @@ private final class LocalSession: @unchecked Sendable {
   private func takePages() {
     guard prefixes.isOn else { return }
     let keys = request.prompt.dropLast().withUnsafeBytes {
-      PrefixPages.keys("ids", of: $0, bytesPerToken: MemoryLayout<Int32>.size)
+      PrefixPages.keys("ids \(cache.type)", of: $0, bytesPerToken: MemoryLayout<Int32>.size)
     }
     let found = prefixes.find(keys)
     for page in found {

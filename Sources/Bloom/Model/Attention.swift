@@ -32,22 +32,31 @@ struct Attention: Sendable {
 
   /// Reads `workspace.queryKeyValue`, appends keys and values to the caches of `block` (counted
   /// from the cache's first), and writes `workspace.context`.
-  func apply(_ workspace: Workspace, _ segments: [Segment], block: Int) {
+  ///
+  /// - Throws: ``CacheError/beyondRange(_:)``.
+  func apply(
+    _ workspace: Workspace, _ segments: [Segment], block: Int
+  ) throws(CacheError) {
     for segment in segments {
-      store(workspace, segment, block)
+      try store(workspace, segment, block)
       let length = segment.position + segment.rows.count
       let isProduct = segment.rows.count >= Self.productThreshold
-      let perHead = isProduct ? segment.rows.count * length : length
+      let perHead = isProduct ? segment.rows.count * length : CacheType.f16.capacity(for: length)
       let scores = workspace.scores(headCount * perHead)
       let work = 2 * segment.rows.count * length * headSize * headCount
-      if work < Self.parallelThreshold {
+      guard work >= Self.parallelThreshold else {
         for head in 0..<headCount {
           attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
         }
+        continue
+      }
+      let attendHead = { [self] (head: Int) in
+        attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
+      }
+      if work <= ComputePool.smallWork {
+        ComputePool.shared.parallelIfFaster(headCount, work: work, attendHead)
       } else {
-        ComputePool.shared.parallel(headCount) { [self] head in
-          attend(workspace, segment, block, head, scores.pointer + head * perHead, isProduct)
-        }
+        ComputePool.shared.parallel(headCount, attendHead)
       }
     }
   }
@@ -63,18 +72,15 @@ struct Attention: Sendable {
     }
   }
 
-  private func store(_ workspace: Workspace, _ segment: Segment, _ block: Int) {
+  private func store(
+    _ workspace: Workspace, _ segment: Segment, _ block: Int
+  ) throws(CacheError) {
     for head in 0..<headCount {
-      let keys = segment.cache.keys(block: block, head: head)
-      let values = segment.cache.values(block: block, head: head)
-      let longest = segment.cache.longestKey(block: block, head: head)
       for (offset, row) in segment.rows.enumerated() {
-        let source = query(workspace, row, head)
-        let target = (segment.position + offset) * headSize
-        let length = norm(source + headSize)
-        longest.pointee = ALiBi.longer(longest.pointee, length)
-        (keys + target).update(from: source + headSize, count: headSize)
-        (values + target).update(from: source + 2 * headSize, count: headSize)
+        let query = query(workspace, row, head)
+        try segment.cache.store(
+          key: query + headSize, value: query + 2 * headSize, block: block, head: head,
+          token: segment.position + offset)
       }
     }
   }
@@ -95,14 +101,14 @@ struct Attention: Sendable {
     _ workspace: Workspace, _ segment: Segment, _ block: Int, _ head: Int,
     _ scores: UnsafeMutablePointer<Float>
   ) {
-    let keys = segment.cache.keys(block: block, head: head)
-    let values = segment.cache.values(block: block, head: head)
+    let cache = segment.cache
     for (offset, row) in segment.rows.enumerated() {
       let position = segment.position + offset
       let query = query(workspace, row, head)
       let first = firstKey(norm(query), position, segment, block, head)
       bloom_attend(
-        query, keys + first * headSize, values + first * headSize, position - first + 1, headSize,
+        cache.type.element, query, cache.keys(block: block, head: head, from: first),
+        cache.values(block: block, head: head, from: first), position - first + 1, headSize,
         scale, slopes[head], scores, context(workspace, row, head))
     }
   }
@@ -117,11 +123,12 @@ struct Attention: Sendable {
       ALiBi.longer(longest, norm(query(workspace, row, head)))
     }
     let first = firstKey(longest, segment.position, segment, block, head)
+    let cache = segment.cache
     bloom_attend_rows(
-      query(workspace, rows.lowerBound, head), 3 * width, rows.count,
-      segment.cache.keys(block: block, head: head) + first * headSize,
-      segment.cache.values(block: block, head: head) + first * headSize, segment.position - first,
-      headSize, scale, slopes[head], scores, context(workspace, rows.lowerBound, head), width)
+      cache.type.element, query(workspace, rows.lowerBound, head), 3 * width, rows.count,
+      cache.keys(block: block, head: head, from: first),
+      cache.values(block: block, head: head, from: first), segment.position - first, headSize,
+      scale, slopes[head], scores, context(workspace, rows.lowerBound, head), width)
   }
 
   private func norm(_ vector: UnsafePointer<Float>) -> Float {
@@ -236,7 +243,7 @@ public enum ALiBi {
   /// The kernels count a probability below e^-60 of the largest as zero. A score differs from that of the
   /// query's own position by at most twice the largest magnitude of a score without its ALiBi term, and
   /// falls by the slope with each position. A multiple of 16, so that the kernels sum up the rest in the
-  /// same order as with all keys before it.
+  /// same order as with all keys before it, and keys in 16 bits begin with a whole panel.
   /// - Parameter largestScore: A bound of the scores' magnitudes without their ALiBi terms.
   package static func firstKey(position: Int, slope: Float, largestScore: Float) -> Int {
     let distance = (61 + 2.01 * largestScore) / slope

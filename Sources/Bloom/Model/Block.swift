@@ -28,14 +28,16 @@ final class Block: Sendable {
 
   /// Replaces `workspace.states` [tokens, hidden] by the block's output (Numerics.md, The model).
   ///
-  /// `attend` turns `workspace.queryKeyValue` into `workspace.context`.
-  func forward(_ workspace: Workspace, tokens: Int, attend: () -> Void) {
+  /// `attend` turns `workspace.queryKeyValue` into `workspace.context`; what it throws ends the pass.
+  func forward<Failure: Error>(
+    _ workspace: Workspace, tokens: Int, attend: () throws(Failure) -> Void
+  ) throws(Failure) {
     let x = workspace.states.pointer
     let normal = workspace.normal.pointer
     let middle = workspace.middle.pointer
     inputNorm.apply(x, tokens: tokens, into: normal)
     queryKeyValue.apply(normal, tokens: tokens, into: workspace.queryKeyValue.pointer)
-    attend()
+    try attend()
     dense.apply(
       workspace.context.pointer, tokens: tokens, into: middle,
       then: .adding(residualAfterLayerNorm ? normal : x))
@@ -86,8 +88,8 @@ final class BlockStack: Sendable {
     for (index, block) in blocks.enumerated() {
       try cancellation.check()
       for prompt in prompts { prompt.add(to: workspace.states.pointer, block: index) }
-      block.forward(workspace, tokens: tokens) {
-        attention.apply(workspace, segments, block: index)
+      try block.forward(workspace, tokens: tokens) {
+        try attention.apply(workspace, segments, block: index)
       }
     }
   }

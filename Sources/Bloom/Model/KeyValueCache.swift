@@ -13,8 +13,12 @@ public final class KeyValueCache: Sendable {
 
   /// The blocks it belongs to.
   public let blocks: BlockRange
+  /// How it stores keys and values.
+  public let type: CacheType
   /// Tokens it can hold.
   public let maximumLength: Int
+  /// Tokens that it has room for: whole panels of keys.
+  let capacity: Int
   let headCount: Int
   let headSize: Int
   private let hiddenSize: Int
@@ -22,20 +26,26 @@ public final class KeyValueCache: Sendable {
   /// Nil before the first pass; written once, under the lock, by who is about to begin a pass.
   private nonisolated(unsafe) var memory: CacheMemory?
 
-  init(_ configuration: BloomConfiguration, blocks: BlockRange, maximumLength: Int) {
+  init(
+    _ configuration: BloomConfiguration, blocks: BlockRange, type: CacheType, maximumLength: Int
+  ) {
     precondition(maximumLength > 0, "a cache holds at least one token")
     self.blocks = blocks
+    self.type = type
     self.maximumLength = maximumLength
+    capacity = type.capacity(for: maximumLength)
     headCount = configuration.headCount
     headSize = configuration.headSize
     hiddenSize = configuration.hiddenSize
   }
 
-  /// An empty cache for the same blocks.
+  /// An empty cache for the same blocks, of the same type.
   private init(_ other: KeyValueCache, maximumLength: Int) {
     precondition(maximumLength > 0, "a cache holds at least one token")
     blocks = other.blocks
+    type = other.type
     self.maximumLength = maximumLength
+    capacity = type.capacity(for: maximumLength)
     headCount = other.headCount
     headSize = other.headSize
     hiddenSize = other.hiddenSize
@@ -46,12 +56,12 @@ public final class KeyValueCache: Sendable {
 
   /// Bytes of keys and values that a token takes.
   private var bytesPerToken: Int {
-    blocks.count * 2 * hiddenSize * MemoryLayout<Float>.stride
+    blocks.count * 2 * hiddenSize * type.size
   }
 
   /// Bytes it reserves.
   public var byteCount: Int {
-    let (bytes, overflow) = bytesPerToken.multipliedReportingOverflow(by: maximumLength)
+    let (bytes, overflow) = bytesPerToken.multipliedReportingOverflow(by: capacity)
     return overflow ? .max : bytes
   }
 
@@ -78,7 +88,7 @@ public final class KeyValueCache: Sendable {
     }
   }
 
-  /// Copies the first tokens into another cache of the same blocks.
+  /// Copies the first tokens into another cache of the same blocks and type.
   ///
   /// A pass that appends to this cache meanwhile does no harm: it writes behind its position only.
   /// - Parameters:
@@ -94,7 +104,7 @@ public final class KeyValueCache: Sendable {
     _ = try copy.reserve(tokens)
     for plane in 0..<2 * blocks.count where tokens > 0 {
       for head in 0..<headCount {
-        copy.run(plane, head).update(from: run(plane, head), count: tokens * headSize)
+        copyRun(plane, head, tokens: tokens, to: copy.run(plane, head))
         if plane.isMultiple(of: 2) {
           copy.longestKey(block: plane / 2, head: head).pointee =
             longestKey(block: plane / 2, head: head).pointee
@@ -135,20 +145,15 @@ public final class KeyValueCache: Sendable {
     }
   }
 
-  /// The keys of one head, once there is memory, [maximumLength, headSize].
-  func keys(block: Int, head: Int) -> UnsafeMutablePointer<Float> { run(2 * block, head) }
-
-  /// The values of one head, [maximumLength, headSize].
-  func values(block: Int, head: Int) -> UnsafeMutablePointer<Float> { run(2 * block + 1, head) }
-
-  /// The largest length (Euclidean norm) of a head's keys, those of forgotten tokens included.
+  /// The largest length (Euclidean norm) of a head's keys as they are stored, those of forgotten tokens
+  /// included.
   func longestKey(block: Int, head: Int) -> UnsafeMutablePointer<Float> {
     claimed.longestKeys + block * headCount + head
   }
 
-  /// [block, key/value, head, token, element].
-  func run(_ plane: Int, _ head: Int) -> UnsafeMutablePointer<Float> {
-    claimed.pointer + (plane * headCount + head) * maximumLength * headSize
+  /// [block, key/value, head, token, element], where tokens of keys in 16 bits are panels.
+  func run(_ plane: Int, _ head: Int, from token: Int = 0) -> UnsafeMutableRawPointer {
+    claimed.pointer + ((plane * headCount + head) * capacity + token) * bytesPerRow
   }
 
   private var claimed: CacheMemory {
@@ -165,7 +170,7 @@ public final class KeyValueCache: Sendable {
 /// is told not to count on it, and what it refuses all the same is an error, not the process's end.
 private final class CacheMemory: @unchecked Sendable {
   // Sendable: a cache is claimed by one pass at a time.
-  let pointer: UnsafeMutablePointer<Float>
+  let pointer: UnsafeMutableRawPointer
   /// [block, head]; zero for a head without keys.
   let longestKeys: UnsafeMutablePointer<Float>
   private let byteCount: Int
@@ -177,7 +182,7 @@ private final class CacheMemory: @unchecked Sendable {
       address != MAP_FAILED
     else { throw .noMemory(bytes: byteCount) }
     self.byteCount = byteCount
-    pointer = address.assumingMemoryBound(to: Float.self)
+    pointer = address
     longestKeys = .allocate(capacity: heads)
     longestKeys.initialize(repeating: 0, count: heads)
   }
@@ -194,6 +199,10 @@ public enum CacheError: Error, Hashable, Sendable, CustomStringConvertible {
   case busy
   case beyondPosition(requested: Int, position: Int)
   case otherBlocks(expected: String, found: String)
+  /// Pages of a cache of one type were to be written to a cache of another one.
+  case otherType(expected: CacheType, found: CacheType)
+  /// A key or a value whose elements have magnitudes up to this one does not fit 16 bits.
+  case beyondRange(Float)
   /// The system has no memory for a cache of so many bytes.
   case noMemory(bytes: Int)
 
@@ -208,6 +217,11 @@ public enum CacheError: Error, Hashable, Sendable, CustomStringConvertible {
       "cache holds \(position) tokens and cannot be cut to \(requested)"
     case .otherBlocks(let expected, let found):
       "cache belongs to blocks \(found), not to \(expected)"
+    case .otherType(let expected, let found):
+      "cache of \(expected.rawValue) cannot take pages of \(found.rawValue)"
+    case .beyondRange(let magnitude):
+      "cache of f16: a key or a value of magnitude \(magnitude) does not fit (at most 65504); take a cache "
+        + "of f32"
     case .noMemory(let bytes):
       "cache: no memory for \(bytes) bytes; ask for fewer tokens"
     }

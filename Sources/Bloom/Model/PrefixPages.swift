@@ -164,45 +164,57 @@ public struct PrefixUsage: Sendable, Hashable {
 }
 
 /// Keys and values of a run of tokens, apart from any cache.
-package final class CachePage: Sendable {
+package final class CachePage: @unchecked Sendable {
+  // Sendable: written once, before it is shared.
   /// Tokens that it holds.
   let tokens: Int
+  /// That of the cache.
+  let type: CacheType
   /// [block, key/value, head, token, element].
-  let values: FloatBuffer
+  let keyValues: UnsafeMutableRawPointer
   /// [block, head]: a bound of the keys' lengths.
   let longestKeys: FloatBuffer
+  private let keyValueBytes: Int
 
-  init(tokens: Int, values: FloatBuffer, longestKeys: FloatBuffer) {
+  /// Memory for a run of tokens, to be written.
+  fileprivate init(tokens: Int, type: CacheType, heads: Int, bytesPerRow: Int) {
     self.tokens = tokens
-    self.values = values
-    self.longestKeys = longestKeys
+    self.type = type
+    keyValueBytes = 2 * heads * tokens * bytesPerRow
+    keyValues = .allocate(byteCount: max(keyValueBytes, 1), alignment: 64)
+    longestKeys = FloatBuffer(count: heads)
   }
 
+  deinit { keyValues.deallocate() }
+
   /// Bytes of memory.
-  var byteCount: Int { (values.count + longestKeys.count) * MemoryLayout<Float>.stride }
+  var byteCount: Int { keyValueBytes + longestKeys.count * MemoryLayout<Float>.stride }
 }
 
 extension KeyValueCache {
-  /// A copy of the keys and values of some tokens that the cache holds.
+  /// A copy of the keys and values of some tokens that the cache holds: whole panels of 16.
   ///
   /// A pass that appends behind them meanwhile does no harm.
   package func page(of tokens: Range<Int>) -> CachePage {
-    let heads = headCount * blocks.count
-    let values = FloatBuffer(count: 2 * heads * tokens.count * headSize)
-    let longest = FloatBuffer(count: heads)
-    copyRuns(values.pointer, tokens) { page, own, count in page.update(from: own, count: count) }
+    let page = CachePage(
+      tokens: tokens.count, type: type, heads: headCount * blocks.count, bytesPerRow: bytesPerRow)
+    forEachRun(of: page, at: tokens.lowerBound) { stored, own, bytes in
+      stored.copyMemory(from: own, byteCount: bytes)
+    }
     for block in 0..<blocks.count {
       for head in 0..<headCount {
-        longest.pointer[block * headCount + head] = longestKey(block: block, head: head).pointee
+        page.longestKeys.pointer[block * headCount + head] =
+          longestKey(block: block, head: head).pointee
       }
     }
-    return CachePage(tokens: tokens.count, values: values, longestKeys: longest)
+    return page
   }
 
-  /// Writes a page's keys and values, in a pass that claimed the cache.
+  /// Writes a page's keys and values, which are of the cache's type, in a pass that claimed the cache.
   func write(_ page: CachePage, at position: Int) {
-    copyRuns(page.values.pointer, position..<position + page.tokens) { page, own, count in
-      own.update(from: page, count: count)
+    precondition(page.type == type, "a page is written to a cache of its type")
+    forEachRun(of: page, at: position) { stored, own, bytes in
+      own.copyMemory(from: stored, byteCount: bytes)
     }
     for block in 0..<blocks.count {
       for head in 0..<headCount {
@@ -214,8 +226,12 @@ extension KeyValueCache {
     }
   }
 
-  /// Appends pages behind what the cache holds; throws ``CacheError`` where it has no place for them.
+  /// Appends pages behind what the cache holds; throws ``CacheError`` where it has no place for them, or is of
+  /// another type.
   package func append(_ pages: [PrefixPages.Page]) throws(CacheError) {
+    for page in pages where page.keyValues.type != type {
+      throw .otherType(expected: type, found: page.keyValues.type)
+    }
     let tokens = pages.reduce(0) { $0 + $1.keyValues.tokens }
     var position = try reserve(tokens)
     for page in pages {
@@ -225,16 +241,21 @@ extension KeyValueCache {
     release(adding: tokens)
   }
 
-  private func copyRuns(
-    _ page: UnsafeMutablePointer<Float>, _ tokens: Range<Int>,
-    _ copy: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
+  /// Calls `body` with each run of a page, the cache's own at a position, and their bytes.
+  private func forEachRun(
+    of page: CachePage, at position: Int,
+    _ body: (UnsafeMutableRawPointer, UnsafeMutableRawPointer, Int) -> Void
   ) {
-    let count = tokens.count * headSize
+    precondition(
+      type == .f32
+        || page.tokens.isMultiple(of: CacheType.panel) && position.isMultiple(of: CacheType.panel),
+      "a page of f16 has whole panels")
+    let bytes = page.tokens * bytesPerRow
     for plane in 0..<2 * blocks.count {
       for head in 0..<headCount {
-        copy(
-          page + (plane * headCount + head) * count,
-          run(plane, head) + tokens.lowerBound * headSize, count)
+        body(
+          page.keyValues + (plane * headCount + head) * bytes, run(plane, head, from: position),
+          bytes)
       }
     }
   }

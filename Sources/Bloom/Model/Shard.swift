@@ -7,18 +7,24 @@ public final class Shard: Sendable {
   public let checkpoint: Checkpoint
   /// The blocks.
   public let blocks: BlockRange
+  /// How caches of its sessions store keys and values.
+  public let cacheType: CacheType
   let stack: BlockStack
 
   /// Throws when `blocks` is a range of a model with another number of blocks.
-  public init(_ checkpoint: Checkpoint, blocks: BlockRange) throws(BlockRangeError) {
+  public init(
+    _ checkpoint: Checkpoint, blocks: BlockRange, cacheType: CacheType = .f32
+  ) throws(BlockRangeError) {
     self.checkpoint = checkpoint
     self.blocks = blocks
+    self.cacheType = cacheType
     stack = try BlockStack(checkpoint, range: blocks)
   }
 
   private init(_ whole: Shard, part: BlockRange) {
     checkpoint = whole.checkpoint
     blocks = part
+    cacheType = whole.cacheType
     stack = BlockStack(whole.stack, part: part)
   }
 
@@ -32,16 +38,16 @@ public final class Shard: Sendable {
     return blocks == self.blocks ? self : Shard(self, part: blocks)
   }
 
-  /// Bytes of cache that one token takes in `blocks` of a model: keys and values in float32.
+  /// Bytes of cache that one token takes in `blocks` of a model: its keys and values.
   public static func bytesPerCachedToken(
-    _ configuration: BloomConfiguration, blocks: BlockRange
+    _ configuration: BloomConfiguration, blocks: BlockRange, cacheType: CacheType = .f32
   ) -> Int {
-    2 * blocks.count * configuration.hiddenSize * MemoryLayout<Float>.stride
+    2 * blocks.count * configuration.hiddenSize * cacheType.size
   }
 
   /// Bytes of cache that one token of a session takes here.
   public var bytesPerCachedToken: Int {
-    Self.bytesPerCachedToken(checkpoint.configuration, blocks: blocks)
+    Self.bytesPerCachedToken(checkpoint.configuration, blocks: blocks, cacheType: cacheType)
   }
 
   /// Multiplications of so many tokens, after those that a cache holds.
@@ -53,7 +59,8 @@ public final class Shard: Sendable {
 
   /// An empty cache for a session of up to `maximumLength` tokens (at least one).
   public func makeCache(maximumLength: Int) -> KeyValueCache {
-    KeyValueCache(checkpoint.configuration, blocks: blocks, maximumLength: maximumLength)
+    KeyValueCache(
+      checkpoint.configuration, blocks: blocks, type: cacheType, maximumLength: maximumLength)
   }
 
   /// Sends tokens through the blocks, after those that `cache` holds; without a cache they are a

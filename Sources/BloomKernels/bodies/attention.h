@@ -1,14 +1,5 @@
 // Attention over cached keys and values.
 
-INLINE float dot(const float *a, const float *b, long n) {
-  BLOOM_REORDER
-  float sum = 0;
-  for (long i = 0; i < n; i++) sum += a[i] * b[i];
-  return sum;
-}
-
-static float dot_product(const float *a, const float *b, long count) { return dot(a, b, count); }
-
 // e^v for v up to 0; as bloom_exp, WIDTH at a time.
 INLINE void wide_exp(wide *v) {
   // Below -87 it is as good as zero. What is no number compares false, and stays none.
@@ -79,96 +70,6 @@ INLINE float soften(float *scores, long length, float scale, float slope) {
   return 1.0f / sum;
 }
 
-// scores[j] = query . keys[j], eight keys at a time.
-INLINE void score(
-    const float *query, const float *keys, long length, long d, float *scores) {
-  _Pragma("clang fp contract(fast)")
-  const long whole = d / WIDTH * WIDTH;
-  long j = 0;
-  for (; j + 8 <= length; j += 8) {
-    wide sums[8];
-    UNROLL for (int i = 0; i < 8; i++) sums[i] = (wide){0};
-    for (long c = 0; c < whole; c += WIDTH) {
-      wide q;
-      load_f32(&q, query + c);
-      UNROLL for (int i = 0; i < 8; i++) {
-        const float *key = keys + (j + i) * d + c;
-        wide k;
-        load_f32(&k, key);
-        __builtin_prefetch((const char *)key + FETCH_AHEAD);
-        sums[i] += q * k;
-      }
-    }
-    wide_sums(scores + j, sums);
-    for (long c = whole; c < d; c++) {
-      for (int i = 0; i < 8; i++) scores[j + i] += query[c] * keys[(j + i) * d + c];
-    }
-  }
-  for (; j < length; j++) scores[j] = dot(query, keys + j * d, d);
-}
-
-// y = the sum over j of scores[j] * values[j], for N registers of columns. U rows at once have sums of their
-// own, so that none waits for the one before.
-INLINE void gather_columns(
-    const int N, const int U, const float *scores, const float *values, long length, long d,
-    float *y) {
-  _Pragma("clang fp contract(fast)")
-  wide sums[8][8];
-  UNROLL for (int u = 0; u < U; u++) {
-    UNROLL for (int n = 0; n < N; n++) sums[u][n] = (wide){0};
-  }
-  long j = 0;
-  for (; j + U <= length; j += U) {
-    UNROLL for (int u = 0; u < U; u++) {
-      const float *row = values + (j + u) * d;
-      UNROLL for (int n = 0; n < N; n++) {
-        wide value;
-        load_f32(&value, row + n * WIDTH);
-        __builtin_prefetch((const char *)(row + n * WIDTH) + FETCH_AHEAD);
-        sums[u][n] += value * scores[j + u];
-      }
-    }
-  }
-  for (; j < length; j++) {
-    UNROLL for (int n = 0; n < N; n++) {
-      wide value;
-      load_f32(&value, values + j * d + n * WIDTH);
-      sums[0][n] += value * scores[j];
-    }
-  }
-  UNROLL for (int n = 0; n < N; n++) {
-    wide sum = sums[0][n];
-    UNROLL for (int u = 1; u < U; u++) sum += sums[u][n];
-    memcpy(y + n * WIDTH, &sum, sizeof sum);
-  }
-}
-
-// All columns: as many of a row at once as the registers take, so that memory is read as it lies.
-INLINE void gather(
-    const float *scores, const float *values, long length, long d, float *y) {
-  long c = 0;
-  for (; c + 64 <= d; c += 64) {
-    gather_columns(64 / WIDTH, WIDTH / 8, scores, values + c, length, d, y + c);
-  }
-  for (; c + 16 <= d; c += 16) {
-    gather_columns(16 / WIDTH, WIDTH / 2, scores, values + c, length, d, y + c);
-  }
-  if (c == d) return;
-  for (long k = c; k < d; k++) y[k] = 0;
-  for (long j = 0; j < length; j++) {
-    for (long k = c; k < d; k++) y[k] += scores[j] * values[j * d + k];
-  }
-}
-
-static void attend(
-    const float *query, const float *keys, const float *values, long length, long d,
-    float scale, float slope, float *scores, float *y) {
-  score(query, keys, length, d, scores);
-  const float inverse = soften(scores, length, scale, slope);
-  gather(scores, values, length, d, y);
-  for (long c = 0; c < d; c++) y[c] *= inverse;
-}
-
 static void causal_softmax(
     float *scores, long rows, long length, long first, float scale, float slope) {
   for (long r = 0; r < rows; r++) {
@@ -180,65 +81,71 @@ static void causal_softmax(
   }
 }
 
-// Columns c ..< c + N * WIDTH of R rows of y: the sums over j of scores[r, j] * values[j]. Values are read
-// once for all rows.
-INLINE void mix(
-    const int R, const int N, const float *scores, long length, long keys, const float *values,
-    long d, float *y, long ldy) {
-  _Pragma("clang fp contract(fast)")
-  wide sums[16];
-  UNROLL for (int i = 0; i < R * N; i++) sums[i] = (wide){0};
-  for (long j = 0; j < keys; j++) {
-    wide value[4];
-    UNROLL for (int n = 0; n < N; n++) load_f32(&value[n], values + j * d + n * WIDTH);
-    UNROLL for (int r = 0; r < R; r++) {
-      const float p = scores[r * length + j];
-      UNROLL for (int n = 0; n < N; n++) sums[r * N + n] += value[n] * p;
-    }
-  }
-  UNROLL for (int r = 0; r < R; r++) {
-    UNROLL for (int n = 0; n < N; n++) {
-      memcpy(y + r * ldy + n * WIDTH, &sums[r * N + n], sizeof(wide));
-    }
-  }
-}
+#include "attention_scores.h"
 
-// All columns of R rows.
-INLINE void mix_rows(
-    const int R, const float *scores, long length, long keys, const float *values, long d,
-    float *y, long ldy) {
-  const int most = WIDTH == 16 ? 4 : 2;
-  long c = 0;
-  for (; c + most * WIDTH <= d; c += most * WIDTH) {
-    mix(R, most, scores, length, keys, values + c, d, y + c, ldy);
-  }
-  for (; c + WIDTH <= d; c += WIDTH) {
-    mix(R, 1, scores, length, keys, values + c, d, y + c, ldy);
-  }
-  for (; c < d; c++) {
-    for (long r = 0; r < R; r++) {
-      float sum = 0;
-      for (long j = 0; j < keys; j++) sum += scores[r * length + j] * values[j * d + c];
-      y[r * ldy + c] = sum;
-    }
+#define TYPE f32
+#define STORED float
+#define LOAD load_f32
+#define VALUE(x) (x)
+#include "attention_stored.h"
+
+#define TYPE f16
+#define STORED uint16_t
+#define LOAD load_f16
+#define VALUE f16_to_float
+#include "attention_stored.h"
+
+static float dot(const float *a, const float *b, long count) { return dot_f32(a, b, count); }
+
+static void attend(
+    bloom_element element, const float *query, const void *keys, const void *values, long length,
+    long d, float scale, float slope, float *scores, float *y) {
+  if (element == BLOOM_F16) {
+    attend_f16(query, keys, values, length, d, scale, slope, scores, y);
+  } else {
+    attend_f32(query, keys, values, length, d, scale, slope, scores, y);
   }
 }
 
 static void attend_rows(
-    const float *queries, long ldq, long rows, const float *keys, const float *values, long first,
-    long d, float scale, float slope, float *scores, float *y, long ldy) {
-  const long length = first + rows;
-  product_f32(keys, length, d, queries, ldq, rows, NULL, scores, length);
-  causal_softmax(scores, rows, length, first, scale, slope);
-  long r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    // Beyond the last of these rows' own keys all are zero.
-    mix_rows(
-        4, scores + r * length, length, first + r + 4, values, d, y + r * ldy, ldy);
+    bloom_element element, const float *queries, long ldq, long rows, const void *keys,
+    const void *values, long first, long d, float scale, float slope, float *scores, float *y,
+    long ldy) {
+  if (element == BLOOM_F16) {
+    attend_rows_f16(
+        queries, ldq, rows, keys, values, first, d, scale, slope, scores, y, ldy);
+  } else {
+    attend_rows_f32(
+        queries, ldq, rows, keys, values, first, d, scale, slope, scores, y, ldy);
   }
-  for (; r < rows; r++) {
-    mix_rows(1, scores + r * length, length, first + r + 1, values, d, y + r * ldy, ldy);
+}
+
+static float store_f16(const float *x, long count, long step, uint16_t *target) {
+  BLOOM_REORDER
+  wide squares = {0};
+  long i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) {
+    wide v;
+    uint16_t halves[WIDTH];
+    load_f32(&v, x + i);
+    wide_to_f16(halves, &v);
+    load_f16(&v, halves);
+    squares += v * v;
+    if (step == 1) {
+      memcpy(target + i, halves, sizeof halves);
+    } else {
+      UNROLL for (int k = 0; k < WIDTH; k++) target[(i + k) * step] = halves[k];
+    }
   }
+  float sum = 0;
+  for (; i < count; i++) {
+    const uint16_t half = float_to_f16(x[i]);
+    const float v = f16_to_float(half);
+    target[i * step] = half;
+    sum += v * v;
+  }
+  for (int k = 0; k < WIDTH; k++) sum += squares[k];
+  return sum;
 }
 
 static void causal_softmax_backward(
@@ -246,7 +153,7 @@ static void causal_softmax_backward(
   for (long r = 0; r < rows; r++) {
     const float *probabilities = p + r * length;
     float *gradient = dp + r * length;
-    const float projection = dot(probabilities, gradient, length);
+    const float projection = dot_f32(probabilities, gradient, length);
     // Beyond the diagonal the probability is zero, and so is the gradient.
     for (long j = 0; j < length; j++) {
       gradient[j] = probabilities[j] * (gradient[j] - projection) * scale;

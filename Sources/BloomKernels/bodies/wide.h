@@ -21,9 +21,21 @@ INLINE void load_bf16(wide *v, const uint16_t *p) {
 INLINE void load_f16(wide *v, const uint16_t *p) {
   *v = (wide)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
+
+INLINE void wide_to_f16(uint16_t *p, const wide *v) {
+  _mm256_storeu_si256(
+      (__m256i *)(void *)p,
+      _mm512_cvtps_ph((__m512)*v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 #elif defined(VARIANT_X86)
 INLINE void load_f16(wide *v, const uint16_t *p) {
   *v = (wide)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+INLINE void wide_to_f16(uint16_t *p, const wide *v) {
+  _mm_storeu_si128(
+      (__m128i *)(void *)p,
+      _mm256_cvtps_ph((__m256)*v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 #elif defined(__aarch64__)
 typedef __fp16 wide_fp16 __attribute__((vector_size(2 * WIDTH)));
@@ -31,6 +43,11 @@ INLINE void load_f16(wide *v, const uint16_t *p) {
   wide_fp16 halves;
   memcpy(&halves, p, sizeof halves);
   *v = __builtin_convertvector(halves, wide);
+}
+
+INLINE void wide_to_f16(uint16_t *p, const wide *v) {
+  const wide_fp16 halves = __builtin_convertvector(*v, wide_fp16);
+  memcpy(p, &halves, sizeof halves);
 }
 #else
 // As f16_to_float, WIDTH at a time.
@@ -41,6 +58,10 @@ INLINE void load_f16(wide *v, const uint16_t *p) {
   const wide scaled = (wide)((bits & 0x7fff) << 13) * 0x1p112f;
   const wide_bits special = (wide_bits)((bits & 0x7c00) == 0x7c00) & 0x7f800000;
   *v = (wide)((wide_bits)scaled | special | (bits & 0x8000) << 16);
+}
+
+INLINE void wide_to_f16(uint16_t *p, const wide *v) {
+  for (int i = 0; i < WIDTH; i++) p[i] = float_to_f16((*v)[i]);
 }
 #endif
 

@@ -85,18 +85,29 @@ float bloom_exponentials(float *x, long count, float largest, float inverseTempe
 
 // ---- Attention -----------------------------------------------------------------------------
 
+// Keys of 16 bits lie in panels of so many, turned: their first elements, then their second ones, and so on.
+#define BLOOM_KEY_PANEL 16
+
 // One query against `length` keys, the last of which is the query's own position:
-// y = softmax(scale * q.k[j] + slope * j) v. keys and values are [length, d]; scores is scratch for
-// `length`. A probability below e^-60 of the largest is zero.
+// y = softmax(scale * q.k[j] + slope * j) v. Values are [length, d], and so are keys, both BLOOM_F32; or both
+// BLOOM_F16, and keys are [panels, d, BLOOM_KEY_PANEL], the last panel whole whatever it holds behind the last
+// key. scores is scratch for `length`, rounded up to whole panels. A probability below e^-60 of the largest is
+// zero.
 void bloom_attend(
-    const float *query, const float *keys, const float *values, long length, long d,
-    float scale, float slope, float *scores, float *y);
+    bloom_element element, const float *query, const void *keys, const void *values, long length,
+    long d, float scale, float slope, float *scores, float *y);
 
 // As bloom_attend, for `rows` queries, ldq apart, of which the first is at position `first`; y [rows, d],
 // ldy apart. scores is scratch for rows * (first + rows).
 void bloom_attend_rows(
-    const float *queries, long ldq, long rows, const float *keys, const float *values, long first,
-    long d, float scale, float slope, float *scores, float *y, long ldy);
+    bloom_element element, const float *queries, long ldq, long rows, const void *keys,
+    const void *values, long first, long d, float scale, float slope, float *scores, float *y,
+    long ldy);
+
+// Rounds to BLOOM_F16, to nearest, ties to even, elements `step` apart in target: a key of a panel, or a value. The
+// sum of the squares of what was stored: infinite when an element does not fit (65 520 and more round to
+// infinity), no number when one is none.
+float bloom_store_f16(const float *x, long count, long step, uint16_t *target);
 
 // scores [rows, length] holds raw products q.k. Row r is the query at position first + r: it sees
 // keys 0...first + r. Each row becomes softmax(scale * score + slope * j), zero beyond.
@@ -230,11 +241,13 @@ typedef struct bloom_kernels {
   float (*largest_magnitude)(const float *x, long count);
   float (*exponentials)(float *x, long count, float largest, float inverseTemperature);
   void (*attend)(
-      const float *query, const float *keys, const float *values, long length, long d, float
-      scale, float slope, float *scores, float *y);
+      bloom_element element, const float *query, const void *keys, const void *values, long
+      length, long d, float scale, float slope, float *scores, float *y);
   void (*attend_rows)(
-      const float *queries, long ldq, long rows, const float *keys, const float *values, long
-      first, long d, float scale, float slope, float *scores, float *y, long ldy);
+      bloom_element element, const float *queries, long ldq, long rows, const void *keys, const
+      void *values, long first, long d, float scale, float slope, float *scores, float *y, long
+      ldy);
+  float (*store_f16)(const float *x, long count, long step, uint16_t *target);
   float (*dot)(const float *a, const float *b, long count);
   void (*causal_softmax)(
       float *scores, long rows, long length, long first, float scale, float slope);

@@ -36,6 +36,10 @@ struct BenchCommand: AsyncParsableCommand {
   var dtype: [WeightType] = []
 
   @Option(
+    help: "How inference stores keys and values: f32 or f16; may be repeated.")
+  var cache: [CacheType] = []
+
+  @Option(
     within: WholeNumbers("a number of runs", 1...1000),
     help: "How often each figure is taken; the table shows the median.")
   var runs = 5
@@ -72,6 +76,12 @@ struct BenchCommand: AsyncParsableCommand {
     }
     if beside != nil, only != .inference {
       throw ValidationError("--beside compares inference: add --only inference")
+    }
+    if beside != nil, !cache.isEmpty {
+      throw ValidationError("--beside compares with caches of f32: leave out --cache")
+    }
+    if !cache.isEmpty, only != nil, only != .inference {
+      throw ValidationError("--cache is for inference: add --only inference")
     }
     if let oraclePeer, URL(string: oraclePeer)?.port == nil {
       throw ValidationError("--oracle-peer \(oraclePeer) must be like http://127.0.0.1:8000")
@@ -146,19 +156,25 @@ struct BenchCommand: AsyncParsableCommand {
     }
   }
 
-  /// With several types, the first is what the others' logits are compared with.
+  /// With several types, of weights or caches, the first is what the others' logits are compared with.
   private func inferenceRows() async throws -> [BenchRow] {
     var reference: AccuracyBench?
     return try await forEachModel { path, checkpoint in
       if let beside { return try await besideRows(beside.kinds, path, checkpoint) }
-      let rows = try await InferenceBench(path: path, runs: runs, context: context).rows()
-      guard dtype.count > 1 else { return rows }
-      let accuracy = try await AccuracyBench(checkpoint)
-      guard let reference else {
-        reference = accuracy
-        return rows
+      var result: [BenchRow] = []
+      for cacheType in cache.isEmpty ? [.f32] : cache {
+        var rows = try await InferenceBench(
+          path: path, cacheType: cacheType, runs: runs, context: context
+        ).rows()
+        if dtype.count > 1 || cache.count > 1 {
+          let accuracy = try await AccuracyBench(checkpoint, cacheType)
+          if let reference { rows += accuracy.rows(against: reference) }
+          reference = reference ?? accuracy
+        }
+        for index in rows.indices { rows[index].cache = cacheType }
+        result += rows
       }
-      return rows + accuracy.rows(against: reference)
+      return result
     }
   }
 
@@ -207,73 +223,5 @@ private struct BenchPace {
     let passed = ContinuousClock.now - start
     let text = TimeLeft.text(done: Double(done) / Double(count), passed: passed)
     return text.map { ", about \($0)" } ?? ""
-  }
-}
-
-/// One figure: the median of several runs, with the least and the greatest of them.
-struct BenchRow: Sendable {
-  let group: String
-  let name: String
-  let unit: String
-  let values: [Double]
-  /// The model that was measured, if one was.
-  var model: String?
-  /// How its weights are stored.
-  var dtype: String?
-  /// How many sessions made the rate together; nil for other figures.
-  var sessions: Int?
-  /// The requests that the figure was made of, where they were timed one by one.
-  var requests: [BenchRequest] = []
-
-  /// The model with the type of its weights.
-  var modelName: String { [model, dtype].compactMap(\.self).joined(separator: " ") }
-
-  /// - Parameters:
-  ///   - values: one for each run, at least one.
-  ///   - requests: those of all runs, where they were timed one by one.
-  init(
-    _ group: String, _ name: String, _ unit: String, _ values: [Double],
-    requests: [BenchRequest] = []
-  ) {
-    precondition(!values.isEmpty, "\(name) was not measured")
-    self.requests = requests
-    self.group = group
-    self.name = name
-    self.unit = unit
-    self.values = values.sorted()
-  }
-
-  var median: Double {
-    let middle = values.count / 2
-    return values.count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2
-  }
-
-  var json: JSON {
-    var object: JSONObject = [
-      "group": .string(group), "name": .string(name), "unit": .string(unit),
-      "median": .decimal(median, places: 3), "least": .decimal(values[0], places: 3),
-      "greatest": .decimal(values[values.count - 1], places: 3), "runs": .integer(values.count),
-      "model": model.map(JSON.string) ?? .null,
-      "dtype": dtype.map(JSON.string) ?? .null,
-      "values": .array(values.map { .decimal($0, places: 3) }),
-    ]
-    if let sessions { object["sessions"] = .integer(sessions) }
-    return .object(object)
-  }
-
-  /// One line of the table.
-  func line(in style: TerminalStyle) -> String {
-    let name = name.padding(toLength: 58, withPad: " ", startingAt: 0)
-    let spread =
-      values.count > 1 ? "  (\(Self.text(values[0])) – \(Self.text(values[values.count - 1])))" : ""
-    let figure = unit.isEmpty ? Self.text(median) : "\(Self.text(median)) \(unit)"
-    let group = style.faint(group.padding(toLength: 10, withPad: " ", startingAt: 0))
-    return "\(group) \(name) \(style.strong(figure))\(style.faint(spread))"
-  }
-
-  /// Three digits say what a measurement can say.
-  private static func text(_ value: Double) -> String {
-    let places = abs(value) >= 100 ? 0 : abs(value) >= 10 ? 1 : 2
-    return ShortNumber.text(value, places: places)
   }
 }

@@ -8,15 +8,17 @@ struct InferenceBench: Sendable {
   static let maxNewTokens = 32
 
   let path: String
+  /// How keys and values are stored.
+  let cacheType: CacheType
   let runs: Int
   /// Tokens of a long prompt, if one is to be measured.
   let context: Int?
 
   func rows() async throws -> [BenchRow] {
     let checkpoint = try ModelFolder.checkpoint(path)
-    let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
+    let name = checkpoint.benchName(cacheType)
     let opening = try opening()
-    let generator = LocalGenerator(checkpoint)
+    let generator = LocalGenerator(checkpoint, cacheType: cacheType)
     let prompt = Self.prompt(Self.promptLength, for: checkpoint)
     // The first pass reads the file from disk.
     _ = try await generator.generate(.init(prompt: [5], maxNewTokens: 1))
@@ -49,15 +51,18 @@ struct InferenceBench: Sendable {
     ]
     if let context {
       let long = Self.prompt(context, for: checkpoint)
+      var prefills: [Double] = []
       var rates: [Double] = []
       for _ in 0..<runs {
-        rates.append(
-          try await generator.generate(.init(prompt: long, maxNewTokens: Self.maxNewTokens))
-            .tokensPerSecond)
+        let result = try await generator.generate(
+          .init(prompt: long, maxNewTokens: Self.maxNewTokens))
+        prefills.append(Double(context) / (result.timeToFirstToken / .seconds(1)))
+        rates.append(result.tokensPerSecond)
       }
+      rows.append(row("\(name): prefill of \(context)", "tokens/s", prefills))
       rows.append(row("\(name): decode after \(context)", "tokens/s", rates))
     }
-    rows += try await BatchBench(checkpoint: checkpoint, runs: runs).rows()
+    rows += try await BatchBench(checkpoint: checkpoint, cacheType: cacheType, runs: runs).rows()
     if let resident = Machine.residentMebibytes, let own = Machine.anonymousMebibytes {
       rows.append(row("resident memory, mapped weights included", "MiB", [resident]))
       rows.append(row("… without mapped files", "MiB", [own]))
@@ -101,12 +106,13 @@ struct BatchBench: Sendable {
   private static let maxNewTokens = 16
 
   let checkpoint: Checkpoint
+  let cacheType: CacheType
   let runs: Int
 
   func rows() async throws -> [BenchRow] {
     let configuration = NodeConfiguration(
       checkpoint: checkpoint,
-      blocks: BlockRange(all: checkpoint.configuration.blockCount))
+      blocks: BlockRange(all: checkpoint.configuration.blockCount), cacheType: cacheType)
     let generations = Self.sessions.map { _ in BenchRequests() }
     let (rates, passes) = try await withPetalsNode(configuration) { node in
       let model = ClientModel(checkpoint)
@@ -129,7 +135,7 @@ struct BatchBench: Sendable {
         return (rates, passes)
       }
     }
-    let name = "\(checkpoint.name) \(checkpoint.elementType.rawValue)"
+    let name = checkpoint.benchName(cacheType)
     let rows = Self.sessions.enumerated().map { index, count -> BenchRow in
       var row = BenchRow(
         "inference", "\(name): \(count) at once, in all", "tokens/s", rates[index],
@@ -174,21 +180,24 @@ struct BatchBench: Sendable {
   }
 }
 
-/// How far a model's logits lie from those of the same model whose weights are stored otherwise.
+/// How far a model's logits lie from those of the same model whose weights, or keys and values, are stored
+/// otherwise.
 struct AccuracyBench: Sendable {
   private static let positions = 40
 
-  private let model: String
-  private let type: ElementType
+  /// The model's name with the types of its weights and its cache.
+  private let name: String
+  private let types: String
   private let logits: Logits
 
-  init(_ checkpoint: Checkpoint) async throws {
-    model = checkpoint.name
-    type = checkpoint.elementType
+  init(_ checkpoint: Checkpoint, _ cacheType: CacheType) async throws {
+    name = checkpoint.benchName(cacheType)
+    types = checkpoint.elementType.rawValue + cacheType.benchSuffix
     let vocabulary = checkpoint.configuration.vocabularySize
     let tokens = (0..<Self.positions).map { Int32(($0 * 37 + 5) % vocabulary) }
     let shard = try Shard(
-      checkpoint, blocks: BlockRange(all: checkpoint.configuration.blockCount))
+      checkpoint, blocks: BlockRange(all: checkpoint.configuration.blockCount),
+      cacheType: cacheType)
     logits = try await LanguageModelHead(checkpoint).logits(
       shard.forward(Embedding(checkpoint)(tokens)))
   }
@@ -206,7 +215,7 @@ struct AccuracyBench: Sendable {
     let same = (0..<Self.positions).count { position in
       Self.likeliest(found.row(position)) == Self.likeliest(expected.row(position))
     }
-    let other = reference.type.rawValue
+    let other = reference.types
     return [
       row("any logit from \(other)'s, at most", "% of the largest", worst / largest * 100),
       row("all from \(other)'s, RMS", "%", (error / size).squareRoot() * 100),
@@ -220,6 +229,18 @@ struct AccuracyBench: Sendable {
   }
 
   private func row(_ name: String, _ unit: String, _ value: Double) -> BenchRow {
-    BenchRow("inference", "\(model) \(type.rawValue): \(name)", unit, [value])
+    BenchRow("inference", "\(self.name): \(name)", unit, [value])
+  }
+}
+
+extension CacheType {
+  /// What follows the weights' type in the name of a figure: nothing for caches of f32.
+  var benchSuffix: String { self == .f32 ? "" : ", \(rawValue) cache" }
+}
+
+extension Checkpoint {
+  /// The model, the type of its weights and that of its cache in the name of a figure.
+  fileprivate func benchName(_ cacheType: CacheType) -> String {
+    "\(name) \(elementType.rawValue)\(cacheType.benchSuffix)"
   }
 }

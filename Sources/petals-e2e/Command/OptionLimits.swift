@@ -243,6 +243,7 @@ extension OptionLimits where Self == Times {
 // The libraries' closed vocabularies, as the command line spells them.
 
 extension AgentProfile: ExpressibleByArgument {}
+extension CacheType: ExpressibleByArgument {}
 extension ChainProfile: ExpressibleByArgument {}
 extension Hardfork: ExpressibleByArgument {}
 extension OracleProfile: ExpressibleByArgument {}

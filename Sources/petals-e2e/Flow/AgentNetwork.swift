@@ -204,6 +204,7 @@ extension NetworkStarter {
           "--port", "\(place.grpcPort)", "--http-port", "\(place.httpPort)",
           "--ram-mb", "\(place.ramMegabytes)", "--topology-interval", "1",
           "--report-interval", "\(options.reportInterval)",
+          "--cache", options.cache.type.rawValue,
         ]
       }
       let children = try places.enumerated().map { index, place in

@@ -15,6 +15,8 @@ import PlumiseWire
 struct FlowChecks: Sendable {
   let network: RunningNetwork
   let request: Bloom.GenerationRequest
+  /// That of the nodes, for the single one.
+  let cacheType: CacheType
   let prompt: String?
   let tokenizer: Tokenizer?
   let log: StepLog
@@ -47,7 +49,8 @@ struct FlowChecks: Sendable {
 
   func compareWithLocal(_ generated: GeneratedText) async throws {
     try await log.run("a single node gives the same tokens") {
-      let local = try await LocalGeneration.run(request, network.checkpoint, tokenizer)
+      let local = try await LocalGeneration.run(
+        request, network.checkpoint, tokenizer, cacheType: cacheType)
       if let index = zip(local.generatedIDs, generated.generatedIDs).enumerated()
         .first(where: { $1.0 != $1.1 })?.offset
       {

@@ -106,6 +106,7 @@ struct NetworkStarter: Sendable {
         [
           "node", "--model", model, "--blocks", "\(blocks)", "--chain-rpc", chain,
           "--oracle", oracle, "--report-interval", "\(options.reportInterval)",
+          "--cache", options.cache.type.rawValue,
         ]
       }
       let children = try zip(ranges, agents).enumerated().map { index, part in

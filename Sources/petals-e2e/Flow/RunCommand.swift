@@ -50,7 +50,8 @@ struct RunCommand: AsyncParsableCommand {
       found.withLock { $0.describe(network) }
       let tokenizer = try ModelFolder.tokenizer(of: network.checkpoint)
       let checks = FlowChecks(
-        network: network, request: request, prompt: flow.prompt, tokenizer: tokenizer, log: log)
+        network: network, request: request, cacheType: self.network.cache.type,
+        prompt: flow.prompt, tokenizer: tokenizer, log: log)
       let peers = try await checks.checkCoverage()
       let generated = try await checks.checkGeneration(through: peers)
       found.withLock { $0.generation = .init(generated, prompt: flow.prompt) }
@@ -118,6 +119,8 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(within: .reportInterval, help: "Seconds between a node's reports to the oracle.")
   var reportInterval = Seconds(whole: 1)
+
+  @OptionGroup var cache: CacheOptions
 }
 
 extension PortChoice: ExpressibleByArgument {}

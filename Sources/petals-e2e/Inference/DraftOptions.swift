@@ -22,12 +22,14 @@ struct DraftOptions: ParsableArguments {
   }
 
   /// The draft of a model; nil when none was named.
+  /// - Parameter cacheType: How the draft stores keys and values: as its target does.
   /// - Throws: `CommandFailure` (wrong input).
-  func model(for target: Checkpoint) throws -> DraftModel? {
+  func model(for target: Checkpoint, cacheType: CacheType) throws -> DraftModel? {
     guard let draft else { return nil }
     let checkpoint = try ModelFolder.checkpoint(draft)
     do {
-      return try DraftModel(checkpoint, for: target, tokens: draftTokens)
+      return try DraftModel(
+        checkpoint, for: target, tokens: draftTokens, cacheType: cacheType)
     } catch {
       throw CommandFailure.wrongInput("--draft \(draft): \(error)")
     }

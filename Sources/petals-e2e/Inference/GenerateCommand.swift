@@ -24,6 +24,7 @@ struct GenerateCommand: AsyncParsableCommand {
   @OptionGroup var prompt: PromptOptions
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var draft: DraftOptions
+  @OptionGroup var cache: CacheOptions
   @OptionGroup var peers: PeerOptions
   @OptionGroup var swarm: SwarmClientOptions
   @OptionGroup var output: OutputOptions
@@ -31,6 +32,10 @@ struct GenerateCommand: AsyncParsableCommand {
   func validate() throws {
     guard peers.peers == nil || swarm.swarm == nil else {
       throw ValidationError("give either --peers or --swarm")
+    }
+    if cache.type != .f32, draft.draft == nil, peers.peers != nil || swarm.swarm != nil {
+      throw ValidationError(
+        "--cache is for caches of this process, and the nodes have theirs: give it to `node`")
     }
   }
 
@@ -41,7 +46,7 @@ struct GenerateCommand: AsyncParsableCommand {
       prompt: try prompt.tokens(tokenizer, model: model), maxNewTokens: maxNewTokens,
       sampling: try sampling.parameters(), seed: sampling.seed)
     try CommandFailure.checkingInput { try request.validate(checkpoint.configuration) }
-    let draft = try draft.model(for: checkpoint)
+    let draft = try draft.model(for: checkpoint, cacheType: cache.type)
 
     let printer = TokenPrinter(tokenizer, isSilent: output.json)
     let generated =
@@ -55,7 +60,8 @@ struct GenerateCommand: AsyncParsableCommand {
           draft: draft, onToken: printer.print)
       } else {
         try await LocalGeneration.run(
-          request, checkpoint, tokenizer, draft: draft, onToken: printer.print)
+          request, checkpoint, tokenizer, cacheType: cache.type, draft: draft,
+          onToken: printer.print)
       }
     printer.finish()
     if output.json {

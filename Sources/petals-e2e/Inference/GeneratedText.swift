@@ -85,11 +85,12 @@ enum RemoteGeneration {
 enum LocalGeneration {
   static func run(
     _ request: Bloom.GenerationRequest, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer?,
-    draft: DraftModel? = nil, onToken: @escaping @Sendable (Int32) -> Void = { _ in }
+    cacheType: CacheType, draft: DraftModel? = nil,
+    onToken: @escaping @Sendable (Int32) -> Void = { _ in }
   ) async throws -> GeneratedText {
     let result: Generation
     do {
-      result = try await LocalGenerator(checkpoint).generate(
+      result = try await LocalGenerator(checkpoint, cacheType: cacheType).generate(
         request, draft: draft, onToken: onToken)
     } catch let error as TokenError {
       throw CommandFailure.wrongInput("\(error)")

@@ -43,6 +43,7 @@ struct NodeCommand: AsyncParsableCommand {
   @OptionGroup var pipeline: PipelineOptions
   @OptionGroup var swarm: SwarmNodeOptions
   @OptionGroup var draft: DraftOptions
+  @OptionGroup var cache: CacheOptions
 
   @Option(
     within: .prefixCache,
@@ -123,9 +124,10 @@ struct NodeCommand: AsyncParsableCommand {
     var configuration = NodeConfiguration(
       checkpoint: checkpoint, blocks: range, grpc: .init(host: service.host, port: port),
       http: httpPort.map { .init(host: service.host, port: $0) },
-      peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
+      peers: peers.addresses ?? [], agent: key?.address, cacheType: cache.type,
+      limits: peers.limits)
     configuration.pageBudget = prefixCache << 20
-    configuration.draft = try draft.model(for: checkpoint)
+    configuration.draft = try draft.model(for: checkpoint, cacheType: cache.type)
     configuration.agentProfile = pipeline.agentProfile
     configuration.pipelineFormat = pipeline.pipelineFormat
     if member != nil { configuration.agentAPI = try pipeline.api() }
@@ -145,7 +147,9 @@ struct NodeCommand: AsyncParsableCommand {
         script: FaultScript(seed: faults.faultSeed), service: service, signals: signals,
         pipeline: member.map { ($0, topology, blocks == nil) }, agent: agentService,
         reporter: reporter)
-      try await swarm.withMembership(checkpoint, service) { try await run.serve(in: $0) }
+      try await swarm.withMembership(checkpoint, cache.type, service) {
+        try await run.serve(in: $0)
+      }
     }
     await observation.finish()
   }

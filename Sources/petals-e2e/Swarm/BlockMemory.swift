@@ -40,9 +40,13 @@ package struct BlockMemory: Hashable, Sendable {
 extension BlockCount {
   /// The blocks that a node serves, and its caches.
   ///
-  /// - Parameter megabytes: What it may take where memory decides; nil takes what is free.
+  /// - Parameters:
+  ///   - cacheType: How its caches store keys and values.
+  ///   - megabytes: What it may take where memory decides; nil takes what is free.
   /// - Throws: `CommandFailure` (wrong input) where no block fits.
-  func memory(for checkpoint: Checkpoint, megabytes: Int?) throws -> BlockMemory {
+  func memory(
+    for checkpoint: Checkpoint, cacheType: CacheType, megabytes: Int?
+  ) throws -> BlockMemory {
     let model = checkpoint.configuration
     if case .fixed(let count) = self {
       return BlockMemory(blockCount: min(count, model.blockCount))
@@ -50,7 +54,7 @@ extension BlockCount {
     let bytes = megabytes.map { $0 * 1_000_000 } ?? FreeMemory.bytes()
     let weights = checkpoint.largestBlockBytes
     let cache = Shard.bytesPerCachedToken(
-      model, blocks: try BlockRange(0..<1, of: model.blockCount))
+      model, blocks: try BlockRange(0..<1, of: model.blockCount), cacheType: cacheType)
     guard
       let memory = BlockMemory(
         bytes: bytes, weights: weights, cache: cache, most: model.blockCount)

@@ -61,12 +61,14 @@ struct SwarmNodeOptions: ParsableArguments {
 
   /// Runs a body with the node's membership in the swarm; nil where no swarm was named.
   func withMembership<R: Sendable>(
-    _ checkpoint: Checkpoint, _ service: ServiceOptions,
+    _ checkpoint: Checkpoint, _ cacheType: CacheType, _ service: ServiceOptions,
     _ body: (SwarmMembership?) async throws -> R
   ) async throws -> R {
     guard let swarm else { return try await body(nil) }
     let model = try SwarmModel(checkpoint, prefix: swarmPrefix)
-    let memory = try numBlocks.map { try $0.memory(for: checkpoint, megabytes: memoryMb) }
+    let memory = try numBlocks.map {
+      try $0.memory(for: checkpoint, cacheType: cacheType, megabytes: memoryMb)
+    }
     let placement = memory.map {
       SwarmPlacement(
         blockCount: $0.blockCount, quality: balanceQuality,

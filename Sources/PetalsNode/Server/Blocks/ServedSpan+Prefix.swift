@@ -26,7 +26,8 @@ extension ServedSpan {
       try cancellation.check()
       let keys = hidden.values.withUnsafeBytes {
         PrefixPages.keys(
-          "\(shard.blocks)", of: $0, bytesPerToken: hidden.hidden * MemoryLayout<Float>.stride)
+          "\(shard.blocks) \(shard.cacheType)", of: $0,
+          bytesPerToken: hidden.hidden * MemoryLayout<Float>.stride)
       }
       let found = pages.find(keys)
       try cache.append(found)

@@ -60,6 +60,10 @@ public struct NodeConfiguration: Sendable {
   public var agentProfile = AgentProfile.fixed
   /// The format of the hidden states that it sends when it begins a pipeline of agents.
   public var pipelineFormat = PipelineTensorFormat.float32
+  /// How the caches of sessions store keys and values.
+  ///
+  /// In 16 bits twice as many tokens find a place in the same budget.
+  public var cacheType: CacheType
   /// Bytes that the caches of all sessions may take together.
   public var cacheBudget: Int
   /// Bytes that sequences of `plumise.inference` may take between their passes; with 0 each pass
@@ -104,6 +108,7 @@ public struct NodeConfiguration: Sendable {
   ///   - http: Where HTTP listens; nil for none.
   ///   - peers: Nodes that hold the other blocks.
   ///   - agent: The agent's address.
+  ///   - cacheType: How the caches of sessions store keys and values.
   ///   - cacheBudget: In bytes. Nil takes 2 GiB, and enough for one session of the greatest
   ///     length; pages are only taken as tokens come.
   ///   - prefixBudget: In bytes. Nil takes 256 MiB, and enough for one sequence of the greatest
@@ -120,7 +125,8 @@ public struct NodeConfiguration: Sendable {
   public init(
     checkpoint: Checkpoint, blocks: BlockRange? = nil, grpc: Endpoint = Endpoint(),
     http: Endpoint? = nil, peers: [PeerAddress] = [], agent: Address? = nil,
-    cacheBudget: Int? = nil, prefixBudget: Int? = nil, pageBudget: Int? = nil,
+    cacheType: CacheType = .f32, cacheBudget: Int? = nil, prefixBudget: Int? = nil,
+    pageBudget: Int? = nil,
     maximumLength: Int? = nil, prefillChunk: Int = 128,
     limits: TransportLimits = TransportLimits(), sessionIdleLimit: Duration = .seconds(1800),
     keepalive: Keepalive = Keepalive(), clientTimeout: Duration = .seconds(30),
@@ -132,7 +138,7 @@ public struct NodeConfiguration: Sendable {
     // Products that do not fit are as good as endless: what no memory holds is refused when it is
     // asked for.
     let session = length.multipliedReportingOverflow(
-      by: Shard.bytesPerCachedToken(model, blocks: blocks))
+      by: Shard.bytesPerCachedToken(model, blocks: blocks, cacheType: cacheType))
     let tensors = length.multipliedReportingOverflow(by: 2 * 4 * model.hiddenSize)
     self.checkpoint = checkpoint
     self.blocks = blocks
@@ -140,6 +146,7 @@ public struct NodeConfiguration: Sendable {
     self.http = http
     self.peers = peers
     self.agent = agent
+    self.cacheType = cacheType
     let caches = cacheBudget ?? max(2 << 30, session.overflow ? .max : session.partialValue)
     self.cacheBudget = caches
     // What goes into the blocks and comes out of them is kept beside keys and values.
@@ -159,5 +166,12 @@ public struct NodeConfiguration: Sendable {
     self.limits = limits
     self.sessionIdleLimit = sessionIdleLimit
     self.gracePeriod = gracePeriod
+  }
+
+  /// The blocks, with caches as they are to be.
+  ///
+  /// - Throws: `BlockRangeError` for blocks of a model with another number of them.
+  func shard() throws(BlockRangeError) -> Shard {
+    try Shard(checkpoint, blocks: blocks, cacheType: cacheType)
   }
 }

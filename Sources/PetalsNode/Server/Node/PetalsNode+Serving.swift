@@ -27,7 +27,7 @@ extension PetalsNode {
 
   /// Loads, tries itself, and serves the process's own clients until the phase says stop.
   private func serveInProcess() async throws {
-    server.install(try Shard(configuration.checkpoint, blocks: configuration.blocks))
+    server.install(try configuration.shard())
     try await enter(.testing)
     let (hidden, blocks) = try SelfTest.input(of: server.model)
     _ = try await transport.forward(hidden, through: blocks)
@@ -107,8 +107,8 @@ extension PetalsNode {
 
   private func becomeReady(at address: PeerAddress) async throws {
     do {
-      let (checkpoint, blocks) = (configuration.checkpoint, configuration.blocks)
-      server.install(try await runBlocking { try Shard(checkpoint, blocks: blocks) })
+      let configuration = configuration
+      server.install(try await runBlocking { try configuration.shard() })
       if configuration.http != nil { try await generator.prepare() }
       try await enter(.testing)
       try await SelfTest(node: self, address: address).run()

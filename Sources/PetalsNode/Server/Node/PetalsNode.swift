@@ -64,7 +64,8 @@ public final class PetalsNode: Service {
         name: checkpoint.name, fingerprint: checkpoint.fingerprint, blocks: configuration.blocks,
         hiddenSize: checkpoint.configuration.hiddenSize,
         bytesPerBlock: Shard.bytesPerCachedToken(
-          checkpoint.configuration, blocks: configuration.blocks) / configuration.blocks.count,
+          checkpoint.configuration, blocks: configuration.blocks,
+          cacheType: configuration.cacheType) / configuration.blocks.count,
         maximumLength: configuration.maximumLength),
       cacheBudget: configuration.cacheBudget, prefixBudget: configuration.prefixBudget,
       pageBudget: configuration.pageBudget, prefillChunk: configuration.prefillChunk,
