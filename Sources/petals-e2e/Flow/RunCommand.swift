@@ -118,6 +118,14 @@ struct NetworkOptions: ParsableArguments {
 
   @Option(within: .reportInterval, help: "Seconds between a node's reports to the oracle.")
   var reportInterval = Seconds(whole: 1)
+
+  @Flag(help: "Have each node hand steps straight on to the next one.")
+  var handOn = false
+
+  /// The arguments of every node.
+  var nodeArguments: [String] {
+    ["--report-interval", "\(reportInterval)"] + (handOn ? ["--hand-on"] : [])
+  }
 }
 
 extension PortChoice: ExpressibleByArgument {}

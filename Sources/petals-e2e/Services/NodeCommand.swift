@@ -50,6 +50,13 @@ struct NodeCommand: AsyncParsableCommand {
   )
   var prefixCache = 256
 
+  @Flag(
+    help: """
+      Hand steps straight on to the next node, and take them from other nodes, where a client asks for that; \
+      connects to addresses that clients name.
+      """)
+  var handOn = false
+
   @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
@@ -125,6 +132,7 @@ struct NodeCommand: AsyncParsableCommand {
       http: httpPort.map { .init(host: service.host, port: $0) },
       peers: peers.addresses ?? [], agent: key?.address, limits: peers.limits)
     configuration.pageBudget = prefixCache << 20
+    configuration.handsOn = handOn
     configuration.draft = try draft.model(for: checkpoint)
     configuration.agentProfile = pipeline.agentProfile
     configuration.pipelineFormat = pipeline.pipelineFormat
