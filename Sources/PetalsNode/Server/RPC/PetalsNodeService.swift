@@ -82,6 +82,8 @@ struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
           let session = try handOver.session(with: token)
           let step = try ReceivedStep(delivery.step, hidden: server.model.hiddenSize)
           try session.deliver(step)
+          // Where the step is computed on this thread, that comes first: nobody waits for the word.
+          await Task.yield()
           var answer = Plumise_Petals_Delivered()
           answer.stepID = step.id
           try await response.write(answer)

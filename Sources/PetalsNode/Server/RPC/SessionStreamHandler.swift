@@ -110,6 +110,8 @@ struct SessionStreamHandler: Sendable {
     if let handOver {
       result.handedOn = handOver.handOn(
         result.hiddenStates, of: step, at: output.position - step.hidden.tokens)
+      // The next node is waited for, and this answer is not: the link writes first.
+      if result.handedOn { await Task.yield() }
     }
     var response = Plumise_Petals_SessionResponse()
     response.step = result
