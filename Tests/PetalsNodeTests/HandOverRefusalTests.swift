@@ -95,8 +95,19 @@ struct HandOverRefusalTests {
           again.step.startFromPosition = 2
           try await deliver(service, [again])
           try expectClose(try await session.answer(to: 9), expected.slice(2..<4), "once more")
-          #expect(nodes[0].batches == 4)
-          #expect(nodes[0].handOverUsage.taken == 3)
+          // Two at once are computed in their order.
+          try await deliver(
+            service,
+            [
+              .step(10, input.slice(4..<5), token: Self.token),
+              .step(11, input.slice(5..<6), token: Self.token),
+            ])
+          for (id, token) in [(10, 4), (11, 5)] as [(UInt64, Int)] {
+            try expectClose(
+              try await session.answer(to: id), expected.slice(token..<token + 1), "step \(id)")
+          }
+          #expect(nodes[0].batches == 6)
+          #expect(nodes[0].handOverUsage.taken == 5)
         }
         try await nodes[0].waitUntilIdle()
         // The token went with its session.

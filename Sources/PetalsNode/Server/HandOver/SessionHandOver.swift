@@ -10,6 +10,8 @@ final class SessionHandOver: Sendable {
     var token: DeliveryToken?
     /// The greatest number of a step that came, whoever sent it.
     var newest: UInt64 = 0
+    /// The greatest of those that its client sent.
+    var overtaken: UInt64 = 0
     var link: DeliveryLink?
     var isOver = false
   }
@@ -67,12 +69,15 @@ final class SessionHandOver: Sendable {
 
   /// Whether a step is still to be computed: nothing newer came from the session's client.
   func isWanted(_ step: ReceivedStep) -> Bool {
-    state.withLock { !$0.isOver && $0.newest == step.id }
+    state.withLock { !$0.isOver && $0.overtaken < step.id }
   }
 
   /// Notes a step from the session's client, which does without what was delivered before.
   func overtake(with step: ReceivedStep) {
-    state.withLock { $0.newest = max($0.newest, step.id) }
+    state.withLock { state in
+      state.newest = max(state.newest, step.id)
+      state.overtaken = max(state.overtaken, step.id)
+    }
   }
 
   /// Runs a step, or the session's end, when those that came before are done.
