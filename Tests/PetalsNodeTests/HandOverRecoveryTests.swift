@@ -94,6 +94,14 @@ struct HandOverRecoveryTests {
       #expect(ids == expected)
       let used = try await stream.collect().route.hops.map(\.peer)
       #expect(!used.contains(peer))
+      // It computed that step once more in the same place, and all others once.
+      let prompt = try model.ids("case2.input_ids").count
+      var positions = (0..<expected.count).map { prompt + $0 }
+      positions.insert(positions[token + 1], at: token + 1)
+      let computedAt = steps.entries.map { activity in
+        if case .step(_, let position, _) = activity.kind { position } else { 0 }
+      }
+      #expect(computedAt == positions)
     }
   }
 
