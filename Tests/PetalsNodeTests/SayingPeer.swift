@@ -41,6 +41,13 @@ final class SayingPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
     throw RPCError(code: .unimplemented, message: "")
   }
 
+  func deliver(
+    request: RPCAsyncSequence<Plumise_Petals_Delivery, any Error>,
+    response: RPCWriter<Plumise_Petals_Delivered>, context: ServerContext
+  ) async throws {
+    throw RPCError(code: .unimplemented, message: "")
+  }
+
   func session(
     request: RPCAsyncSequence<Plumise_Petals_SessionRequest, any Error>,
     response: RPCWriter<Plumise_Petals_SessionResponse>, context: ServerContext

@@ -198,6 +198,13 @@ private final class BusyPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
     return response
   }
 
+  func deliver(
+    request: RPCAsyncSequence<Plumise_Petals_Delivery, any Error>,
+    response: RPCWriter<Plumise_Petals_Delivered>, context: ServerContext
+  ) async throws {
+    for try await delivery in request { _ = try await work(delivery.step.hiddenStates) }
+  }
+
   func session(
     request: RPCAsyncSequence<Plumise_Petals_SessionRequest, any Error>,
     response: RPCWriter<Plumise_Petals_SessionResponse>, context: ServerContext

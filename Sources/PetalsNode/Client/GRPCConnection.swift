@@ -42,6 +42,9 @@ final class GRPCConnection: Sendable {
   /// Whether a single call is all that the connection has.
   var hasOneCall: Bool { calls.withLock { $0 == 1 } }
 
+  /// Whether any call or session has not ended.
+  var isUsed: Bool { calls.withLock { $0 > 0 } }
+
   /// Takes no more calls, and ends with the last of those that it has.
   func close() { client.beginGracefulShutdown() }
 

@@ -24,27 +24,41 @@ final class GRPCSession: BlockSession {
 
   private struct Handle: Sendable {
     var task: Task<Void, Never>?
-    var lastStep: UInt64 = 0
     /// Requests that the node has not answered.
     var unanswered = 0
+    /// The newest step that the node was asked to hand on, and the session on the next node.
+    var handed: (id: UInt64, next: GRPCSession)?
   }
 
   let peer: String
+  /// Where other nodes deliver steps to; nil where they do not.
+  let place: NextNode?
+  /// Whether the node hands steps on.
+  let handsOn: Bool
   private let connection: GRPCConnection
   private let stepLimit: Duration
-  private let watch: Watchdog
-  private let monitor: IdleMonitor?
+  private let numbers: StepNumbers
+  let watch: Watchdog
+  /// Runs while the next node is to answer what this one hands on.
+  let handing: Watchdog
+  let monitor: IdleMonitor?
   private let outbox = Mailbox<Request>(capacity: 4)
-  private let mailbox = Mailbox<Plumise_Petals_SessionResponse.OneOf_Kind>(capacity: 4)
+  /// Holds the answers to steps that were given up as well, until the next one is waited for.
+  let mailbox = Mailbox<Plumise_Petals_SessionResponse.OneOf_Kind>(capacity: 8)
   private let handle = Mutex(Handle())
 
   init(
-    peer: String, on connection: GRPCConnection, stepLimit: Duration, clock: any Clock<Duration>
+    peer: String, at place: NextNode?, handsOn: Bool, on connection: GRPCConnection,
+    stepLimit: Duration, numbers: StepNumbers, clock: any Clock<Duration>
   ) {
     self.peer = peer
+    self.place = place
+    self.handsOn = handsOn
     self.connection = connection
     self.stepLimit = stepLimit
+    self.numbers = numbers
     watch = Watchdog(limit: stepLimit, clock: clock)
+    handing = Watchdog(limit: stepLimit, clock: clock)
     monitor = clock.monitor
   }
 
@@ -70,10 +84,10 @@ final class GRPCSession: BlockSession {
               peer: self.peer))
         }
       }
-      group.addTask { [connection, watch] in
+      group.addTask { [connection, watch, handing] in
         await self.ending {
           try await connection.liveness.waitUntilLost(
-            waiting: { watch.running },
+            waiting: { watch.running ?? handing.running },
             probe: { [peer = self.peer, monitor = self.monitor] in
               try await withRequest(nil, to: peer, monitoredBy: monitor) {
                 try await calls.run { try await connection.probe() }
@@ -84,7 +98,10 @@ final class GRPCSession: BlockSession {
         }
       }
       let first = await group.next()
-      if let first { mailbox.close(first.reason) }
+      if let first {
+        mailbox.close(first.reason)
+        notHandedOn(because: first.reason.message)
+      }
       outbox.close(End())
       group.cancelAll()
       // After the reason is told: this ends the stream as well.
@@ -114,6 +131,10 @@ final class GRPCSession: BlockSession {
         for try await message in response.messages {
           self.connection.liveness.recordActivity()
           guard let kind = message.kind else { continue }
+          if case .notHandedOn(let refusal) = kind {
+            self.notHandedOn(refusal.stepID, because: refusal.reason)
+            continue
+          }
           self.handle.withLock { $0.unanswered -= 1 }
           guard self.mailbox.deliver(kind) else {
             throw NodeError(.internalFault, "it answers what it was not asked", peer: self.peer)
@@ -133,19 +154,32 @@ final class GRPCSession: BlockSession {
     request.open.modelFingerprint = opening.fingerprint ?? ""
     if let blocks = opening.blocks { request.open.blocks = Plumise_Petals_BlockRange(blocks) }
     request.open.maximumLength = Int32(clamping: opening.maximumLength)
+    if let place { request.open.acceptToken = .init(place.token.bytes) }
     try send(request)
     guard case .opened = try await mailbox.next() else { throw unexpected }
   }
 
   func step(_ hidden: HiddenStates, startFrom start: Int?) async throws -> StepResult {
-    let id = handle.withLock { handle in
-      handle.lastStep += 1
-      return handle.lastStep
-    }
+    try await step(hidden, startFrom: start, handingOnTo: [])
+  }
+
+  /// A step whose output the node may hand on, and the next ones theirs.
+  ///
+  /// - Parameter next: The sessions behind this one, each with a place, in their order.
+  func step(
+    _ hidden: HiddenStates, startFrom start: Int?, handingOnTo next: [GRPCSession]
+  ) async throws -> StepResult {
+    let id = numbers.next()
     var request = Request()
     request.step.stepID = id
     request.step.hiddenStates = hidden.message()
     if let start { request.step.startFromPosition = Int32(clamping: start) }
+    if !next.isEmpty {
+      request.step.nextNodes = next.compactMap { $0.place?.message }
+      for (session, next) in zip([self] + next, next) {
+        session.handle.withLock { $0.handed = (id, next) }
+      }
+    }
     watch.begin()
     defer { watch.end() }
     return try await withRequest(nil, to: peer, monitoredBy: monitor) { [request] in
@@ -157,16 +191,49 @@ final class GRPCSession: BlockSession {
   /// Waits for the answer to a step.
   private func result(of id: UInt64, for hidden: HiddenStates) async throws -> StepResult {
     while true {
-      guard case .step(let result) = try await mailbox.next() else { throw unexpected }
+      let message = try await mailbox.next()
+      if case .notHandedOn = message { continue }
+      guard case .step(let result) = message else { throw unexpected }
       // An earlier number answers a step that was given up.
       guard result.stepID == id else { continue }
-      let output = try HiddenStates(
-        answer: result.hiddenStates, field: "hidden_states", from: peer, like: hidden)
-      return StepResult(
-        hidden: output, position: Int(result.position),
-        computeTime: Duration(wireNanoseconds: result.computeNanoseconds))
+      return try answer(result, to: hidden)
     }
   }
+
+  /// Checks the answer to a step.
+  func answer(
+    _ result: Plumise_Petals_SessionStepResult, to hidden: HiddenStates
+  ) throws(NodeError) -> StepResult {
+    let output = try HiddenStates(
+      answer: result.hiddenStates, field: "hidden_states", from: peer, like: hidden)
+    var step = StepResult(
+      hidden: output, position: Int(result.position),
+      computeTime: Duration(wireNanoseconds: result.computeNanoseconds))
+    if result.handedOn { step.handedOn = result.stepID }
+    return step
+  }
+
+  /// Tells the session on the next node that a step does not come from here.
+  ///
+  /// - Parameter id: Nil for whichever was asked for.
+  private func notHandedOn(_ id: UInt64? = nil, because reason: String) {
+    let handed = handle.withLock { handle -> (id: UInt64, next: GRPCSession)? in
+      guard let handed = handle.handed, handed.id == id ?? handed.id else { return nil }
+      handle.handed = nil
+      return handed
+    }
+    guard let handed else { return }
+    var refusal = Plumise_Petals_SessionNotHandedOn()
+    refusal.stepID = handed.id
+    refusal.reason = reason
+    _ = handed.next.mailbox.deliver(.notHandedOn(refusal))
+  }
+
+  /// A request is answered from now on, though it was not sent from here.
+  func expectAnswer() { handle.withLock { $0.unanswered += 1 } }
+
+  /// It is not answered.
+  func expectNoAnswer() { handle.withLock { $0.unanswered -= 1 } }
 
   func finish(_ summary: SessionSummary) async throws -> Int {
     var request = Request()
@@ -186,7 +253,7 @@ final class GRPCSession: BlockSession {
       case .finished(let finished):
         outbox.close(End())
         return Int(clamping: finished.processedTokens)
-      case .step: continue  // The answer to a step that was given up.
+      case .step, .notHandedOn: continue  // Of a step that was given up.
       case .opened: throw unexpected
       }
     }
@@ -212,7 +279,7 @@ final class GRPCSession: BlockSession {
     }
   }
 
-  private var unexpected: NodeError {
+  var unexpected: NodeError {
     NodeError(.internalFault, "its answer does not fit the request", peer: peer)
   }
 }

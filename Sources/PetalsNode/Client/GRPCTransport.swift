@@ -25,11 +25,12 @@ public final class GRPCTransport: BlockTransport {
   private let calls: TaskScope
   private let connections: TaskScope
   private let thread: EventLoopExecutor
+  private let numbers: StepNumbers
   private let state: Mutex<State>
 
   init(
     _ address: PeerAddress, limits: TransportLimits, clock: any Clock<Duration>, calls: TaskScope,
-    connections: TaskScope, thread: EventLoopExecutor
+    connections: TaskScope, thread: EventLoopExecutor, numbers: StepNumbers
   ) throws {
     peer = address.description
     self.address = address
@@ -39,6 +40,7 @@ public final class GRPCTransport: BlockTransport {
     self.calls = calls
     self.connections = connections
     self.thread = thread
+    self.numbers = numbers
     state = Mutex(
       State(
         connection: try GRPCConnection(
@@ -115,7 +117,10 @@ public final class GRPCTransport: BlockTransport {
   /// Opens a session on the node.
   public func openSession(_ opening: SessionOpening) async throws -> any BlockSession {
     let connection = state.withLock { $0.connection }
-    let session = GRPCSession(peer: peer, on: connection, stepLimit: limits.step, clock: clock)
+    let session = GRPCSession(
+      peer: peer, at: opening.acceptToken.map { NextNode(address: address, token: $0) },
+      handsOn: opening.handsOn, on: connection, stepLimit: limits.step, numbers: numbers,
+      clock: clock)
     session.start(in: calls) { self.replace(connection) }
     do {
       try await withRequest(
@@ -240,11 +245,13 @@ public func withGRPCTransports<Result: Sendable>(
   let calls = TaskScope(on: monitor ?? thread)
   // Not child tasks: a caller that is cancelled must not take the connections from calls that end.
   let connections = TaskScope(on: monitor ?? thread)
+  let numbers = StepNumbers()
   let transports: [GRPCTransport]
   do {
     transports = try peers.map {
       try GRPCTransport(
-        $0, limits: limits, clock: clock, calls: calls, connections: connections, thread: thread)
+        $0, limits: limits, clock: clock, calls: calls, connections: connections, thread: thread,
+        numbers: numbers)
     }
   } catch {
     connections.cancel()

@@ -26,15 +26,25 @@ extension GenerationRun {
     var index = 0
     // Nodes before this one are sent everything from the first token on.
     var replayEnd = 0
+    // What the node before is handing on to the one at `index`; nil sends it from here.
+    var handed: UInt64?
+    var start = start
     while index < links.count {
       let isReplay = index < replayEnd
       do {
-        hidden = try await send(hidden, to: index, startFrom: isReplay ? 0 : start)
+        let next = isReplay ? [] : links.successors(of: index)
+        // Whatever becomes of what is handed on, a node may have it when it is sent this once more.
+        if !next.isEmpty { start = start ?? position(of: input) }
+        let answer = try await send(
+          hidden, to: index, startFrom: isReplay ? 0 : start, handed: handed, through: next)
+        handed = next.isEmpty ? nil : answer.handedOn
+        hidden = answer.hidden
         index += 1
         if isReplay, index == replayEnd {
           hidden = hidden.slice(hidden.tokens - input.tokens..<hidden.tokens)
         }
       } catch {
+        handed = nil
         try exclude(links[index].hop.peer, error)
         links[index].session.cancel()
         let first = links.nearestReplayable(index)
@@ -67,26 +77,64 @@ extension GenerationRun {
     return try log.replay(appending: first == failed ? pending : nil)
   }
 
+  /// The position of a pass' first token in the nodes' caches.
+  private func position(of input: HiddenStates) -> Int {
+    request.promptIDs.count + generated.count + proposals.count - input.tokens
+  }
+
+  /// Sends a step to a node, or waits for what the node before hands on to it.
+  ///
+  /// - Parameters:
+  ///   - start: Where its cache is rolled back to first; nil goes on at its end.
+  ///   - handed: The step that the node before is handing on; nil where it is not.
+  ///   - next: The sessions that its output may be handed on to, one after another.
   private func send(
-    _ hidden: HiddenStates, to index: Int, startFrom start: Int?
-  ) async throws -> HiddenStates {
-    // Not the link as a whole: a second reference to its log would copy all of it at each token.
-    let (hop, session) = (links[index].hop, links[index].session)
+    _ hidden: HiddenStates, to index: Int, startFrom start: Int?, handed: UInt64?,
+    through next: [GRPCSession]
+  ) async throws -> StepResult {
     let began = time.elapsed
-    let answer = try await session.step(hidden, startFrom: start)
+    if let handed, let link = links[index].handing, let previous = links[index - 1].handing,
+      case .answered(let answer) = try await link.delivered(handed, like: hidden, from: previous)
+    {
+      record(answer, of: hidden, from: index, since: began, wasSent: false, startFrom: start)
+      return answer
+    }
+    // Not the link as a whole: a second reference to its log would copy all of it at each token.
+    let (session, handing) = (links[index].session, links[index].handing)
+    let sent = time.elapsed
+    let answer: StepResult
+    if let handing, !next.isEmpty {
+      answer = try await handing.step(hidden, startFrom: start, handingOnTo: next)
+    } else {
+      answer = try await session.step(hidden, startFrom: start)
+    }
+    record(answer, of: hidden, from: index, since: sent, wasSent: true, startFrom: start)
+    return answer
+  }
+
+  /// Notes what a node answered, and what it had got.
+  ///
+  /// - Parameter wasSent: Whether it got it from here; otherwise from the node before.
+  private func record(
+    _ answer: StepResult, of hidden: HiddenStates, from index: Int, since began: Duration,
+    wasSent: Bool, startFrom start: Int?
+  ) {
+    let (hop, elapsed) = (links[index].hop, time.elapsed - began)
     if request.isTraced {
       hops.append(
         TokenTrace.Hop(
-          peer: hop.peer, blocks: hop.blocks, elapsed: time.elapsed - began,
-          computeTime: answer.computeTime))
+          peer: hop.peer, blocks: hop.blocks, elapsed: elapsed, computeTime: answer.computeTime))
     }
     if hidden.tokens == 1 {
-      client.directory.recordStep(
-        hop.peer, elapsed: time.elapsed - began, answer: answer.computeTime,
-        blocks: hop.blocks.count)
+      let directory = client.directory
+      if wasSent {
+        directory.recordStep(
+          hop.peer, elapsed: elapsed, answer: answer.computeTime, blocks: hop.blocks.count)
+      } else {
+        directory.recordWork(hop.peer, answer.computeTime, blocks: hop.blocks.count)
+      }
     }
     links[index].log?.add(hidden, from: start)
-    return answer.hidden
   }
 
   /// Opens sessions with nodes that together serve a range, on whichever way is possible.
@@ -103,6 +151,7 @@ extension GenerationRun {
           links.append(
             SessionLink(
               hop: hop, session: session,
+              handing: (session as? GRPCSession).flatMap { $0.handsOn ? $0 : nil },
               log: needsLog ? client.makeLog(tokens: length) : nil))
         }
       }
@@ -130,6 +179,8 @@ extension GenerationRun {
 struct SessionLink: Sendable {
   let hop: Route.Hop
   let session: any BlockSession
+  /// The session, where its node hands steps on.
+  let handing: GRPCSession?
   /// Nil for the first node, whose input the client can make again, and where there is no room.
   var log: ReplayLog?
 }
@@ -137,6 +188,12 @@ struct SessionLink: Sendable {
 extension [SessionLink] {
   /// The way that these sessions make.
   var route: Route { Route(hops: map(\.hop)) }
+
+  /// The sessions behind a node that its output can be handed on to, one after another.
+  func successors(of index: Int) -> [GRPCSession] {
+    if self[index].handing == nil { return [] }
+    return self[(index + 1)...].map(\.handing).prefix { $0?.place != nil }.compactMap(\.self)
+  }
 
   /// The nearest node, at `index` or before it, whose whole input is at hand: the first one's
   /// always is.

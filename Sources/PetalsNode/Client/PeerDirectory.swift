@@ -166,6 +166,16 @@ final class PeerDirectory: Sendable {
     for peer in peers { change(peer) { $0.recordSuccess() } }
   }
 
+  /// Whether a peer said that it hands steps on.
+  func handsOn(_ peer: String) -> Bool {
+    records.withLock { $0.first { $0.peer == peer }?.info?.handsOn ?? false }
+  }
+
+  /// Records a peer's own time for a one-token step, whose way there was not its client's.
+  func recordWork(_ peer: String, _ work: Duration, blocks: Int) {
+    change(peer) { $0.recordWork(work, blocks: blocks) }
+  }
+
   /// Records the time of a one-token step.
   func recordStep(_ peer: String, elapsed: Duration, answer: Duration, blocks: Int) {
     change(peer) { $0.recordStep(elapsed: elapsed, answer: answer, blocks: blocks) }
@@ -246,6 +256,10 @@ struct PeerRecord: Sendable {
     times.recordStep(elapsed: elapsed, answer: answer, blocks: blocks)
   }
 
+  mutating func recordWork(_ work: Duration, blocks: Int) {
+    times.recordWork(work, blocks: blocks)
+  }
+
   func candidate() -> RouteSearch.Candidate? {
     info.map {
       RouteSearch.Candidate(
@@ -293,6 +307,11 @@ package struct PeerLatency: Hashable, Sendable {
     // A node that claims more than all of the time is believed for all of it.
     let work = min(answer, elapsed)
     roundTrip = Self.blend(roundTrip, elapsed - work)
+    recordWork(work, blocks: blocks)
+  }
+
+  /// Records a node's own time for one token through so many blocks.
+  mutating func recordWork(_ work: Duration, blocks: Int) {
     blockStep = Self.blend(blockStep, work / max(1, blocks))
   }
 

@@ -110,9 +110,7 @@ public final class PipelineClient: Sendable {
     let opened = await withTaskGroup(of: (Int, Result<any BlockSession, any Error>).self) {
       group in
       for (index, hop) in route.hops.enumerated() {
-        let opening = SessionOpening(
-          id: id, fingerprint: model.identity.fingerprint, blocks: hop.blocks,
-          maximumLength: maximumLength)
+        let opening = opening(of: hop, id: id, maximumLength: maximumLength)
         group.addTask { [directory] in
           do {
             let transport = try directory.transport(to: hop.peer)
@@ -130,6 +128,17 @@ public final class PipelineClient: Sendable {
       throw CancellationError()
     }
     return ordered
+  }
+
+  /// What is asked of a node of a route.
+  private func opening(of hop: Route.Hop, id: String, maximumLength: Int) -> SessionOpening {
+    var opening = SessionOpening(
+      id: id, fingerprint: model.identity.fingerprint, blocks: hop.blocks,
+      maximumLength: maximumLength)
+    opening.handsOn = directory.handsOn(hop.peer)
+    // Nobody hands anything on to a first node.
+    if opening.handsOn, hop.blocks.lowerBound > 0 { opening.acceptToken = DeliveryToken() }
+    return opening
   }
 
   /// Room for what a node is sent; nil when the client keeps enough already.

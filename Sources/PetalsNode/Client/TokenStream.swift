@@ -120,9 +120,10 @@ public struct TokenTrace: Hashable, Sendable {
     public let peer: String
     /// The blocks that it computed.
     public let blocks: BlockRange
-    /// From the request to its answer, on the client's clock.
+    /// From the request to its answer, on the client's clock; where the node before handed the step on, from
+    /// that one's answer.
     public let elapsed: Duration
-    /// What of it the node computed; the rest is the way there and back.
+    /// What the node computed; the rest of a request's time is the way there and back.
     public let computeTime: Duration
   }
 

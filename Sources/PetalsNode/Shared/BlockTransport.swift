@@ -110,6 +110,10 @@ public struct SessionOpening: Hashable, Sendable {
   public let blocks: BlockRange?
   /// Most tokens that the cache will hold; the node reserves memory for them.
   public let maximumLength: Int
+  /// By which other nodes deliver steps to the session; nil where they do not.
+  var acceptToken: DeliveryToken?
+  /// Whether the node said that it hands steps on.
+  var handsOn = false
 
   /// A request for a session.
   public init(id: String, fingerprint: String?, blocks: BlockRange?, maximumLength: Int) {
@@ -128,6 +132,8 @@ public struct StepResult: Hashable, Sendable {
   public let position: Int
   /// What the step took on the node; the rest of the client's time is the way there and back.
   public let computeTime: Duration
+  /// The number of the step, where the node is handing its output on to the next one; nil where it is not.
+  var handedOn: UInt64?
 
   /// An answer by its parts.
   public init(hidden: HiddenStates, position: Int, computeTime: Duration) {

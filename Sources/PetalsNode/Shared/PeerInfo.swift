@@ -23,12 +23,14 @@ public struct PeerInfo: Hashable, Sendable {
   public let maximumLength: Int
   /// What one token takes in one block, of late; nil before anything was measured.
   public let blockStep: Duration?
+  /// Whether it hands steps on to other nodes, and takes those that are handed on to it.
+  public let handsOn: Bool
 
   /// A description of a node.
   public init(
     modelName: String, fingerprint: String, blocks: BlockRange, hiddenSize: Int, isReady: Bool,
     agent: Address?, uptime: Duration, cache: CacheUsage, maximumLength: Int,
-    blockStep: Duration? = nil
+    blockStep: Duration? = nil, handsOn: Bool = false
   ) {
     self.modelName = modelName
     self.fingerprint = fingerprint
@@ -40,6 +42,7 @@ public struct PeerInfo: Hashable, Sendable {
     self.cache = cache
     self.maximumLength = maximumLength
     self.blockStep = blockStep
+    self.handsOn = handsOn
   }
 }
 

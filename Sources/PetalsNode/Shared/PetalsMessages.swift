@@ -131,6 +131,7 @@ extension PeerInfo {
     message.cache = cache.message
     message.maximumLength = Int32(clamping: maximumLength)
     message.blockStepNanoseconds = (blockStep ?? .zero).wireNanoseconds
+    message.handsOn = handsOn
     return message
   }
 
@@ -155,7 +156,8 @@ extension PeerInfo {
         uptime: .milliseconds(Int64(clamping: message.uptimeMilliseconds)),
         cache: CacheUsage(message.cache), maximumLength: Int(message.maximumLength),
         blockStep: message.blockStepNanoseconds == 0
-          ? nil : Duration(wireNanoseconds: message.blockStepNanoseconds))
+          ? nil : Duration(wireNanoseconds: message.blockStepNanoseconds),
+        handsOn: message.handsOn)
     } catch {
       throw NodeError(
         .failedPrecondition, "its description of itself is wrong: \(error)", peer: peer)

@@ -75,12 +75,26 @@ package enum Plumise_Petals_PetalsNode: Sendable {
                 type: .bidirectionalStreaming
             )
         }
+        /// Namespace for "Deliver" metadata.
+        package enum Deliver: Sendable {
+            /// Request type for "Deliver".
+            package typealias Input = Plumise_Petals_Delivery
+            /// Response type for "Deliver".
+            package typealias Output = Plumise_Petals_Delivered
+            /// Descriptor for "Deliver".
+            package static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "plumise.petals.PetalsNode"),
+                method: "Deliver",
+                type: .bidirectionalStreaming
+            )
+        }
         /// Descriptors for all methods in the "plumise.petals.PetalsNode" service.
         package static let descriptors: [GRPCCore.MethodDescriptor] = [
             Info.descriptor,
             Forward.descriptor,
             Backward.descriptor,
-            Session.descriptor
+            Session.descriptor,
+            Deliver.descriptor
         ]
     }
 }
@@ -180,6 +194,25 @@ extension Plumise_Petals_PetalsNode {
             request: GRPCCore.StreamingServerRequest<Plumise_Petals_SessionRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Plumise_Petals_SessionResponse>
+
+        /// Handle the "Deliver" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Steps of a session that another node hands on, for the session's own client.
+        /// > A response for each step, once the session has it and before it is computed.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Plumise_Petals_Delivery` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Plumise_Petals_Delivered` messages.
+        func deliver(
+            request: GRPCCore.StreamingServerRequest<Plumise_Petals_Delivery>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Plumise_Petals_Delivered>
     }
 
     /// Service protocol for the "plumise.petals.PetalsNode" service.
@@ -263,6 +296,25 @@ extension Plumise_Petals_PetalsNode {
             request: GRPCCore.StreamingServerRequest<Plumise_Petals_SessionRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<Plumise_Petals_SessionResponse>
+
+        /// Handle the "Deliver" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Steps of a session that another node hands on, for the session's own client.
+        /// > A response for each step, once the session has it and before it is computed.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `Plumise_Petals_Delivery` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `Plumise_Petals_Delivered` messages.
+        func deliver(
+            request: GRPCCore.StreamingServerRequest<Plumise_Petals_Delivery>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<Plumise_Petals_Delivered>
     }
 
     /// Simple service protocol for the "plumise.petals.PetalsNode" service.
@@ -345,6 +397,26 @@ extension Plumise_Petals_PetalsNode {
             response: GRPCCore.RPCWriter<Plumise_Petals_SessionResponse>,
             context: GRPCCore.ServerContext
         ) async throws
+
+        /// Handle the "Deliver" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Steps of a session that another node hands on, for the session's own client.
+        /// > A response for each step, once the session has it and before it is computed.
+        ///
+        /// - Parameters:
+        ///   - request: A stream of `Plumise_Petals_Delivery` messages.
+        ///   - response: A response stream of `Plumise_Petals_Delivered` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        func deliver(
+            request: GRPCCore.RPCAsyncSequence<Plumise_Petals_Delivery, any Swift.Error>,
+            response: GRPCCore.RPCWriter<Plumise_Petals_Delivered>,
+            context: GRPCCore.ServerContext
+        ) async throws
     }
 }
 
@@ -391,6 +463,17 @@ extension Plumise_Petals_PetalsNode.StreamingServiceProtocol {
             serializer: GRPCProtobuf.ProtobufSerializer<Plumise_Petals_SessionResponse>(),
             handler: { request, context in
                 try await self.session(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
+            forMethod: Plumise_Petals_PetalsNode.Method.Deliver.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Plumise_Petals_Delivery>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<Plumise_Petals_Delivered>(),
+            handler: { request, context in
+                try await self.deliver(
                     request: request,
                     context: context
                 )
@@ -486,6 +569,23 @@ extension Plumise_Petals_PetalsNode.SimpleServiceProtocol {
             metadata: [:],
             producer: { writer in
                 try await self.session(
+                    request: request.messages,
+                    response: writer,
+                    context: context
+                )
+                return [:]
+            }
+        )
+    }
+
+    package func deliver(
+        request: GRPCCore.StreamingServerRequest<Plumise_Petals_Delivery>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<Plumise_Petals_Delivered> {
+        return GRPCCore.StreamingServerResponse<Plumise_Petals_Delivered>(
+            metadata: [:],
+            producer: { writer in
+                try await self.deliver(
                     request: request.messages,
                     response: writer,
                     context: context
@@ -597,6 +697,30 @@ extension Plumise_Petals_PetalsNode {
             deserializer: some GRPCCore.MessageDeserializer<Plumise_Petals_SessionResponse>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Plumise_Petals_SessionResponse>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "Deliver" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Steps of a session that another node hands on, for the session's own client.
+        /// > A response for each step, once the session has it and before it is computed.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request producing `Plumise_Petals_Delivery` messages.
+        ///   - serializer: A serializer for `Plumise_Petals_Delivery` messages.
+        ///   - deserializer: A deserializer for `Plumise_Petals_Delivered` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func deliver<Result>(
+            request: GRPCCore.StreamingClientRequest<Plumise_Petals_Delivery>,
+            serializer: some GRPCCore.MessageSerializer<Plumise_Petals_Delivery>,
+            deserializer: some GRPCCore.MessageDeserializer<Plumise_Petals_Delivered>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Plumise_Petals_Delivered>) async throws -> Result
         ) async throws -> Result where Result: Sendable
     }
 
@@ -751,6 +875,39 @@ extension Plumise_Petals_PetalsNode {
                 onResponse: handleResponse
             )
         }
+
+        /// Call the "Deliver" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > Steps of a session that another node hands on, for the session's own client.
+        /// > A response for each step, once the session has it and before it is computed.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request producing `Plumise_Petals_Delivery` messages.
+        ///   - serializer: A serializer for `Plumise_Petals_Delivery` messages.
+        ///   - deserializer: A deserializer for `Plumise_Petals_Delivered` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        package func deliver<Result>(
+            request: GRPCCore.StreamingClientRequest<Plumise_Petals_Delivery>,
+            serializer: some GRPCCore.MessageSerializer<Plumise_Petals_Delivery>,
+            deserializer: some GRPCCore.MessageDeserializer<Plumise_Petals_Delivered>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Plumise_Petals_Delivered>) async throws -> Result
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.bidirectionalStreaming(
+                request: request,
+                descriptor: Plumise_Petals_PetalsNode.Method.Deliver.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
     }
 }
 
@@ -868,6 +1025,34 @@ extension Plumise_Petals_PetalsNode.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<Plumise_Petals_SessionRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<Plumise_Petals_SessionResponse>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Deliver" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Steps of a session that another node hands on, for the session's own client.
+    /// > A response for each step, once the session has it and before it is computed.
+    ///
+    /// - Parameters:
+    ///   - request: A streaming request producing `Plumise_Petals_Delivery` messages.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func deliver<Result>(
+        request: GRPCCore.StreamingClientRequest<Plumise_Petals_Delivery>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Plumise_Petals_Delivered>) async throws -> Result
+    ) async throws -> Result where Result: Sendable {
+        try await self.deliver(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<Plumise_Petals_Delivery>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<Plumise_Petals_Delivered>(),
             options: options,
             onResponse: handleResponse
         )
@@ -1004,6 +1189,39 @@ extension Plumise_Petals_PetalsNode.ClientProtocol {
             producer: producer
         )
         return try await self.session(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Deliver" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > Steps of a session that another node hands on, for the session's own client.
+    /// > A response for each step, once the session has it and before it is computed.
+    ///
+    /// - Parameters:
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - producer: A closure producing request messages to send to the server. Returning
+    ///       from the closure closes the request stream.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    package func deliver<Result>(
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        requestProducer producer: @Sendable @escaping (GRPCCore.RPCWriter<Plumise_Petals_Delivery>) async throws -> Void,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<Plumise_Petals_Delivered>) async throws -> Result
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.StreamingClientRequest<Plumise_Petals_Delivery>(
+            metadata: metadata,
+            producer: producer
+        )
+        return try await self.deliver(
             request: request,
             options: options,
             onResponse: handleResponse

@@ -172,6 +172,9 @@ package nonisolated struct Plumise_Petals_InfoResponse: Sendable {
   /// What one token takes in one block, of late; 0 when nothing was measured.
   package var blockStepNanoseconds: UInt64 = 0
 
+  /// Whether it hands steps on, and takes those that are handed on to it.
+  package var handsOn: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -368,6 +371,9 @@ package nonisolated struct Plumise_Petals_SessionOpen: Sendable {
   /// The node reserves cache for this many tokens, or refuses.
   package var maximumLength: Int32 = 0
 
+  /// 16 random bytes with which other nodes deliver steps to the session; none of them do when empty.
+  package var acceptToken: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -401,12 +407,32 @@ package nonisolated struct Plumise_Petals_SessionStep: Sendable {
   /// Clears the value of `startFromPosition`. Subsequent reads from it will return its default value.
   package mutating func clearStartFromPosition() {self._startFromPosition = nil}
 
+  /// The rest of the way: the output goes to the first of these as the same step, which has the others.
+  package var nextNodes: [Plumise_Petals_NextNode] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _hiddenStates: Plumise_Petals_Tensor? = nil
   fileprivate var _startFromPosition: Int32? = nil
+}
+
+/// A session on another node.
+package nonisolated struct Plumise_Petals_NextNode: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// host:port, as the client reaches it.
+  package var address: String = String()
+
+  /// The accept_token of the session there.
+  package var token: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// What the session was for; every node of the route gets the same, and counts it once.
@@ -461,12 +487,21 @@ package nonisolated struct Plumise_Petals_SessionResponse: Sendable {
     set {kind = .finished(newValue)}
   }
 
+  package var notHandedOn: Plumise_Petals_SessionNotHandedOn {
+    get {
+      if case .notHandedOn(let v)? = kind {return v}
+      return Plumise_Petals_SessionNotHandedOn()
+    }
+    set {kind = .notHandedOn(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
     case opened(Plumise_Petals_SessionOpened)
     case step(Plumise_Petals_SessionStepResult)
     case finished(Plumise_Petals_SessionFinished)
+    case notHandedOn(Plumise_Petals_SessionNotHandedOn)
 
   }
 
@@ -507,11 +542,29 @@ package nonisolated struct Plumise_Petals_SessionStepResult: Sendable {
   /// From the step's arrival to its answer: what is left of the client's time is the way.
   package var computeNanoseconds: UInt64 = 0
 
+  /// Whether it is being handed on: the next node answers it, unless not_handed_on says otherwise.
+  package var handedOn: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _hiddenStates: Plumise_Petals_Tensor? = nil
+}
+
+/// The next node refused a step, or did not acknowledge it in time; it may have it all the same.
+package nonisolated struct Plumise_Petals_SessionNotHandedOn: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var stepID: UInt64 = 0
+
+  package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Plumise_Petals_SessionFinished: Sendable {
@@ -520,6 +573,42 @@ package nonisolated struct Plumise_Petals_SessionFinished: Sendable {
   // methods supported on all messages.
 
   package var processedTokens: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Plumise_Petals_Delivery: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The session's accept_token.
+  package var token: Data = Data()
+
+  package var step: Plumise_Petals_SessionStep {
+    get {_step ?? Plumise_Petals_SessionStep()}
+    set {_step = newValue}
+  }
+  /// Returns true if `step` has been explicitly set.
+  package var hasStep: Bool {self._step != nil}
+  /// Clears the value of `step`. Subsequent reads from it will return its default value.
+  package mutating func clearStep() {self._step = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _step: Plumise_Petals_SessionStep? = nil
+}
+
+package nonisolated struct Plumise_Petals_Delivered: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var stepID: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -675,7 +764,7 @@ nonisolated extension Plumise_Petals_InfoRequest: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InfoResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}model_name\0\u{3}model_fingerprint\0\u{1}blocks\0\u{3}total_blocks\0\u{3}hidden_size\0\u{1}ready\0\u{3}agent_address\0\u{3}uptime_milliseconds\0\u{1}cache\0\u{3}maximum_length\0\u{3}block_step_nanoseconds\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}model_name\0\u{3}model_fingerprint\0\u{1}blocks\0\u{3}total_blocks\0\u{3}hidden_size\0\u{1}ready\0\u{3}agent_address\0\u{3}uptime_milliseconds\0\u{1}cache\0\u{3}maximum_length\0\u{3}block_step_nanoseconds\0\u{3}hands_on\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -694,6 +783,7 @@ nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftP
       case 9: try { try decoder.decodeSingularMessageField(value: &self._cache) }()
       case 10: try { try decoder.decodeSingularInt32Field(value: &self.maximumLength) }()
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.blockStepNanoseconds) }()
+      case 12: try { try decoder.decodeSingularBoolField(value: &self.handsOn) }()
       default: break
       }
     }
@@ -737,6 +827,9 @@ nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftP
     if self.blockStepNanoseconds != 0 {
       try visitor.visitSingularUInt64Field(value: self.blockStepNanoseconds, fieldNumber: 11)
     }
+    if self.handsOn != false {
+      try visitor.visitSingularBoolField(value: self.handsOn, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -752,6 +845,7 @@ nonisolated extension Plumise_Petals_InfoResponse: SwiftProtobuf.Message, SwiftP
     if lhs._cache != rhs._cache {return false}
     if lhs.maximumLength != rhs.maximumLength {return false}
     if lhs.blockStepNanoseconds != rhs.blockStepNanoseconds {return false}
+    if lhs.handsOn != rhs.handsOn {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1004,7 +1098,7 @@ nonisolated extension Plumise_Petals_SessionRequest: SwiftProtobuf.Message, Swif
 
 nonisolated extension Plumise_Petals_SessionOpen: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SessionOpen"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}session_id\0\u{3}model_fingerprint\0\u{1}blocks\0\u{3}maximum_length\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}session_id\0\u{3}model_fingerprint\0\u{1}blocks\0\u{3}maximum_length\0\u{3}accept_token\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1016,6 +1110,7 @@ nonisolated extension Plumise_Petals_SessionOpen: SwiftProtobuf.Message, SwiftPr
       case 2: try { try decoder.decodeSingularStringField(value: &self.modelFingerprint) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._blocks) }()
       case 4: try { try decoder.decodeSingularInt32Field(value: &self.maximumLength) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.acceptToken) }()
       default: break
       }
     }
@@ -1038,6 +1133,9 @@ nonisolated extension Plumise_Petals_SessionOpen: SwiftProtobuf.Message, SwiftPr
     if self.maximumLength != 0 {
       try visitor.visitSingularInt32Field(value: self.maximumLength, fieldNumber: 4)
     }
+    if !self.acceptToken.isEmpty {
+      try visitor.visitSingularBytesField(value: self.acceptToken, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1046,6 +1144,7 @@ nonisolated extension Plumise_Petals_SessionOpen: SwiftProtobuf.Message, SwiftPr
     if lhs.modelFingerprint != rhs.modelFingerprint {return false}
     if lhs._blocks != rhs._blocks {return false}
     if lhs.maximumLength != rhs.maximumLength {return false}
+    if lhs.acceptToken != rhs.acceptToken {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1053,7 +1152,7 @@ nonisolated extension Plumise_Petals_SessionOpen: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Plumise_Petals_SessionStep: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SessionStep"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0\u{3}hidden_states\0\u{3}start_from_position\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0\u{3}hidden_states\0\u{3}start_from_position\0\u{3}next_nodes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1064,6 +1163,7 @@ nonisolated extension Plumise_Petals_SessionStep: SwiftProtobuf.Message, SwiftPr
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.stepID) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._hiddenStates) }()
       case 3: try { try decoder.decodeSingularInt32Field(value: &self._startFromPosition) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.nextNodes) }()
       default: break
       }
     }
@@ -1083,6 +1183,9 @@ nonisolated extension Plumise_Petals_SessionStep: SwiftProtobuf.Message, SwiftPr
     try { if let v = self._startFromPosition {
       try visitor.visitSingularInt32Field(value: v, fieldNumber: 3)
     } }()
+    if !self.nextNodes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.nextNodes, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1090,6 +1193,42 @@ nonisolated extension Plumise_Petals_SessionStep: SwiftProtobuf.Message, SwiftPr
     if lhs.stepID != rhs.stepID {return false}
     if lhs._hiddenStates != rhs._hiddenStates {return false}
     if lhs._startFromPosition != rhs._startFromPosition {return false}
+    if lhs.nextNodes != rhs.nextNodes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Plumise_Petals_NextNode: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NextNode"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}token\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.token) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 1)
+    }
+    if !self.token.isEmpty {
+      try visitor.visitSingularBytesField(value: self.token, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Plumise_Petals_NextNode, rhs: Plumise_Petals_NextNode) -> Bool {
+    if lhs.address != rhs.address {return false}
+    if lhs.token != rhs.token {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1142,7 +1281,7 @@ nonisolated extension Plumise_Petals_SessionFinish: SwiftProtobuf.Message, Swift
 
 nonisolated extension Plumise_Petals_SessionResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SessionResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}opened\0\u{1}step\0\u{1}finished\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}opened\0\u{1}step\0\u{1}finished\0\u{3}not_handed_on\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1189,6 +1328,19 @@ nonisolated extension Plumise_Petals_SessionResponse: SwiftProtobuf.Message, Swi
           self.kind = .finished(v)
         }
       }()
+      case 4: try {
+        var v: Plumise_Petals_SessionNotHandedOn?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notHandedOn(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notHandedOn(v)
+        }
+      }()
       default: break
       }
     }
@@ -1211,6 +1363,10 @@ nonisolated extension Plumise_Petals_SessionResponse: SwiftProtobuf.Message, Swi
     case .finished?: try {
       guard case .finished(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .notHandedOn?: try {
+      guard case .notHandedOn(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     }()
     case nil: break
     }
@@ -1256,7 +1412,7 @@ nonisolated extension Plumise_Petals_SessionOpened: SwiftProtobuf.Message, Swift
 
 nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SessionStepResult"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0\u{3}hidden_states\0\u{1}position\0\u{3}compute_nanoseconds\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0\u{3}hidden_states\0\u{1}position\0\u{3}compute_nanoseconds\0\u{3}handed_on\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1268,6 +1424,7 @@ nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, S
       case 2: try { try decoder.decodeSingularMessageField(value: &self._hiddenStates) }()
       case 3: try { try decoder.decodeSingularInt32Field(value: &self.position) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.computeNanoseconds) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.handedOn) }()
       default: break
       }
     }
@@ -1290,6 +1447,9 @@ nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, S
     if self.computeNanoseconds != 0 {
       try visitor.visitSingularUInt64Field(value: self.computeNanoseconds, fieldNumber: 4)
     }
+    if self.handedOn != false {
+      try visitor.visitSingularBoolField(value: self.handedOn, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1298,6 +1458,42 @@ nonisolated extension Plumise_Petals_SessionStepResult: SwiftProtobuf.Message, S
     if lhs._hiddenStates != rhs._hiddenStates {return false}
     if lhs.position != rhs.position {return false}
     if lhs.computeNanoseconds != rhs.computeNanoseconds {return false}
+    if lhs.handedOn != rhs.handedOn {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Plumise_Petals_SessionNotHandedOn: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SessionNotHandedOn"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.stepID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.stepID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.stepID, fieldNumber: 1)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Plumise_Petals_SessionNotHandedOn, rhs: Plumise_Petals_SessionNotHandedOn) -> Bool {
+    if lhs.stepID != rhs.stepID {return false}
+    if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1328,6 +1524,75 @@ nonisolated extension Plumise_Petals_SessionFinished: SwiftProtobuf.Message, Swi
 
   package static func ==(lhs: Plumise_Petals_SessionFinished, rhs: Plumise_Petals_SessionFinished) -> Bool {
     if lhs.processedTokens != rhs.processedTokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Plumise_Petals_Delivery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Delivery"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}step\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.token) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._step) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.token.isEmpty {
+      try visitor.visitSingularBytesField(value: self.token, fieldNumber: 1)
+    }
+    try { if let v = self._step {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Plumise_Petals_Delivery, rhs: Plumise_Petals_Delivery) -> Bool {
+    if lhs.token != rhs.token {return false}
+    if lhs._step != rhs._step {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Plumise_Petals_Delivered: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Delivered"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}step_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.stepID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.stepID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.stepID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Plumise_Petals_Delivered, rhs: Plumise_Petals_Delivered) -> Bool {
+    if lhs.stepID != rhs.stepID {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

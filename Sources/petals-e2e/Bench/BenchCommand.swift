@@ -198,6 +198,7 @@ struct BenchCommand: AsyncParsableCommand {
     case .nodes:
       return try await forEachModel { path, _ in
         try await NodeBench(path: path, runs: runs).rows()
+          + HandOverBench(path: path, runs: runs).rows()
           + RecoveryBench(path: path, runs: runs).rows()
       }
     case .chain: return try await ChainBench(runs: runs).rows()

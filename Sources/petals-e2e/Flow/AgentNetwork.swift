@@ -203,9 +203,7 @@ extension NetworkStarter {
           "node", "--model", path, "--pipeline-oracle", oracle, "--pipeline-model", model,
           "--port", "\(place.grpcPort)", "--http-port", "\(place.httpPort)",
           "--ram-mb", "\(place.ramMegabytes)", "--topology-interval", "1",
-          "--report-interval", "\(options.reportInterval)",
-          "--cache", options.cache.type.rawValue,
-        ]
+        ] + options.nodeArguments
       }
       let children = try places.enumerated().map { index, place in
         processes.start(

@@ -105,9 +105,8 @@ struct NetworkStarter: Sendable {
       func arguments(_ blocks: BlockRange) -> [String] {
         [
           "node", "--model", model, "--blocks", "\(blocks)", "--chain-rpc", chain,
-          "--oracle", oracle, "--report-interval", "\(options.reportInterval)",
-          "--cache", options.cache.type.rawValue,
-        ]
+          "--oracle", oracle,
+        ] + options.nodeArguments
       }
       let children = try zip(ranges, agents).enumerated().map { index, part in
         let (blocks, key) = part

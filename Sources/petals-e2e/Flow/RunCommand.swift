@@ -121,6 +121,15 @@ struct NetworkOptions: ParsableArguments {
   var reportInterval = Seconds(whole: 1)
 
   @OptionGroup var cache: CacheOptions
+
+  @Flag(help: "Have each node hand steps straight on to the next one.")
+  var handOn = false
+
+  /// The arguments of every node.
+  var nodeArguments: [String] {
+    ["--report-interval", "\(reportInterval)", "--cache", cache.type.rawValue]
+      + (handOn ? ["--hand-on"] : [])
+  }
 }
 
 extension PortChoice: ExpressibleByArgument {}

@@ -51,6 +51,13 @@ struct NodeCommand: AsyncParsableCommand {
   )
   var prefixCache = 256
 
+  @Flag(
+    help: """
+      Hand steps straight on to the next node, and take them from other nodes, where a client asks for that; \
+      connects to addresses that clients name.
+      """)
+  var handOn = false
+
   @OptionGroup var faults: FaultOptions
   @OptionGroup var service: ServiceOptions
 
@@ -127,6 +134,7 @@ struct NodeCommand: AsyncParsableCommand {
       peers: peers.addresses ?? [], agent: key?.address, cacheType: cache.type,
       limits: peers.limits)
     configuration.pageBudget = prefixCache << 20
+    configuration.handsOn = handOn
     configuration.draft = try draft.model(for: checkpoint, cacheType: cache.type)
     configuration.agentProfile = pipeline.agentProfile
     configuration.pipelineFormat = pipeline.pipelineFormat

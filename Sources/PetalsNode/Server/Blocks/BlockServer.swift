@@ -19,13 +19,15 @@ final class BlockServer: Sendable {
   /// The beginnings of sessions.
   let pages: PrefixPages
   private let spans = Mutex<ServedSpans?>(nil)
+  private let handsOn: Bool
   private let onActivity: (@Sendable (SessionActivity) -> Void)?
 
   init(
     model: ServedModel, cacheBudget: Int, prefixBudget: Int, pageBudget: Int, prefillChunk: Int,
-    agent: Address?, metrics: MetricsCollector, clock: any Clock<Duration>,
+    agent: Address?, metrics: MetricsCollector, clock: any Clock<Duration>, handsOn: Bool = false,
     onActivity: (@Sendable (SessionActivity) -> Void)? = nil
   ) {
+    self.handsOn = handsOn
     self.onActivity = onActivity
     self.model = model
     self.agent = agent
@@ -65,7 +67,7 @@ final class BlockServer: Sendable {
       modelName: model.name, fingerprint: model.fingerprint, blocks: model.blocks,
       hiddenSize: model.hiddenSize, isReady: phase.value == .ready, agent: agent,
       uptime: uptime.elapsed, cache: budget.usage, maximumLength: model.maximumLength,
-      blockStep: times.blockStep)
+      blockStep: times.blockStep, handsOn: handsOn)
   }
 
   /// Refuses everything before the weights are there, and once the node stops.

@@ -72,6 +72,21 @@ final class ServedSession: Sendable {
     }
   }
 
+  /// Refuses a step that could not be taken now; nothing changes.
+  ///
+  /// - Throws: ``NodeError``.
+  func check(_ hidden: HiddenStates, startFrom start: Int?) throws(NodeError) {
+    try server.checkServing()
+    try server.model.check(hidden)
+    try state.withLock { state throws(NodeError) in
+      if state.isFinished {
+        throw NodeError(.failedPrecondition, "session \(id) is finished")
+      }
+      var progress = state.progress
+      _ = try progress.advance(by: hidden.tokens, from: start)
+    }
+  }
+
   /// Rolls the cache back, as the next step would first.
   ///
   /// - Throws: ``NodeError/Code/outOfRange`` and ``NodeError/Code/failedPrecondition``.

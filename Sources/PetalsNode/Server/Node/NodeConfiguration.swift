@@ -83,6 +83,15 @@ public struct NodeConfiguration: Sendable {
   public var largestRequest: Int
   /// How long calls to peers may take.
   public var limits: TransportLimits
+  /// Whether a step's output goes straight to the node that computes next, where its client asks for that, and
+  /// whether steps are taken from other nodes.
+  ///
+  /// Such a node connects to addresses that its clients name: see NodeProtocol.md before it is reached by
+  /// strangers.
+  public var handsOn = false
+  /// How long another node may take to acknowledge a step that is handed on, the connection included; then the
+  /// client sends it.
+  public var deliveryLimit = Duration.seconds(1)
   /// How long a session may be silent before the node ends it: its client may be gone for good.
   public var sessionIdleLimit: Duration
   /// How a connection whose other end is gone is noticed.

@@ -12,9 +12,10 @@ extension PetalsNode {
     let grpc = GRPCListener(
       endpoint: configuration.grpc, largestRequest: configuration.largestRequest,
       keepalive: configuration.keepalive, gracePeriod: configuration.gracePeriod,
-      clock: configuration.graceClock ?? clock)
+      clock: configuration.graceClock ?? clock, thread: handOver?.thread ?? .next())
     let services = GRPCListener.services(
-      of: server, generator: generator, connections: connections, configuration, clock: clock)
+      of: server, generator: generator, connections: connections, handOver: handOver,
+      configuration, clock: clock)
     let outcome: Result<Void, any Error>
     do {
       outcome = .success(try await serve(services, on: grpc))
@@ -22,6 +23,7 @@ extension PetalsNode {
       outcome = .failure(error)
     }
     await connections.end()
+    await handOver?.end()
     try outcome.get()
   }
 

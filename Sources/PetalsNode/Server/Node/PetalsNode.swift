@@ -21,9 +21,13 @@ public final class PetalsNode: Service {
   package var prefixUsage: PrefixReuse.Usage { server.prefixes?.usage ?? PrefixReuse.Usage() }
   /// What is kept of the beginnings of sessions, and how many of their tokens were computed.
   public var pageUsage: PrefixUsage { server.pages.usage }
+  /// What went straight to other nodes and came from them.
+  public var handOverUsage: HandOverUsage { handOver?.usage ?? HandOverUsage() }
   let server: BlockServer
   let generator: TextGenerator
   let connections: AgentConnections
+  /// Nil for a node that neither hands steps on nor takes them from other nodes.
+  let handOver: HandOver?
   let clock: any Clock<Duration>
   let logger: Logger
   /// What goes wrong with requests to its HTTP API.
@@ -70,7 +74,13 @@ public final class PetalsNode: Service {
       cacheBudget: configuration.cacheBudget, prefixBudget: configuration.prefixBudget,
       pageBudget: configuration.pageBudget, prefillChunk: configuration.prefillChunk,
       agent: configuration.agent, metrics: metrics, clock: clock,
+      handsOn: configuration.handsOn && configuration.listens,
       onActivity: configuration.onActivity)
+    handOver =
+      configuration.handsOn && configuration.listens
+      ? HandOver(
+        limit: configuration.deliveryLimit, silence: configuration.limits.silence, clock: clock)
+      : nil
     connections = AgentConnections(clock: clock)
     generator = TextGenerator(
       configuration, server: server, connections: connections, clock: clock, logger: logger)

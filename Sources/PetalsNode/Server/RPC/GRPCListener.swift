@@ -19,15 +19,18 @@ struct GRPCListener {
   let keepalive: NodeConfiguration.Keepalive
   let gracePeriod: Duration
   let clock: any Clock<Duration>
+  /// Where its connections live.
+  let thread: EventLoopExecutor
 
   /// What a node serves: its own service, and the network's.
   static func services(
     of server: BlockServer, generator: TextGenerator, connections: AgentConnections,
-    _ configuration: NodeConfiguration, clock: any Clock<Duration>
+    handOver: HandOver?, _ configuration: NodeConfiguration, clock: any Clock<Duration>
   ) -> [any RegistrableRPCService] {
     [
       PetalsNodeService(
-        server: server, sessionIdleLimit: configuration.sessionIdleLimit, clock: clock),
+        server: server, sessionIdleLimit: configuration.sessionIdleLimit, handOver: handOver,
+        clock: clock),
       InferencePipelineService(
         server: server, generator: generator, pipeline: generator.pipeline,
         connections: connections, clientTimeout: configuration.clientTimeout, clock: clock),
@@ -41,7 +44,6 @@ struct GRPCListener {
   func run(
     _ services: [any RegistrableRPCService], _ body: (PeerAddress) async throws -> Void
   ) async throws {
-    let thread = EventLoopExecutor.next()
     let connections = AcceptedConnections()
     let transport = HTTP2ServerTransport.Posix.petals(
       on: try await endpoint.socketAddress(), largestRequest: largestRequest,

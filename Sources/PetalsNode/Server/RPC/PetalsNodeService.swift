@@ -7,6 +7,8 @@ import PipelineRPC
 struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
   let server: BlockServer
   let sessionIdleLimit: Duration
+  /// Nil for a node that neither hands steps on nor takes them from other nodes.
+  let handOver: HandOver?
   let clock: any Clock<Duration>
 
   func info(
@@ -56,18 +58,52 @@ struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
   ) async throws {
     try await withRPCErrors {
       let silence = Watchdog(limit: sessionIdleLimit, clock: clock)
+      let handler = SessionStreamHandler(
+        server: server, silence: silence, responses: response,
+        handOver: handOver.map(SessionHandOver.init))
+      try await unlessEnded(by: silence, alongside: handler) { try await handler.run(request) }
+    }
+  }
+
+  func deliver(
+    request: RPCAsyncSequence<Plumise_Petals_Delivery, any Error>,
+    response: RPCWriter<Plumise_Petals_Delivered>, context: ServerContext
+  ) async throws {
+    try await withRPCErrors {
+      guard let handOver else {
+        throw NodeError(.unimplemented, "this node takes no steps from other nodes")
+      }
+      let silence = Watchdog(limit: sessionIdleLimit, clock: clock)
       try await unlessEnded(by: silence) {
-        try await SessionStreamHandler(server: server, silence: silence).run(request, response)
+        silence.begin()
+        for try await delivery in request {
+          silence.begin()
+          let token = try DeliveryToken(delivery.token, field: "token")
+          let session = try handOver.session(with: token)
+          let step = try ReceivedStep(delivery.step, hidden: server.model.hiddenSize)
+          try session.deliver(step)
+          // Where the step is computed on this thread, that comes first: nobody waits for the word.
+          await Task.yield()
+          var answer = Plumise_Petals_Delivered()
+          answer.stepID = step.id
+          try await response.write(answer)
+        }
       }
     }
   }
 
-  /// Runs a session that ends at once when the node stops, or its client is silent for too long.
+  /// Runs a session, or a stream of steps for some, that ends at once when the node stops, or who sends it is
+  /// silent for too long.
   private func unlessEnded(
-    by silence: Watchdog, _ work: @escaping @Sendable () async throws -> Void
+    by silence: Watchdog, alongside handler: SessionStreamHandler? = nil,
+    _ work: @escaping @Sendable () async throws -> Void
   ) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await work() }
+      if let handler, let handOver = handler.handOver {
+        group.addTask { try await handler.takeDelivered(handOver) }
+        group.addTask { try await handler.tellRefusals(handOver) }
+      }
       group.addTask {
         try await server.phase.wait { $0 >= .stopping }
         throw BlockServer.stopping
@@ -86,83 +122,4 @@ struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
 extension String {
   /// Protobuf's empty string means that nothing was said.
   var nonEmpty: String? { isEmpty ? nil : self }
-}
-
-/// Handles one session stream: one open, steps, at most one finish.
-struct SessionStreamHandler: Sendable {
-  let server: BlockServer
-  /// Runs while the node waits for its client: to read the last answer, and to ask again.
-  let silence: Watchdog
-
-  /// Answers requests until the stream ends; the session's memory is given back in any case.
-  func run(
-    _ requests: RPCAsyncSequence<Plumise_Petals_SessionRequest, any Error>,
-    _ responses: RPCWriter<Plumise_Petals_SessionResponse>
-  ) async throws {
-    var session: ServedSession?
-    defer { session?.release() }
-    silence.begin()
-    for try await request in requests {
-      silence.end()
-      let answer: Plumise_Petals_SessionResponse
-      switch (request.kind, session) {
-      case (.open(let open), nil):
-        let opened = try self.open(open)
-        session = opened
-        answer = .opened(reservedBytes: opened.reservedBytes)
-      case (.step(let step), let session?):
-        answer = try await self.step(step, in: session)
-      case (.finish(let finish), let session?):
-        answer = .finished(processedTokens: try session.finish(finish.summary()))
-      case (.open, _?):
-        throw NodeError(.failedPrecondition, "the session is open already")
-      case (.step, nil), (.finish, nil):
-        throw NodeError(.failedPrecondition, "a session begins with open")
-      case (nil, _):
-        throw NodeError(.invalidArgument, "a session request is open, step or finish")
-      }
-      silence.begin()
-      try await responses.write(answer)
-    }
-  }
-
-  private func open(_ message: Plumise_Petals_SessionOpen) throws(NodeError) -> ServedSession {
-    let opening = SessionOpening(
-      id: message.sessionID, fingerprint: message.modelFingerprint.nonEmpty, blocks: nil,
-      maximumLength: Int(message.maximumLength))
-    let blocks = message.hasBlocks ? try message.blocks.range() : nil
-    return try server.openSession(opening, blocks: blocks)
-  }
-
-  private func step(
-    _ message: Plumise_Petals_SessionStep, in session: ServedSession
-  ) async throws -> Plumise_Petals_SessionResponse {
-    let hidden = try HiddenStates(
-      message.hiddenStates, field: "hidden_states", hidden: server.model.hiddenSize)
-    let start = message.hasStartFromPosition ? Int(message.startFromPosition) : nil
-    let output = try await session.step(hidden, startFrom: start)
-    var result = Plumise_Petals_SessionStepResult()
-    result.stepID = message.stepID
-    result.hiddenStates = try output.hidden.answer(
-      to: message.hiddenStates, field: "hidden_states")
-    result.position = Int32(clamping: output.position)
-    result.computeNanoseconds = output.computeTime.wireNanoseconds
-    var response = Plumise_Petals_SessionResponse()
-    response.step = result
-    return response
-  }
-}
-
-extension Plumise_Petals_SessionResponse {
-  static func opened(reservedBytes: Int) -> Self {
-    var response = Self()
-    response.opened.reservedBytes = UInt64(reservedBytes)
-    return response
-  }
-
-  static func finished(processedTokens: Int) -> Self {
-    var response = Self()
-    response.finished.processedTokens = UInt64(processedTokens)
-    return response
-  }
 }
