@@ -54,7 +54,13 @@ struct MemoryTests {
         let usage = try await peers[0].info().cache
         // Keys and values of 12 blocks, 64 numbers of two bytes.
         #expect(usage.bytesPerToken == 2 * 12 * 64 * 2)
-        #expect(usage.usedBytes == 150 * usage.bytesPerToken && usage.tokensLeft == 50)
+        // Room for 200 tokens is 12 panels of 16, of which 150 tokens take 10.
+        #expect(usage.usedBytes == 160 * usage.bytesPerToken && usage.tokensLeft == 32)
+        let error = await #expect(throws: NodeError.self) {
+          try await peers[0].openSession(model.opening(0..<12, length: 33, id: "greedy"))
+        }
+        #expect(error?.code == .resourceExhausted && error?.message.contains("33 tokens") == true)
+        try await peers[0].openSession(model.opening(0..<12, length: 32)).cancel()
         try await session.finish(SessionSummary(generatedTokens: 0, latency: .zero))
         let ids: [Int32] = [5, 6, 7]
         let expected = try await LocalGenerator(model.checkpoint, cacheType: .f16).generate(

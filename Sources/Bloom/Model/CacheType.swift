@@ -17,8 +17,8 @@ public enum CacheType: String, Hashable, Sendable, CaseIterable {
   /// Keys in 16 bits that lie in a panel together.
   static let panel = Int(BLOOM_KEY_PANEL)
 
-  /// Tokens for which there must be room, so that a number of them fits: whole panels.
-  func capacity(for tokens: Int) -> Int {
+  /// Tokens for which a cache has room, so that a number of them fits: whole panels of 16 in 16 bits.
+  package func capacity(for tokens: Int) -> Int {
     let (sum, overflow) = tokens.addingReportingOverflow(Self.panel - 1)
     // No memory holds as many.
     return self == .f32 || overflow ? tokens : sum / Self.panel * Self.panel

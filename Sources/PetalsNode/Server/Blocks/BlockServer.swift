@@ -35,8 +35,9 @@ final class BlockServer: Sendable {
     self.prefillChunk = prefillChunk
     self.prefixBudget = prefixBudget
     pages = PrefixPages(budget: pageBudget)
-    budget = CacheBudget(
-      budget: cacheBudget, bytesPerToken: model.bytesPerBlock * model.blocks.count)
+    budget = CacheBudget(budget: cacheBudget, bytesPerToken: model.bytesPerToken) {
+      model.cacheType.capacity(for: $0)
+    }
     uptime = Stopwatch(clock)
   }
 
@@ -182,7 +183,7 @@ final class BlockServer: Sendable {
   private func reserve(
     _ tokens: Int, in blocks: BlockRange, for holder: String
   ) throws(NodeError) -> CacheReservation {
-    try budget.reserve(
+    try budget.reserveCache(
       tokens: tokens, bytesPerToken: model.bytesPerBlock * blocks.count, for: holder)
   }
 
@@ -208,8 +209,12 @@ final class BlockServer: Sendable {
     } catch let error as CancellationError {
       throw error
     } catch let error as CacheError {
-      if case .noMemory = error { throw NodeError(.resourceExhausted, "\(error)") }
-      throw NodeError(.internalFault, "blocks \(model.blocks): \(error)")
+      switch error {
+      case .noMemory: throw NodeError(.resourceExhausted, "\(error)")
+      // The node is not at fault: it is what these tokens come to in this model.
+      case .beyondRange: throw NodeError(.outOfRange, "blocks \(model.blocks): \(error)")
+      default: throw NodeError(.internalFault, "blocks \(model.blocks): \(error)")
+      }
     } catch {
       throw NodeError(.internalFault, "blocks \(model.blocks): \(error)")
     }
@@ -251,10 +256,15 @@ struct ServedModel: Sendable {
   let fingerprint: String
   let blocks: BlockRange
   let hiddenSize: Int
+  /// How the caches of its sessions store keys and values.
+  let cacheType: CacheType
   /// Cache that one token takes in one block.
   let bytesPerBlock: Int
   /// Most tokens that one session or pass may hold.
   let maximumLength: Int
+
+  /// Cache that one token takes in all of the blocks.
+  var bytesPerToken: Int { bytesPerBlock * blocks.count }
 
   /// Refuses a caller who means another model.
   ///

@@ -13,12 +13,22 @@ final class CacheBudget: Sendable {
 
   private let budget: Int
   private let bytesPerToken: Int
+  private let capacity: @Sendable (Int) -> Int
   private let accounts = AsyncState(Accounts())
 
   /// Accounts for `budget` bytes.
-  init(budget: Int, bytesPerToken: Int) {
-    self.budget = budget
+  ///
+  /// - Parameters:
+  ///   - bytesPerToken: What a token takes in all of the node's blocks.
+  ///   - capacity: Tokens for which a cache of so many tokens has room.
+  init(
+    budget: Int, bytesPerToken: Int, capacity: @escaping @Sendable (_ tokens: Int) -> Int
+  ) {
+    // What is left is a number of tokens that fit.
+    let step = bytesPerToken * capacity(1)
+    self.budget = step > 0 ? budget / step * step : budget
     self.bytesPerToken = bytesPerToken
+    self.capacity = capacity
   }
 
   /// The state of the accounts.
@@ -50,10 +60,25 @@ final class CacheBudget: Sendable {
   ///   - bytesPerToken: What a token takes in the blocks that it goes through.
   ///   - holder: What it is for, in messages.
   /// - Throws: ``NodeError/Code/resourceExhausted`` when the budget does not allow it.
+  func reserveCache(
+    tokens: Int, bytesPerToken: Int, for holder: String
+  ) throws(NodeError) -> CacheReservation {
+    try reserve(capacity(tokens), tokens: tokens, bytesPerToken, holder)
+  }
+
+  /// Reserves memory other than a cache's.
+  ///
+  /// - Throws: ``NodeError/Code/resourceExhausted`` when the budget does not allow it.
   func reserve(
     tokens: Int, bytesPerToken: Int, for holder: String
   ) throws(NodeError) -> CacheReservation {
-    let (bytes, overflow) = tokens.multipliedReportingOverflow(by: bytesPerToken)
+    try reserve(tokens, tokens: tokens, bytesPerToken, holder)
+  }
+
+  private func reserve(
+    _ capacity: Int, tokens: Int, _ bytesPerToken: Int, _ holder: String
+  ) throws(NodeError) -> CacheReservation {
+    let (bytes, overflow) = capacity.multipliedReportingOverflow(by: bytesPerToken)
     let left: Int? = accounts.update { [budget] accounts in
       let left = budget - accounts.used
       guard !overflow, bytes <= left else { return left }

@@ -146,7 +146,7 @@ public struct NodeConfiguration: Sendable {
     let length = maximumLength ?? model.sequenceLength
     // Products that do not fit are as good as endless: what no memory holds is refused when it is
     // asked for.
-    let session = length.multipliedReportingOverflow(
+    let session = cacheType.capacity(for: length).multipliedReportingOverflow(
       by: Shard.bytesPerCachedToken(model, blocks: blocks, cacheType: cacheType))
     let tensors = length.multipliedReportingOverflow(by: 2 * 4 * model.hiddenSize)
     self.checkpoint = checkpoint

@@ -66,7 +66,7 @@ public final class PetalsNode: Service {
     server = BlockServer(
       model: ServedModel(
         name: checkpoint.name, fingerprint: checkpoint.fingerprint, blocks: configuration.blocks,
-        hiddenSize: checkpoint.configuration.hiddenSize,
+        hiddenSize: checkpoint.configuration.hiddenSize, cacheType: configuration.cacheType,
         bytesPerBlock: Shard.bytesPerCachedToken(
           checkpoint.configuration, blocks: configuration.blocks,
           cacheType: configuration.cacheType) / configuration.blocks.count,
