@@ -1,7 +1,9 @@
 import Bloom
+import Foundation
 import PetalsNode
 import PlumiseTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Nodes that are left alone, and nodes that are full")
@@ -117,13 +119,46 @@ struct BanTests {
       #expect(nodes[0].info.cache.usedBytes == 0)
     }
   }
+
+  @Test("A node whose caches of 16 bits cannot hold its keys does not start, and says why")
+  func beyondRange() async throws {
+    let folder = try checkpointCopy()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let shape = model.checkpoint.configuration
+    try makeLargeKeys(
+      ofBlock: 12, hidden: shape.hiddenSize, headSize: shape.headSize, in: folder)
+    let model = try TinyModel(in: folder)
+    let error = await #expect(throws: NodeStartError.self) {
+      try await withNodes(of: model, cuts: [12], configure: { $0.cacheType = .f16 }) { _ in }
+    }
+    #expect(error?.description.contains("take a cache of f32 (out of range)") == true)
+    try await withNodes(of: model, cuts: [12]) { nodes in #expect(nodes.count == 2) }
+  }
+
+  @Test("A node that cannot hold what the tokens come to is asked again by the next generation")
+  func refusesTokens() async throws {
+    try await withNodes(of: model, cuts: [12]) { nodes in
+      let last = UnreliableTransport(nodes[1].transport)
+      try await withPipelineClient(
+        model.ends, transports: [nodes[0].transport, last]
+      ) { client in
+        last.refusal = NodeError(.outOfRange, "a key does not fit", peer: last.peer)
+        for time in 1...2 {
+          try await expectUnserved(client, saying: "a key does not fit")
+          #expect(last.openings == time)
+        }
+        last.refusal = nil
+        #expect(try await client.generate(request).collect().generatedIDs == expected)
+      }
+    }
+  }
 }
 
 /// The way to a node, on which sessions and passes fail when a test says so.
 final class UnreliableTransport: BlockTransport {
   private struct State {
     var isBroken = false
-    var isFull = false
+    var refusal: NodeError?
     var openings = 0
   }
 
@@ -137,10 +172,18 @@ final class UnreliableTransport: BlockTransport {
     set { state.withLock { $0.isBroken = newValue } }
   }
 
+  /// Why the node takes nothing; nil while it does.
+  var refusal: NodeError? {
+    get { state.withLock { $0.refusal } }
+    set { state.withLock { $0.refusal = newValue } }
+  }
+
   /// Whether the node has no room for anything.
   var isFull: Bool {
-    get { state.withLock { $0.isFull } }
-    set { state.withLock { $0.isFull = newValue } }
+    get { refusal != nil }
+    set {
+      refusal = newValue ? NodeError(.resourceExhausted, "there is no room", peer: peer) : nil
+    }
   }
 
   /// How often a session was asked for.
@@ -171,6 +214,6 @@ final class UnreliableTransport: BlockTransport {
 
   private func check() throws {
     if isBroken { throw NodeError(.unavailable, "the way is broken", peer: peer) }
-    if isFull { throw NodeError(.resourceExhausted, "there is no room", peer: peer) }
+    if let refusal { throw refusal }
   }
 }

@@ -16,8 +16,9 @@ struct TinyModel: Sendable {
   /// The prompts whose hidden states, ids and gradients are known.
   static let cases = ["case0", "case1", "case2", "case3"]
 
-  init(_ model: TestVectors.Model = .tinyF16) throws {
-    let directory = TestVectors.bloom(model)
+  init(_ model: TestVectors.Model = .tinyF16) throws { try self.init(in: TestVectors.bloom(model)) }
+
+  init(in directory: URL) throws {
     checkpoint = try Checkpoint(directory: directory)
     expected = try Safetensors(directory.appending(path: "expected.safetensors"))
   }

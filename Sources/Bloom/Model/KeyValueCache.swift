@@ -90,7 +90,8 @@ public final class KeyValueCache: Sendable {
 
   /// Copies the first tokens into another cache of the same blocks and type.
   ///
-  /// A pass that appends to this cache meanwhile does no harm: it writes behind its position only.
+  /// A pass that appends to this cache meanwhile does no harm: it writes behind its position only, and may make the
+  /// bound of the keys' lengths greater than these tokens need.
   /// - Parameters:
   ///   - tokens: How many are copied.
   ///   - maximumLength: Tokens that the copy can hold; at least `tokens`, and one.

@@ -165,12 +165,15 @@ extension GenerationRun {
 
   /// Does without a peer for the rest of this generation, or throws what no other peer can help.
   ///
-  /// A full node is not at fault, and may serve other generations; any other is left alone.
+  /// A full node is not at fault, nor is one whose caches cannot hold what these tokens come to: both may serve
+  /// other generations. Any other is left alone.
   private func exclude(_ peer: String, _ error: any Error) throws {
     try Task.checkCancellation()
     guard let error = error as? NodeError, error.code != .invalidArgument else { throw error }
     excluded[peer] = error
-    if error.code != .resourceExhausted { client.directory.ban(peer, error) }
+    if error.code != .resourceExhausted, error.code != .outOfRange {
+      client.directory.ban(peer, error)
+    }
     client.logger.notice("a node is replaced", metadata: ["error": "\(error)"])
   }
 }
