@@ -35,7 +35,7 @@ extension GRPCSession {
   func delivered(
     _ id: UInt64, like hidden: HiddenStates, from previous: GRPCSession
   ) async throws -> DeliveredStep {
-    expectAnswer()
+    expectAnswer(to: id)
     watch.begin()
     // A node that stands still after it has answered tells nobody that it hands on nothing.
     previous.handing.begin()
@@ -49,7 +49,7 @@ extension GRPCSession {
         case .step(let result) where result.stepID == id:
           return .answered(try answer(result, to: hidden))
         case .notHandedOn(let refusal) where refusal.stepID == id:
-          expectNoAnswer()
+          expectNoAnswer(to: id)
           return .notHandedOn
         case .step, .notHandedOn: continue  // Of a step that was given up.
         case .opened, .finished: throw unexpected

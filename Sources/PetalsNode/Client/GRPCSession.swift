@@ -22,10 +22,17 @@ final class GRPCSession: BlockSession {
     var isLost = false
   }
 
+  /// What the node has to answer.
+  private enum Awaited: Hashable, Sendable {
+    case opening
+    case step(UInt64)
+    case end
+  }
+
   private struct Handle: Sendable {
     var task: Task<Void, Never>?
-    /// Requests that the node has not answered.
-    var unanswered = 0
+    /// What the node has not answered.
+    var unanswered: Set<Awaited> = []
     /// The newest step that the node was asked to hand on, and the session on the next node.
     var handed: (id: UInt64, next: GRPCSession)?
   }
@@ -135,7 +142,7 @@ final class GRPCSession: BlockSession {
             self.notHandedOn(refusal.stepID, because: refusal.reason)
             continue
           }
-          self.handle.withLock { $0.unanswered -= 1 }
+          self.noteAnswered(kind)
           guard self.mailbox.deliver(kind) else {
             throw NodeError(.internalFault, "it answers what it was not asked", peer: self.peer)
           }
@@ -155,7 +162,7 @@ final class GRPCSession: BlockSession {
     if let blocks = opening.blocks { request.open.blocks = Plumise_Petals_BlockRange(blocks) }
     request.open.maximumLength = Int32(clamping: opening.maximumLength)
     if let place { request.open.acceptToken = .init(place.token.bytes) }
-    try send(request)
+    try send(request, awaiting: .opening)
     guard case .opened = try await mailbox.next() else { throw unexpected }
   }
 
@@ -183,7 +190,7 @@ final class GRPCSession: BlockSession {
     watch.begin()
     defer { watch.end() }
     return try await withRequest(nil, to: peer, monitoredBy: monitor) { [request] in
-      try send(request)
+      try send(request, awaiting: .step(id))
       return try await result(of: id, for: hidden)
     }
   }
@@ -229,11 +236,28 @@ final class GRPCSession: BlockSession {
     _ = handed.next.mailbox.deliver(.notHandedOn(refusal))
   }
 
-  /// A request is answered from now on, though it was not sent from here.
-  func expectAnswer() { handle.withLock { $0.unanswered += 1 } }
+  /// The node has a step to answer that was not sent from here.
+  func expectAnswer(to id: UInt64) {
+    handle.withLock { handle in _ = handle.unanswered.insert(.step(id)) }
+  }
 
-  /// It is not answered.
-  func expectNoAnswer() { handle.withLock { $0.unanswered -= 1 } }
+  /// The step did not come: nothing is to be answered.
+  ///
+  /// Should the node have it and answer all the same, that changes nothing.
+  func expectNoAnswer(to id: UInt64) {
+    handle.withLock { handle in _ = handle.unanswered.remove(.step(id)) }
+  }
+
+  private func noteAnswered(_ kind: Plumise_Petals_SessionResponse.OneOf_Kind) {
+    let answered: Awaited
+    switch kind {
+    case .opened: answered = .opening
+    case .step(let result): answered = .step(result.stepID)
+    case .finished: answered = .end
+    case .notHandedOn: return
+    }
+    handle.withLock { handle in _ = handle.unanswered.remove(answered) }
+  }
 
   func finish(_ summary: SessionSummary) async throws -> Int {
     var request = Request()
@@ -241,7 +265,7 @@ final class GRPCSession: BlockSession {
     watch.begin()
     defer { watch.end() }
     return try await withRequest(nil, to: peer, monitoredBy: monitor) { [request] in
-      try send(request)
+      try send(request, awaiting: .end)
       return try await processedTokens()
     }
   }
@@ -261,7 +285,7 @@ final class GRPCSession: BlockSession {
 
   func cancel() {
     outbox.close(End())
-    let (isAnswered, task) = handle.withLock { ($0.unanswered == 0, $0.task) }
+    let (isAnswered, task) = handle.withLock { ($0.unanswered.isEmpty, $0.task) }
     guard isAnswered else {
       task?.cancel()
       return
@@ -272,8 +296,8 @@ final class GRPCSession: BlockSession {
   }
 
   /// Puts a request into the outbox; whether it could be sent is told with the answer.
-  private func send(_ request: Request) throws {
-    handle.withLock { $0.unanswered += 1 }
+  private func send(_ request: Request, awaiting answer: Awaited) throws {
+    handle.withLock { handle in _ = handle.unanswered.insert(answer) }
     guard outbox.deliver(request) else {
       throw NodeError(.internalFault, "it was sent more than it has answered", peer: peer)
     }

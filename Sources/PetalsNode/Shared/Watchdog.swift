@@ -16,13 +16,17 @@ package final class Watchdog: Sendable {
   }
 
   /// A stretch begins.
-  package func begin() { begun.withLock { $0 = time.elapsed } }
+  ///
+  /// - Parameter allowance: How much longer than the limit it may last.
+  package func begin(allowing allowance: Duration = .zero) {
+    begun.withLock { $0 = time.elapsed + allowance }
+  }
 
   /// It ended.
   package func end() { begun.withLock { $0 = nil } }
 
   /// For how long the stretch has lasted; nil between two.
-  package var running: Duration? { begun.withLock { $0 }.map { time.elapsed - $0 } }
+  package var running: Duration? { begun.withLock { $0 }.map { max(.zero, time.elapsed - $0) } }
 
   /// Returns once a stretch has reached the limit.
   ///

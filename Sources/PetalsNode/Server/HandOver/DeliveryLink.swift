@@ -14,6 +14,19 @@ final class DeliveryLink: Sendable {
   /// The end of the outbox: nothing more is to be sent.
   private struct End: Error {}
 
+  /// Why the link ends.
+  private enum Ending: Sendable {
+    /// Nothing more was to be sent.
+    case closed
+    /// The next node takes no more, and says why.
+    case refused(String)
+    /// The next node cannot be reached, or does not acknowledge what it is sent.
+    case lost(String)
+  }
+
+  /// How much longer than the limit so many bytes may take: a second for each whole MiB.
+  private static func allowance(for bytes: Int) -> Duration { .seconds(bytes >> 20) }
+
   private struct State: Sendable {
     var task: Task<Void, Never>?
     /// The newest step, while it is not acknowledged.
@@ -52,17 +65,13 @@ final class DeliveryLink: Sendable {
   ///
   /// - Returns: Whether it is on its way: then it is acknowledged, or `refused` hears of it.
   func send(_ delivery: Plumise_Petals_Delivery) -> Bool {
-    let isOpen = state.withLock { state in
-      guard !state.isOver else { return false }
+    state.withLock { state in
+      // Where there is no room the next node has yet to acknowledge earlier ones: their time goes on.
+      guard !state.isOver, outbox.deliver(delivery) else { return false }
       state.pending = delivery.step.stepID
+      watch.begin(allowing: Self.allowance(for: delivery.step.hiddenStates.data.count))
       return true
     }
-    guard isOpen else { return false }
-    watch.begin()
-    if outbox.deliver(delivery) { return true }
-    // The next node acknowledges nothing: its time is not over yet, but there is no room for more.
-    state.withLock { $0.pending = nil }
-    return false
   }
 
   /// Ends the link: its session is over, or goes on to another node.
@@ -86,29 +95,35 @@ final class DeliveryLink: Sendable {
     do {
       connection = try connections.connection(to: next.address)
     } catch {
-      return end(NodeError(calling: next.address.description, error).description)
+      return end("peer \(next.address): \(Self.unreachable)")
     }
-    await withTaskGroup(of: String?.self) { group in
+    await withTaskGroup(of: Ending.self) { group in
       group.addTask { await self.converse(over: connection) }
-      group.addTask { [watch, limit, next] in
+      group.addTask { [watch, limit] in
         do {
           try await watch.overdue()
-          return "peer \(next.address): it did not acknowledge a step within \(limit)"
+          return .lost(
+            "it did not acknowledge a step within \(limit), and a second for each MiB of it")
         } catch {
           // The stream ended first.
-          return nil
+          return .closed
         }
       }
-      let reason = await group.next() ?? nil
-      end(reason ?? "the link to the next node is closed")
+      var isLost = false
+      switch await group.next() {
+      case .refused(let reason): end("peer \(next.address): \(reason)")
+      case .lost(let reason):
+        isLost = true
+        end("peer \(next.address): \(reason)")
+      case .closed, nil: end("the link to the next node is closed")
+      }
       // Before what waits for a connection is waited for: that may need the connection's end.
-      connections.release(connection, to: next.address, isLost: reason != nil)
+      connections.release(connection, to: next.address, isLost: isLost)
       group.cancelAll()
     }
   }
 
-  /// - Returns: Why nothing more can be handed on; nil where nothing more was to be.
-  private func converse(over connection: GRPCConnection) async -> String? {
+  private func converse(over connection: GRPCConnection) async -> Ending {
     do {
       try await connection.service.deliver(options: .petals) { writer in
         do {
@@ -120,19 +135,25 @@ final class DeliveryLink: Sendable {
         defer { self.outbox.close(End()) }
         for try await message in response.messages { self.noteAcknowledged(message.stepID) }
       }
-      return state.withLock { $0.isOver } ? nil : "peer \(next.address): it takes no more steps"
+      return state.withLock { $0.isOver } ? .closed : .refused("it takes no more steps")
+    } catch let error as RPCError where error.code != .unavailable || error.cause == nil {
+      return .refused("\(error.message) (\(NodeError.Code(rawValue: error.code.rawValue)))")
     } catch {
-      return NodeError(calling: next.address.description, error).description
+      return .lost(Self.unreachable)
     }
   }
 
+  /// What its client is told of whatever keeps a node from another one.
+  ///
+  /// No more: the client may not reach that place itself, and is not to learn what is there.
+  private static let unreachable = "it cannot be reached, or is no node"
+
   private func noteAcknowledged(_ step: UInt64) {
-    let isNewest = state.withLock { state in
-      guard state.pending == step else { return false }
+    state.withLock { state in
+      guard state.pending == step else { return }
       state.pending = nil
-      return true
+      watch.end()
     }
-    if isNewest { watch.end() }
     acknowledged()
   }
 

@@ -11,11 +11,17 @@ struct ReceivedStep: Sendable {
 
   /// Checks a step that was sent to a model with this hidden size.
   ///
+  /// - Parameter handsOn: Whether its output may go to the next node; otherwise that is not looked at.
   /// - Throws: ``NodeError/Code/invalidArgument`` that says which part is wrong.
-  init(_ message: Plumise_Petals_SessionStep, hidden size: Int) throws(NodeError) {
+  init(
+    _ message: Plumise_Petals_SessionStep, hidden size: Int, handsOn: Bool
+  ) throws(NodeError) {
     self.message = message
     hidden = try HiddenStates(message.hiddenStates, field: "hidden_states", hidden: size)
-    next = message.nextNodes.isEmpty ? nil : try NextNode(message.nextNodes[0])
+    // All of them: the next node would refuse what is wrong with one behind it, and the link would end.
+    var places: [NextNode] = []
+    if handsOn { for place in message.nextNodes { places.append(try NextNode(place)) } }
+    next = places.first
   }
 
   /// The number that its client gave it.

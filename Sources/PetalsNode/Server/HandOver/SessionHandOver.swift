@@ -19,7 +19,8 @@ final class SessionHandOver: Sendable {
   private let node: HandOver
   /// One step at a time: the client's own, or one that was handed on.
   private let turn = AsyncLock()
-  private let delivered = Mailbox<(ReceivedStep, ServedSession)>(capacity: 4)
+  /// A client has one step under way, and one that it gave up.
+  private let delivered = Mailbox<(ReceivedStep, ServedSession)>(capacity: 2)
   private let refusals = Mailbox<Plumise_Petals_SessionNotHandedOn>(capacity: 4)
   private let state = Mutex(State())
 

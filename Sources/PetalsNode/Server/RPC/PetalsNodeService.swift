@@ -80,7 +80,8 @@ struct PetalsNodeService: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
           silence.begin()
           let token = try DeliveryToken(delivery.token, field: "token")
           let session = try handOver.session(with: token)
-          let step = try ReceivedStep(delivery.step, hidden: server.model.hiddenSize)
+          let step = try ReceivedStep(
+            delivery.step, hidden: server.model.hiddenSize, handsOn: true)
           try session.deliver(step)
           // Where the step is computed on this thread, that comes first: nobody waits for the word.
           await Task.yield()

@@ -32,10 +32,15 @@ struct SessionStreamHandler: Sendable {
         }
         try await answer(.opened(reservedBytes: opened.reservedBytes))
       case (.step(let message), let session?):
-        let step = try ReceivedStep(message, hidden: server.model.hiddenSize)
+        let step = try ReceivedStep(
+          message, hidden: server.model.hiddenSize, handsOn: handOver != nil)
         if let handOver {
           handOver.overtake(with: step)
-          try await handOver.inTurn { try await take(step, in: session) }
+          try await handOver.inTurn {
+            // The step before was answered meanwhile, and waits for nobody.
+            silence.end()
+            try await take(step, in: session)
+          }
         } else {
           try await take(step, in: session)
         }
@@ -43,8 +48,13 @@ struct SessionStreamHandler: Sendable {
         let summary = try finish.summary()
         let tokens: Int
         if let handOver {
-          tokens = try await handOver.inTurn { try session.finish(summary) }
-          handOver.end()
+          tokens = try await handOver.inTurn {
+            silence.end()
+            let tokens = try session.finish(summary)
+            // Before the next in turn: nothing that was delivered is wanted any more.
+            handOver.end()
+            return tokens
+          }
         } else {
           tokens = try session.finish(summary)
         }
