@@ -276,7 +276,7 @@ struct HandOverRefusalTests {
 }
 
 /// A first half that gives back what it gets; one that lies says that it hands that on, and does nothing more.
-private final class EchoPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
+private final class EchoPeer: PartialPeer {
   let lied = Journal<Bool>()
   let gate = Journal<Bool>()
   private let lies: Bool
@@ -297,18 +297,6 @@ private final class EchoPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
     return description
   }
 
-  func forward(
-    request: Plumise_Petals_ForwardRequest, context: ServerContext
-  ) async throws -> Plumise_Petals_ForwardResponse {
-    throw RPCError(code: .unimplemented, message: "")
-  }
-
-  func backward(
-    request: Plumise_Petals_BackwardRequest, context: ServerContext
-  ) async throws -> Plumise_Petals_BackwardResponse {
-    throw RPCError(code: .unimplemented, message: "")
-  }
-
   func session(
     request: RPCAsyncSequence<Plumise_Petals_SessionRequest, any Error>,
     response: RPCWriter<Plumise_Petals_SessionResponse>, context: ServerContext
@@ -326,13 +314,6 @@ private final class EchoPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
       try await response.write(answer)
       if answer.step.handedOn { lied.record(true) }
     }
-  }
-
-  func deliver(
-    request: RPCAsyncSequence<Plumise_Petals_Delivery, any Error>,
-    response: RPCWriter<Plumise_Petals_Delivered>, context: ServerContext
-  ) async throws {
-    throw RPCError(code: .unimplemented, message: "")
   }
 }
 

@@ -6,8 +6,32 @@ import PipelineRPC
 import Synchronization
 import Testing
 
+/// A node for a test: what it does not implement it refuses.
+protocol PartialPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {}
+
+extension PartialPeer {
+  func forward(
+    request: Plumise_Petals_ForwardRequest, context: ServerContext
+  ) async throws -> Plumise_Petals_ForwardResponse {
+    throw RPCError(code: .unimplemented, message: "")
+  }
+
+  func backward(
+    request: Plumise_Petals_BackwardRequest, context: ServerContext
+  ) async throws -> Plumise_Petals_BackwardResponse {
+    throw RPCError(code: .unimplemented, message: "")
+  }
+
+  func deliver(
+    request: RPCAsyncSequence<Plumise_Petals_Delivery, any Error>,
+    response: RPCWriter<Plumise_Petals_Delivered>, context: ServerContext
+  ) async throws {
+    throw RPCError(code: .unimplemented, message: "")
+  }
+}
+
 /// A node that says of itself what it is told to, and puts one number wherever an answer has one.
-final class SayingPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
+final class SayingPeer: PartialPeer {
   let info: Mutex<Plumise_Petals_InfoResponse>
   let number = Mutex<UInt64>(0)
 
@@ -28,25 +52,6 @@ final class SayingPeer: Plumise_Petals_PetalsNode.SimpleServiceProtocol {
   func info(
     request: Plumise_Petals_InfoRequest, context: ServerContext
   ) async throws -> Plumise_Petals_InfoResponse { info.withLock { $0 } }
-
-  func forward(
-    request: Plumise_Petals_ForwardRequest, context: ServerContext
-  ) async throws -> Plumise_Petals_ForwardResponse {
-    throw RPCError(code: .unimplemented, message: "")
-  }
-
-  func backward(
-    request: Plumise_Petals_BackwardRequest, context: ServerContext
-  ) async throws -> Plumise_Petals_BackwardResponse {
-    throw RPCError(code: .unimplemented, message: "")
-  }
-
-  func deliver(
-    request: RPCAsyncSequence<Plumise_Petals_Delivery, any Error>,
-    response: RPCWriter<Plumise_Petals_Delivered>, context: ServerContext
-  ) async throws {
-    throw RPCError(code: .unimplemented, message: "")
-  }
 
   func session(
     request: RPCAsyncSequence<Plumise_Petals_SessionRequest, any Error>,

@@ -14,8 +14,8 @@ struct Attention: Sendable {
 
   /// From this many tokens on, products of whole heads are faster than one query at a time.
   private static let productThreshold = 8
-  /// From so many multiplications on, another thread's help pays: sooner than with weights, since keys and
-  /// values are floats and take that much longer to read.
+  /// From so many multiplications on, another thread's help pays: sooner than with weights, whose elements
+  /// mostly take fewer bytes to read than those of keys and values in f32.
   private static let parallelThreshold = WeightMatrix.parallelThreshold / 2
 
   private let headCount: Int
